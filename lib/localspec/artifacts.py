@@ -1,0 +1,230 @@
+"""Load-or-compute on disk: atomic, locked, keyed by what went in.
+
+An artifact is a set of named arrays and a JSON description in one safetensors file. Its key is a
+hash of the stage's name and version, its parameters, and the keys of its inputs, so that editing
+a plot invalidates nothing and changing a formula (with its stage's version) everything after it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from localspec.errors import ArtifactError, choose
+
+RESULTS_VARIABLE = "LOCALSPEC_RESULTS"
+RECORD_VARIABLE = "LOCALSPEC_RECORD"
+STAGES = {  # stage -> module whose STAGE_VERSION it carries
+    "training": "training",
+    "graph": "graphs",
+    "clustering": "clustering",
+    "clusterability": "clusterability",
+    "draws": "subclusters",
+    "lesions": "lesions",
+    "feature_visualization": "feature_visualization",
+}
+MODES = ("auto", "never", "always")
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What one stage computed: arrays, a JSON description, and the key they are stored under."""
+
+    arrays: Mapping[str, np.ndarray]
+    description: Mapping[str, Any]
+    key: str
+
+
+def stage_versions() -> dict[str, int]:
+    """Return the current version of every stage.
+
+    Examples
+    --------
+    >>> sorted(stage_versions())[:2]
+    ['clusterability', 'clustering']
+    """
+    modules = {name: importlib.import_module(f"localspec.{name}") for name in STAGES.values()}
+    return {stage: modules[name].STAGE_VERSION for stage, name in STAGES.items()}
+
+
+def project_root(start: Path | None = None) -> Path:
+    """Return the nearest folder upwards from `start` that holds ``notebooks/profiles``.
+
+    Raises
+    ------
+    ArtifactError
+        If there is none.
+    """
+    start = (start or Path.cwd()).resolve()
+    for folder in (start, *start.parents):
+        if (folder / "notebooks" / "profiles").is_dir():
+            return folder
+    raise ArtifactError(
+        f"no project found upwards from {start}: run inside a clone (a folder that holds "
+        f"notebooks/profiles), or set {RESULTS_VARIABLE} to the folder for results"
+    )
+
+
+def results_root() -> Path:
+    """Return the folder for results: ``LOCALSPEC_RESULTS``, else ``results/`` of the project."""
+    named = os.environ.get(RESULTS_VARIABLE)
+    return Path(named).expanduser() if named else project_root() / "results"
+
+
+def record(**entry: Any) -> None:
+    """Append `entry` to the record of the running page, if one is being kept."""
+    path = os.environ.get(RECORD_VARIABLE)
+    if path:
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(entry, sort_keys=True) + "\n")
+
+
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a temporary file in `path`'s folder, then move it into place.
+
+    Raises
+    ------
+    ArtifactError
+        If the folder cannot be written or the disk is full; an older file at `path` stays.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        os.close(handle)
+        temporary = Path(name)
+        write(temporary)
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except (OSError, SafetensorError) as error:
+        raise ArtifactError(
+            f"cannot write {path}: {error}; free some space or choose another folder with "
+            f"{RESULTS_VARIABLE}"
+        ) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def artifact_key(stage: str, version: int, parameters: Mapping[str, Any], inputs: tuple) -> str:
+    """Return the key of an artifact: a hash of all that determines its content.
+
+    Parameters
+    ----------
+    stage : str
+    version : int
+    parameters : mapping
+        JSON values only; dtype and execution mode belong here.
+    inputs : tuple of str
+        Keys of the artifacts it is computed from, in a fixed order.
+    """
+    identity = {"stage": stage, "version": version, "parameters": parameters, "inputs": inputs}
+    canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:32]
+
+
+def stage_key(
+    stage: str, version: int, parameters: Mapping[str, Any], inputs: tuple[str, ...] = ()
+) -> str:
+    """Return and record the key of a stage that is cheap enough never to be stored."""
+    key = artifact_key(stage, version, parameters, inputs)
+    record(stage=stage, version=version, key=key)
+    return key
+
+
+def _read(path: Path, key: str) -> Artifact:
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("localspec_key") != key:
+                raise ArtifactError(
+                    f"{path} was not written under this name (it says key "
+                    f"{metadata.get('localspec_key')!r}): delete the file to compute it again"
+                )
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return Artifact(arrays, json.loads(metadata["description"]), key)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise ArtifactError(
+            f"{path} is damaged ({error}): delete the file to compute it again"
+        ) from error
+
+
+def cached(
+    stage: str,
+    version: int,
+    parameters: Mapping[str, Any],
+    compute: Callable[[], tuple[Mapping[str, np.ndarray], Mapping[str, Any]]],
+    *,
+    inputs: tuple[str, ...] = (),
+    mode: str = "auto",
+    root: Path | None = None,
+) -> Artifact:
+    """Load the artifact with this identity, or compute and store it.
+
+    Parameters
+    ----------
+    stage : str
+        One of the stages of :data:`STAGES`.
+    version : int
+        The stage's version; raise it when the values it computes change.
+    parameters : mapping
+        The stage's own parameters, as JSON values.
+    compute : callable
+        Returns ``(arrays, description)``; called only when needed, under a lock, so that two
+        processes never compute the same artifact twice.
+    inputs : tuple of str, optional
+        Keys of the artifacts this one is computed from.
+    mode : {"auto", "never", "always"}
+        Load if there, else compute; never compute; compute again even if there.
+    root : Path, optional
+        Folder for results; by default :func:`results_root`.
+
+    Returns
+    -------
+    Artifact
+
+    Raises
+    ------
+    ArtifactError
+        If a stored file is damaged or foreign, if it is missing and `mode` is ``"never"``, or if
+        the folder cannot be written.
+    """
+    choose("compute", mode, MODES)
+    key = stage_key(stage, version, parameters, inputs)
+    path = (root or results_root()) / "artifacts" / stage / f"{key}.safetensors"
+    if mode != "always" and path.exists():
+        return _read(path, key)
+    if mode == "never":
+        raise ArtifactError(
+            f"stage {stage!r} has not been computed for {json.dumps(parameters, sort_keys=True)} "
+            f"(no {path.name}): run the page's profile first, or pass compute='auto'"
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(f"{path}.lock")
+        lock.acquire()
+    except OSError as error:
+        raise ArtifactError(
+            f"cannot write to {path.parent}: {error}; choose another folder with {RESULTS_VARIABLE}"
+        ) from error
+    with lock:
+        if mode != "always" and path.exists():
+            return _read(path, key)
+        arrays, description = compute()
+        arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        metadata = {"localspec_key": key, "description": json.dumps(description)}
+        write_atomically(path, lambda part: save_file(arrays, part, metadata=metadata))
+    return Artifact(arrays, json.loads(metadata["description"]), key)

@@ -1,0 +1,310 @@
+"""Spectral clustering of unit graphs, and n-cut."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import linalg, sparse
+from scipy.sparse.csgraph import connected_components
+from sklearn.cluster import KMeans
+from threadpoolctl import threadpool_limits
+
+from localspec.conventions import Conventions, resolve
+from localspec.errors import DegenerateDataWarning, InvalidInputError, choose
+from localspec.graphs import LayerRange, UnitGraph, layer_ranges
+
+STAGE_VERSION = 1
+NO_CLUSTER = -1
+VOLUME_EPSILON = 1e-8
+SCOPES = ("global", "local")
+N_STARTS, N_STARTS_LARGE, LARGE = 25, 100, 2000
+
+
+@dataclass(frozen=True)
+class Partition:
+    """A cluster for every unit.
+
+    Attributes
+    ----------
+    labels : numpy.ndarray of int, shape (n_units,)
+        Cluster of each unit, -1 for a unit that takes no part. In a local partition each layer
+        counts its clusters from 0.
+    layers : tuple of LayerRange
+    n_clusters : int
+        Clusters asked for (of the global clustering).
+    scope : {"global", "local"}
+    """
+
+    labels: np.ndarray
+    layers: tuple[LayerRange, ...]
+    n_clusters: int
+    scope: str = "global"
+
+    @classmethod
+    def from_labels(cls, labels: Mapping[str, np.ndarray], *, scope: str = "global") -> Partition:
+        """Make a partition from anybody's labels.
+
+        Parameters
+        ----------
+        labels : mapping of layer name to integer array, shape (n_units of the layer,)
+            -1 for units that take no part. All layers given are tested.
+        scope : {"global", "local"}
+
+        Raises
+        ------
+        InvalidInputError
+            If a layer's labels are not a non-empty vector of integers from -1 upwards.
+        """
+        choose("scope", scope, SCOPES)
+        arrays = {name: np.asarray(values) for name, values in labels.items()}
+        for name, values in arrays.items():
+            if values.ndim != 1 or not len(values) or values.dtype.kind not in "iu":
+                raise InvalidInputError(f"labels of layer {name!r} must be a vector of integers")
+            if values.min() < NO_CLUSTER:
+                raise InvalidInputError(f"labels of layer {name!r} must be -1 or more")
+        if not arrays:
+            raise InvalidInputError("labels must name at least one layer")
+        ranges = layer_ranges([(name, len(values), True) for name, values in arrays.items()])
+        joined = np.concatenate(list(arrays.values())).astype(np.int64)
+        return cls(joined, ranges, int(joined.max()) + 1, scope)
+
+    @property
+    def tested(self) -> tuple[LayerRange, ...]:
+        """Layers whose subclusters are tested."""
+        return tuple(layer for layer in self.layers if layer.tested)
+
+    def of(self, layer: LayerRange) -> np.ndarray:
+        """Return the labels of one layer's units."""
+        return self.labels[layer.units]
+
+
+def ncut(adjacency: sparse.sparray | np.ndarray, labels: np.ndarray) -> float:
+    """Return the normalized cut of a partition, over its live units.
+
+    Parameters
+    ----------
+    adjacency : scipy.sparse array or numpy.ndarray, shape (n_units, n_units)
+        Symmetric, with a zero diagonal.
+    labels : numpy.ndarray of int, shape (n_units,)
+        -1 for units that take no part: they are removed from the graph first.
+
+    Returns
+    -------
+    float
+        Sum over clusters of ``cut / (volume + 1e-8)``; a cluster of zero volume adds 0.
+
+    References
+    ----------
+    Hod et al., arXiv:2110.08058, "Spectral clustering and n-cut"; Shi and Malik (2000).
+
+    Examples
+    --------
+    Two triangles joined by one edge: each cuts 1 of its volume of 7.
+
+    >>> adjacency = np.zeros((6, 6))
+    >>> for i, j in [(0, 1), (0, 2), (1, 2), (3, 4), (3, 5), (4, 5), (2, 3)]:
+    ...     adjacency[i, j] = adjacency[j, i] = 1
+    >>> round(ncut(adjacency, np.array([0, 0, 0, 1, 1, 1])), 4)
+    0.2857
+    """
+    live = labels != NO_CLUSTER
+    _, names = np.unique(labels[live], return_inverse=True)
+    kept = adjacency[live][:, live]
+    members = np.equal.outer(names, np.arange(names.max(initial=-1) + 1)).astype(np.float64)
+    linked = members.T @ (kept @ members)
+    volume = linked.sum(axis=1)
+    cut = volume - np.diag(linked)
+    return float((cut / (volume + VOLUME_EPSILON)).sum())
+
+
+def spectral_embedding(adjacency: sparse.sparray | np.ndarray, n_components: int) -> np.ndarray:
+    """Return the eigenvectors of the largest eigenvalues of D^-1/2 A D^-1/2, times D^-1/2.
+
+    Parameters
+    ----------
+    adjacency : scipy.sparse array or numpy.ndarray, shape (n_units, n_units)
+        Symmetric, without isolated units.
+    n_components : int
+
+    Returns
+    -------
+    numpy.ndarray, shape (n_units, n_components)
+        In descending order of eigenvalue, the trivial one first; each column's entry of
+        largest magnitude is positive.
+
+    References
+    ----------
+    Shi and Malik (2000); von Luxburg (2007), "normalized spectral clustering".
+    """
+    degrees = np.asarray(adjacency.sum(axis=1)).ravel()
+    scale = 1 / np.sqrt(degrees)
+    dense = adjacency.toarray() if sparse.issparse(adjacency) else np.asarray(adjacency)
+    normalized = dense * scale[:, None] * scale[None, :]
+    n = len(dense)
+    _, vectors = linalg.eigh(normalized, subset_by_index=[n - n_components, n - 1])
+    embedding = vectors[:, ::-1] * scale[:, None]
+    peaks = np.abs(embedding).argmax(axis=0)
+    return embedding * np.sign(embedding[peaks, np.arange(n_components)])
+
+
+def live_units(graph: UnitGraph) -> np.ndarray:
+    """Return which units take part: not inactive, and with an edge to one that takes part.
+
+    Returns
+    -------
+    numpy.ndarray of bool, shape (n_units,)
+    """
+    live = ~graph.inactive
+    degrees = np.asarray(graph.adjacency[live][:, live].sum(axis=1)).ravel()
+    live[live] = degrees > 0
+    return live
+
+
+def _renumber(labels: np.ndarray) -> np.ndarray:
+    """Renumber clusters in the order in which they first appear."""
+    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[inverse]
+
+
+def spectral_labels(graph: UnitGraph, n_clusters: int, *, seed: int) -> np.ndarray:
+    """Cluster the live units of a graph; the others get -1.
+
+    Parameters
+    ----------
+    graph : UnitGraph
+    n_clusters : int
+        From 1 to the number of live units.
+    seed : int
+        Of k-means.
+
+    Returns
+    -------
+    numpy.ndarray of int, shape (n_units,)
+
+    Raises
+    ------
+    InvalidInputError
+        If there are fewer live units than clusters, or an edge is negative or not finite.
+
+    Warns
+    -----
+    DegenerateDataWarning
+        If the graph has more components than clusters.
+    ConvergenceWarning
+        From scikit-learn, if fewer points differ than clusters were asked for: then some
+        clusters stay empty.
+    """
+    values = graph.adjacency.data if sparse.issparse(graph.adjacency) else graph.adjacency
+    if values.size and not (np.isfinite(values).all() and values.min() >= 0):
+        raise InvalidInputError("spectral clustering needs finite edges of at least 0")
+    live = live_units(graph)
+    if not 1 <= n_clusters <= live.sum():
+        raise InvalidInputError(
+            f"n_clusters must be from 1 to the number of live units ({live.sum()}), "
+            f"not {n_clusters}"
+        )
+    adjacency = graph.adjacency[live][:, live]
+    n_components, _ = connected_components(adjacency, directed=False)
+    if n_components > n_clusters:
+        warnings.warn(
+            f"the graph has {n_components} components but {n_clusters} clusters were asked for",
+            DegenerateDataWarning,
+            stacklevel=2,
+        )
+    embedding = spectral_embedding(adjacency, n_clusters)
+    n_starts = N_STARTS if len(embedding) <= LARGE else N_STARTS_LARGE
+    with threadpool_limits(1):
+        kmeans = KMeans(n_clusters, n_init=n_starts, random_state=seed).fit(embedding)
+    labels = np.full(graph.n_units, NO_CLUSTER)
+    labels[live] = _renumber(kmeans.labels_)
+    return labels
+
+
+def _n_clusters_by_layer(graph: UnitGraph, labels: np.ndarray, count: str) -> dict[str, int]:
+    """Count the clusters that a global clustering uses in each layer."""
+    shift = graph.tested[0].start if count == "from_input" else 0
+    counts = {}
+    for layer in graph.layers:
+        start = layer.start - shift if layer.tested else layer.start
+        used = np.unique(labels[start : start + layer.n_units])
+        counts[layer.name] = int((used != NO_CLUSTER).sum())
+    return counts
+
+
+def _local_labels(graph: UnitGraph, counts: Mapping[str, int], seed: int) -> np.ndarray:
+    labels = np.full(graph.n_units, NO_CLUSTER)
+
+    def fill(window: tuple[LayerRange, ...], middle: LayerRange, wanted: list[LayerRange]) -> None:
+        part = graph.subgraph(window)
+        n_clusters = min(counts[middle.name], int(live_units(part).sum()))
+        if n_clusters:
+            found = spectral_labels(part, n_clusters, seed=seed)
+            for layer in wanted:
+                mine = found[part.layers[window.index(layer)].units]
+                alive = mine != NO_CLUSTER
+                mine[alive] = _renumber(mine[alive])
+                labels[layer.units] = mine
+
+    layers = graph.layers
+    if graph.kind == "activations" or len(layers) < 3:
+        for layer in layers:
+            fill((layer,) if graph.kind == "activations" else layers, layer, [layer])
+        return labels
+    for index in range(1, len(layers) - 1):
+        window = layers[index - 1 : index + 2]
+        wanted = [window[1]]
+        wanted += [window[0]] if index == 1 else []
+        wanted += [window[2]] if index == len(layers) - 2 else []
+        fill(window, window[1], wanted)
+    return labels
+
+
+def cluster(
+    graph: UnitGraph,
+    n_clusters: int,
+    *,
+    scope: str = "global",
+    seed: int = 0,
+    conventions: Conventions | str = "paper",
+) -> Partition:
+    """Cluster the units of a graph.
+
+    Parameters
+    ----------
+    graph : UnitGraph
+    n_clusters : int
+        At least 2, at most the number of live units.
+    scope : {"global", "local"}
+        One clustering of the whole graph; or one for each layer, with as many clusters as the
+        global clustering uses there: of the three-layer subgraph around the layer for weights
+        (the first and last layer get theirs from the ends of the first and last triple), of the
+        layer's own graph for activations.
+    seed : int, optional
+        Of k-means.
+    conventions : Conventions or str
+        Uses ``cluster_count_layers``.
+
+    Returns
+    -------
+    Partition
+
+    Raises
+    ------
+    InvalidInputError
+        If `n_clusters` or `scope` is not allowed.
+
+    References
+    ----------
+    Hod et al., arXiv:2110.08058, "Spectral clustering and n-cut".
+    """
+    choose("scope", scope, SCOPES)
+    if not isinstance(n_clusters, int | np.integer) or n_clusters < 2:
+        raise InvalidInputError(f"n_clusters must be a whole number of at least 2: {n_clusters!r}")
+    labels = spectral_labels(graph, n_clusters, seed=seed)
+    if scope == "local":
+        count = resolve(conventions).cluster_count_layers
+        labels = _local_labels(graph, _n_clusters_by_layer(graph, labels, count), seed)
+    return Partition(labels, graph.layers, int(n_clusters), scope)

@@ -1,0 +1,114 @@
+"""Every place where readings of the method differ, as an option with its values.
+
+Two presets cover all of them: ``paper`` is the plain reading (what an engineer would build from
+the description), ``released`` is what the paper's released code does.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from localspec.errors import choose
+
+
+class Conventions(BaseModel):
+    """One reading of the method: a value for every fork.
+
+    The defaults are the plain reading. See the book's method page, "Forks", for what each
+    option means and for the reasons behind it.
+
+    Parameters
+    ----------
+    kernel_norm : {"l1", "induced"}
+        Norm of a convolution's kernel slice: the sum of absolute values, or the matrix norm of
+        order 1 (the largest column sum).
+    spatial_norm : {"l1", "induced"}
+        Norm over space that makes one value of a channel's activation map.
+    batch_norm_edges : {"absolute", "signed", "none"}
+        How batch normalization scales edges: by ``|gamma| / sqrt(var + eps)``, by the signed
+        factor, or not at all.
+    cluster_count_layers : {"own", "from_input"}
+        Which labels of the global clustering are counted to get a layer's number of clusters in
+        a local clustering: the layer's own, or labels sliced as if the first tested layer began
+        at the first node of the graph (the input pixels of an MLP).
+    draws : {"joint", "independent"}
+        Random counterparts: one permutation of a layer's labels gives every subcluster its
+        counterpart at once, or every subcluster draws on its own.
+    p_rule : {"mid", "strict", "conservative", "randomised"}
+        How ties with the random counterparts count.
+    undefined_ranges : {"least_extreme", "released"}
+        What a class coherence with (almost) no damage to divide by counts as: the least extreme
+        value, or whatever floating-point division makes of it.
+    min_units : {"two", "three"}
+        Tested subclusters: at least two units and at most 99 % of the layer's live units, or
+        more than two and fewer than 99 % of the whole layer.
+    lesion_point : {"unit", "normalized"}
+        Where a lesion sets units to zero: at the unit's own output, so that a batch
+        normalization behind it emits a constant, or behind the normalization.
+    l2_first_layer : {"l2", "l1"}
+        Penalty on an MLP's first kernel in runs with L2 regularization.
+
+    Examples
+    --------
+    >>> Conventions().kernel_norm
+    'l1'
+    >>> Conventions.preset("released").kernel_norm
+    'induced'
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kernel_norm: Literal["l1", "induced"] = "l1"
+    spatial_norm: Literal["l1", "induced"] = "l1"
+    batch_norm_edges: Literal["absolute", "signed", "none"] = "absolute"
+    cluster_count_layers: Literal["own", "from_input"] = "own"
+    draws: Literal["joint", "independent"] = "joint"
+    p_rule: Literal["mid", "strict", "conservative", "randomised"] = "mid"
+    undefined_ranges: Literal["least_extreme", "released"] = "least_extreme"
+    min_units: Literal["two", "three"] = "two"
+    lesion_point: Literal["unit", "normalized"] = "unit"
+    l2_first_layer: Literal["l2", "l1"] = "l2"
+
+    @classmethod
+    def preset(cls, name: str) -> Conventions:
+        """Return a named preset.
+
+        Parameters
+        ----------
+        name : {"paper", "released"}
+
+        Raises
+        ------
+        InvalidInputError
+            If there is no preset of that name.
+        """
+        return PRESETS[choose("convention", name, PRESETS)]
+
+    def only(self, *names: str) -> dict[str, str]:
+        """Return the named options as a dict, for the key of a stage that depends on them."""
+        return {name: getattr(self, name) for name in names}
+
+
+PAPER = Conventions()
+RELEASED = Conventions(
+    kernel_norm="induced",
+    spatial_norm="induced",
+    batch_norm_edges="signed",
+    cluster_count_layers="from_input",
+    draws="independent",
+    p_rule="strict",
+    undefined_ranges="released",
+    min_units="three",
+    lesion_point="unit",
+    l2_first_layer="l1",
+)
+PRESETS = {"paper": PAPER, "released": RELEASED}
+
+
+def resolve(conventions: Conventions | str) -> Conventions:
+    """Return `conventions` itself, or the preset that it names."""
+    if isinstance(conventions, Conventions):
+        return conventions
+    return Conventions.preset(conventions)

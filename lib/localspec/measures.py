@@ -1,0 +1,234 @@
+"""The four measures of a subcluster, each with its null sample."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from localspec.conventions import Conventions, resolve
+from localspec.errors import InvalidInputError, choose
+from localspec.feature_visualization import Visualizations
+from localspec.lesions import LesionedAccuracies
+from localspec.statistics import (
+    EffectSize,
+    FisherResult,
+    PermutationFisherResult,
+    effect_size,
+    empirical_p,
+    fisher,
+    permutation_fisher,
+)
+
+MEASURES = ("importance", "class_coherence", "input_coherence", "output_coherence")
+TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One measure of all subclusters of a partition and of their random counterparts.
+
+    Attributes
+    ----------
+    name : {"importance", "class_coherence", "input_coherence", "output_coherence"}
+    side : {"low", "high"}
+        The extreme side.
+    values : numpy.ndarray, shape (n_draws + 1, n_subclusters)
+        Row 0 holds the true subclusters; NaN where undefined.
+    effect_kind : {"drop", "range", "score", "entropy"}
+    effect_values : numpy.ndarray, shape (n_draws + 1, n_subclusters)
+        What effect sizes are made of: for importance the change of accuracy, else `values`.
+    undefined_ranges : {"least_extreme", "released"}
+        What an undefined value counts as.
+    """
+
+    name: str
+    side: str
+    values: np.ndarray
+    effect_kind: str
+    effect_values: np.ndarray
+    undefined_ranges: str = "least_extreme"
+
+    @property
+    def n_draws(self) -> int:
+        """Number of random counterparts of each subcluster."""
+        return len(self.values) - 1
+
+    @property
+    def n_undefined(self) -> int:
+        """Number of true subclusters whose value is undefined."""
+        return int(np.isnan(self.values[0]).sum())
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What the random counterparts say about one measure of one partition.
+
+    Attributes
+    ----------
+    measure : Measure
+    p_values : numpy.ndarray, shape (n_subclusters,)
+    effects : EffectSize
+        Of every subcluster.
+    fisher : FisherResult
+        Plain Fisher over subclusters.
+    permutation : PermutationFisherResult
+        Fisher calibrated by the permuted partitions.
+    """
+
+    measure: Measure
+    p_values: np.ndarray
+    effects: EffectSize
+    fisher: FisherResult
+    permutation: PermutationFisherResult
+
+
+def importance(accuracies: LesionedAccuracies) -> Measure:
+    """Measure importance: the test accuracy, averaged over classes, after the lesion.
+
+    Parameters
+    ----------
+    accuracies : LesionedAccuracies
+
+    Returns
+    -------
+    Measure
+        Low values are extreme.
+
+    References
+    ----------
+    Hod et al., arXiv:2110.08058, "Importance".
+    """
+    values = accuracies.lesioned.mean(axis=-1)
+    drops = values - accuracies.baseline.mean()
+    return Measure("importance", "low", values, "drop", drops)
+
+
+def class_ranges(
+    accuracies: LesionedAccuracies, *, conventions: Conventions | str = "paper"
+) -> np.ndarray:
+    """Return the range over classes of the change of accuracy, over its mean's magnitude.
+
+    Parameters
+    ----------
+    accuracies : LesionedAccuracies
+    conventions : Conventions or str
+        Uses ``undefined_ranges``.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n_draws + 1, n_subclusters)
+        NaN where the mean change is smaller than one test image per class, whichever its sign
+        (``undefined_ranges="released"``: NaN or infinite where it is exactly 0).
+
+    References
+    ----------
+    Hod et al., arXiv:2110.08058, "Class coherence".
+
+    Examples
+    --------
+    Two classes of ten images lose 4 and 2 of them: a range of 0.2 over a mean of 0.3.
+
+    >>> accuracies = LesionedAccuracies(
+    ...     np.array([1.0, 1.0]), np.array([[[0.6, 0.8]]]), np.array([10, 10])
+    ... )
+    >>> class_ranges(accuracies).round(4).tolist()
+    [[0.6667]]
+    """
+    change = accuracies.lesioned - accuracies.baseline
+    mean = change.mean(axis=-1)
+    spread = change.max(axis=-1, initial=-np.inf) - change.min(axis=-1, initial=np.inf)
+    if resolve(conventions).undefined_ranges == "released":
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return spread / np.abs(mean)
+    one_image = (1 / accuracies.class_sizes).mean()
+    defined = np.abs(mean) >= one_image * (1 - TOLERANCE)
+    return np.where(defined, spread / np.where(defined, np.abs(mean), 1.0), np.nan)
+
+
+def coherence(
+    evidence: LesionedAccuracies | Visualizations,
+    kind: str,
+    *,
+    conventions: Conventions | str = "paper",
+) -> Measure:
+    """Measure coherence with classes, with input features, or of the output.
+
+    Parameters
+    ----------
+    evidence : LesionedAccuracies or Visualizations
+        Lesioned accuracies for ``"class"``; visualizations arranged as (n_draws + 1,
+        n_subclusters, ...) for the others.
+    kind : {"class", "input", "output"}
+        ``class``: range over classes of the damage over its mean, high is extreme. ``input``:
+        score reached by feature visualization, high is extreme. ``output``: entropy of the
+        network's output on that image, low is extreme.
+    conventions : Conventions or str
+        Uses ``undefined_ranges``.
+
+    Returns
+    -------
+    Measure
+
+    Raises
+    ------
+    InvalidInputError
+        If the kind is unknown or the evidence is not of the type it needs.
+
+    References
+    ----------
+    Hod et al., arXiv:2110.08058, "Class coherence", "Input coherence", "Output coherence".
+    """
+    choose("kind", kind, ("class", "input", "output"))
+    needed = LesionedAccuracies if kind == "class" else Visualizations
+    if not isinstance(evidence, needed):
+        raise InvalidInputError(
+            f"{kind} coherence needs {needed.__name__}, not {type(evidence).__name__}"
+        )
+    if kind == "class":
+        conventions = resolve(conventions)
+        ranges = class_ranges(evidence, conventions=conventions)
+        return Measure(
+            "class_coherence", "high", ranges, "range", ranges, conventions.undefined_ranges
+        )
+    if kind == "input":
+        scores = evidence.scores
+        return Measure("input_coherence", "high", scores, "score", scores)
+    entropies = evidence.entropies
+    return Measure("output_coherence", "low", entropies, "entropy", entropies)
+
+
+def assess(
+    measure: Measure, *, conventions: Conventions | str = "paper", seed: int = 0
+) -> Assessment:
+    """Compare a measure of the true subclusters with that of their random counterparts.
+
+    Parameters
+    ----------
+    measure : Measure
+    conventions : Conventions or str
+        Uses ``p_rule``.
+    seed : int, optional
+        For the rule "randomised".
+
+    Returns
+    -------
+    Assessment
+    """
+    rule = resolve(conventions).p_rule
+    undefined = measure.undefined_ranges
+    true, null = measure.values[0], measure.values[1:].T
+    p_values = empirical_p(true, null, measure.side, rule, seed, undefined=undefined)
+    effects = effect_size(
+        *(measure.effect_values[0], measure.effect_values[1:].T, measure.effect_kind),
+        undefined=undefined,
+    )
+    return Assessment(
+        measure=measure,
+        p_values=p_values,
+        effects=effects,
+        fisher=fisher(p_values, rule=rule, n_draws=measure.n_draws),
+        permutation=permutation_fisher(
+            measure.values, measure.side, rule=rule, rng=seed, undefined=undefined
+        ),
+    )

@@ -1,0 +1,314 @@
+"""Every stage of one network and seed, loaded from disk or computed when first asked for."""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property, lru_cache
+
+import numpy as np
+import torch
+
+from localspec import (
+    clusterability,
+    clustering,
+    feature_visualization,
+    graphs,
+    lesions,
+    subclusters,
+    training,
+)
+from localspec.artifacts import Artifact, cached, stage_key
+from localspec.conventions import Conventions
+from localspec.correlations import activation_graph
+from localspec.data import Dataset, load_dataset
+from localspec.measures import Assessment, Measure, assess, coherence, importance
+from localspec.networks import build_network, resolve_device
+from localspec.profiles import NetworkSettings, Profile, Section, load_profile
+
+PARTITIONINGS = (
+    "weights/global",
+    "weights/local",
+    "activations/global",
+    "activations/local",
+)
+
+_dataset = lru_cache(maxsize=2)(load_dataset)
+
+
+class Replicate:
+    """One trained network of a profile, with everything that the sections ask of it.
+
+    Parameters
+    ----------
+    profile : Profile
+    network : str
+        Name of one of the profile's networks.
+    seed : int
+        Of training; clustering, draws and visualization use it too.
+    compute : {"auto", "never", "always"}
+        What to do where a result is not on disk, see :func:`localspec.artifacts.cached`.
+    progress : bool
+
+    Notes
+    -----
+    A partitioning is named by graph and scope, such as ``"weights/global"``.
+    """
+
+    def __init__(
+        self,
+        profile: Profile,
+        network: str,
+        seed: int,
+        *,
+        compute: str = "auto",
+        progress: bool = True,
+    ) -> None:
+        self.profile, self.network, self.seed = profile, network, seed
+        self.compute, self.progress = compute, progress
+        self._artifacts: dict[tuple, Artifact] = {}
+
+    @property
+    def name(self) -> str:
+        """The network's name and the seed, for figures and tables."""
+        return f"{self.network}, seed {self.seed}"
+
+    @property
+    def settings(self) -> NetworkSettings:
+        """Settings of the network."""
+        return self.profile.networks[self.network]
+
+    @property
+    def conventions(self) -> Conventions:
+        """The reading of the method."""
+        return Conventions.preset(self.profile.method.conventions)
+
+    @property
+    def dataset(self) -> Dataset:
+        """The data set the network is trained on."""
+        return _dataset(self.settings.dataset, dtype=self.profile.dtype)
+
+    def _cached(self, stage: str, module, parameters: dict, compute, inputs=()) -> Artifact:
+        """Load or compute a stage once in the life of this object."""
+        memo = (stage, json.dumps(parameters, sort_keys=True), *inputs)
+        if memo not in self._artifacts:
+            self._artifacts[memo] = cached(
+                *(stage, module.STAGE_VERSION, parameters, compute),
+                inputs=tuple(inputs),
+                mode=self.compute,
+            )
+        return self._artifacts[memo]
+
+    @cached_property
+    def _training(self) -> Artifact:
+        def compute():
+            trained = training.train(
+                *(self.settings, self.dataset),
+                seed=self.seed,
+                dtype=self.profile.dtype,
+                device=self.profile.device,
+                conventions=self.conventions,
+                progress=self.progress,
+            )
+            weights = {f"weights.{k}": v.cpu() for k, v in trained.module.state_dict().items()}
+            history = {f"history.{k}": v for k, v in trained.history.items()}
+            return {**{k: v.numpy() for k, v in weights.items()}, **history}, {}
+
+        parameters = {
+            **self.settings.model_dump(mode="json"),
+            **self.conventions.only("l2_first_layer"),
+            **{"seed": self.seed, "dtype": self.profile.dtype},
+            "device": resolve_device(self.profile.device).type,
+        }
+        return self._cached("training", training, parameters, compute)
+
+    @cached_property
+    def trained(self) -> training.TrainedNetwork:
+        """The trained network."""
+        arrays = self._training.arrays
+        shape, n_classes = self.dataset.image_shape, self.dataset.n_classes
+        module = build_network(
+            self.settings, shape, n_classes, seed=self.seed, dtype=self.profile.dtype
+        )
+        module.load_state_dict(_with_prefix(arrays, "weights.", torch.from_numpy))
+        module = module.to(resolve_device(self.profile.device)).eval().requires_grad_(False)
+        return training.TrainedNetwork(module, _with_prefix(arrays, "history.", np.asarray))
+
+    def graph(self, kind: str) -> graphs.UnitGraph:
+        """Return the weights graph or the activations graph.
+
+        Parameters
+        ----------
+        kind : {"weights", "activations"}
+        """
+        if kind == "weights":
+            return graphs.weight_graph(self.trained, conventions=self.conventions)
+        method = self.profile.method
+        n_train = len(self.dataset.x_train)
+        chosen = np.random.default_rng(self.seed).permutation(n_train)[: method.n_images]
+        return activation_graph(
+            *(self.trained, self.dataset.x_train[torch.from_numpy(np.sort(chosen))]),
+            correlation=method.correlation,
+            conventions=self.conventions,
+        )
+
+    def _graph_key(self, kind: str) -> str:
+        parameters = {"kind": kind, **self.conventions.only("kernel_norm", "batch_norm_edges")}
+        if kind == "activations":
+            method = self.profile.method
+            parameters = {"kind": kind, **self.conventions.only("spatial_norm")}
+            parameters |= {"correlation": method.correlation, "n_images": method.n_images}
+        return stage_key("graph", graphs.STAGE_VERSION, parameters, (self._training.key,))
+
+    def clusterability(self) -> clusterability.Clusterability:
+        """Return the n-cut of the weights graph beside those of shuffled copies."""
+        method = self.profile.method
+
+        def compute():
+            result = clusterability.clusterability(
+                *(self.graph("weights"), method.n_clusters),
+                n_shuffles=method.n_shuffles,
+                seed=self.seed,
+                progress=self.progress,
+            )
+            fields = {name: value for name, value in vars(result).items() if name != "null"}
+            return {"null": result.null}, fields
+
+        parameters = {"n_clusters": method.n_clusters, "n_shuffles": method.n_shuffles}
+        artifact = self._cached(
+            *("clusterability", clusterability, {**parameters, "seed": self.seed}, compute),
+            inputs=(self._graph_key("weights"),),
+        )
+        return clusterability.Clusterability(null=artifact.arrays["null"], **artifact.description)
+
+    def _partition(self, partitioning: str) -> Artifact:
+        kind, scope = partitioning.split("/")
+        n_clusters = self.profile.method.n_clusters
+
+        def compute():
+            partition = clustering.cluster(
+                *(self.graph(kind), n_clusters),
+                scope=scope,
+                seed=self.seed,
+                conventions=self.conventions,
+            )
+            layers = [vars(layer) for layer in partition.layers]
+            return {"labels": partition.labels}, {"layers": layers}
+
+        parameters = {"n_clusters": n_clusters, "scope": scope, "seed": self.seed}
+        parameters |= self.conventions.only("cluster_count_layers")
+        inputs = (self._graph_key(kind),)
+        return self._cached("clustering", clustering, parameters, compute, inputs)
+
+    def partition(self, partitioning: str) -> clustering.Partition:
+        """Return the partition of one partitioning."""
+        artifact = self._partition(partitioning)
+        layers = tuple(graphs.LayerRange(**layer) for layer in artifact.description["layers"])
+        n_clusters, scope = self.profile.method.n_clusters, partitioning.split("/")[1]
+        return clustering.Partition(artifact.arrays["labels"], layers, n_clusters, scope)
+
+    def draws(self, partitioning: str) -> subclusters.Draws:
+        """Return the tested subclusters of one partitioning and their random counterparts."""
+        return subclusters.draw(
+            *(self.partition(partitioning), self.profile.method.n_draws),
+            seed=(self.seed, PARTITIONINGS.index(partitioning)),
+            conventions=self.conventions,
+        )
+
+    def _draws_key(self, partitioning: str) -> str:
+        parameters = {
+            **{"n_draws": self.profile.method.n_draws, "partitioning": partitioning},
+            **{"seed": self.seed, **self.conventions.only("draws", "min_units")},
+        }
+        version = subclusters.STAGE_VERSION
+        return stage_key("draws", version, parameters, (self._partition(partitioning).key,))
+
+    def lesioned(self, partitioning: str) -> lesions.LesionedAccuracies:
+        """Return the accuracies under lesions of all subclusters and counterparts."""
+
+        def compute():
+            result = lesions.lesion_draws(
+                *(self.trained, self.dataset.x_test, self.dataset.y_test),
+                self.draws(partitioning),
+                n_classes=self.dataset.n_classes,
+                conventions=self.conventions,
+                progress=self.progress,
+            )
+            return vars(result), {}
+
+        artifact = self._cached(
+            *("lesions", lesions, self.conventions.only("lesion_point"), compute),
+            inputs=(self._draws_key(partitioning),),
+        )
+        return lesions.LesionedAccuracies(**artifact.arrays)
+
+    def visualizations(self, partitioning: str) -> feature_visualization.Visualizations:
+        """Return the visualizations of all subclusters and counterparts, arranged by draw."""
+        n_steps = self.profile.method.n_steps
+
+        def compute():
+            draws = self.draws(partitioning)
+            result = feature_visualization.visualize(
+                *(self.trained, draws.lesions(), self.dataset.image_shape),
+                n_steps=n_steps,
+                seed=self.seed,
+                progress=self.progress,
+            )
+            return vars(result.arranged(draws)), {}
+
+        artifact = self._cached(
+            *("feature_visualization", feature_visualization),
+            *({"n_steps": n_steps, "seed": self.seed}, compute),
+            inputs=(self._draws_key(partitioning),),
+        )
+        return feature_visualization.Visualizations(**artifact.arrays)
+
+    def measure(self, name: str, partitioning: str) -> Measure:
+        """Return one of the four measures of one partitioning."""
+        if name == "importance":
+            return importance(self.lesioned(partitioning))
+        if name == "class_coherence":
+            evidence = self.lesioned(partitioning)
+        else:
+            evidence = self.visualizations(partitioning)
+        return coherence(evidence, name.removesuffix("_coherence"), conventions=self.conventions)
+
+    def assessment(self, name: str, partitioning: str) -> Assessment:
+        """Return a measure of one partitioning with p-values and effects."""
+        return assess(
+            self.measure(name, partitioning), conventions=self.conventions, seed=self.seed
+        )
+
+
+def _with_prefix(arrays, prefix: str, convert) -> dict:
+    return {
+        name.removeprefix(prefix): convert(array)
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }
+
+
+def open_replicates(section: Section, *, progress: bool = True) -> list[Replicate]:
+    """Return the replicates that a notebook's parameters name.
+
+    Parameters
+    ----------
+    section : Section
+        The notebook's parameters; they take precedence over the profile's settings.
+    progress : bool, optional
+
+    Returns
+    -------
+    list of Replicate
+        Networks x seeds.
+
+    Raises
+    ------
+    InvalidInputError
+        If the profile or one of its networks does not exist.
+    """
+    profile = load_profile(section.profile).select(section)
+    return [
+        Replicate(profile, network, seed, compute=section.compute, progress=progress)
+        for network in profile.networks
+        for seed in profile.seeds
+    ]

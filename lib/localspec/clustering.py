@@ -4,81 +4,21 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from scipy import linalg, sparse
 from scipy.sparse.csgraph import connected_components
 from sklearn.cluster import KMeans
-from threadpoolctl import threadpool_limits
 
 from localspec.conventions import Conventions, resolve
 from localspec.errors import DegenerateDataWarning, InvalidInputError, choose
-from localspec.graphs import LayerRange, UnitGraph, layer_ranges
+from localspec.graphs import LayerRange, UnitGraph
+from localspec.partitions import NO_CLUSTER, SCOPES, Partition
+from localspec.threads import single_threaded
 
 STAGE_VERSION = 1
-NO_CLUSTER = -1
 VOLUME_EPSILON = 1e-8
-SCOPES = ("global", "local")
 N_STARTS, N_STARTS_LARGE, LARGE = 25, 100, 2000
-
-
-@dataclass(frozen=True)
-class Partition:
-    """A cluster for every unit.
-
-    Attributes
-    ----------
-    labels : numpy.ndarray of int, shape (n_units,)
-        Cluster of each unit, -1 for a unit that takes no part. In a local partition each layer
-        counts its clusters from 0.
-    layers : tuple of LayerRange
-    n_clusters : int
-        Clusters asked for (of the global clustering).
-    scope : {"global", "local"}
-    """
-
-    labels: np.ndarray
-    layers: tuple[LayerRange, ...]
-    n_clusters: int
-    scope: str = "global"
-
-    @classmethod
-    def from_labels(cls, labels: Mapping[str, np.ndarray], *, scope: str = "global") -> Partition:
-        """Make a partition from anybody's labels.
-
-        Parameters
-        ----------
-        labels : mapping of layer name to integer array, shape (n_units of the layer,)
-            -1 for units that take no part. All layers given are tested.
-        scope : {"global", "local"}
-
-        Raises
-        ------
-        InvalidInputError
-            If a layer's labels are not a non-empty vector of integers from -1 upwards.
-        """
-        choose("scope", scope, SCOPES)
-        arrays = {name: np.asarray(values) for name, values in labels.items()}
-        for name, values in arrays.items():
-            if values.ndim != 1 or not len(values) or values.dtype.kind not in "iu":
-                raise InvalidInputError(f"labels of layer {name!r} must be a vector of integers")
-            if values.min() < NO_CLUSTER:
-                raise InvalidInputError(f"labels of layer {name!r} must be -1 or more")
-        if not arrays:
-            raise InvalidInputError("labels must name at least one layer")
-        ranges = layer_ranges([(name, len(values), True) for name, values in arrays.items()])
-        joined = np.concatenate(list(arrays.values())).astype(np.int64)
-        return cls(joined, ranges, int(joined.max()) + 1, scope)
-
-    @property
-    def tested(self) -> tuple[LayerRange, ...]:
-        """Layers whose subclusters are tested."""
-        return tuple(layer for layer in self.layers if layer.tested)
-
-    def of(self, layer: LayerRange) -> np.ndarray:
-        """Return the labels of one layer's units."""
-        return self.labels[layer.units]
 
 
 def ncut(adjacency: sparse.sparray | np.ndarray, labels: np.ndarray) -> float:
@@ -214,9 +154,10 @@ def spectral_labels(graph: UnitGraph, n_clusters: int, *, seed: int) -> np.ndarr
             DegenerateDataWarning,
             stacklevel=2,
         )
-    embedding = spectral_embedding(adjacency, n_clusters)
-    n_starts = N_STARTS if len(embedding) <= LARGE else N_STARTS_LARGE
-    with threadpool_limits(1):
+    n_starts = N_STARTS if live.sum() <= LARGE else N_STARTS_LARGE
+    with single_threaded(live.sum() <= LARGE):
+        embedding = spectral_embedding(adjacency, n_clusters)
+    with single_threaded():
         kmeans = KMeans(n_clusters, n_init=n_starts, random_state=seed).fit(embedding)
     labels = np.full(graph.n_units, NO_CLUSTER)
     labels[live] = _renumber(kmeans.labels_)

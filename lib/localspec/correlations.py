@@ -73,7 +73,8 @@ def correlation_matrix(values: np.ndarray, correlation: str = "spearman") -> np.
 
     Examples
     --------
-    >>> float(correlation_matrix(np.array([[1.0, 8.0], [2.0, 4.0], [3.0, 0.0]]))[0, 1])
+    >>> values = np.array([[1.0, 8.0], [2.0, 4.0], [3.0, 0.0]])
+    >>> round(float(correlation_matrix(values)[0, 1]), 12)
     1.0
     """
     choose("correlation", correlation, CORRELATIONS)

@@ -23,6 +23,7 @@ from localspec.correlations import activation_graph
 from localspec.data import Dataset, load_dataset
 from localspec.measures import Assessment, Measure, assess, coherence, importance
 from localspec.networks import build_network, resolve_device
+from localspec.partitions import Partition
 from localspec.profiles import NetworkSettings, Profile, Section, load_profile
 
 PARTITIONINGS = (
@@ -51,7 +52,7 @@ class Replicate:
 
     Notes
     -----
-    A partitioning is named by graph and scope, such as ``"weights/global"``.
+    A partitioning is graph and scope, such as ``"weights/global"``.
     """
 
     def __init__(
@@ -109,9 +110,7 @@ class Replicate:
                 conventions=self.conventions,
                 progress=self.progress,
             )
-            weights = {f"weights.{k}": v.cpu() for k, v in trained.module.state_dict().items()}
-            history = {f"history.{k}": v for k, v in trained.history.items()}
-            return {**{k: v.numpy() for k, v in weights.items()}, **history}, {}
+            return trained.to_arrays(), {}
 
         parameters = {
             **self.settings.model_dump(mode="json"),
@@ -124,22 +123,14 @@ class Replicate:
     @cached_property
     def trained(self) -> training.TrainedNetwork:
         """The trained network."""
-        arrays = self._training.arrays
         shape, n_classes = self.dataset.image_shape, self.dataset.n_classes
         module = build_network(
             self.settings, shape, n_classes, seed=self.seed, dtype=self.profile.dtype
-        )
-        module.load_state_dict(_with_prefix(arrays, "weights.", torch.from_numpy))
-        module = module.to(resolve_device(self.profile.device)).eval().requires_grad_(False)
-        return training.TrainedNetwork(module, _with_prefix(arrays, "history.", np.asarray))
+        ).to(resolve_device(self.profile.device))
+        return training.TrainedNetwork.from_arrays(module, self._training.arrays)
 
     def graph(self, kind: str) -> graphs.UnitGraph:
-        """Return the weights graph or the activations graph.
-
-        Parameters
-        ----------
-        kind : {"weights", "activations"}
-        """
+        """Return the graph of a kind, "weights" or "activations"."""
         if kind == "weights":
             return graphs.weight_graph(self.trained, conventions=self.conventions)
         method = self.profile.method
@@ -199,12 +190,12 @@ class Replicate:
         inputs = (self._graph_key(kind),)
         return self._cached("clustering", clustering, parameters, compute, inputs)
 
-    def partition(self, partitioning: str) -> clustering.Partition:
+    def partition(self, partitioning: str) -> Partition:
         """Return the partition of one partitioning."""
         artifact = self._partition(partitioning)
         layers = tuple(graphs.LayerRange(**layer) for layer in artifact.description["layers"])
         n_clusters, scope = self.profile.method.n_clusters, partitioning.split("/")[1]
-        return clustering.Partition(artifact.arrays["labels"], layers, n_clusters, scope)
+        return Partition(artifact.arrays["labels"], layers, n_clusters, scope)
 
     def draws(self, partitioning: str) -> subclusters.Draws:
         """Return the tested subclusters of one partitioning and their random counterparts."""
@@ -279,21 +270,13 @@ class Replicate:
         )
 
 
-def _with_prefix(arrays, prefix: str, convert) -> dict:
-    return {
-        name.removeprefix(prefix): convert(array)
-        for name, array in arrays.items()
-        if name.startswith(prefix)
-    }
-
-
 def open_replicates(section: Section, *, progress: bool = True) -> list[Replicate]:
     """Return the replicates that a notebook's parameters name.
 
     Parameters
     ----------
     section : Section
-        The notebook's parameters; they take precedence over the profile's settings.
+        Its values take precedence over the profile's.
     progress : bool, optional
 
     Returns

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from localspec.clustering import NO_CLUSTER, Partition
 from localspec.conventions import Conventions, resolve
 from localspec.errors import InvalidInputError
+from localspec.partitions import NO_CLUSTER, Partition
 
 STAGE_VERSION = 1
 MOST_OF_LAYER = 0.99

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from localspec.conventions import Conventions, resolve
 from localspec.data import Dataset, check_images
 from localspec.networks import build_network
 from localspec.profiles import NetworkSettings
+from localspec.threads import SMALL_STEP, single_threaded
 
 STAGE_VERSION = 1
 BETAS = (0.9, 0.999)
@@ -38,6 +39,21 @@ class TrainedNetwork:
 
     module: nn.Module
     history: dict[str, np.ndarray]
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Return weights and history as named arrays, for storage."""
+        weights = {f"weights.{k}": v.cpu().numpy() for k, v in self.module.state_dict().items()}
+        return weights | {f"history.{k}": v for k, v in self.history.items()}
+
+    @classmethod
+    def from_arrays(cls, module: nn.Module, arrays: Mapping[str, np.ndarray]) -> TrainedNetwork:
+        """Load named arrays into a module of the same architecture."""
+        parts: dict[str, dict[str, np.ndarray]] = {"weights": {}, "history": {}}
+        for name, array in arrays.items():
+            part, _, rest = name.partition(".")
+            parts[part][rest] = array
+        module.load_state_dict({k: torch.from_numpy(v) for k, v in parts["weights"].items()})
+        return cls(module.eval().requires_grad_(False), parts["history"])
 
 
 class KerasAdam(torch.optim.Adam):
@@ -164,7 +180,8 @@ def train(
     optimizer = KerasAdam(module.parameters(), lr=settings.learning_rate)
     generator = torch.Generator().manual_seed(seed)
     rows = []
-    with torch.random.fork_rng(devices=[]):
+    small = settings.batch_size * sum(w.numel() for w in kernels(module)) < SMALL_STEP
+    with torch.random.fork_rng(devices=[]), single_threaded(small):
         torch.manual_seed(seed)  # dropout has no generator of its own
         bar = tqdm(range(settings.n_epochs), desc="training", unit="epoch", disable=not progress)
         for _ in bar:

@@ -1,0 +1,64 @@
+"""Serve everything a page needs from the book itself: no request to any foreign host.
+
+MathJax (its bundle and fonts) is copied from the pip package `sphinx-mathjax-offline`, and thebe is
+dropped: it would fetch kernels from elsewhere, and declares one constant twice on every page.
+"""
+
+from importlib.metadata import PackageNotFoundError, files
+from pathlib import Path
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
+from sphinx.util.fileutil import copy_asset
+
+PACKAGE = "sphinx-mathjax-offline"
+BUNDLE = "mathjax/tex-chtml.js"
+
+
+def mathjax_folder() -> Path:
+    """Return MathJax's folder in the installed package, whose name Python cannot import."""
+    try:
+        recorded = files(PACKAGE) or []
+    except PackageNotFoundError as error:
+        raise ExtensionError(f"{PACKAGE} is not installed: pip install {PACKAGE}") from error
+    for file in recorded:
+        if file.as_posix().endswith("/static/" + BUNDLE):
+            return Path(str(file.locate())).parent
+    raise ExtensionError(f"{PACKAGE} is installed without {BUNDLE}")
+
+
+def copy_mathjax(app: Sphinx, exception: Exception | None) -> None:
+    if exception is not None or app.builder.format != "html":
+        return
+    source, target = mathjax_folder(), Path(app.outdir, "_static", "mathjax")
+    for part in (Path(BUNDLE).name, "output/chtml/fonts"):
+        copy_asset(source / part, (target / part).parent if Path(part).suffix else target / part)
+
+
+def _is_thebe(asset: object) -> bool:
+    body = (getattr(asset, "attributes", None) or {}).get("body") or ""
+    return "THEBE_JS_URL" in body or "thebe" in str(getattr(asset, "filename", asset) or "")
+
+
+def drop_thebe_files(
+    app: Sphinx, pagename: str, template: str, context: dict, doctree: nodes.document | None
+) -> None:
+    for kind in ("script_files", "css_files"):
+        if kind in context:
+            context[kind][:] = [asset for asset in context[kind] if not _is_thebe(asset)]
+
+
+def drop_thebe_nodes(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    for node in list(doctree.findall(nodes.raw)):
+        text = node.astext()
+        if "text/x-thebe-config" in text or text.startswith("<script>kernelName"):
+            node.parent.remove(node)
+
+
+def setup(app: Sphinx) -> dict:
+    # late priorities: after the extension that adds what is dropped here
+    app.connect("doctree-resolved", drop_thebe_nodes, priority=900)
+    app.connect("html-page-context", drop_thebe_files, priority=900)
+    app.connect("build-finished", copy_mathjax)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,233 @@
+"""Figures of measures, tests and effects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from localspec.comparison import extremeness
+from localspec.measures import MEASURES
+from localspec.pipeline import PARTITIONINGS, Replicate
+from localspec.plots import BLUE, GREEN, GREY, ORANGE
+
+LABELS = {
+    "importance": "accuracy drop (points)",
+    "class_coherence": "range of damage / mean damage",
+    "input_coherence": "score",
+    "output_coherence": "entropy (nats)",
+}
+
+
+def _shown(replicate: Replicate, name: str, partitioning: str) -> np.ndarray:
+    """Return what is drawn of a measure; for importance the damage, so that up is extreme."""
+    measure = replicate.measure(name, partitioning)
+    return -100 * measure.effect_values if name == "importance" else measure.values
+
+
+def against_draws(
+    replicates: Sequence[Replicate],
+    name: str,
+    partitionings: Sequence[str] = PARTITIONINGS,
+    *,
+    log: bool = False,
+) -> Figure:
+    """Draw a measure of every tested subcluster against its random counterparts.
+
+    Parameters
+    ----------
+    replicates : sequence of Replicate
+    name : str
+        The measure.
+    partitionings : sequence of str
+    log : bool
+        Logarithmic scale.
+    """
+    rows = -(-len(partitionings) // 2)
+    figure, axes = plt.subplots(
+        *(rows, 2), figsize=(9.5, 2.7 * rows), sharey=True, layout="constrained", squeeze=False
+    )
+    for axis, partitioning in zip(axes.flat, partitionings, strict=False):
+        values = np.concatenate([_shown(r, name, partitioning) for r in replicates], axis=1)
+        measures = [replicate.measure(name, partitioning) for replicate in replicates]
+        beaten = np.concatenate(
+            [
+                (extremeness(m.values[:1], m.values[1:], m.side) > 0).all(axis=0)
+                & ~np.isnan(m.values[0])
+                for m in measures
+            ]
+        )
+        order = np.argsort(np.nan_to_num(values[0], nan=-np.inf), kind="stable")
+        columns = np.arange(len(order))
+        repeated = np.tile(columns, len(values) - 1)
+        axis.scatter(repeated, values[1:, order].ravel(), s=4, color="0.75")
+        colours = np.where(beaten[order], ORANGE, BLUE)
+        axis.scatter(columns, values[0, order], s=26, color=colours, zorder=3)
+        axis.set_title(f"{partitioning}: {beaten.sum()} of {len(order)} beyond all draws")
+        axis.set_xticks([])
+        if log:
+            axis.set_yscale("log")
+    for axis in axes.flat[len(partitionings) :]:
+        axis.set_visible(False)
+    for axis in axes[:, 0]:
+        axis.set_ylabel(LABELS[name])
+    for axis in axes[-1]:
+        axis.set_xlabel("tested subclusters of all replicates, sorted")
+    handles = [
+        Line2D([], [], marker="o", linestyle="", color=BLUE, label="subcluster"),
+        Line2D([], [], marker="o", linestyle="", color=ORANGE, label="beyond all its draws"),
+        Line2D([], [], marker=".", linestyle="", color="0.6", label="random counterparts"),
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=3)
+    return figure
+
+
+def class_damage(replicate: Replicate, partitioning: str) -> Figure:
+    """Draw the change of each class's accuracy by lesion of each subcluster as a heat map."""
+    accuracies = replicate.lesioned(partitioning)
+    change = 100 * (accuracies.lesioned[0] - accuracies.baseline)
+    tested = replicate.draws(partitioning).subclusters
+    figure, axis = plt.subplots(figsize=(8, 0.3 * len(tested) + 1.4), layout="constrained")
+    limit = max(1.0, float(np.abs(change).max()))
+    image = axis.imshow(change, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto")
+    for row, column in np.ndindex(change.shape):
+        if abs(change[row, column]) >= 0.5:
+            dark = abs(change[row, column]) > 0.6 * limit
+            text = f"{change[row, column]:.0f}"
+            colour = "white" if dark else "black"
+            axis.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
+    names = [f"{part.layer} / {part.cluster} ({part.n_units} units)" for part in tested]
+    axis.set_yticks(range(len(tested)), names, fontsize=8)
+    axis.set_xticks(range(len(replicate.dataset.class_names)), replicate.dataset.class_names)
+    axis.set_xlabel("class")
+    axis.grid(False)
+    axis.set_title(f"{replicate.name}, {partitioning}: change of accuracy (points)")
+    figure.colorbar(image, ax=axis)
+    return figure
+
+
+def visualization_pairs(replicate: Replicate, partitioning: str, *, n_shown: int = 8) -> Figure:
+    """Draw true subclusters' images above those of one random counterpart each, with scores."""
+    found = replicate.visualizations(partitioning)
+    tested = replicate.draws(partitioning).subclusters[:n_shown]
+    p_values = replicate.assessment("input_coherence", partitioning).p_values
+    figure, axes = plt.subplots(
+        *(2, len(tested)),
+        figsize=(1.2 * len(tested) + 0.6, 3.4),
+        layout="constrained",
+        squeeze=False,
+    )
+    for column, part in enumerate(tested):
+        for row in (0, 1):
+            axis = axes[row, column]
+            image = np.moveaxis(found.images[row, column], 0, -1).squeeze()
+            axis.imshow(image, cmap="gray", vmin=0, vmax=1)
+            axis.set_xticks([])
+            axis.set_yticks([])
+            axis.grid(False)
+            axis.set_xlabel(f"score {found.scores[row, column]:.3g}", fontsize=8)
+        axes[0, column].set_title(
+            f"{part.layer} / {part.cluster}\np = {p_values[column]:.3g}", fontsize=8, loc="center"
+        )
+    axes[0, 0].set_ylabel("subcluster")
+    axes[1, 0].set_ylabel("random")
+    figure.suptitle(f"{replicate.name}, {partitioning}", x=0.01, ha="left")
+    return figure
+
+
+def p_values_against_uniform(
+    replicates: Sequence[Replicate], measures: Sequence[str] = MEASURES
+) -> Figure:
+    """Draw sorted p-values of subclusters against what uniform ones would be."""
+    figure, axes = plt.subplots(
+        *(1, len(measures)),
+        figsize=(2.6 * len(measures), 3.4),
+        sharey=True,
+        layout="constrained",
+        squeeze=False,
+    )
+    for axis, name in zip(axes[0], measures, strict=True):
+        axis.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--")
+        for partitioning in PARTITIONINGS:
+            found = [replicate.assessment(name, partitioning).p_values for replicate in replicates]
+            p_values = np.sort(np.concatenate(found))
+            expected = (np.arange(len(p_values)) + 0.5) / len(p_values)
+            axis.plot(expected, p_values, linewidth=1.6, label=partitioning)
+        axis.set_title(name.replace("_", " "))
+        axis.set_xlabel("if nothing were there")
+        axis.set_aspect("equal")
+    axes[0, 0].set_ylabel("p of subclusters, sorted")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4)
+    return figure
+
+
+def effect_forest(table: pd.DataFrame) -> Figure:
+    """Draw mean effects with standard errors over networks beside their null means.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`localspec.synthesis.synthesis_table`.
+    """
+    figure, axes = plt.subplots(1, len(MEASURES), figsize=(10, 2.9), layout="constrained")
+    networks = list(dict.fromkeys(table["network"]))
+    for axis, name in zip(axes, MEASURES, strict=True):
+        part = table[table["measure"] == name].reset_index(drop=True)
+        rows = np.arange(len(part))
+        colours = [GREEN if v == "significant" else BLUE for v in part["verdict"]]
+        error = np.nan_to_num(part["effect_se"].to_numpy())
+        axis.errorbar(
+            part["effect"], rows, xerr=error, fmt="none", ecolor=colours, elinewidth=2, zorder=2
+        )
+        axis.scatter(part["effect"], rows, s=40, color=colours, zorder=3)
+        axis.scatter(part["effect_null"], rows, marker="|", s=200, color=ORANGE, zorder=4)
+        names = part["partitioning"]
+        if len(networks) > 1:
+            names = part["network"] + " " + names
+        axis.set_yticks(rows, names if axis is axes[0] else [""] * len(rows))
+        axis.invert_yaxis()
+        arrow = "left" if part["favourable"].iloc[0] == "below" else "right"
+        axis.set_title(name.replace("_", " "))
+        axis.set_xlabel(f"effect (more specialized: {arrow})", fontsize=9)
+    handles = [
+        Line2D([], [], marker="o", color=BLUE, label="mean effect, standard error"),
+        Line2D([], [], marker="o", color=GREEN, label="the same, significant"),
+        Line2D([], [], marker="|", linestyle="", markersize=12, color=ORANGE, label="null mean"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    return figure
+
+
+def p_value_map(table: pd.DataFrame) -> Figure:
+    """Draw the synthesis as one coloured cell a partitioning and measure.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`localspec.synthesis.synthesis_table`.
+    """
+    grid = table.pivot(index=["network", "partitioning"], columns="measure", values="p")
+    verdicts = table.pivot(index=["network", "partitioning"], columns="measure", values="verdict")
+    order = table[["network", "partitioning"]].drop_duplicates().apply(tuple, axis=1)
+    grid, verdicts = grid.loc[order, list(MEASURES)], verdicts.loc[order, list(MEASURES)]
+    figure, axis = plt.subplots(figsize=(7.5, 0.5 * len(grid) + 1.3), layout="constrained")
+    image = axis.imshow(-np.log10(grid), cmap="Blues", vmin=0, vmax=4, aspect="auto")
+    for row, column in np.ndindex(grid.shape):
+        p = grid.iloc[row, column]
+        star = "*" if verdicts.iloc[row, column] == "significant" else ""
+        colour = "white" if -np.log10(p) > 2.2 else "black"
+        axis.text(column, row, f"{p:.2g}{star}", ha="center", va="center", color=colour)
+    networks = grid.index.get_level_values(0)
+    single = networks.nunique() == 1
+    names = [p if single else f"{n} {p}" for n, p in grid.index]
+    axis.set_yticks(range(len(grid)), names)
+    axis.set_xticks(range(len(MEASURES)), [name.replace("_", " ") for name in MEASURES])
+    axis.grid(False)
+    axis.set_title("p over replicates; * significant after Benjamini-Hochberg")
+    figure.colorbar(image, ax=axis, label="-log10 p")
+    return figure

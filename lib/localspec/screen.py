@@ -1,0 +1,181 @@
+"""One call for engineers: a network and data in, a ranked report out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+
+from localspec.clustering import cluster
+from localspec.conventions import Conventions, resolve
+from localspec.correlations import activation_graph
+from localspec.data import check_images
+from localspec.errors import InvalidInputError
+from localspec.feature_visualization import visualize
+from localspec.graphs import weight_graph
+from localspec.lesions import lesion_draws
+from localspec.measures import MEASURES, Assessment, assess, coherence, importance
+from localspec.partitions import Partition
+from localspec.subclusters import Draws, draw
+from localspec.units import UnitMap, trace_units
+
+KINDS = ("weights", "activations")
+SCOPES = ("global", "local")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What screening found.
+
+    Attributes
+    ----------
+    table : pandas.DataFrame
+        One row a tested subcluster, most specialized first: ``partitioning``, ``layer``,
+        ``cluster``, ``n_units``, for each measure its value and p, ``evidence`` (sum over
+        measures of -ln p) and ``n_extreme`` (measures with p at most `level`).
+    tests : pandas.DataFrame
+        One row a partitioning and measure: permutation Fisher over all its subclusters.
+    partitions : dict of str to Partition
+    draws : dict of str to Draws
+    assessments : dict of (str, str) to Assessment
+        By partitioning and measure.
+    """
+
+    table: pd.DataFrame
+    tests: pd.DataFrame
+    partitions: dict[str, Partition]
+    draws: dict[str, Draws]
+    assessments: dict[tuple[str, str], Assessment]
+
+    def units(self, row: int) -> np.ndarray:
+        """Return the units of the subcluster in a row of the table, as indices in its layer."""
+        entry = self.table.iloc[row]
+        for part in self.draws[entry["partitioning"]].subclusters:
+            if (part.layer, part.cluster) == (entry["layer"], entry["cluster"]):
+                return part.units
+        raise InvalidInputError(f"row {row} names a subcluster that was not tested")
+
+
+def _partitions(unit_map: UnitMap, x: torch.Tensor, n_clusters, n_images, seed, conventions):
+    rng = np.random.default_rng(seed)
+    chosen = torch.from_numpy(np.sort(rng.permutation(len(x))[:n_images]))
+    graphs = {
+        "weights": weight_graph(unit_map, conventions=conventions),
+        "activations": activation_graph(unit_map, x[chosen], conventions=conventions),
+    }
+    return {
+        f"{kind}/{scope}": cluster(
+            graphs[kind], n_clusters, scope=scope, seed=seed, conventions=conventions
+        )
+        for kind in KINDS
+        for scope in SCOPES
+    }
+
+
+def _rows(name: str, draws: Draws, assessed: dict[str, Assessment], level: float) -> list[dict]:
+    rows = []
+    for index, part in enumerate(draws.subclusters):
+        row = {"partitioning": name, "layer": part.layer, "cluster": part.cluster}
+        row["n_units"] = part.n_units
+        for measure, found in assessed.items():
+            row[measure] = float(found.measure.values[0, index])
+            row[f"{measure}_p"] = float(found.p_values[index])
+        p_values = np.array([found.p_values[index] for found in assessed.values()])
+        row["evidence"] = float(-np.log(p_values).sum())
+        row["n_extreme"] = int((p_values <= level * (1 + 1e-9)).sum())
+        rows.append(row)
+    return rows
+
+
+def screen(
+    network: torch.nn.Module,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    *,
+    x_train: torch.Tensor | None = None,
+    n_clusters: int = 6,
+    n_draws: int = 19,
+    n_images: int = 4992,
+    seed: int = 0,
+    level: float = 0.05,
+    conventions: Conventions | str = "paper",
+    progress: bool = False,
+) -> Report:
+    """Screen a network for groups of units worth understanding.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        A classifier in evaluation mode that :func:`localspec.units.trace_units` can trace; it
+        reads images in [0, 1] of shape (n_channels, height, width).
+    x : torch.Tensor, shape (n_images, n_channels, height, width)
+        Images that were not trained on, for lesions.
+    y : torch.Tensor of int, shape (n_images,)
+    x_train : torch.Tensor, shape (n_images, n_channels, height, width), optional
+        Images for correlations of activations; by default `x`.
+    n_clusters : int, optional
+    n_draws : int, optional
+        Random counterparts of each subcluster; p cannot fall below ``1 / (2 n_draws + 2)``
+        under the mid rule.
+    n_images : int, optional
+        Random images of `x_train` used for correlations.
+    seed : int, optional
+    level : float, optional
+        What counts as extreme in ``n_extreme``; no correction for the number of subclusters.
+    conventions : Conventions or str, optional
+    progress : bool, optional
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    InvalidInputError
+        If the network cannot be traced, or data or settings do not fit; before long work.
+    """
+    conventions = resolve(conventions)
+    unit_map = trace_units(network)
+    check_images(x, y)
+    if x.ndim != 4:
+        raise InvalidInputError(
+            f"images must have shape (n_images, n_channels, height, width), not {tuple(x.shape)}"
+        )
+    source = x if x_train is None else x_train
+    partitions = _partitions(unit_map, source, n_clusters, n_images, seed, conventions)
+    rows: list[dict] = []
+    tests: list[dict] = []
+    drawn: dict[str, Draws] = {}
+    assessments: dict[tuple[str, str], Assessment] = {}
+    for index, (name, partition) in enumerate(partitions.items()):
+        draws = draw(partition, n_draws, seed=(seed, index), conventions=conventions)
+        accuracies = lesion_draws(
+            *(unit_map, x, y, draws), conventions=conventions, progress=progress
+        )
+        shape = tuple(x.shape[1:])
+        found = visualize(unit_map, draws.lesions(), shape, seed=seed, progress=progress)
+        images = found.arranged(draws)
+        measures = {
+            "importance": importance(accuracies),
+            "class_coherence": coherence(accuracies, "class", conventions=conventions),
+            "input_coherence": coherence(images, "input"),
+            "output_coherence": coherence(images, "output"),
+        }
+        assessed = {m: assess(measures[m], conventions=conventions, seed=seed) for m in MEASURES}
+        rows += _rows(name, draws, assessed, level)
+        tests += [
+            {"partitioning": name, "measure": measure, "n_subclusters": len(one.p_values)}
+            | {"permutation_p": float(one.permutation.pvalue)}
+            for measure, one in assessed.items()
+        ]
+        drawn[name] = draws
+        assessments |= {(name, measure): one for measure, one in assessed.items()}
+    table = pd.DataFrame(rows)
+    if len(table):
+        order = table.assign(evidence=table["evidence"].round(9)).sort_values(
+            ["n_extreme", "evidence"], ascending=False, kind="stable"
+        )
+        table = order.reset_index(drop=True)
+    return Report(table, pd.DataFrame(tests), partitions, drawn, assessments)

@@ -1,0 +1,116 @@
+"""The synthesis: replicates combined, one family of tests, effects beside their null means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from localspec.measures import MEASURES
+from localspec.pipeline import PARTITIONINGS, Replicate
+from localspec.statistics import (
+    benjamini_hochberg,
+    benjamini_yekutieli,
+    combine_replicates,
+    p_floor,
+    summarize_effects,
+)
+
+UNCALIBRATED = "uncalibrated"
+
+
+def _row(network: str, partitioning: str, name: str, group: Sequence[Replicate]) -> dict:
+    found = [replicate.assessment(name, partitioning) for replicate in group]
+    plain = combine_replicates([one.fisher.pvalue for one in found])
+    calibrated = combine_replicates([one.permutation.pvalue for one in found])
+    effects = summarize_effects([one.effects for one in found])
+    single = len(found) == 1
+    return {
+        **{"network": network, "partitioning": partitioning, "measure": name},
+        "n_replicates": len(found),
+        "n_subclusters": sum(len(one.p_values) for one in found),
+        "n_undefined": sum(one.measure.n_undefined for one in found),
+        "fisher_statistic": float(np.nanmean([one.fisher.statistic for one in found])),
+        "plain_p": plain.pvalue,
+        "p": plain.pvalue if single else calibrated.pvalue,
+        "p_floor": p_floor(found[0].measure.n_draws, max(calibrated.n, 1)),
+        "chain": UNCALIBRATED if single else "calibrated",
+        "effect": effects.mean,
+        "effect_se": effects.standard_error,
+        "effect_null": effects.null_mean,
+        "effect_ratio": effects.ratio,
+        "favourable": effects.favourable_direction,
+        "n_draws": found[0].measure.n_draws,
+    }
+
+
+def _verdict(row: pd.Series) -> str:
+    if row["chain"] == UNCALIBRATED:
+        return f"undecidable at {row['n_draws']} draws"
+    if np.isnan(row["p"]):
+        return "no tested subcluster"
+    return "significant" if row["rejected"] else "not significant"
+
+
+def synthesis_table(replicates: Sequence[Replicate], *, level: float = 0.05) -> pd.DataFrame:
+    """Combine replicates and correct for the number of tests.
+
+    Parameters
+    ----------
+    replicates : sequence of Replicate
+        All seeds of one or more networks.
+    level : float, optional
+        False discovery rate of the family: every row that is not marked uncalibrated.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a network, partitioning and measure. ``plain_p``: plain Fisher p-values of the
+        replicates combined by the Bates distribution. ``p``: the same with permutation Fisher,
+        of which ``p_floor`` is the lowest possible value. ``bh`` and ``by``: ``p`` adjusted by
+        Benjamini-Hochberg and Benjamini-Yekutieli; ``verdict`` goes by ``bh``. ``effect``: mean
+        over networks, with its standard error and its mean under permuted partitions.
+
+    Notes
+    -----
+    With one replicate permutation Fisher cannot decide; plain Fisher stands in, marked
+    uncalibrated, and the verdict is that the number of draws leaves it undecidable.
+
+    References
+    ----------
+    Hod et al., arXiv:2110.08058, "Network level", "Families".
+    """
+    networks = list(dict.fromkeys(replicate.network for replicate in replicates))
+    rows = [
+        _row(network, partitioning, name, [r for r in replicates if r.network == network])
+        for network in networks
+        for partitioning in PARTITIONINGS
+        for name in MEASURES
+    ]
+    table = pd.DataFrame(rows)
+    family = np.where(table["chain"] == UNCALIBRATED, np.nan, table["p"])
+    corrected = benjamini_hochberg(family, alpha=level)
+    table["bh"], table["rejected"] = corrected.adjusted, corrected.rejected
+    table["by"] = benjamini_yekutieli(family, alpha=level).adjusted
+    table["verdict"] = [_verdict(row) for _, row in table.iterrows()]
+    return table.drop(columns=["rejected", "n_draws"])
+
+
+def verdict_grid(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the synthesis as partitionings x measures: p and the ratio of effects to the null.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`synthesis_table`.
+    """
+    cells = [
+        f"{'✔ ' if row['verdict'] == 'significant' else ''}p {row['p']:.2g}, "
+        f"effect {row['effect_ratio']:.2f}"
+        for _, row in table.iterrows()
+    ]
+    grid = table.assign(cell=cells).pivot(
+        index=["network", "partitioning"], columns="measure", values="cell"
+    )
+    return grid[list(MEASURES)].reset_index().rename_axis(columns=None)

@@ -1,0 +1,139 @@
+"""Every stage at tiny scale, on inputs of its own, so that a change shows in its own stage only.
+
+Usage: python tests/golden/stages.py    write golden.json, after raising a stage's version
+"""
+
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from localspec.artifacts import stage_versions
+from localspec.clusterability import clusterability
+from localspec.clustering import cluster
+from localspec.correlations import activation_graph
+from localspec.data import Dataset
+from localspec.feature_visualization import visualize
+from localspec.graphs import UnitGraph, from_blocks, layer_ranges, weight_graph
+from localspec.lesions import lesion_draws
+from localspec.partitions import Partition
+from localspec.profiles import NetworkSettings
+from localspec.subclusters import draw
+from localspec.training import HISTORY, train
+
+GOLDEN = Path(__file__).with_name("golden.json")
+SIZES = (12, 10, 8, 3)
+
+
+def _network() -> nn.Module:
+    rng = np.random.default_rng(1)
+    layers: list[nn.Module] = [nn.Flatten()]
+    for before, after in itertools.pairwise(SIZES):
+        layer = nn.Linear(before, after, dtype=torch.float64)
+        layer.weight.data = torch.from_numpy(rng.normal(size=(after, before)))
+        layer.bias.data = torch.from_numpy(rng.normal(size=after))
+        layers += [layer, nn.ReLU()]
+    return nn.Sequential(*layers[:-1]).eval().requires_grad_(False)
+
+
+def _images() -> tuple[torch.Tensor, torch.Tensor]:
+    rng = np.random.default_rng(2)
+    return torch.from_numpy(rng.random((60, 1, 3, 4))), torch.from_numpy(np.arange(60) % 3)
+
+
+def _graph() -> UnitGraph:
+    rng = np.random.default_rng(3)
+    shapes = itertools.pairwise(SIZES)
+    ranges = layer_ranges([(f"layer{i}", size, 0 < i < 3) for i, size in enumerate(SIZES)])
+    return from_blocks([rng.random(shape) for shape in shapes], ranges)
+
+
+def _partition() -> Partition:
+    rng = np.random.default_rng(4)
+    return Partition.from_labels({"1": rng.integers(0, 3, 10), "3": rng.integers(-1, 3, 8)})
+
+
+def training() -> list[float]:
+    x, y = _images()
+    dataset = Dataset("golden", x, y, x, y, ("a", "b", "c"))
+    settings = NetworkSettings(
+        dataset="golden", hidden=(6, 5), n_epochs=3, batch_size=16, dropout=0.2, l1=1e-3, l2=1e-3
+    )
+    found = train(settings, dataset, seed=5, dtype="float64", device="cpu")
+    weights = [float(weight.abs().sum()) for weight in found.module.state_dict().values()]
+    return weights + [float(value) for name in HISTORY for value in found.history[name]]
+
+
+def graph() -> list[float]:
+    weights = weight_graph(_network()).adjacency
+    activations = activation_graph(_network(), _images()[0]).adjacency
+    convolutions = nn.Sequential(
+        *(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.ReLU(), nn.Conv2d(3, 4, 3), nn.Flatten()),
+        nn.Linear(4, 2),
+    )
+    rng = np.random.default_rng(6)
+    for value in convolutions.state_dict().values():
+        if value.is_floating_point():
+            value.copy_(torch.from_numpy(rng.random(value.shape) - 0.3).abs())
+    channels = weight_graph(convolutions.eval()).adjacency
+    return [
+        *weights.toarray()[np.triu_indices(10)].tolist()[-20:],
+        float(weights.sum()),
+        *activations[0].tolist(),
+        *channels.toarray().ravel().tolist(),
+    ]
+
+
+def clustering() -> list[float]:
+    labels = [cluster(_graph(), 3, scope=scope, seed=0).labels for scope in ("global", "local")]
+    return np.concatenate(labels).astype(float).tolist()
+
+
+def _clusterability() -> list[float]:
+    found = clusterability(_graph(), 3, n_shuffles=4, seed=0)
+    return [found.statistic, *found.null.tolist(), found.z_score, found.pvalue]
+
+
+def draws() -> list[float]:
+    found = draw(_partition(), 3, seed=0)
+    independent = draw(_partition(), 3, seed=0, conventions="released")
+    rows = [*found.units, *independent.units]
+    return np.concatenate([row.ravel() for row in rows]).astype(float).tolist()
+
+
+def lesions() -> list[float]:
+    found = lesion_draws(_network(), *_images(), draw(_partition(), 2, seed=0))
+    return [*found.baseline.tolist(), *found.lesioned.ravel().tolist()]
+
+
+def feature_visualization() -> list[float]:
+    targets = [{"1": np.array([0, 3])}, {"3": np.array([1])}]
+    found = visualize(_network(), targets, (1, 3, 4), n_steps=20, seed=0)
+    return [*found.scores.tolist(), *found.entropies.tolist(), *found.images.ravel().tolist()]
+
+
+STAGES = {
+    "training": training,
+    "graph": graph,
+    "clustering": clustering,
+    "clusterability": _clusterability,
+    "draws": draws,
+    "lesions": lesions,
+    "feature_visualization": feature_visualization,
+}
+
+
+def main() -> None:
+    versions = stage_versions()
+    content = {
+        stage: {"version": versions[stage], "values": [float(f"{v:.10g}") for v in compute()]}
+        for stage, compute in STAGES.items()
+    }
+    GOLDEN.write_text(json.dumps(content) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

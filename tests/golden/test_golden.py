@@ -1,0 +1,27 @@
+"""A stage whose values change must get a new version: the cache goes by versions alone."""
+
+import json
+
+import numpy as np
+import pytest
+from stages import GOLDEN, STAGES
+
+from localspec.artifacts import stage_versions
+
+STORED = json.loads(GOLDEN.read_text(encoding="utf-8"))
+REMAKE = "then write the new values with `python tests/golden/stages.py`"
+
+
+def test_every_stage_is_golden():
+    assert set(STAGES) == set(STORED) == set(stage_versions())
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_stage_is_unchanged(stage):
+    version, stored = stage_versions()[stage], STORED[stage]
+    values = np.array(STAGES[stage]())
+    same = len(values) == len(stored["values"]) and np.allclose(
+        values, stored["values"], rtol=1e-7, atol=1e-12
+    )
+    assert version == stored["version"], f"stage {stage!r} is at version {version}: {REMAKE}"
+    assert same, f"the values of stage {stage!r} changed: raise its STAGE_VERSION, {REMAKE}"

@@ -1,0 +1,46 @@
+"""The notebooks' parameters are those of their section's model, and the profile's."""
+
+import re
+from pathlib import Path
+
+import nbformat
+import papermill
+import pytest
+
+from localspec.profiles import PAGES, load_profile, section_of
+
+ROOT = Path(__file__).resolve().parents[2]
+HINTS = {"list": "list", "str": "str", "int": "int", "float": "float"}
+
+
+def _source(page: str) -> Path:
+    return ROOT / "notebooks" / f"{page}.ipynb"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_parameters_equal_the_sections_model(page):
+    inferred = papermill.inspect_notebook(_source(page))
+    fields = section_of(page).model_fields
+    assert list(sorted(inferred)) == sorted(fields)
+    for name, field in fields.items():
+        assert eval(inferred[name]["default"]) == field.default, name
+        assert inferred[name]["inferred_type_name"] == type(field.default).__name__, name
+        assert len(inferred[name]["help"]) > 10, f"{name} has no meaning beside it"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_defaults_are_the_digits_profile(page):
+    fields = section_of(page).model_fields
+    given = load_profile(ROOT / "notebooks" / "profiles" / "digits.yml").parameters(page)
+    assert given == {name: field.default for name, field in fields.items()}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_notebook_is_short_cells_over_the_library(page):
+    notebook = nbformat.read(_source(page), as_version=4)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    tagged = [cell for cell in cells if "parameters" in cell.metadata.get("tags", [])]
+    assert len(tagged) == 1
+    code = "\n".join(cell.source for cell in cells)
+    assert not re.search(r"os\.chdir|sys\.path|%pip|warnings\.|^def ", code, re.MULTILINE)
+    assert all(len(cell.source.splitlines()) <= 15 for cell in cells)

@@ -1,0 +1,165 @@
+"""Publish a profile's results: copy its pages, tables and stamps into book/runs/<profile>/.
+
+Usage: python tools/publish.py [PROFILE]
+
+What did not change stays byte for byte: a picture that differs in a few pixels only under an
+unchanged cell, and the information on a run whose parameters, stages and tables are the same.
+"""
+
+import base64
+import io
+import json
+import sys
+from pathlib import Path
+
+import nbformat
+import numpy as np
+from nbformat import NotebookNode
+from PIL import Image, UnidentifiedImageError
+from project import NOTEBOOKS, PUBLISHED, as_json, refuse, results_root, shown, table_problem, write
+
+PIXELS = 0.001  # a picture that differs in a smaller share of its pixels is the same picture
+PICTURES = ("image/png", "image/jpeg")
+SAME_RUN = ("parameters", "stages", "tables")
+
+
+# ----------------------------------------------------------------------------------- pictures
+
+
+def _pixels(encoded: str) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(encoded))).convert("RGBA"))
+
+
+def share_of_pixels(old: str, new: str) -> float:
+    """Return the share of pixels in which two base64-encoded pictures differ (1: other shapes)."""
+    if old == new:
+        return 0.0
+    try:
+        before, after = _pixels(old), _pixels(new)
+    except (ValueError, UnidentifiedImageError):
+        return 1.0
+    if before.shape != after.shape:
+        return 1.0
+    return float((before != after).any(axis=-1).mean())
+
+
+def text_of(cell: NotebookNode) -> tuple:
+    """Return what a reader can read of a code cell: its source and all outputs but pictures."""
+    outputs = []
+    for output in cell.outputs:
+        data = output.get("data", {})
+        text = {kind: value for kind, value in data.items() if kind not in PICTURES}
+        printed = (output.output_type, output.get("name"), output.get("text"))
+        outputs.append((*printed, text, sorted(data)))
+    return cell.source, outputs
+
+
+def keep_pictures(new: NotebookNode, old: NotebookNode) -> None:
+    """Put the old pictures back into `new`, in place, where they are still what the cell shows."""
+    before = {cell.id: cell for cell in old.cells if cell.cell_type == "code"}
+    for cell in new.cells:
+        earlier = before.get(cell.id)
+        if cell.cell_type != "code" or earlier is None or text_of(cell) != text_of(earlier):
+            continue
+        for output, previous in zip(cell.outputs, earlier.outputs, strict=True):
+            for kind in PICTURES:
+                if kind not in output.get("data", {}):
+                    continue
+                if share_of_pixels(previous.data[kind], output.data[kind]) < PIXELS:
+                    output.data[kind] = previous.data[kind]
+
+
+# ------------------------------------------------------------------------------------- stamps
+
+
+def keep_information(record: dict, old: dict | None) -> dict:
+    """Return `record` with the information of `old` if that was the same run."""
+    if old is None or any(record[key] != old.get(key) for key in SAME_RUN):
+        return record
+    return {**record, "information": old["information"]}
+
+
+def read_records(results: Path, pages: list[str]) -> dict[str, dict]:
+    """Return the records of all pages; refuse what was not run or was changed since."""
+    records, tables = {}, {}
+    for page in pages:
+        marker = results / f"{page}.json"
+        again = f"run the profile first: make run PROFILE={results.name}"
+        if not marker.is_file() or not marker.with_suffix(".ipynb").is_file():
+            refuse(f"{page} has not been run ({shown(marker)} is missing); {again}")
+        record = json.loads(marker.read_text(encoding="utf-8"))
+        problem = table_problem(record, results / "tables")
+        if problem:
+            refuse(f"{page}: {problem}; {again}")
+        for name in record["tables"]:
+            if tables.setdefault(name, page) != page:
+                refuse(f"{page} and {tables[name]} both write the table {name}")
+        records[page] = record
+    return records
+
+
+def old_records(folder: Path) -> dict[str, dict]:
+    path = folder / "stamps.json"
+    if not path.is_file():
+        return {}
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))["pages"]
+    except (ValueError, KeyError, TypeError):
+        print(f"{shown(path)} cannot be read: written anew", file=sys.stderr)
+        return {}
+
+
+# -------------------------------------------------------------------------------------- pages
+
+
+def page_text(source: Path, published: Path) -> str:
+    """Return the text of a page to publish, with the published pictures that still hold."""
+    notebook = nbformat.read(source, as_version=4)
+    if published.is_file():
+        try:
+            keep_pictures(notebook, nbformat.read(published, as_version=4))
+        except (ValueError, nbformat.ValidationError):
+            print(f"{shown(published)} cannot be read: written anew", file=sys.stderr)
+    return nbformat.writes(notebook) + "\n"
+
+
+def remove_others(folder: Path, pages: list[str], records: dict[str, dict]) -> None:
+    """Remove pages and tables that no longer exist."""
+    tables = {name for record in records.values() for name in record["tables"]}
+    gone = [path for path in folder.glob("*.ipynb") if path.stem not in pages]
+    gone += [path for path in (folder / "tables").glob("*.csv") if path.name not in tables]
+    for path in gone:
+        path.unlink()
+
+
+def publish(profile: str, pages: list[str], results: Path, published: Path) -> None:
+    """Publish from `results`/`profile` into `published`/`profile`."""
+    source, folder = results / profile, published / profile
+    records, old = read_records(source, pages), old_records(folder)
+    for page, record in records.items():
+        target = folder / f"{page}.ipynb"
+        write(target, page_text(source / target.name, target))
+        for name in record["tables"]:
+            write(folder / "tables" / name, (source / "tables" / name).read_bytes())
+    remove_others(folder, pages, records)
+    stamps = {page: keep_information(record, old.get(page)) for page, record in records.items()}
+    write(folder / "stamps.json", as_json({"profile": profile, "pages": stamps}))
+
+
+def main() -> None:
+    if len(sys.argv) > 2:
+        refuse("usage: make publish PROFILE=digits")
+    profile = sys.argv[1] if sys.argv[1:] else "digits"
+    from localspec.errors import LocalspecError
+    from localspec.profiles import load_profile
+
+    try:
+        pages = load_profile(NOTEBOOKS / "profiles" / f"{profile}.yml").pages
+    except LocalspecError as error:
+        refuse(str(error))
+    publish(profile, pages, results_root(), PUBLISHED)
+    print(f"published {len(pages)} pages into {shown(PUBLISHED / profile)}")
+
+
+if __name__ == "__main__":
+    main()

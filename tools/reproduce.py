@@ -1,0 +1,107 @@
+"""Recompute the published digits pages under other settings and compare every printed number.
+
+Usage: python tools/reproduce.py [--setting NAME ...] [--profile digits]
+
+Each setting changes how the same mathematics is carried out: the number of threads, the processor
+instructions that torch, MKL, oneDNN and OpenBLAS may use. nbval executes every published page from
+an empty folder for results and compares all text of all cells strictly.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+from project import PUBLISHED, ROOT, refuse
+
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+SETTINGS = {
+    "1-thread": dict.fromkeys(THREADS, "1"),
+    "2-threads": dict.fromkeys(THREADS, "2"),
+    "torch-default": {"ATEN_CPU_CAPABILITY": "default"},
+    "mkl-sse4_2": {"MKL_ENABLE_INSTRUCTIONS": "SSE4_2"},
+    "onednn-sse41": {"ONEDNN_MAX_CPU_ISA": "SSE41"},
+    "openblas-prescott": {"OPENBLAS_CORETYPE": "Prescott"},
+}
+
+COUNTED = ("tests", "failures", "errors", "skipped")  # attributes of pytest's report
+
+
+@dataclass(frozen=True)
+class Outcome:
+    passed: int
+    failed: int
+    duration_s: float
+
+    @property
+    def good(self) -> bool:
+        return self.passed > 0 and self.failed == 0
+
+
+def pytest_collectstart(collector: object) -> None:
+    """Leave stderr out of the comparison (pytest loads this module as a plugin): it is no result.
+
+    Published pages carry none, while progress bars write there on every run.
+    """
+    if type(collector).__name__ == "IPyNbFile":
+        collector.skip_compare = (*collector.skip_compare, "stderr")
+
+
+def count(report: Path) -> tuple[int, int]:
+    """Return how many cells passed and how many did not, from pytest's report."""
+    suites = ElementTree.parse(report).getroot().iter("testsuite")
+    totals = [{key: int(suite.get(key, 0)) for key in COUNTED} for suite in suites]
+    failed = sum(total["failures"] + total["errors"] for total in totals)
+    skipped = sum(total["skipped"] for total in totals)
+    return sum(total["tests"] for total in totals) - failed - skipped, failed
+
+
+def recompute(pages: list[Path], variables: dict[str, str]) -> Outcome:
+    """Execute and compare the pages under a setting."""
+    with tempfile.TemporaryDirectory(prefix="localspec-") as folder:
+        results, report = Path(folder, "results"), Path(folder, "report.xml")
+        results.mkdir()
+        path = os.pathsep.join([str(ROOT / "tools"), os.environ.get("PYTHONPATH", "")])
+        env = {name: value for name, value in os.environ.items() if name not in THREADS}
+        env.update(variables, LOCALSPEC_RESULTS=str(results), PYTHONPATH=path.rstrip(os.pathsep))
+        command = [
+            *(sys.executable, "-m", "pytest", "-q", "--nbval", "--nbval-current-env"),
+            *("-p", "reproduce", "-p", "no:cacheprovider", f"--junitxml={report}"),
+            *map(str, pages),
+        ]
+        start = time.monotonic()
+        done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+        duration_s = time.monotonic() - start
+        if done.returncode:
+            print(done.stdout[-6000:] + done.stderr[-2000:], file=sys.stderr)
+        passed, failed = count(report) if report.is_file() else (0, 0)
+        # pytest itself failed: no cell did
+        return Outcome(passed, failed or int(done.returncode != 0), duration_s)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--setting", action="append", choices=SETTINGS, help="one (or several) only"
+    )
+    parser.add_argument("--profile", default="digits")
+    arguments = parser.parse_args()
+    pages = sorted((PUBLISHED / arguments.profile).glob("*.ipynb"))
+    if not pages:
+        refuse(f"no page of {arguments.profile} is published: make publish")
+    outcomes = {}
+    print(f"{'setting':18} {'passed':>7} {'failed':>7} {'time':>8}", flush=True)
+    for name in arguments.setting or SETTINGS:
+        outcomes[name] = recompute(pages, SETTINGS[name])
+        made = outcomes[name]
+        print(f"{name:18} {made.passed:7} {made.failed:7} {made.duration_s:6.0f} s", flush=True)
+    raise SystemExit(not all(outcome.good for outcome in outcomes.values()))
+
+
+if __name__ == "__main__":
+    main()

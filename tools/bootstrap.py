@@ -234,7 +234,7 @@ def announce_torch(env):
         n_files, n_bytes, n_installed = cost
         needed += n_installed
         say(
-            f"{requirement} and what it needs: {n_files} files, {gigabytes(n_bytes)}; about "
+            f"{requirement} and what it needs: {gigabytes(n_bytes)} in {n_files} wheels; about "
             f"{gigabytes(n_installed)} installed, with all the rest {gigabytes(needed)}; "
             f"free disk: {gigabytes(here)}"
         )

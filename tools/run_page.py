@@ -156,6 +156,8 @@ def execute(notebook: NotebookNode, page: str, partial: Path, parameters: dict) 
             start_timeout=300,
             cwd=where,
             config=ENCRYPTED,
+            # the kernel logs as an error that it was interrupted, which is how it is shut down
+            extra_arguments=["--log-level=CRITICAL"],
         )
     except Exception as error:  # whatever ends a page is told in one message
         refuse(failure(page, error, partial))

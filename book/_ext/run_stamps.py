@@ -103,23 +103,27 @@ def _published(env) -> list[tuple[str, Path]]:
     ]
 
 
+def _refuse(problems: list[str]) -> None:
+    if problems:
+        raise StampError("\n  ".join(["Run and publish the profile again:", *problems]))
+
+
 def check_all(app: Sphinx, env, added: set, changed: set, removed: set) -> list[str]:
     """Check every published page and have each read again: its stamp may be all that changed."""
     published = _published(env)
-    versions = stage_versions() if published else {}
-    problems = []
+    records, problems = {}, []
     for _, path in published:
         record = read_stamps(path.parent).get(path.stem)
         if record is None:
             problems.append(f"{path}: not in {STAMPS}")
             continue
-        found = list(page_problems(path, record))
-        if path.parent.name == CURRENT_PROFILE:
-            found += stage_notices(record, versions)
-        problems += [f"{path}: {problem}" for problem in found]
-    if problems:
-        advice = "Run and publish the profile again:"
-        raise StampError("\n  ".join([advice, *problems]))
+        records[path] = record
+        problems += [f"{path}: {problem}" for problem in page_problems(path, record)]
+    _refuse(problems)
+    current = {path: r for path, r in records.items() if path.parent.name == CURRENT_PROFILE}
+    versions = stage_versions() if current else {}
+    old = {path: list(stage_notices(record, versions)) for path, record in current.items()}
+    _refuse([f"{path}: {notice}" for path, notices in old.items() for notice in notices])
     return [docname for docname, _ in published]
 
 

@@ -154,7 +154,7 @@ def _read(path: Path, key: str) -> Artifact:
                     f"{path} was not written under this name (it says key "
                     f"{metadata.get('localspec_key')!r}): delete the file to compute it again"
                 )
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            arrays = {name: file.get_tensor(name) for name in sorted(file.keys())}
             return Artifact(arrays, json.loads(metadata["description"]), key)
     except (SafetensorError, ValueError, KeyError) as error:
         raise ArtifactError(
@@ -224,7 +224,7 @@ def cached(
         if mode != "always" and path.exists():
             return _read(path, key)
         arrays, description = compute()
-        arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        arrays = {name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}
         metadata = {"localspec_key": key, "description": json.dumps(description)}
         write_atomically(path, lambda part: save_file(arrays, part, metadata=metadata))
     return Artifact(arrays, json.loads(metadata["description"]), key)

@@ -18,6 +18,11 @@ from localspec.statistics import (
 )
 
 UNCALIBRATED = "uncalibrated"
+COLUMNS = [
+    *("network", "partitioning", "measure", "p", "bh", "verdict", "effect", "effect_se"),
+    *("effect_null", "effect_ratio", "favourable", "by", "plain_p", "p_floor"),
+    *("fisher_statistic", "n_replicates", "n_subclusters", "n_undefined", "chain"),
+]
 
 
 def _row(network: str, partitioning: str, name: str, group: Sequence[Replicate]) -> dict:
@@ -94,23 +99,4 @@ def synthesis_table(replicates: Sequence[Replicate], *, level: float = 0.05) -> 
     table["bh"], table["rejected"] = corrected.adjusted, corrected.rejected
     table["by"] = benjamini_yekutieli(family, alpha=level).adjusted
     table["verdict"] = [_verdict(row) for _, row in table.iterrows()]
-    return table.drop(columns=["rejected", "n_draws"])
-
-
-def verdict_grid(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the synthesis as partitionings x measures: p and the ratio of effects to the null.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        From :func:`synthesis_table`.
-    """
-    cells = [
-        f"{'✔ ' if row['verdict'] == 'significant' else ''}p {row['p']:.2g}, "
-        f"effect {row['effect_ratio']:.2f}"
-        for _, row in table.iterrows()
-    ]
-    grid = table.assign(cell=cells).pivot(
-        index=["network", "partitioning"], columns="measure", values="cell"
-    )
-    return grid[list(MEASURES)].reset_index().rename_axis(columns=None)
+    return table[COLUMNS]

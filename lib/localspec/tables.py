@@ -14,6 +14,8 @@ from localspec.errors import InvalidInputError
 from localspec.measures import MEASURES
 from localspec.partitions import NO_CLUSTER
 from localspec.pipeline import PARTITIONINGS, Replicate
+from localspec.statistics import summarize_effects
+from localspec.training import HISTORY
 
 DIGITS = 4
 
@@ -75,7 +77,7 @@ def training_table(replicates: Sequence[Replicate]) -> pd.DataFrame:
     rows = []
     for replicate in replicates:
         history = replicate.trained.history
-        last = {name: float(values[-1]) for name, values in history.items()}
+        last = {name: float(history[name][-1]) for name in HISTORY}
         first = {"network": replicate.network, "seed": replicate.seed}
         rows.append({**first, "n_epochs": len(history["train_loss"]), **last})
     return pd.DataFrame(rows)
@@ -187,7 +189,7 @@ def network_test_table(
                         "fisher_statistic": float(found.fisher.statistic),
                         "fisher_p": float(found.fisher.pvalue),
                         "permutation_p": float(found.permutation.pvalue),
-                        "mean_effect": float(np.nanmean(found.effects.effect)),
+                        "mean_effect": summarize_effects([found.effects]).mean,
                     }
                 )
     return pd.DataFrame(rows)

@@ -1,0 +1,83 @@
+"""The book, built once from the sources as they are in the tree, and a server for it."""
+
+import functools
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "book" / "_ext"))  # the extensions are modules under test, too
+BUILD = "from jupyter_book.cli.main import main; main()"  # the package cannot be run with -m
+
+
+def run_build(source: Path, target: Path) -> subprocess.CompletedProcess:
+    """Build the book in `source` into `target`/_build/html, every warning an error."""
+    command = ["build", str(source), "--path-output", str(target), "-W", "-n", "--keep-going"]
+    environment = {**os.environ, "NO_COLOR": "1"}
+    return subprocess.run(
+        [sys.executable, "-c", BUILD, *command],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="session")
+def build():
+    """Function that builds a book."""
+    return run_build
+
+
+@pytest.fixture(scope="session")
+def html(tmp_path_factory) -> Path:
+    """Folder of the built book."""
+    target = tmp_path_factory.mktemp("book")
+    done = run_build(ROOT, target)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return target / "_build" / "html"
+
+
+class _QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *arguments) -> None:
+        pass
+
+
+@pytest.fixture(scope="session")
+def address(html) -> Iterator[str]:
+    """Address under which the built book is served, to this machine only."""
+    handler = functools.partial(_QuietHandler, directory=str(html))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")  # while it is open, no other test could use asyncio
+def browser() -> Iterator:
+    """The system's Chromium."""
+    executable = shutil.which("chromium") or shutil.which("chromium-browser")
+    if executable is None:
+        reason = "Chromium is not installed (Debian: apt-get install chromium)"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    from playwright.sync_api import sync_playwright
+
+    quiet = ["--disable-background-networking", "--disable-component-update", "--no-first-run"]
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=executable, args=["--no-sandbox", "--disable-sync", *quiet]
+        )
+        yield chromium
+        chromium.close()

@@ -1,0 +1,114 @@
+"""The published digits pages: whole, recomputed from nothing, and sensitive to any change."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from localspec.profiles import PAGES
+
+pytestmark = pytest.mark.notebook
+ROOT = Path(__file__).resolve().parents[2]
+RUNS = ROOT / "book" / "runs" / "digits"
+COPIED = ("lib", "notebooks", "book/runs/digits", "tests/golden", "tools", "pyproject.toml")
+
+
+def _run(tree: Path, *command: str, **variables: str) -> subprocess.CompletedProcess:
+    environment = os.environ | {"PYTHONPATH": str(tree / "lib"), **variables}
+    return subprocess.run(
+        [sys.executable, "-m", *command], cwd=tree, env=environment, capture_output=True, text=True
+    )
+
+
+def _nbval(tree: Path, page: str, tmp_path: Path) -> subprocess.CompletedProcess:
+    path = os.pathsep.join([str(tree / "lib"), str(tree / "tools")])
+    return _run(
+        *(tree, "pytest", "-q", "--nbval", "--nbval-current-env", "-p", "reproduce"),
+        *("-p", "no:cacheprovider", f"book/runs/digits/{page}.ipynb"),
+        PYTHONPATH=path,
+        LOCALSPEC_RESULTS=str(tmp_path / "results"),
+    )
+
+
+@pytest.fixture
+def tree(tmp_path) -> Path:
+    """Return a copy of what the pages are made of, to break."""
+    copy = tmp_path / "tree"
+    for name in COPIED:
+        source, target = ROOT / name, copy / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+        copied = shutil.copytree if source.is_dir() else shutil.copy
+        copied(source, target, **({"ignore": ignored} if source.is_dir() else {}))
+    return copy
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_code_cell_was_executed_without_error(page):
+    notebook = nbformat.read(RUNS / f"{page}.ipynb", as_version=4)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    kinds = {output.output_type for cell in cells for output in cell.outputs}
+    assert kinds <= {"stream", "display_data", "execute_result"}
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "2-threads",
+        pytest.param(
+            "torch-default",
+            marks=pytest.mark.skipif(
+                "CI" not in os.environ, reason="a second setting is recomputed with CI set"
+            ),
+        ),
+    ],
+)
+def test_pages_are_recomputed_to_the_same_numbers(setting):
+    done = subprocess.run(
+        [sys.executable, "tools/reproduce.py", "--setting", setting],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_number_changed_in_a_stored_page_fails(tree, tmp_path):
+    page = tree / "book" / "runs" / "digits" / "01_training.ipynb"
+    content = page.read_text(encoding="utf-8")
+    number = re.search(r"<td>(0\.9\d+)</td>", content).group(1)
+    page.write_text(content.replace(number, "0.9001"), encoding="utf-8")
+    done = _nbval(tree, "01_training", tmp_path)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "0.9001" in done.stdout
+
+
+def test_a_broken_formula_fails_the_page_and_the_golden_test(tree, tmp_path):
+    module = tree / "lib" / "localspec" / "clustering.py"
+    content = module.read_text(encoding="utf-8")
+    broken = content.replace("cut / (volume + VOLUME_EPSILON)", "cut / (volume + 1)")
+    assert broken != content
+    module.write_text(broken, encoding="utf-8")
+    done = _nbval(tree, "02_clustering", tmp_path)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "ncut" in done.stdout
+    golden = _run(tree, "pytest", "-q", "-p", "no:cacheprovider", "tests/golden")
+    assert golden.returncode == 1, golden.stdout
+    assert "the values of stage 'clusterability' changed" in golden.stdout
+
+
+def test_a_notebook_runs_alone_with_other_parameters(tree, tmp_path):
+    command = ("papermill", "notebooks/03_importance.ipynb", "out.ipynb", "-p", "n_clusters", "8")
+    results = str(tmp_path / "results")
+    done = _run(tree, *command, LOCALSPEC_RESULTS=results)
+    assert done.returncode == 0, done.stderr[-3000:]
+    cells = json.loads((tree / "out.ipynb").read_text(encoding="utf-8"))["cells"]
+    assert "n_clusters = 8" in "".join(line for cell in cells for line in cell["source"])
+    assert (tmp_path / "results" / "digits" / "tables" / "importance_tests.csv").is_file()

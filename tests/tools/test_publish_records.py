@@ -1,0 +1,115 @@
+"""Stamps, tables and refusals of a publication."""
+
+import json
+
+import nbformat
+import publish
+import pytest
+from project import as_json, checksum
+
+PROFILE = "toy"
+
+
+@pytest.fixture
+def run_of(tmp_path, notebook_with, picture):
+    """Function that leaves the results of a page as a run does."""
+
+    def make(page: str, table: str = "a,b\n1,2\n", *, commit: str = "first", name: str = ""):
+        folder = tmp_path / "results" / PROFILE
+        (folder / "tables").mkdir(parents=True, exist_ok=True)
+        path = folder / "tables" / (name or f"{page}.csv")
+        path.write_text(table, encoding="utf-8")
+        nbformat.write(notebook_with(picture()), folder / f"{page}.ipynb")
+        record = {
+            "page": page,
+            "profile": PROFILE,
+            "parameters": {"n_clusters": 6},
+            "stages": {"training": {"version": 1, "keys": ["k"]}},
+            "tables": {path.name: checksum(path)},
+            "information": {"commit": commit},
+        }
+        (folder / f"{page}.json").write_text(as_json(record), encoding="utf-8")
+
+    return make
+
+
+@pytest.fixture
+def published(tmp_path):
+    """Function that publishes pages and returns the folder."""
+
+    def make(*pages: str):
+        publish.publish(PROFILE, list(pages), tmp_path / "results", tmp_path / "runs")
+        return tmp_path / "runs" / PROFILE
+
+    return make
+
+
+def commits(folder):
+    pages = json.loads((folder / "stamps.json").read_text(encoding="utf-8"))["pages"]
+    return {page: record["information"]["commit"] for page, record in pages.items()}
+
+
+def test_pages_tables_and_stamps_are_published(run_of, published):
+    run_of("one")
+    folder = published("one")
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*"))
+    assert names == ["one.ipynb", "stamps.json", "tables/one.csv"]
+    assert (
+        (folder / "stamps.json").read_text(encoding="utf-8").startswith('{\n "pages": {\n  "one"')
+    )
+
+
+def test_information_stays_where_nothing_else_changed(run_of, published):
+    run_of("one")
+    run_of("two")
+    folder = published("one", "two")
+    before = {path: path.read_bytes() for path in folder.rglob("*.*")}
+    run_of("one", commit="second")
+    run_of("two", commit="second")
+    published("one", "two")
+    assert {path: path.read_bytes() for path in folder.rglob("*.*")} == before
+    run_of("two", "a,b\n1,3\n", commit="third")
+    assert commits(published("one", "two")) == {"one": "first", "two": "third"}
+
+
+def test_what_no_longer_exists_is_removed_and_networks_stay(run_of, published):
+    run_of("one")
+    run_of("two")
+    network = published("one", "two") / "networks" / "mlp.safetensors"
+    network.parent.mkdir()
+    network.touch()
+    folder = published("one")
+    assert not (folder / "two.ipynb").exists()
+    assert not (folder / "tables" / "two.csv").exists()
+    assert list(commits(folder)) == ["one"]
+    assert network.exists()
+
+
+def test_a_page_without_a_marker_is_refused(run_of, published, tmp_path, capsys):
+    run_of("one")
+    (tmp_path / "results" / PROFILE / "one.json").unlink()
+    with pytest.raises(SystemExit):
+        published("one")
+    assert "one has not been run" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("content", ["a,b\n1,3\n", None])
+def test_a_table_that_is_not_the_runs_is_refused(run_of, published, tmp_path, capsys, content):
+    run_of("one")
+    table = tmp_path / "results" / PROFILE / "tables" / "one.csv"
+    table.write_text(content) if content else table.unlink()
+    with pytest.raises(SystemExit):
+        published("one")
+    message = capsys.readouterr().err
+    assert "one.csv" in message
+    assert message.count("\n") == 1
+    assert not (tmp_path / "runs").exists()
+
+
+def test_two_pages_with_one_table_are_refused(run_of, published, capsys):
+    run_of("one", name="same.csv")
+    run_of("two", name="same.csv")
+    with pytest.raises(SystemExit):
+        published("one", "two")
+    assert "both write the table same.csv" in capsys.readouterr().err

@@ -1,0 +1,123 @@
+"""Clusterability: n-cut against n-cuts of shuffled copies."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from localspec.clusterability import clusterability
+from localspec.clustering import cluster, ncut
+from localspec.errors import InvalidInputError
+from localspec.graphs import UnitGraph, from_blocks, layer_ranges
+
+
+def graph_of(blocks):
+    sizes = [blocks[0].shape[0], *(block.shape[1] for block in blocks)]
+    return from_blocks(blocks, layer_ranges([(f"l{i}", n, True) for i, n in enumerate(sizes)]))
+
+
+def random_blocks(sizes, seed):
+    rng = np.random.default_rng(seed)
+    return [rng.exponential(size=shape) for shape in pairwise(sizes)]
+
+
+def modular_blocks(sizes, n_modules, seed, between=0.05):
+    """Return blocks that are strong within modules; unit i belongs to module i mod n."""
+    modules = [np.arange(n) % n_modules for n in sizes]
+    return [
+        block * np.where(np.equal.outer(before, after), 1, between)
+        for block, (before, after) in zip(
+            random_blocks(sizes, seed), pairwise(modules), strict=True
+        )
+    ]
+
+
+def test_figures_follow_from_the_null():
+    graph = graph_of(random_blocks((9, 8, 7), 0))
+    result = clusterability(graph, 3, n_shuffles=12, seed=5)
+    mean = sum(result.null) / 12
+    spread = (sum((value - mean) ** 2 for value in result.null) / 12) ** 0.5  # not / 11
+    assert result.z_score == pytest.approx((result.statistic - mean) / spread)
+    n_low = sum(value <= result.statistic for value in result.null)
+    assert result.pvalue == pytest.approx((1 + n_low) / 13)
+    assert result.floor == pytest.approx(1 / 13)
+    assert result.null.shape == (12,)
+    # the figure of the network is that of its own clustering
+    labels = cluster(graph, 3, seed=5).labels
+    assert result.statistic == pytest.approx(ncut(graph.adjacency, labels))
+
+
+def test_a_modular_network_is_clusterable():
+    graph = graph_of(modular_blocks((12, 15, 12), 3, 1))
+    result = clusterability(graph, 3, n_shuffles=19)
+    assert result.pvalue == result.floor == pytest.approx(1 / 20)
+    assert result.z_score < -5
+    assert result.null.min() > result.statistic
+
+
+def test_random_networks_usually_are_not():
+    p_values = [
+        clusterability(graph_of(random_blocks((8, 8, 8), seed)), 3, n_shuffles=9).pvalue
+        for seed in range(10)
+    ]
+    # under the null 1/10 of them are at the floor: 6 or more of 10 in 1 of 7,000 cases
+    assert sum(p <= 0.1 for p in p_values) < 6
+    assert 0.25 < np.mean(p_values) < 0.85  # mean 0.55, standard deviation 0.29 / sqrt(10)
+
+
+def test_copies_that_equal_the_network_tie_with_it():
+    # all weights alike: every copy is the network itself
+    result = clusterability(graph_of([np.ones((4, 5)), np.ones((5, 4))]), 2, n_shuffles=5)
+    assert result.pvalue == 1
+    assert np.isnan(result.z_score)
+
+
+def test_isolated_units_are_removed_before_shuffling():
+    # their zeros would otherwise be shuffled among the weights
+    blocks = random_blocks((8, 9, 7), 3)
+    small = clusterability(graph_of(blocks), 3, n_shuffles=5, seed=2)
+    wide = [np.zeros((8, 11)), np.zeros((11, 7))]
+    wide[0][:, [*range(4), *range(6, 11)]] = blocks[0]  # units 4 and 5 of the middle are dead
+    wide[1][[*range(4), *range(6, 11)]] = blocks[1]
+    large = clusterability(graph_of(wide), 3, n_shuffles=5, seed=2)
+    assert large.statistic == pytest.approx(small.statistic)
+    assert large.null == pytest.approx(small.null)
+
+
+@pytest.mark.parametrize("null", ["permute", "permute_nonzero"])
+def test_isolated_units_are_removed_after_shuffling(null):
+    # one weight a unit: a shuffle leaves many units without any, which must take no part
+    blocks = [np.eye(12) + 0.1 * np.eye(12, k=1), np.eye(12) + 0.1 * np.eye(12, k=-1)]
+    result = clusterability(graph_of(blocks), 2, n_shuffles=8, null=null)
+    assert np.isfinite(result.null).all()
+    assert ((result.null >= 0) & (result.null <= 2)).all()
+
+
+def test_the_seed_decides():
+    graph = graph_of(random_blocks((6, 7, 6), 0))
+    first, again, other = (clusterability(graph, 2, n_shuffles=4, seed=s) for s in (1, 1, 2))
+    assert first.null.tolist() == again.null.tolist()
+    assert first.null.tolist() != other.null.tolist()
+
+
+def test_permuting_nonzeros_is_another_null():
+    blocks = random_blocks((8, 8, 8), 0)
+    blocks[0][:4, :4] = blocks[1][4:, 4:] = 0
+    everything = clusterability(graph_of(blocks), 2, n_shuffles=6)
+    nonzeros = clusterability(graph_of(blocks), 2, n_shuffles=6, null="permute_nonzero")
+    assert nonzeros.statistic == pytest.approx(everything.statistic)
+    # the zeros' pattern, which makes the network clusterable, stays
+    assert nonzeros.null.mean() < everything.null.mean()
+
+
+def test_errors():
+    graph = graph_of(random_blocks((4, 4), 0))
+    with pytest.raises(InvalidInputError, match="n_shuffles must be at least 1"):
+        clusterability(graph, 2, n_shuffles=0)
+    with pytest.raises(InvalidInputError, match=r"live units \(8\), not 9"):
+        clusterability(graph, 9, n_shuffles=2)
+    with pytest.raises(InvalidInputError, match="null='bootstrap'"):
+        clusterability(graph, 2, n_shuffles=2, null="bootstrap")
+    activations = UnitGraph(graph.adjacency.toarray(), graph.layers, "activations", graph.inactive)
+    with pytest.raises(InvalidInputError, match="only a weights graph"):
+        clusterability(activations, 2, n_shuffles=2)

@@ -1,0 +1,240 @@
+"""n-cut and global clustering, against hand-worked graphs, networkx and scikit-learn."""
+
+import networkx as nx
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import linalg, sparse
+from sklearn.cluster import SpectralClustering
+from sklearn.metrics import adjusted_rand_score
+
+from localspec.clustering import cluster, live_units, ncut, spectral_embedding, spectral_labels
+from localspec.errors import DegenerateDataWarning, InvalidInputError
+from localspec.graphs import UnitGraph, layer_ranges
+
+seeds = st.integers(0, 10_000)
+
+
+def one_layer(adjacency, inactive=None):
+    """Return a graph with all units in one tested layer."""
+    n = adjacency.shape[0]
+    inactive = np.zeros(n, dtype=bool) if inactive is None else inactive
+    return UnitGraph(adjacency, layer_ranges([("a", n, True)]), "activations", inactive)
+
+
+def random_adjacency(n, rng, density=1.0):
+    upper = np.triu(rng.random((n, n)) * (rng.random((n, n)) < density), 1)
+    return upper + upper.T
+
+
+def planted(sizes, rng, between=0.02):
+    """Return a graph of dense blocks that hardly hang together, and its blocks."""
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    inside = np.equal.outer(labels, labels)
+    weights = random_adjacency(len(labels), rng)
+    return np.where(inside, 0.5 + weights / 2, between * weights) * (
+        1 - np.eye(len(labels))
+    ), labels
+
+
+def joined(*edges, n):
+    adjacency = np.zeros((n, n))
+    for i, j, weight in edges:
+        adjacency[i, j] = adjacency[j, i] = weight
+    return adjacency
+
+
+# --- n-cut ---
+
+
+@given(seeds, st.integers(2, 5), st.integers(6, 14))
+def test_ncut_equals_networkx(seed, n_clusters, n):
+    rng = np.random.default_rng(seed)
+    adjacency = random_adjacency(n, rng, density=0.7)
+    labels = np.concatenate([np.arange(n_clusters), rng.integers(0, n_clusters, n - n_clusters)])
+    graph = nx.from_numpy_array(adjacency)
+    clusters = [set(np.flatnonzero(labels == label).tolist()) for label in range(n_clusters)]
+    volumes = [nx.volume(graph, nodes, weight="weight") for nodes in clusters]
+    expected = sum(
+        nx.cut_size(graph, nodes, weight="weight") / volume
+        for nodes, volume in zip(clusters, volumes, strict=True)
+        if volume
+    )
+    # the epsilon of 1e-8 beside volumes of at least some 1e-2 changes less than 1e-5
+    assert ncut(adjacency, labels) == pytest.approx(expected, rel=1e-5)
+    assert ncut(sparse.csr_array(adjacency), labels) == pytest.approx(expected, rel=1e-5)
+    if n_clusters == 2 and all(volumes):
+        size = nx.normalized_cut_size(graph, *clusters, weight="weight")
+        assert size == pytest.approx(expected)
+
+
+def test_ncut_by_hand():
+    # path 0 -2- 1 -1- 2 -3- 3 -1- 4, clusters {0, 1}, {2}, {3, 4}
+    # volumes 2 + 3 = 5, 1 + 3 = 4, 4 + 1 = 5; cuts 1, 4, 3
+    adjacency = joined((0, 1, 2), (1, 2, 1), (2, 3, 3), (3, 4, 1), n=5)
+    expected = 1 / 5 + 4 / 4 + 3 / 5
+    assert ncut(adjacency, np.array([0, 0, 1, 2, 2])) == pytest.approx(expected)
+    assert ncut(adjacency, np.array([7, 7, 3, 90, 90])) == pytest.approx(expected)
+
+
+def test_ncut_of_everything_in_one_cluster_is_zero():
+    adjacency = random_adjacency(5, np.random.default_rng(0))
+    assert ncut(adjacency, np.zeros(5, dtype=int)) == pytest.approx(0, abs=1e-12)
+
+
+def test_ncut_leaves_out_units_that_take_no_part():
+    # without unit 3 the path 0 -1- 1 -1- 2 is left: cut 1 over volumes 3 and 1
+    adjacency = joined((0, 1, 1), (1, 2, 1), (2, 3, 50), n=4)
+    assert ncut(adjacency, np.array([0, 0, 1, -1])) == pytest.approx(1 / 3 + 1)
+
+
+def test_a_cluster_of_zero_volume_adds_nothing():
+    adjacency = joined((0, 1, 1), (1, 2, 1), n=5)  # 3 and 4 are isolated
+    assert ncut(adjacency, np.array([0, 0, 1, 2, 2])) == pytest.approx(1 / 3 + 1)
+    assert ncut(adjacency, np.full(5, -1)) == 0
+
+
+def test_the_epsilon_decides_for_near_dead_units():
+    # both clusters cut all of their volume of 1e-8: twice 1e-8 / (1e-8 + 1e-8)
+    assert ncut(joined((0, 1, 1e-8), n=2), np.array([0, 1])) == pytest.approx(1)
+
+
+# --- embedding ---
+
+
+@given(seeds, st.integers(2, 6))
+def test_embedding_solves_the_generalised_eigenproblem(seed, k):
+    # largest eigenvalues of A v = lambda D v, with v' D v = 1, in descending order
+    adjacency = random_adjacency(9, np.random.default_rng(seed)) + joined((0, 8, 1), n=9)
+    degrees = np.diag(adjacency.sum(axis=1))
+    largest = linalg.eigh(adjacency, degrees, eigvals_only=True)[::-1][:k]
+    found = spectral_embedding(adjacency, k)
+    assert found.shape == (9, k)
+    assert adjacency @ found == pytest.approx(degrees @ found * largest, abs=1e-10)
+    assert found.T @ degrees @ found == pytest.approx(np.eye(k), abs=1e-10)
+    assert spectral_embedding(sparse.csr_array(adjacency), k) == pytest.approx(found)
+
+
+def test_embedding_keeps_the_trivial_vector_and_fixes_signs():
+    adjacency = random_adjacency(12, np.random.default_rng(3))
+    found = spectral_embedding(adjacency, 5)
+    # constant, of length 1 in the metric of degrees
+    assert found[:, 0] == pytest.approx(np.full(12, 1 / np.sqrt(adjacency.sum())))
+    assert (found[np.abs(found).argmax(axis=0), np.arange(5)] > 0).all()
+
+
+def test_embedding_of_a_bipartite_graph_leaves_negative_eigenvalues_out():
+    # path of four: eigenvalues of the random walk 1, 1/2, -1/2, -1; the second vector falls
+    # along the path as 1, 1/2, -1/2, -1, the vector of -1 would alternate
+    found = spectral_embedding(joined((0, 1, 1), (1, 2, 1), (2, 3, 1), n=4), 2)[:, 1]
+    assert np.abs(found / found[0]) == pytest.approx([1, 0.5, 0.5, 1])
+    assert np.sign(found / found[0]).tolist() == [1, 1, -1, -1]
+
+
+# --- labels ---
+
+
+@pytest.mark.parametrize("sizes", [(8, 8), (5, 9, 12), (6, 6, 6, 6)])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_planted_blocks_are_found_as_scikit_learn_finds_them(sizes, seed):
+    adjacency, labels = planted(sizes, np.random.default_rng(seed))
+    found = cluster(one_layer(adjacency), len(sizes), seed=seed).labels
+    oracle = SpectralClustering(len(sizes), affinity="precomputed", random_state=0)
+    assert adjusted_rand_score(found, labels) == 1
+    assert adjusted_rand_score(found, oracle.fit_predict(adjacency)) == 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_permuting_units_permutes_labels(seed):
+    rng = np.random.default_rng(seed)
+    adjacency, _ = planted((6, 8, 10), rng, between=0.1)
+    order = rng.permutation(24)
+    straight = cluster(one_layer(adjacency), 3).labels
+    permuted = cluster(one_layer(adjacency[order][:, order]), 3).labels
+    assert adjusted_rand_score(straight[order], permuted) == 1
+
+
+def test_scaling_the_edges_changes_nothing():
+    adjacency, _ = planted((6, 8), np.random.default_rng(0))
+    small = cluster(one_layer(1e-6 * adjacency), 2).labels
+    assert adjusted_rand_score(cluster(one_layer(adjacency), 2).labels, small) == 1
+
+
+def test_clusters_are_numbered_as_they_appear():
+    adjacency, labels = planted((5, 5, 5), np.random.default_rng(0))
+    assert cluster(one_layer(adjacency), 3).labels.tolist() == labels.tolist()
+
+
+def test_the_seed_fixes_the_labels_and_no_global_generator_is_touched():
+    adjacency = random_adjacency(30, np.random.default_rng(0))
+    state = np.random.get_state()[1].tolist()  # noqa: NPY002
+    first, again = (cluster(one_layer(adjacency), 4, seed=5).labels.tolist() for _ in range(2))
+    assert first == again
+    assert np.random.get_state()[1].tolist() == state  # noqa: NPY002
+
+
+def test_as_many_clusters_as_units():
+    adjacency = random_adjacency(6, np.random.default_rng(0))
+    assert sorted(cluster(one_layer(adjacency), 6).labels) == list(range(6))
+
+
+# --- units that take no part, and pieces ---
+
+
+def test_isolated_and_inactive_units_take_no_part():
+    # 0-1-2 and 3-4-5 hang together weakly; 6 is isolated; 7 is inactive, and 8 only knows 7
+    edges = [(0, 1, 1), (1, 2, 1), (0, 2, 1), (3, 4, 1), (4, 5, 1), (3, 5, 1), (2, 3, 0.01)]
+    adjacency = joined(*edges, (7, 8, 1), (7, 0, 1), n=9)
+    inactive = np.arange(9) == 7
+    graph = one_layer(adjacency, inactive)
+    assert live_units(graph).tolist() == [True] * 6 + [False] * 3
+    assert cluster(graph, 2).labels.tolist() == [0, 0, 0, 1, 1, 1, -1, -1, -1]
+    weights = UnitGraph(sparse.csr_array(adjacency), graph.layers, "weights", inactive)
+    assert cluster(weights, 2).labels.tolist() == [0, 0, 0, 1, 1, 1, -1, -1, -1]
+
+
+def test_as_many_pieces_as_clusters_are_the_clusters():
+    adjacency = linalg.block_diag(*[np.ones((n, n)) - np.eye(n) for n in (3, 4, 5)])
+    assert cluster(one_layer(adjacency), 3).labels.tolist() == [0] * 3 + [1] * 4 + [2] * 5
+    assert ncut(adjacency, np.repeat([0, 1, 2], (3, 4, 5))) == 0
+
+
+def test_more_pieces_than_clusters_warn_and_stay_whole():
+    adjacency = linalg.block_diag(*[np.ones((n, n)) - np.eye(n) for n in (3, 4, 5, 6)])
+    with pytest.warns(DegenerateDataWarning, match="4 components but 2 clusters"):
+        labels = cluster(one_layer(adjacency), 2).labels
+    pieces = np.split(labels, [3, 7, 12])
+    assert all(len(set(piece.tolist())) == 1 for piece in pieces)
+    assert set(labels.tolist()) == {0, 1}
+
+
+# --- errors ---
+
+
+@pytest.mark.parametrize("n_clusters", [1, 0, -3, 2.0, "4", None])
+def test_n_clusters_must_be_a_whole_number_of_at_least_two(n_clusters):
+    graph = one_layer(random_adjacency(5, np.random.default_rng(0)))
+    with pytest.raises(InvalidInputError, match="n_clusters must be"):
+        cluster(graph, n_clusters)
+
+
+def test_more_clusters_than_live_units():
+    graph = one_layer(joined((0, 1, 1), (1, 2, 1), n=6))
+    with pytest.raises(InvalidInputError, match=r"live units \(3\), not 4"):
+        cluster(graph, 4)
+
+
+@pytest.mark.parametrize("value", [-1.0, np.nan, np.inf])
+@pytest.mark.parametrize("sparsely", [True, False])
+def test_impossible_edges(value, sparsely):
+    adjacency = joined((0, 1, value), (1, 2, 1), (0, 2, 1), n=3)
+    graph = one_layer(sparse.csr_array(adjacency) if sparsely else adjacency)
+    with pytest.raises(InvalidInputError, match="finite edges of at least 0"):
+        spectral_labels(graph, 2, seed=0)
+
+
+def test_unknown_scope():
+    graph = one_layer(random_adjacency(5, np.random.default_rng(0)))
+    with pytest.raises(InvalidInputError, match="choose one of 'global', 'local'"):
+        cluster(graph, 2, scope="layer")

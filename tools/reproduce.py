@@ -46,10 +46,12 @@ class Outcome:
 def pytest_collectstart(collector: object) -> None:
     """Leave stderr out of the comparison (pytest loads this module as a plugin): it is no result.
 
-    Published pages carry none, while progress bars write there on every run.
+    Published pages carry none, while progress bars write there on every run. Outputs may take
+    their time, too: on a busy machine nbval's five seconds are not enough.
     """
     if type(collector).__name__ == "IPyNbFile":
         collector.skip_compare = (*collector.skip_compare, "stderr")
+        collector.output_timeout = 300
 
 
 def count(report: Path) -> tuple[int, int]:

@@ -81,6 +81,7 @@ def main() -> None:
     check(arguments.profile)
     results = results_root()
     results.mkdir(parents=True, exist_ok=True)
+    os.environ["LOCALSPEC_RESULTS"] = str(results)  # jobs start elsewhere: no relative path
     handle = lock(results)
     drop_stale_markers(results / arguments.profile)
     snakemake(arguments.profile, results, arguments.cores, arguments.verbose)

@@ -98,7 +98,8 @@ def test_a_broken_formula_fails_the_page_and_the_golden_test(tree, tmp_path):
     module.write_text(broken, encoding="utf-8")
     done = _nbval(tree, "02_clustering", tmp_path)
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "ncut" in done.stdout
+    assert "Cell outputs differ" in done.stdout
+    assert "clusterability_table" in done.stdout
     golden = _run(tree, "pytest", "-q", "-p", "no:cacheprovider", "tests/golden")
     assert golden.returncode == 1, golden.stdout
     assert "the values of stage 'clusterability' changed" in golden.stdout

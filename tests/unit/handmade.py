@@ -6,23 +6,26 @@ import torch
 from torch import nn
 
 
+def _double(values):
+    return torch.as_tensor(values, dtype=torch.float64)
+
+
 def _set(layer, weight, bias):
     layer.weight.data = weight
     if layer.bias is not None:
-        values = torch.zeros(len(weight)) if bias is None else torch.as_tensor(bias)
-        layer.bias.data = values.double()
+        layer.bias.data = _double([0.0] * len(weight) if bias is None else bias)
     return layer
 
 
 def dense(weight, bias=None):
     """Return a dense layer; `weight` is given as rows of units (n_out, n_in)."""
-    weight = torch.as_tensor(weight, dtype=torch.float64)
+    weight = _double(weight)
     return _set(nn.Linear(*reversed(weight.shape)), weight, bias)
 
 
 def conv(weight, bias=None, **options):
     """Return a convolution; `weight` has shape (n_out, n_in, height, width)."""
-    weight = torch.as_tensor(weight, dtype=torch.float64)
+    weight = _double(weight)
     n_out, n_in, *size = weight.shape
     channels = n_in * options.get("groups", 1)
     return _set(nn.Conv2d(channels, n_out, tuple(size), **options), weight, bias)
@@ -32,10 +35,10 @@ def batch_norm(kind, gamma, variance, mean=None, beta=None):
     """Return a batch normalization with epsilon 0.001 and these statistics."""
     n = len(gamma)
     norm = kind(n, eps=1e-3)
-    norm.weight.data = torch.as_tensor(gamma).double()
-    norm.bias.data = torch.as_tensor([0.0] * n if beta is None else beta).double()
-    norm.running_var = torch.as_tensor(variance).double()
-    norm.running_mean = torch.as_tensor([0.0] * n if mean is None else mean).double()
+    norm.weight.data = _double(gamma)
+    norm.bias.data = _double([0.0] * n if beta is None else beta)
+    norm.running_var = _double(variance)
+    norm.running_mean = _double([0.0] * n if mean is None else mean)
     return norm
 
 

@@ -127,6 +127,15 @@ def test_values_are_those_in_front_of_a_norm_behind_the_relu():
     assert values == pytest.approx(np.array([[-1, -3]]))
 
 
+def test_relus_that_overwrite_their_input_do_not_reach_back():
+    plain = random_mlp([3, 5, 4, 2], 0)
+    network = stack(plain[0], nn.ReLU(inplace=True), plain[2], nn.ReLU(inplace=True), plain[4])
+    x = torch.randn(11, 3, generator=torch.Generator().manual_seed(0)).double()
+    expected = unit_values(plain, x)
+    for name, values in unit_values(network, x).items():
+        assert values == pytest.approx(expected[name])
+
+
 @pytest.mark.parametrize(("norm", "expected"), [("l1", [10, 20]), ("induced", [6, 12])])
 def test_norms_over_space(norm, expected):
     # the map of the first channel is the image [[1, -2], [3, 4]], of the second -2 times it:

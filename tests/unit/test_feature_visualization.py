@@ -234,6 +234,16 @@ def test_functional_relus_are_redirected_too():
     assert called.scores == pytest.approx(plain.scores)
 
 
+def test_relus_that_overwrite_their_input():
+    modules = mlp((1, 4, 4), seed=3, bias=-1.0)
+    parts = [nn.ReLU(inplace=True) if isinstance(m, nn.ReLU) else m for m in modules]
+    targets = [{"1": [0, 1]}, {"3": [1]}, {"5": [0]}]
+    plain = visualize(modules, targets, (1, 4, 4))
+    overwriting = visualize(nn.Sequential(*parts).eval(), targets, (1, 4, 4))
+    assert overwriting.images == pytest.approx(plain.images, abs=1e-12)
+    assert overwriting.entropies == pytest.approx(plain.entropies)
+
+
 # --- pieces ---
 
 

@@ -212,6 +212,28 @@ def test_networks_written_with_functions(activation, flatten):
     assert as_counts(found, y) == hooked(network, x, y, wanted, 3)
 
 
+@pytest.mark.parametrize("max_rows", [1, 1000])
+def test_activations_that_overwrite_their_input(max_rows):
+    plain = random_mlp([3, 5, 4, 3], 4)
+    network = stack(
+        *(plain[0], nn.LeakyReLU(0.3, inplace=True), plain[2], nn.LeakyReLU(0.3, inplace=True)),
+        plain[4],
+    )
+    x, y = images((40, 3), 3)
+    wanted = [
+        {},
+        {"0": [0]},
+        {},
+        {"0": [2]},
+        {"2": [1]},
+        {"0": []},
+        {"2": []},
+        {"0": [1], "2": [3]},
+    ]
+    found = lesion_accuracies(network, x, y, wanted, max_rows=max_rows)
+    assert as_counts(found, y) == hooked(network, x, y, wanted, 3)
+
+
 def test_rows_follow_the_order_of_the_lesions():
     network = small_cnn()
     x, y = images((30, 1, 8, 8), 3)

@@ -75,7 +75,6 @@ def environment(base):
             result[ours] = separator.join(base[theirs].split())
     # as pip does: the best version of all indexes, not all versions of the first that has any
     result.setdefault("UV_INDEX_STRATEGY", "unsafe-best-match")
-    result.setdefault("UV_LINK_MODE", "copy")  # no warning where the cache is on another disk
     for theirs, ours in FOR_PIP.items():
         if base.get(theirs) and not result.get(ours):
             result[ours] = base[theirs].replace(",", " ")
@@ -91,9 +90,6 @@ def pinned(lock_text, name):
         if requirement.split("==")[0] == name:
             return requirement
     return None
-
-
-# ------------------------------------------------------------------------------- environment
 
 
 def python_of(venv):
@@ -176,9 +172,6 @@ def show_progress(line):
         print("\r\033[K  " + " ".join(words)[:70], end="", flush=True)
 
 
-# ------------------------------------------------------------------------- what torch costs
-
-
 def download_urls(report):
     """Return the addresses of what a report of `pip install --dry-run --report` would fetch."""
     return [item["download_info"]["url"] for item in report["install"]]
@@ -247,9 +240,6 @@ def announce_torch(env):
         refuse(f"not enough disk: about {gigabytes(needed)} needed, {gigabytes(here)} free")
 
 
-# ------------------------------------------------------------------------------------ all
-
-
 def install(uv, env, lock):
     """Install the lock, then the project itself by the setuptools that came with the lock."""
     cut_off = STARTED.exists()
@@ -297,7 +287,7 @@ def main():
         STAMP.unlink()
     make_venv(uv, env, lock)
     announce_torch(env)
-    say(f"installing {LOCK.name} with {'uv' if uv else 'pip'}: this takes minutes")
+    say(f"installing {LOCK.name} with {'uv' if uv else 'pip'}: this may take minutes")
     install(uv, env, lock)
     say("installed into .venv")
 

@@ -11,7 +11,7 @@ import hashlib
 import importlib
 import json
 import os
-import tempfile
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,7 @@ RESULTS_VARIABLE = "LOCALSPEC_RESULTS"
 RECORD_VARIABLE = "LOCALSPEC_RECORD"
 STAGES = {  # stage -> module whose STAGE_VERSION it carries
     "training": "training",
+    "pruning": "pruning",
     "graph": "graphs",
     "clustering": "clustering",
     "clusterability": "clusterability",
@@ -102,9 +103,8 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-        os.close(handle)
-        temporary = Path(name)
+        # not tempfile's: others may read what the umask lets them
+        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
         write(temporary)
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())

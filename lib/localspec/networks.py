@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 from collections import OrderedDict
 from pathlib import Path
 from types import ModuleType
@@ -14,9 +15,37 @@ from localspec.data import DTYPES
 from localspec.errors import InvalidInputError, choose
 from localspec.profiles import NetworkSettings
 
+BATCH_NORM_EPSILON = 1e-3
+BATCH_NORM_MOMENTUM = 0.01  # Keras's momentum of 0.99
+
+
+def _block(
+    name: str, layer: nn.Module, *, batch_norm: str, pool: bool, dropout: float
+) -> dict[str, nn.Module]:
+    """Return a layer with what follows it: batch norm, ReLU, pooling, dropout."""
+    is_conv = isinstance(layer, nn.Conv2d)
+    norm: nn.Module | None = None
+    if batch_norm != "none":
+        kind = nn.BatchNorm2d if is_conv else nn.BatchNorm1d
+        norm = kind(layer.weight.shape[0], eps=BATCH_NORM_EPSILON, momentum=BATCH_NORM_MOMENTUM)
+    parts: dict[str, nn.Module | None] = {
+        name: layer,
+        f"norm_{name}": norm if batch_norm == "before" else None,
+        f"relu_{name}": nn.ReLU(),
+        f"pool_{name}": nn.MaxPool2d(2) if pool else None,
+        f"norm_after_{name}": norm if batch_norm == "after" else None,
+        f"dropout_{name}": nn.Dropout(dropout) if dropout else None,
+    }
+    return {key: part for key, part in parts.items() if part is not None}
+
 
 def mlp(
-    n_inputs: int, hidden: tuple[int, ...], n_outputs: int, *, dropout: float = 0.0
+    n_inputs: int,
+    hidden: tuple[int, ...],
+    n_outputs: int,
+    *,
+    dropout: float = 0.0,
+    batch_norm: str = "none",
 ) -> nn.Sequential:
     """Return a multilayer perceptron with ReLU after every hidden layer.
 
@@ -29,17 +58,70 @@ def mlp(
     n_outputs : int
     dropout : float, optional
         Probability of dropping a hidden unit in training.
+    batch_norm : {"none", "before", "after"}, optional
+        Batch normalization before or after each activation.
     """
-    layers: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
+    layers: dict[str, nn.Module] = {"flatten": nn.Flatten()}
     width = n_inputs
     for index, n_units in enumerate(hidden, start=1):
-        layers[f"dense{index}"] = nn.Linear(width, n_units)
-        layers[f"relu{index}"] = nn.ReLU()
-        if dropout:
-            layers[f"dropout{index}"] = nn.Dropout(dropout)
+        dense = nn.Linear(width, n_units)
+        layers |= _block(f"dense{index}", dense, batch_norm=batch_norm, pool=False, dropout=dropout)
         width = n_units
     layers["output"] = nn.Linear(width, n_outputs)
-    return nn.Sequential(layers)
+    return nn.Sequential(OrderedDict(layers))
+
+
+def cnn(
+    image_shape: tuple[int, ...],
+    channels: tuple[int | str, ...],
+    hidden: tuple[int, ...],
+    n_outputs: int,
+    *,
+    dropout: float = 0.0,
+    conv_dropout: float = 0.0,
+    batch_norm: str = "none",
+) -> nn.Sequential:
+    """Return a chain of 3 x 3 convolutions followed by a multilayer perceptron.
+
+    Parameters
+    ----------
+    image_shape : tuple of int
+        (n_channels, height, width).
+    channels : tuple of int or "pool"
+        Channels of each convolution; ``"pool"`` after one is 2 x 2 max pooling.
+    hidden : tuple of int
+        Units of the dense layers.
+    n_outputs : int
+    dropout, conv_dropout : float, optional
+        Probability of dropping a dense unit, or an entry of a convolution's output.
+    batch_norm : {"none", "before", "after"}, optional
+        Batch normalization before each activation, or after it and the pooling.
+
+    Raises
+    ------
+    InvalidInputError
+        If pooling leaves nothing of the image.
+    """
+    width, height, breadth = image_shape
+    layers: dict[str, nn.Module] = {}
+    convolutions = [position for position, item in enumerate(channels) if item != "pool"]
+    for index, position in enumerate(convolutions, start=1):
+        pool = channels[position + 1 : position + 2] == ("pool",)
+        conv = nn.Conv2d(width, int(channels[position]), 3, padding=1)
+        layers |= _block(
+            f"conv{index}", conv, batch_norm=batch_norm, pool=pool, dropout=conv_dropout
+        )
+        width = int(channels[position])
+        height, breadth = (height // 2, breadth // 2) if pool else (height, breadth)
+    if not height * breadth:
+        raise InvalidInputError(
+            f"images of {image_shape[1]} x {image_shape[2]} are too small for the pooling in "
+            f"channels={list(channels)}: leave some out"
+        )
+    head = mlp(
+        *(width * height * breadth, hidden, n_outputs), dropout=dropout, batch_norm=batch_norm
+    )
+    return nn.Sequential(OrderedDict(layers | dict(head.named_children())))
 
 
 def initialise(module: nn.Module, generator: torch.Generator) -> None:
@@ -76,8 +158,12 @@ def build_network(
     torch.nn.Module
         Reads images (n_images, *image_shape) and returns logits (n_images, n_outputs).
     """
-    n_inputs = int(torch.tensor(image_shape).prod())
-    module = mlp(n_inputs, settings.hidden, n_outputs, dropout=settings.dropout)
+    shared = {"dropout": settings.dropout, "batch_norm": settings.batch_norm}
+    if settings.architecture == "cnn":
+        shared["conv_dropout"] = settings.conv_dropout
+        module = cnn(image_shape, settings.channels, settings.hidden, n_outputs, **shared)
+    else:
+        module = mlp(math.prod(image_shape), settings.hidden, n_outputs, **shared)
     module = module.to(DTYPES[choose("dtype", dtype, DTYPES)])
     initialise(module, torch.Generator().manual_seed(seed))
     return module

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from functools import cached_property, lru_cache
-
 import numpy as np
 import torch
 
@@ -15,16 +12,13 @@ from localspec import (
     graphs,
     lesions,
     subclusters,
-    training,
 )
-from localspec.artifacts import Artifact, cached, stage_key
-from localspec.conventions import Conventions
+from localspec.artifacts import Artifact, stage_key
 from localspec.correlations import activation_graph
-from localspec.data import Dataset, load_dataset
 from localspec.measures import Assessment, Measure, assess, coherence, importance
-from localspec.networks import build_network, resolve_device
 from localspec.partitions import Partition
-from localspec.profiles import NetworkSettings, Profile, Section, load_profile
+from localspec.profiles import Section, load_profile
+from localspec.trained_replicates import TrainedReplicate
 
 PARTITIONINGS = (
     "weights/global",
@@ -33,10 +27,8 @@ PARTITIONINGS = (
     "activations/local",
 )
 
-_dataset = lru_cache(maxsize=2)(load_dataset)
 
-
-class Replicate:
+class Replicate(TrainedReplicate):
     """One trained network of a profile, with everything that the sections ask of it.
 
     Parameters
@@ -54,80 +46,6 @@ class Replicate:
     -----
     A partitioning is graph and scope, such as ``"weights/global"``.
     """
-
-    def __init__(
-        self,
-        profile: Profile,
-        network: str,
-        seed: int,
-        *,
-        compute: str = "auto",
-        progress: bool = True,
-    ) -> None:
-        self.profile, self.network, self.seed = profile, network, seed
-        self.compute, self.progress = compute, progress
-        self._artifacts: dict[tuple, Artifact] = {}
-
-    @property
-    def name(self) -> str:
-        """The network's name and the seed, for figures and tables."""
-        return f"{self.network}, seed {self.seed}"
-
-    @property
-    def settings(self) -> NetworkSettings:
-        """Settings of the network."""
-        return self.profile.networks[self.network]
-
-    @property
-    def conventions(self) -> Conventions:
-        """The reading of the method."""
-        return Conventions.preset(self.profile.method.conventions)
-
-    @property
-    def dataset(self) -> Dataset:
-        """The data set the network is trained on."""
-        return _dataset(self.settings.dataset, dtype=self.profile.dtype)
-
-    def _cached(self, stage: str, module, parameters: dict, compute, inputs=()) -> Artifact:
-        """Load or compute a stage once in the life of this object."""
-        memo = (stage, json.dumps(parameters, sort_keys=True), *inputs)
-        if memo not in self._artifacts:
-            self._artifacts[memo] = cached(
-                *(stage, module.STAGE_VERSION, parameters, compute),
-                inputs=tuple(inputs),
-                mode=self.compute,
-            )
-        return self._artifacts[memo]
-
-    @cached_property
-    def _training(self) -> Artifact:
-        def compute():
-            trained = training.train(
-                *(self.settings, self.dataset),
-                seed=self.seed,
-                dtype=self.profile.dtype,
-                device=self.profile.device,
-                conventions=self.conventions,
-                progress=self.progress,
-            )
-            return trained.to_arrays(), {}
-
-        parameters = {
-            **self.settings.model_dump(mode="json"),
-            **self.conventions.only("l2_first_layer"),
-            **{"seed": self.seed, "dtype": self.profile.dtype},
-            "device": resolve_device(self.profile.device).type,
-        }
-        return self._cached("training", training, parameters, compute)
-
-    @cached_property
-    def trained(self) -> training.TrainedNetwork:
-        """The trained network."""
-        shape, n_classes = self.dataset.image_shape, self.dataset.n_classes
-        module = build_network(
-            self.settings, shape, n_classes, seed=self.seed, dtype=self.profile.dtype
-        ).to(resolve_device(self.profile.device))
-        return training.TrainedNetwork.from_arrays(module, self._training.arrays)
 
     def graph(self, kind: str) -> graphs.UnitGraph:
         """Return the graph of a kind, "weights" or "activations"."""
@@ -148,7 +66,7 @@ class Replicate:
             method = self.profile.method
             parameters = {"kind": kind, **self.conventions.only("spatial_norm")}
             parameters |= {"correlation": method.correlation, "n_images": method.n_images}
-        return stage_key("graph", graphs.STAGE_VERSION, parameters, (self._training.key,))
+        return stage_key("graph", graphs.STAGE_VERSION, parameters, (self._network.key,))
 
     def clusterability(self) -> clusterability.Clusterability:
         """Return the n-cut of the weights graph beside those of shuffled copies."""

@@ -60,17 +60,33 @@ def explain(error: ValidationError) -> str:
 
 
 class NetworkSettings(_Strict):
-    """One network: its data, its architecture, and how it is trained."""
+    """One network: its data, its architecture, and how it is trained.
+
+    An ``mlp`` has the dense layers `hidden`; a ``cnn`` has the convolutions `channels` before
+    them, 3 x 3 with "same" padding, where ``"pool"`` stands for 2 x 2 max pooling.
+    """
 
     dataset: str
-    architecture: Literal["mlp"] = "mlp"
+    architecture: Literal["mlp", "cnn"] = "mlp"
+    channels: tuple[Annotated[int, Field(ge=1)] | Literal["pool"], ...] = ()
     hidden: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    batch_norm: Literal["none", "before", "after"] = "none"  # of the activation
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # after each hidden dense layer
+    conv_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # after each convolution
     n_epochs: Annotated[int, Field(ge=1)] = 20
+    n_pruning_epochs: Annotated[int, Field(ge=0)] = 0  # after those, to 90 % sparsity
     batch_size: Annotated[int, Field(ge=1)] = 128
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     l1: Annotated[float, Field(ge=0)] = 0.0
     l2: Annotated[float, Field(ge=0)] = 0.0
+
+    @model_validator(mode="after")
+    def _architecture_fits(self) -> NetworkSettings:
+        if (self.architecture == "cnn") != any(item != "pool" for item in self.channels):
+            raise ValueError(
+                "channels must name at least one convolution for a cnn and none for an mlp"
+            )
+        return self
 
 
 class Method(_Strict):

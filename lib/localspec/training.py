@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -118,21 +118,82 @@ def _evaluate(module: nn.Module, x: torch.Tensor, y: torch.Tensor) -> tuple[floa
     return float(F.cross_entropy(logits, y)), correct / len(y)
 
 
-def _train_epoch(module, optimizer, dataset, settings, conventions, generator):
+def _train_epoch(module, dataset, settings, step: Callable, generator) -> tuple[float, float]:
+    """Train one epoch; return the running averages of loss and accuracy."""
     module.train()
     loss_sum, n_correct = 0.0, 0
     for batch in _batches(len(dataset.y_train), settings.batch_size, generator):
         x, y = dataset.x_train[batch], dataset.y_train[batch]
+        loss, logits = step(x, y)
+        loss_sum += float(loss) * len(y)
+        n_correct += int((logits.argmax(1) == y).sum())
+    n = len(dataset.y_train)
+    return loss_sum / n, n_correct / n
+
+
+def fit(
+    module: nn.Module,
+    settings: NetworkSettings,
+    dataset: Dataset,
+    *,
+    n_epochs: int,
+    seed: int,
+    conventions: Conventions | str = "paper",
+    before_use: Callable[[int], None] | None = None,
+    description: str = "training",
+    progress: bool = False,
+) -> TrainedNetwork:
+    """Train a module in place, with a fresh optimiser.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    settings : NetworkSettings
+    dataset : Dataset
+    n_epochs : int
+    seed : int
+        Of the order of the batches and of dropout.
+    conventions : Conventions or str
+    before_use : callable, optional
+        Called with the number of steps done, before each step and before each test.
+    description : str, optional
+        Of the progress bar.
+    progress : bool, optional
+
+    Returns
+    -------
+    TrainedNetwork
+    """
+    optimizer = KerasAdam(module.parameters(), lr=settings.learning_rate)
+    generator = torch.Generator().manual_seed(seed)
+
+    def step(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        if before_use is not None:
+            before_use(optimizer.n_steps)
         logits = module(x)
         loss = F.cross_entropy(logits, y)
         loss = loss + penalty(module, l1=settings.l1, l2=settings.l2, conventions=conventions)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
-        loss_sum += float(loss.detach()) * len(y)
-        n_correct += int((logits.detach().argmax(1) == y).sum())
-    n = len(dataset.y_train)
-    return loss_sum / n, n_correct / n
+        return loss.detach(), logits.detach()
+
+    rows = []
+    is_conv = any(isinstance(layer, nn.Conv2d) for layer in module.modules())
+    n_weights = sum(weight.numel() for weight in kernels(module))
+    small = not is_conv and settings.batch_size * n_weights < SMALL_STEP
+    with torch.random.fork_rng(devices=[]), single_threaded(small):
+        torch.manual_seed(seed)  # dropout has no generator of its own
+        bar = tqdm(range(n_epochs), desc=description, unit="epoch", disable=not progress)
+        for _ in bar:
+            learned = _train_epoch(module, dataset, settings, step, generator)
+            if before_use is not None:
+                before_use(optimizer.n_steps)
+            tested = _evaluate(module, dataset.x_test, dataset.y_test)
+            rows.append((*learned, *tested))
+            bar.set_postfix(test_accuracy=f"{tested[1]:.4f}")
+    history = dict(zip(HISTORY, np.array(rows, dtype=np.float64).T, strict=True))
+    return TrainedNetwork(module.eval().requires_grad_(False), history)
 
 
 def train(
@@ -177,17 +238,10 @@ def train(
     check_images(dataset.x_train, dataset.y_train)
     check_images(dataset.x_test, dataset.y_test)
     module = build_network(settings, dataset.image_shape, dataset.n_classes, seed=seed, dtype=dtype)
-    optimizer = KerasAdam(module.parameters(), lr=settings.learning_rate)
-    generator = torch.Generator().manual_seed(seed)
-    rows = []
-    small = settings.batch_size * sum(w.numel() for w in kernels(module)) < SMALL_STEP
-    with torch.random.fork_rng(devices=[]), single_threaded(small):
-        torch.manual_seed(seed)  # dropout has no generator of its own
-        bar = tqdm(range(settings.n_epochs), desc="training", unit="epoch", disable=not progress)
-        for _ in bar:
-            learned = _train_epoch(module, optimizer, dataset, settings, conventions, generator)
-            tested = _evaluate(module, dataset.x_test, dataset.y_test)
-            rows.append((*learned, *tested))
-            bar.set_postfix(test_accuracy=f"{tested[1]:.4f}")
-    history = dict(zip(HISTORY, np.array(rows, dtype=np.float64).T, strict=True))
-    return TrainedNetwork(module.eval().requires_grad_(False), history)
+    return fit(
+        *(module, settings, dataset),
+        n_epochs=settings.n_epochs,
+        seed=seed,
+        conventions=conventions,
+        progress=progress,
+    )

@@ -19,10 +19,12 @@ from localspec.data import Dataset
 from localspec.feature_visualization import visualize
 from localspec.graphs import UnitGraph, from_blocks, layer_ranges, weight_graph
 from localspec.lesions import lesion_draws
+from localspec.networks import build_network
 from localspec.partitions import Partition
 from localspec.profiles import NetworkSettings
+from localspec.pruning import prune
 from localspec.subclusters import draw
-from localspec.training import HISTORY, train
+from localspec.training import HISTORY, TrainedNetwork, train
 
 GOLDEN = Path(__file__).with_name("golden.json")
 SIZES = (12, 10, 8, 3)
@@ -56,15 +58,34 @@ def _partition() -> Partition:
     return Partition.from_labels({"1": rng.integers(0, 3, 10), "3": rng.integers(-1, 3, 8)})
 
 
-def training() -> list[float]:
+def _dataset() -> Dataset:
     x, y = _images()
-    dataset = Dataset("golden", x, y, x, y, ("a", "b", "c"))
-    settings = NetworkSettings(
-        dataset="golden", hidden=(6, 5), n_epochs=3, batch_size=16, dropout=0.2, l1=1e-3, l2=1e-3
-    )
-    found = train(settings, dataset, seed=5, dtype="float64", device="cpu")
+    return Dataset("golden", x, y, x, y, ("a", "b", "c"))
+
+
+def _numbers(found: TrainedNetwork) -> list[float]:
     weights = [float(weight.abs().sum()) for weight in found.module.state_dict().values()]
     return weights + [float(value) for name in HISTORY for value in found.history[name]]
+
+
+def training() -> list[float]:
+    shared = {"dataset": "golden", "n_epochs": 3, "batch_size": 16, "l1": 1e-3, "l2": 1e-3}
+    dense = NetworkSettings(hidden=(6, 5), dropout=0.2, **shared)
+    convolutional = NetworkSettings(
+        architecture="cnn", channels=(3, "pool", 4), hidden=(5,), batch_norm="after", **shared
+    )
+    found = [
+        train(settings, _dataset(), seed=5, dtype="float64", device="cpu")
+        for settings in (dense, convolutional)
+    ]
+    return [number for one in found for number in _numbers(one)]
+
+
+def pruning() -> list[float]:
+    settings = NetworkSettings(dataset="golden", hidden=(6,), n_pruning_epochs=3, batch_size=16)
+    module = build_network(settings, (1, 3, 4), 3, seed=5, dtype="float64")
+    start = TrainedNetwork(module, {})
+    return _numbers(prune(start, settings, _dataset(), seed=5, device="cpu"))
 
 
 def graph() -> list[float]:
@@ -117,6 +138,7 @@ def feature_visualization() -> list[float]:
 
 STAGES = {
     "training": training,
+    "pruning": pruning,
     "graph": graph,
     "clustering": clustering,
     "clusterability": _clusterability,

@@ -175,6 +175,18 @@ def test_units_that_do_not_vary_are_inactive_and_get_no_cluster():
     assert np.flatnonzero(cluster(graph, 2).labels == -1).tolist() == [5, 7]
 
 
+def test_rounding_is_no_variance():
+    # what a matrix product gives for equal rows can differ in the last digit
+    network = random_mlp([8, 24, 24, 4], 0)
+    network[0].weight.data[:12] = 0  # these twelve are always equal to their bias,
+    network[0].bias.data[:12] = torch.linspace(0.1, 1.3, 12)
+    network[2].weight.data[:, 12:] = 0  # and the second layer reads no other
+    x = torch.randn(37, 8, generator=torch.Generator().manual_seed(0)).double()
+    graph = activation_graph(network, x)
+    assert np.flatnonzero(graph.inactive).tolist() == [*range(12), *range(24, 48)]
+    assert not graph.adjacency[24:].any()
+
+
 def test_order_of_images_does_not_matter():
     network = random_mlp([3, 4, 3, 2], 1)
     x = torch.randn(25, 3, generator=torch.Generator().manual_seed(0)).double()

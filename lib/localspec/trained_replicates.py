@@ -1,0 +1,128 @@
+"""The trained network of one profile entry and seed, loaded from disk or computed."""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property, lru_cache
+
+from localspec import pruning, training
+from localspec.artifacts import Artifact, cached
+from localspec.conventions import Conventions
+from localspec.data import Dataset, load_dataset
+from localspec.networks import build_network, resolve_device
+from localspec.profiles import NetworkSettings, Profile
+
+_dataset = lru_cache(maxsize=2)(load_dataset)
+
+
+class TrainedReplicate:
+    """One trained network of a profile.
+
+    Parameters
+    ----------
+    profile : Profile
+    network : str
+        Name of one of the profile's networks.
+    seed : int
+    compute : {"auto", "never", "always"}
+        What to do where a result is not on disk, see :func:`localspec.artifacts.cached`.
+    progress : bool
+    """
+
+    def __init__(
+        self,
+        profile: Profile,
+        network: str,
+        seed: int,
+        *,
+        compute: str = "auto",
+        progress: bool = True,
+    ) -> None:
+        self.profile, self.network, self.seed = profile, network, seed
+        self.compute, self.progress = compute, progress
+        self._artifacts: dict[tuple, Artifact] = {}
+
+    @property
+    def name(self) -> str:
+        """The network's name and the seed, for figures and tables."""
+        return f"{self.network}, seed {self.seed}"
+
+    @property
+    def settings(self) -> NetworkSettings:
+        """Settings of the network."""
+        return self.profile.networks[self.network]
+
+    @property
+    def conventions(self) -> Conventions:
+        """The reading of the method."""
+        return Conventions.preset(self.profile.method.conventions)
+
+    @property
+    def dataset(self) -> Dataset:
+        """The data set the network is trained on."""
+        return _dataset(self.settings.dataset, dtype=self.profile.dtype)
+
+    def _cached(self, stage: str, module, parameters: dict, compute, inputs=()) -> Artifact:
+        """Load or compute a stage once in the life of this object."""
+        memo = (stage, json.dumps(parameters, sort_keys=True), *inputs)
+        if memo not in self._artifacts:
+            self._artifacts[memo] = cached(
+                *(stage, module.STAGE_VERSION, parameters, compute),
+                inputs=tuple(inputs),
+                mode=self.compute,
+            )
+        return self._artifacts[memo]
+
+    @cached_property
+    def _training(self) -> Artifact:
+        def compute():
+            trained = training.train(
+                *(self.settings, self.dataset),
+                dtype=self.profile.dtype,
+                **self._mode(),
+                progress=self.progress,
+            )
+            return trained.to_arrays(), {}
+
+        settings = self.settings.model_dump(mode="json", exclude={"n_pruning_epochs"})
+        return self._cached("training", training, settings | self._mode_key(), compute)
+
+    @cached_property
+    def _network(self) -> Artifact:
+        """The training artifact, or that of pruning after it."""
+        n_epochs = self.settings.n_pruning_epochs
+        if not n_epochs:
+            return self._training
+
+        def compute():
+            pruned = pruning.prune(
+                *(self._load(self._training), self.settings, self.dataset),
+                **self._mode(),
+                progress=self.progress,
+            )
+            return pruned.to_arrays(), {}
+
+        parameters = {"n_pruning_epochs": n_epochs, **self._mode_key()}
+        return self._cached("pruning", pruning, parameters, compute, (self._training.key,))
+
+    def _mode(self) -> dict:
+        return {"seed": self.seed, "device": self.profile.device, "conventions": self.conventions}
+
+    def _mode_key(self) -> dict:
+        return {
+            **self.conventions.only("l2_first_layer"),
+            **{"seed": self.seed, "dtype": self.profile.dtype},
+            "device": resolve_device(self.profile.device).type,
+        }
+
+    def _load(self, artifact: Artifact) -> training.TrainedNetwork:
+        shape, n_classes = self.dataset.image_shape, self.dataset.n_classes
+        module = build_network(
+            self.settings, shape, n_classes, seed=self.seed, dtype=self.profile.dtype
+        ).to(resolve_device(self.profile.device))
+        return training.TrainedNetwork.from_arrays(module, artifact.arrays)
+
+    @cached_property
+    def trained(self) -> training.TrainedNetwork:
+        """The trained network; pruned, if its settings say so."""
+        return self._load(self._network)

@@ -1,0 +1,55 @@
+"""A profile so small that all of its stages take seconds, computed once for all tests here."""
+
+import pytest
+import yaml
+
+from localspec.pipeline import open_replicates
+from localspec.profiles import SynthesisSection
+
+TINY = {
+    "dtype": "float64",
+    "device": "cpu",
+    "networks": {
+        "mlp": {"dataset": "digits", "hidden": [14, 12], "n_epochs": 6, "batch_size": 32},
+    },
+    "seeds": [0, 1],
+    "method": {"n_clusters": 3, "n_shuffles": 4, "n_images": 150, "n_draws": 7, "n_steps": 4},
+}
+
+
+@pytest.fixture(scope="session")
+def tiny_profile(tmp_path_factory):
+    """Path of the tiny profile."""
+    path = tmp_path_factory.mktemp("profiles") / "tiny.yml"
+    path.write_text(yaml.safe_dump(TINY))
+    return path
+
+
+@pytest.fixture(scope="session")
+def results(tmp_path_factory):
+    """Folder for results that all tests here share."""
+    return tmp_path_factory.mktemp("results")
+
+
+@pytest.fixture(autouse=True)
+def _own_results(results, monkeypatch):
+    monkeypatch.setenv("LOCALSPEC_RESULTS", str(results))
+    monkeypatch.delenv("LOCALSPEC_RECORD", raising=False)
+
+
+@pytest.fixture(scope="session")
+def section(tiny_profile):
+    """Return what makes the synthesis notebook's parameters, with some of them changed."""
+
+    def make(**changes):
+        parameters = {"profile": str(tiny_profile), "seeds": TINY["seeds"], **TINY["method"]}
+        parameters.pop("n_shuffles"), parameters.pop("n_images")  # not that notebook's
+        return SynthesisSection(**{**parameters, **changes})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def replicates(section):
+    """Both replicates of the tiny profile, which keep what they computed or loaded."""
+    return open_replicates(section(), progress=False)

@@ -1,0 +1,183 @@
+"""Screening a network in which the specialised groups are known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from localspec import screen as screen_module
+from localspec.errors import InvalidInputError
+from localspec.measures import MEASURES
+from localspec.pipeline import PARTITIONINGS
+from localspec.screen import screen
+
+pytestmark = pytest.mark.integration
+
+N_CLASSES, GROUP = 4, 6
+
+
+def planted(seed=0):
+    """Return a network with a group of hidden units for each class, twice in a row."""
+    rng = np.random.default_rng(seed)
+    n = N_CLASSES * GROUP
+    group = np.arange(n) // GROUP
+    first = np.equal.outer(group, np.arange(8) // 2)  # group g reads pixels 2g and 2g + 1
+    second = np.equal.outer(group, group)
+    last = np.equal.outer(np.arange(N_CLASSES), group)
+    layers = [nn.Flatten()]
+    for mask, scale in ((first, 1), (second, 1 / GROUP), (last, 1)):
+        layer = nn.Linear(*mask.T.shape, dtype=torch.float64)
+        noise = 0.03 * rng.random(mask.shape) + 0.1 * mask * rng.random(mask.shape)
+        layer.weight.data = torch.from_numpy(scale * (mask + noise))
+        layer.bias.data.zero_()
+        layers += [layer, nn.ReLU()]
+    return nn.Sequential(*layers[:-1]).eval()
+
+
+def images(n=160, seed=0):
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % N_CLASSES
+    x = 0.4 * rng.random((n, 8))
+    x[np.arange(n), 2 * y] += 0.5
+    x[np.arange(n), 2 * y + 1] += 0.5
+    return torch.from_numpy(x.reshape(n, 1, 2, 4)), torch.from_numpy(y)
+
+
+@pytest.fixture(scope="module")
+def report():
+    """Screening of the planted network."""
+    return screen(planted(), *images(), n_clusters=4, n_draws=19)
+
+
+def test_the_planted_groups_are_the_subclusters(report):
+    for name in PARTITIONINGS:
+        labels = report.partitions[name]
+        for layer in labels.tested:
+            groups = labels.of(layer).reshape(N_CLASSES, GROUP)
+            assert all(len(set(row.tolist())) == 1 for row in groups)
+            assert len(set(groups[:, 0].tolist())) == N_CLASSES
+
+
+def test_planted_groups_are_extreme(report):
+    # 0 of 19 random groups hurt as much: p = 0.5 / 20; a class of its own for every group
+    weights = report.table[report.table["partitioning"] == "weights/global"]
+    assert len(weights) == 2 * N_CLASSES
+    assert weights["importance_p"].tolist() == pytest.approx([0.025] * 8)
+    # without a group its class is never recognised: accuracy 3/4
+    assert weights["importance"].tolist() == pytest.approx([0.75] * 8)
+    # the change is -1 in one class, 0 in three: range 1 over mean 1/4
+    assert weights["class_coherence"].tolist() == pytest.approx([4] * 8)
+    assert (weights["n_extreme"] >= 1).all()
+    tests = report.tests.set_index(["partitioning", "measure"])["permutation_p"]
+    assert tests["weights/global", "importance"] == pytest.approx(1 / 20)
+
+
+def test_a_planted_group_ranks_first_among_others():
+    # scatter all groups but the first over the hidden layers: only group 0 stays one cluster
+    labels = report_of_scattered()
+    top = labels.table.iloc[0]
+    assert set(labels.units(0).tolist()) == set(range(GROUP))
+    assert top["importance_p"] == pytest.approx(0.025)
+
+
+def report_of_scattered():
+    """Screen a network whose first group serves class 0 and whose other units serve all others."""
+    rng = np.random.default_rng(1)
+    network = planted()
+    for index in (3, 5):
+        weight = network[index].weight.data
+        rows = slice(GROUP, None) if index == 3 else slice(1, None)
+        block = rng.random(weight[rows, GROUP:].shape) ** 4
+        # as much weight in all as before
+        block *= weight[rows, GROUP:].sum(dim=1, keepdim=True).numpy() / block.sum(
+            axis=1, keepdims=True
+        )
+        weight[rows, GROUP:] = torch.from_numpy(block)
+    x, _ = images()
+    y = network(x).argmax(dim=1)  # whatever it says is right
+    assert len(set(y.tolist())) == N_CLASSES
+    return screen(network, x, y, n_clusters=2, n_draws=19)
+
+
+def test_the_report_is_sorted_and_complete(report):
+    table = report.table
+    assert len(table) == sum(len(draws.subclusters) for draws in report.draws.values())
+    p = table[[f"{name}_p" for name in MEASURES]].to_numpy()
+    assert table["evidence"].to_numpy() == pytest.approx(-np.log(p).sum(axis=1), abs=1e-8)
+    assert table["n_extreme"].tolist() == (p <= 0.05 + 1e-9).sum(axis=1).tolist()
+    keys = list(zip(-table["n_extreme"], -table["evidence"], strict=True))
+    assert keys == sorted(keys)
+    assert len(report.tests) == 16
+    assert set(report.partitions) == set(report.draws) == set(PARTITIONINGS)
+    assert set(report.assessments) == {(p, m) for p in PARTITIONINGS for m in MEASURES}
+
+
+def test_units_of_a_row(report):
+    for row, entry in enumerate(report.table.itertuples()):
+        partition = report.partitions[entry.partitioning]
+        (layer,) = (layer for layer in partition.tested if layer.name == entry.layer)
+        expected = np.flatnonzero(partition.of(layer) == entry.cluster)
+        assert report.units(row).tolist() == expected.tolist()
+        assert entry.n_units == len(expected)
+
+
+def test_screening_repeats(report):
+    again = screen(planted(), *images(), n_clusters=4, n_draws=19)
+    pd.testing.assert_frame_equal(again.table, report.table)
+
+
+def test_correlations_use_the_images_given_for_them():
+    x, y = images()
+    noise = torch.from_numpy(np.random.default_rng(0).random((50, 1, 2, 4)))
+    plain = screen(planted(), x, y, n_clusters=4, n_draws=2)
+    other = screen(planted(), x, y, x_train=noise, n_clusters=4, n_draws=2)
+    one, two = (r.assessments["weights/global", "importance"].measure for r in (plain, other))
+    assert one.values.tolist() == two.values.tolist()
+    with pytest.raises(InvalidInputError, match="no unit varies"):
+        screen(planted(), x, y, x_train=torch.ones(5, 1, 2, 4).double(), n_clusters=4, n_draws=2)
+
+
+def test_nothing_to_test():
+    # clusters of single units only: an empty report, not a crash
+    network = (
+        nn.Sequential(nn.Flatten(), nn.Linear(8, 2), nn.ReLU(), nn.Linear(2, N_CLASSES))
+        .double()
+        .eval()
+    )
+    report = screen(network, *images(), n_clusters=2, n_draws=3)
+    assert len(report.table) == 0
+    assert report.tests["permutation_p"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"x": torch.rand(160, 8).double()}, "images must have shape"),
+        ({"x": torch.rand(160, 2, 2, 2).double()}, "1 or 3"),
+        ({"y": torch.zeros(3).long()}, "labels must be"),
+        ({"n_draws": 0}, "n_draws must be"),
+        ({"n_clusters": 1}, "n_clusters must be"),
+        ({"n_clusters": 500}, "n_clusters must be"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_any_lesion(monkeypatch, changes, message):
+    def late(*arguments, **options):
+        pytest.fail("this should have been refused before any lesion")
+
+    monkeypatch.setattr(screen_module, "lesion_draws", late)
+    x, y = images()
+    options = {"x": x, "y": y, "n_clusters": 4, "n_draws": 2, **changes}
+    with pytest.raises(InvalidInputError, match=message):
+        screen(planted(), options.pop("x"), options.pop("y"), **options)
+
+
+def test_a_class_without_images_is_refused():
+    x, y = images()
+    with pytest.raises(InvalidInputError, match="class 3 has no image"):
+        screen(planted(), x, y + (y == 3), n_clusters=4, n_draws=2)
+
+
+def test_a_network_that_cannot_be_traced():
+    with pytest.raises(InvalidInputError, match="training mode"):
+        screen(planted().train(), *images())

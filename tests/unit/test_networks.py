@@ -1,0 +1,113 @@
+"""Architectures, initial weights, devices, and networks from files."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from localspec.errors import InvalidInputError
+from localspec.networks import build_network, initialise, load_module_file, mlp, resolve_device
+from localspec.profiles import NetworkSettings
+
+SETTINGS = NetworkSettings(dataset="digits", hidden=(200, 100))
+
+
+def test_mlp():
+    network = mlp(12, (5, 4), 3)
+    assert [type(module) for module in network] == [
+        *(nn.Flatten, nn.Linear, nn.ReLU, nn.Linear, nn.ReLU, nn.Linear)
+    ]
+    widths = [(m.in_features, m.out_features) for m in network if isinstance(m, nn.Linear)]
+    assert widths == [(12, 5), (5, 4), (4, 3)]
+    assert network(torch.ones(2, 1, 3, 4)).shape == (2, 3)
+
+
+def test_dropout_follows_every_hidden_layer():
+    network = mlp(12, (5, 4), 3, dropout=0.25)
+    assert [type(module) for module in network][1:7] == 2 * [nn.Linear, nn.ReLU, nn.Dropout]
+    assert [module.p for module in network if isinstance(module, nn.Dropout)] == [0.25, 0.25]
+
+
+def test_glorot_uniform_kernels_and_zero_biases():
+    network = build_network(SETTINGS, (1, 20, 20), 10, seed=0)
+    for layer in (module for module in network if isinstance(module, nn.Linear)):
+        bound = math.sqrt(6 / (layer.in_features + layer.out_features))
+        weights = layer.weight.detach()
+        assert weights.abs().max() <= bound
+        assert weights.abs().max() > 0.98 * bound
+        # a uniform number has mean 0 and variance bound^2 / 3
+        assert weights.mean().abs() < 4 * bound / math.sqrt(3 * weights.numel())
+        assert weights.var().item() == pytest.approx(bound**2 / 3, rel=0.1)
+        assert not layer.bias.any()
+
+
+def test_glorot_counts_the_area_of_a_kernel():
+    layer = nn.Conv2d(16, 32, 3)
+    initialise(nn.Sequential(layer), torch.Generator().manual_seed(0))
+    bound = math.sqrt(6 / (9 * 16 + 9 * 32))
+    assert 0.98 * bound < layer.weight.abs().max() <= bound
+    assert not layer.bias.any()
+
+
+def test_the_seed_alone_decides_the_weights():
+    first, again, other = (
+        build_network(SETTINGS, (1, 8, 8), 10, seed=seed)[1].weight for seed in (1, 1, 2)
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_building_leaves_the_global_generator_alone():
+    before = torch.random.get_rng_state()
+    build_network(SETTINGS, (1, 8, 8), 10, seed=0)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_precision():
+    network = build_network(SETTINGS, (1, 8, 8), 10, seed=0, dtype="float64")
+    assert {parameter.dtype for parameter in network.parameters()} == {torch.float64}
+    with pytest.raises(InvalidInputError, match="choose one of 'float32', 'float64'"):
+        build_network(SETTINGS, (1, 8, 8), 10, seed=0, dtype="float16")
+
+
+# --- devices ---
+
+
+def test_devices(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert resolve_device("cpu").type == resolve_device("auto").type == "cpu"
+    with pytest.raises(InvalidInputError, match="device 'cuda' is not there: use 'cpu' or 'auto'"):
+        resolve_device("cuda")
+    with pytest.raises(InvalidInputError, match="choose one of 'auto', 'cpu', 'cuda'"):
+        resolve_device("gpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert resolve_device("auto").type == resolve_device("cuda").type == "cuda"
+    assert resolve_device("cpu").type == "cpu"
+
+
+# --- files ---
+
+
+def test_a_file_with_its_functions(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text("def network():\n    return 1\n\ndef data():\n    return 2\n")
+    module = load_module_file(path, ("network", "data"))
+    assert (module.network(), module.data()) == (1, 2)
+    assert load_module_file(str(path), ("data",)).data() == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("missing.py", None, r"no file .*missing.py: .* defines network\(\) and data\(\)"),
+        ("weights.bin", "x", "not a Python file"),
+        ("half.py", "def data(): pass", r"must define network\(\)$"),
+        ("none.py", "network = 3", r"must define network\(\) and data\(\)$"),
+    ],
+)
+def test_files_that_are_refused(tmp_path, name, content, message):
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    with pytest.raises(InvalidInputError, match=message):
+        load_module_file(tmp_path / name, ("network", "data"))

@@ -1,0 +1,231 @@
+"""Profiles: what is accepted, what is refused with which message, and what notebooks get."""
+
+import pytest
+import yaml
+
+from localspec.errors import ArtifactError, InvalidInputError
+from localspec.profiles import (
+    PAGES,
+    ClusteringSection,
+    CoherenceSection,
+    ImportanceSection,
+    Profile,
+    SynthesisSection,
+    TrainingSection,
+    YourNetworkSection,
+    load_profile,
+    section_of,
+)
+
+MINIMAL = {"networks": {"mlp": {"dataset": "digits", "hidden": [8, 4]}}, "seeds": [0, 3]}
+
+
+def write(folder, content, name="mine.yml"):
+    path = folder / name
+    path.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
+    return path
+
+
+def changed(**changes):
+    return {**MINIMAL, **changes}
+
+
+def network(**changes):
+    return changed(networks={"mlp": {**MINIMAL["networks"]["mlp"], **changes}})
+
+
+def method(**changes):
+    return changed(method=changes)
+
+
+def test_a_minimal_profile(tmp_path):
+    profile = load_profile(write(tmp_path, MINIMAL))
+    assert profile.name == "mine"
+    assert profile.networks["mlp"].hidden == (8, 4)
+    assert profile.seeds == [0, 3]
+    assert profile.pages == list(PAGES)
+    assert (profile.dtype, profile.device, profile.grain) == ("float32", "auto", "section")
+    assert profile.method.n_draws == 19
+
+
+def test_a_name_in_the_file_wins(tmp_path):
+    assert load_profile(str(write(tmp_path, changed(name="other")))).name == "other"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (changed(sedes=[1]), "sedes is not a setting of Profile"),
+        ({"seeds": [0]}, "networks is missing in Profile"),
+        ({"networks": MINIMAL["networks"]}, "seeds is missing in Profile"),
+        (changed(networks={}), "networks"),
+        (changed(networks={"mlp": {"hidden": [4]}}), "dataset is missing in NetworkSettings"),
+        (network(width=3), "width is not a setting of NetworkSettings"),
+        (network(hidden=[]), "hidden"),
+        (network(hidden=[8, 0]), "hidden.1 = 0"),
+        (network(hidden="8, 4"), "hidden"),
+        (network(architecture="transformer"), "architecture = 'transformer'"),
+        (network(dropout=1.0), "dropout = 1.0"),
+        (network(dropout=-0.1), "dropout = -0.1"),
+        (network(learning_rate=0), "learning_rate = 0"),
+        (network(l2=-1e-5), "l2 = -1e-05"),
+        (network(n_epochs=0), "n_epochs = 0"),
+        (network(batch_size=2.5), "batch_size = 2.5"),
+        (changed(seeds=[]), "seeds"),
+        (changed(seeds=[-1]), "seeds.0 = -1"),
+        (changed(seeds=[2**31]), "seeds.0"),
+        (changed(seeds=0), "seeds = 0"),
+        (changed(dtype="float16"), "dtype = 'float16'.*'float32' or 'float64'"),
+        (changed(device="gpu"), "device = 'gpu'"),
+        (changed(grain="layer"), "grain = 'layer'"),
+        (changed(pages=["06_more"]), "page='06_more' is not known; choose one of '01_training'"),
+        (changed(pages=[]), "pages"),
+        (method(n_cluster=4), "n_cluster is not a setting of Method"),
+        (method(n_clusters=1), "n_clusters = 1"),
+        (method(n_clusters="many"), "n_clusters = 'many'"),
+        (method(n_draws=0), "n_draws = 0"),
+        (method(n_images=2), "n_images = 2"),
+        (method(n_steps=0), "n_steps = 0"),
+        (method(level=0.0), "level = 0"),
+        (method(level=1.0), "level = 1"),
+        (method(correlation="cosine"), "'spearman', 'pearson' or 'kendall'"),
+        (method(conventions="plain"), "'paper' or 'released'"),
+    ],
+)
+def test_refused_with_the_place_and_what_is_allowed(tmp_path, content, message):
+    path = write(tmp_path, content)
+    with pytest.raises(InvalidInputError, match=message) as caught:
+        load_profile(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        method(n_draws=True),  # `n_draws: yes` in YAML: one draw?
+        method(n_draws="19"),
+        changed(seeds=[True]),
+        network(l2="0.01"),
+    ],
+)
+def test_wrong_types_are_not_converted(tmp_path, content):
+    with pytest.raises(InvalidInputError):
+        load_profile(write(tmp_path, content))
+
+
+def test_a_whole_number_will_do_for_a_rate(tmp_path):
+    assert load_profile(write(tmp_path, network(l1=0, learning_rate=1))).networks["mlp"].l1 == 0
+
+
+def test_a_seed_given_twice_is_refused(tmp_path):
+    # the same network would count as two replicates, and p would fall by itself
+    with pytest.raises(InvalidInputError, match="seeds"):
+        load_profile(write(tmp_path, changed(seeds=[0, 1, 0])))
+    with pytest.raises(InvalidInputError, match="seeds"):
+        SynthesisSection(seeds=[2, 2])
+
+
+@pytest.mark.parametrize("content", ["", "- 1\n- 2\n", "digits"])
+def test_a_file_without_settings(tmp_path, content):
+    with pytest.raises(InvalidInputError, match="must hold a mapping of settings"):
+        load_profile(write(tmp_path, content))
+
+
+@pytest.mark.parametrize("content", ["networks: {mlp: [", "a: b: c"])
+def test_a_file_that_is_no_yaml(tmp_path, content):
+    with pytest.raises(InvalidInputError, match=r"cannot read the profile .*mine.yml"):
+        load_profile(write(tmp_path, content))
+
+
+def test_a_path_that_is_not_there(tmp_path):
+    with pytest.raises(InvalidInputError, match=r"cannot read the profile .*gone.yml"):
+        load_profile(tmp_path / "gone.yml")
+    binary = tmp_path / "binary.yml"
+    binary.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InvalidInputError, match="cannot read the profile"):
+        load_profile(binary)
+
+
+def test_an_unknown_name_lists_the_profiles(tmp_path, monkeypatch):
+    folder = tmp_path / "notebooks" / "profiles"
+    folder.mkdir(parents=True)
+    write(folder, MINIMAL, "small.yml")
+    write(folder, MINIMAL, "large.yml")
+    monkeypatch.chdir(folder)
+    assert load_profile("small").name == "small"
+    with pytest.raises(InvalidInputError, match="'digit' is not known; choose one of 'large', 's"):
+        load_profile("digit")
+
+
+def test_outside_of_a_project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ArtifactError, match="no project found"):
+        load_profile("digits")
+
+
+# --- what notebooks get ---
+
+SECTIONS = {
+    "01_training": TrainingSection,
+    "02_clustering": ClusteringSection,
+    "03_importance": ImportanceSection,
+    "04_coherence": CoherenceSection,
+    "05_synthesis": SynthesisSection,
+    "your_network": YourNetworkSection,
+}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_digits_gives_every_notebook_its_defaults(page):
+    assert section_of(page) is SECTIONS[page]
+    assert load_profile("digits").parameters(page) == SECTIONS[page]().model_dump(mode="json")
+
+
+def test_parameters_of_a_profile(tmp_path):
+    profile = load_profile(
+        write(tmp_path, changed(method={"n_clusters": 9, "n_draws": 5, "conventions": "released"}))
+    )
+    assert profile.parameters("03_importance") == {
+        **{"profile": "mine", "networks": ["mlp"], "seeds": [0, 3], "compute": "auto"},
+        **{"n_clusters": 9, "n_draws": 5, "conventions": "released"},
+    }
+    assert profile.parameters("01_training") == {
+        **{"profile": "mine", "networks": ["mlp"], "seeds": [0, 3], "compute": "auto"}
+    }
+
+
+def test_unknown_page():
+    with pytest.raises(InvalidInputError, match="page='02' is not known"):
+        load_profile("digits").parameters("02")
+
+
+def test_select_takes_a_notebooks_choices():
+    two = {"a": {"dataset": "digits", "hidden": [4]}, "b": {"dataset": "digits", "hidden": [5]}}
+    profile = Profile(name="x", networks=two, seeds=[0, 1], method={"n_steps": 7, "n_draws": 9})
+    section = ImportanceSection(profile="x", networks=["b"], seeds=[5], n_clusters=3, n_draws=4)
+    chosen = profile.select(section)
+    assert list(chosen.networks) == ["b"]
+    assert chosen.seeds == [5]
+    assert (chosen.method.n_clusters, chosen.method.n_draws) == (3, 4)
+    assert chosen.method.n_steps == 7  # not among this section's parameters: the profile's
+    assert list(profile.networks) == ["a", "b"]
+    with pytest.raises(InvalidInputError, match="network='c' is not known; choose one of 'a', 'b'"):
+        profile.select(ImportanceSection(networks=["c"]))
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "message"),
+    [
+        (ClusteringSection, {"n_cluster": 3}, "n_cluster is not a setting of ClusteringSection"),
+        (ClusteringSection, {"n_clusters": 1}, "n_clusters = 1"),
+        (TrainingSection, {"n_clusters": 3}, "n_clusters is not a setting of TrainingSection"),
+        (ImportanceSection, {"compute": "maybe"}, "'auto', 'never' or 'always'"),
+        (ImportanceSection, {"networks": []}, "networks"),
+        (ImportanceSection, {"seeds": []}, "seeds"),
+        (YourNetworkSection, {"n_images": 2}, "n_images = 2"),
+        (SynthesisSection, {"level": 1.5}, "level = 1.5"),
+    ],
+)
+def test_sections_refuse_too(section, values, message):
+    with pytest.raises(InvalidInputError, match=message):
+        section(**values)

@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 
 from localspec.errors import InvalidInputError
 from localspec.subclusters import Draws, Lesion
-from localspec.threads import SMALL_STEP, single_threaded
+from localspec.threads import single_threaded
 from localspec.units import UnitMap, trace_units
 
 STAGE_VERSION = 1
@@ -249,9 +249,8 @@ def visualize(
     images = torch.zeros(len(targets), *image_shape, dtype=unit_map.dtype)
     scores = torch.zeros(len(targets), dtype=unit_map.dtype)
     entropies = torch.zeros(len(targets), dtype=unit_map.dtype)
-    n_weights = sum(layer.module.weight.numel() for layer in unit_map.layers)
     bar = tqdm(total=len(targets) * (n_steps + 1), desc="images", unit="step", disable=not progress)
-    with bar, single_threaded(min(len(targets), max_images) * n_weights < SMALL_STEP):
+    with bar, single_threaded(unit_map.is_small(min(len(targets), max_images))):
         for name, indices in by_layer.items():
             layer = unit_map.layer(name)
             for rows in torch.arange(len(indices)).split(max_images):

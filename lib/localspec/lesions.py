@@ -13,6 +13,7 @@ from localspec.conventions import Conventions, resolve
 from localspec.data import check_images
 from localspec.errors import InvalidInputError
 from localspec.subclusters import Draws, Lesion
+from localspec.threads import single_threaded
 from localspec.units import UnitLayer, UnitMap, trace_units
 
 STAGE_VERSION = 1
@@ -173,7 +174,8 @@ def lesion_accuracies(
     x, y = x.to(unit_map.device, unit_map.dtype), y.to(unit_map.device)
     firsts = sorted(groups)
     stops = tuple(_point(unit_map.layers[first], conventions) for first in firsts)
-    with torch.inference_mode(), bar:
+    n_rows = min(max_rows, len(lesions) * min(BATCH_SIZE, len(x)))
+    with torch.inference_mode(), bar, single_threaded(unit_map.is_small(n_rows)):
         for x_part, y_part in zip(x.split(BATCH_SIZE), y.split(BATCH_SIZE), strict=True):
             prefixes = unit_map.run(x_part, stops=stops) if stops else []
             size = max(1, max_rows // len(x_part))

@@ -8,7 +8,9 @@ from contextlib import contextmanager
 import torch
 from threadpoolctl import threadpool_limits
 
-SMALL_STEP = 1e7  # multiplications in one forward pass below which a second thread costs time
+# multiplications below which a second thread costs more time than it saves
+SMALL_STEP = 1e7  # in one training step: forward pass of one batch
+SMALL_PASS = 1e9  # in one pass of stacked lesions or images
 
 
 @contextmanager

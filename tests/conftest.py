@@ -5,6 +5,8 @@ import os
 import matplotlib as mpl
 from hypothesis import settings
 
+# --doctest-modules would import them as modules of one name
+collect_ignore_glob = ["conftest.py", "*/conftest.py"]
 mpl.use("Agg")
 settings.register_profile("localspec", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("localspec")

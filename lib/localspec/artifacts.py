@@ -35,6 +35,8 @@ STAGES = {  # stage -> module whose STAGE_VERSION it carries
     "draws": "subclusters",
     "lesions": "lesions",
     "feature_visualization": "feature_visualization",
+    "planted": "planted",
+    "calibration": "calibration",
 }
 MODES = ("auto", "never", "always")
 
@@ -53,8 +55,8 @@ def stage_versions() -> dict[str, int]:
 
     Examples
     --------
-    >>> sorted(stage_versions())[:2]
-    ['clusterability', 'clustering']
+    >>> stage_versions()["graph"] >= 1
+    True
     """
     modules = {name: importlib.import_module(f"localspec.{name}") for name in STAGES.values()}
     return {stage: modules[name].STAGE_VERSION for stage, name in STAGES.items()}
@@ -88,8 +90,14 @@ def record(**entry: Any) -> None:
     """Append `entry` to the record of the running page, if one is being kept."""
     path = os.environ.get(RECORD_VARIABLE)
     if path:
-        with open(path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(entry, sort_keys=True) + "\n")
+        try:
+            with open(path, "a", encoding="utf-8") as file:
+                file.write(json.dumps(entry, sort_keys=True) + "\n")
+        except OSError as error:
+            raise ArtifactError(
+                f"cannot write the page's record {path}: {error}; free some space or unset "
+                f"{RECORD_VARIABLE}"
+            ) from error
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
@@ -103,9 +111,11 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # not tempfile's: others may read what the umask lets them
         temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+        temporary.touch()
+        mode = temporary.stat().st_mode  # what the umask lets others read; some writers narrow it
         write(temporary)
+        temporary.chmod(mode)
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -156,6 +166,8 @@ def _read(path: Path, key: str) -> Artifact:
                 )
             arrays = {name: file.get_tensor(name) for name in sorted(file.keys())}
             return Artifact(arrays, json.loads(metadata["description"]), key)
+    except OSError as error:
+        raise ArtifactError(f"cannot read {path}: {error}") from error
     except (SafetensorError, ValueError, KeyError) as error:
         raise ArtifactError(
             f"{path} is damaged ({error}): delete the file to compute it again"

@@ -8,8 +8,8 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from localspec.clustering import live_units, ncut, spectral_labels
-from localspec.errors import InvalidInputError
-from localspec.graphs import UnitGraph, shuffled
+from localspec.errors import InvalidInputError, choose, whole
+from localspec.graphs import NULLS, UnitGraph, shuffled
 from localspec.statistics import relative_compare
 
 STAGE_VERSION = 1
@@ -75,8 +75,12 @@ def clusterability(
     ----------
     Hod et al., arXiv:2110.08058, "Clusterability".
     """
-    if n_shuffles < 1:
-        raise InvalidInputError(f"n_shuffles must be at least 1, not {n_shuffles}")
+    whole("n_shuffles", n_shuffles, 1)
+    whole("n_clusters", n_clusters, 2)
+    whole("seed", seed, 0)
+    choose("null", null, NULLS)
+    if graph.kind != "weights":
+        raise InvalidInputError("only a weights graph has layer matrices to shuffle")
     rng = np.random.default_rng(seed)
     graph = graph.keep(live_units(graph))
     value = ncut(graph.adjacency, spectral_labels(graph, n_clusters, seed=seed))

@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.cluster import KMeans
 
 from localspec.conventions import Conventions, resolve
-from localspec.errors import DegenerateDataWarning, InvalidInputError, choose
+from localspec.errors import DegenerateDataWarning, InvalidInputError, choose, whole
 from localspec.graphs import LayerRange, UnitGraph
 from localspec.partitions import NO_CLUSTER, SCOPES, Partition
 from localspec.threads import single_threaded
@@ -141,6 +141,10 @@ def spectral_labels(graph: UnitGraph, n_clusters: int, *, seed: int) -> np.ndarr
     if values.size and not (np.isfinite(values).all() and values.min() >= 0):
         raise InvalidInputError("spectral clustering needs finite edges of at least 0")
     live = live_units(graph)
+    if not live.any():
+        raise InvalidInputError(
+            f"no two units of the {graph.kind} graph have an edge: there is nothing to cluster"
+        )
     if not 1 <= n_clusters <= live.sum():
         raise InvalidInputError(
             f"n_clusters must be from 1 to the number of live units ({live.sum()}), "
@@ -242,10 +246,11 @@ def cluster(
     Hod et al., arXiv:2110.08058, "Spectral clustering and n-cut".
     """
     choose("scope", scope, SCOPES)
-    if not isinstance(n_clusters, int | np.integer) or n_clusters < 2:
-        raise InvalidInputError(f"n_clusters must be a whole number of at least 2: {n_clusters!r}")
+    whole("n_clusters", n_clusters, 2)
+    whole("seed", seed, 0)
+    conventions = resolve(conventions)
     labels = spectral_labels(graph, n_clusters, seed=seed)
     if scope == "local":
-        count = resolve(conventions).cluster_count_layers
+        count = conventions.cluster_count_layers
         labels = _local_labels(graph, _n_clusters_by_layer(graph, labels, count), seed)
     return Partition(labels, graph.layers, int(n_clusters), scope)

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from localspec.errors import choose
+from localspec.settings import Strict
 
 
-class Conventions(BaseModel):
+class Conventions(Strict):
     """One reading of the method: a value for every fork.
 
     The defaults are the plain reading. See the book's method page, "Forks", for what each
@@ -57,8 +56,6 @@ class Conventions(BaseModel):
     >>> Conventions.preset("released").kernel_norm
     'induced'
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kernel_norm: Literal["l1", "induced"] = "l1"
     spatial_norm: Literal["l1", "induced"] = "l1"

@@ -6,10 +6,12 @@ import numpy as np
 import torch
 from scipy import stats
 
+from localspec.compatibility import count_logits
 from localspec.conventions import Conventions, resolve
 from localspec.data import check_images
 from localspec.errors import InvalidInputError, choose
 from localspec.graphs import UnitGraph, layer_ranges
+from localspec.statistics import RTOL
 from localspec.units import trace_units
 
 CORRELATIONS = ("spearman", "pearson", "kendall")
@@ -36,6 +38,7 @@ def unit_values(
     conventions = resolve(conventions)
     unit_map = trace_units(network)
     check_images(x)
+    count_logits(unit_map, x[:1])
     parts = []
     with torch.inference_mode():
         for batch in x.to(unit_map.device, unit_map.dtype).split(BATCH_SIZE):
@@ -51,6 +54,20 @@ def _collapse(value: torch.Tensor, norm: str) -> torch.Tensor:
         return value
     columns = value.abs().sum(dim=2)
     return columns.sum(dim=2) if norm == "l1" else columns.amax(dim=2)
+
+
+def constant_columns(values: np.ndarray) -> np.ndarray:
+    """Return which columns do not vary, but for rounding (1e-9 of their magnitude).
+
+    Parameters
+    ----------
+    values : numpy.ndarray, shape (n_images, n_units)
+
+    Returns
+    -------
+    numpy.ndarray of bool, shape (n_units,)
+    """
+    return np.ptp(values, axis=0) <= RTOL * np.abs(values).max(axis=0)
 
 
 def correlation_matrix(values: np.ndarray, correlation: str = "spearman") -> np.ndarray:
@@ -87,7 +104,7 @@ def correlation_matrix(values: np.ndarray, correlation: str = "spearman") -> np.
                 squared[i, j] = squared[j, i] = 0.0 if np.isnan(tau) else tau**2
         return squared
     data = stats.rankdata(values, axis=0) if correlation == "spearman" else values
-    constant = values.max(axis=0) == values.min(axis=0)
+    constant = constant_columns(values)
     centred = data - data.mean(axis=0)
     length = np.sqrt((centred**2).sum(axis=0))
     standard = centred / np.where(constant | (length == 0), 1.0, length)
@@ -132,10 +149,12 @@ def activation_graph(
     check_images(x)
     if len(x) < 3:
         raise InvalidInputError(f"correlations need at least 3 images, not {len(x)}")
+    if (x == x[:1]).all():
+        raise InvalidInputError("no unit varies over these images: they are all the same")
     values = unit_values(network, x, conventions=conventions)
     layers = layer_ranges([(name, part.shape[1], True) for name, part in values.items()])
     stacked = np.concatenate(list(values.values()), axis=1)
-    inactive = stacked.max(axis=0) == stacked.min(axis=0)
+    inactive = constant_columns(stacked)
     if inactive.all():
         raise InvalidInputError("no unit varies over these images: are they all the same?")
     return UnitGraph(correlation_matrix(stacked, correlation), layers, "activations", inactive)

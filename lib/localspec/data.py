@@ -89,6 +89,15 @@ def load_dataset(name: str, *, dtype: str = "float32") -> Dataset:
     return loader(DTYPES[choose("dtype", dtype, DTYPES)])
 
 
+def _what(value: object) -> str:
+    """Name what was given where a tensor was wanted: its shape, or its type."""
+    if isinstance(value, torch.Tensor):
+        return str(tuple(value.shape))
+    if isinstance(value, np.ndarray):
+        return f"a numpy array of shape {value.shape}: torch.from_numpy(...)"
+    return type(value).__name__
+
+
 def check_images(x: torch.Tensor, y: torch.Tensor | None = None) -> None:
     """Refuse images or labels that no later step can use.
 
@@ -105,7 +114,7 @@ def check_images(x: torch.Tensor, y: torch.Tensor | None = None) -> None:
     if not isinstance(x, torch.Tensor) or x.ndim < 2 or not len(x):
         raise InvalidInputError(
             f"images must be a tensor of shape (n_images, ...) with at least one image, not "
-            f"{tuple(x.shape) if hasattr(x, 'shape') else type(x).__name__}"
+            f"{_what(x)}"
         )
     if not x.is_floating_point():
         raise InvalidInputError(f"images must be floating point, not {x.dtype}: x.float() / 255")
@@ -115,8 +124,36 @@ def check_images(x: torch.Tensor, y: torch.Tensor | None = None) -> None:
         return
     if not isinstance(y, torch.Tensor) or y.shape != (len(x),):
         raise InvalidInputError(
-            f"labels must be a tensor of shape ({len(x)},), one a image, not "
-            f"{tuple(y.shape) if hasattr(y, 'shape') else type(y).__name__}"
+            f"labels must be a tensor of shape ({len(x)},), one label an image, not {_what(y)}"
         )
-    if y.is_floating_point() or y.dtype == torch.bool or int(y.min()) < 0:
-        raise InvalidInputError(f"labels must be integers from 0 upwards, not {y.dtype}")
+    if y.is_floating_point() or y.is_complex() or y.dtype == torch.bool:
+        raise InvalidInputError(f"labels must be integers from 0 upwards, not {y.dtype}: y.long()")
+    if int(y.min()) < 0:
+        raise InvalidInputError(f"labels must be integers from 0 upwards, not {int(y.min())}")
+
+
+def check_dataset(dataset: Dataset) -> None:
+    """Refuse a data set that no classifier can be trained on.
+
+    Parameters
+    ----------
+    dataset : Dataset
+
+    Raises
+    ------
+    InvalidInputError
+        If images or labels cannot be used, a label has no class, or there is only one class.
+    """
+    check_images(dataset.x_train, dataset.y_train)
+    check_images(dataset.x_test, dataset.y_test)
+    if dataset.n_classes < 2:
+        raise InvalidInputError(
+            f"data set {dataset.name!r} has {dataset.n_classes} class(es): a classifier needs at "
+            "least two"
+        )
+    highest = int(max(dataset.y_train.max(), dataset.y_test.max()))
+    if highest >= dataset.n_classes:
+        raise InvalidInputError(
+            f"label {highest} of data set {dataset.name!r} is outside its {dataset.n_classes} "
+            f"classes: labels must be from 0 to {dataset.n_classes - 1}"
+        )

@@ -1,8 +1,9 @@
-"""Errors and warnings of the library, and the two checks that raise most of them."""
+"""Errors and warnings of the library, and the checks that raise most of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from numbers import Integral
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -87,3 +88,38 @@ def choose(name: str, value: T, allowed: Iterable[T]) -> T:
         listed = ", ".join(repr(choice) for choice in choices)
         raise InvalidInputError(f"{name}={value!r} is not known; choose one of {listed}")
     return value
+
+
+def whole(name: str, value: object, lowest: int) -> int:
+    """Return `value` as an int if it is a whole number that is large enough.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message.
+    value : object
+        The value given; true and false are no numbers here.
+    lowest : int
+        The smallest value allowed.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    InvalidInputError
+        If `value` is anything else.
+
+    Examples
+    --------
+    >>> whole("n_draws", -3, 1)
+    Traceback (most recent call last):
+    ...
+    localspec.errors.InvalidInputError: n_draws must be a whole number of at least 1, not -3
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < lowest:
+        raise InvalidInputError(
+            f"{name} must be a whole number of at least {lowest}, not {value!r}"
+        )
+    return int(value)

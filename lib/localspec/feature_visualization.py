@@ -11,7 +11,8 @@ import torch
 from torch import fx
 from tqdm.auto import tqdm
 
-from localspec.errors import InvalidInputError
+from localspec.compatibility import count_logits
+from localspec.errors import InvalidInputError, require, whole
 from localspec.subclusters import Draws, Lesion
 from localspec.threads import single_threaded
 from localspec.units import UnitMap, trace_units
@@ -124,23 +125,33 @@ def decode(parameters: torch.Tensor, height: int, width: int) -> torch.Tensor:
     spectrum = torch.view_as_complex(parameters.contiguous()) * scale
     image = torch.fft.irfft2(spectrum, s=(height, width)) / 4
     if image.shape[1] == 3:
-        directions = torch.tensor(COLOUR_DIRECTIONS).to(image)
+        directions = torch.tensor(COLOUR_DIRECTIONS, dtype=torch.float64).to(image)
         directions = directions / torch.linalg.vector_norm(directions, dim=0).max()
         image = torch.einsum("nchw,dc->ndhw", image, directions)
     return torch.sigmoid(image)
+
+
+def check_image_shape(unit_map: UnitMap, image_shape: Sequence[int]) -> None:
+    """Refuse a shape that images cannot be optimised in, or that the network cannot read."""
+    if len(image_shape) != 3 or image_shape[0] not in (1, 3) or min(image_shape) < 1:
+        raise InvalidInputError(
+            f"image_shape must be (1 or 3, height, width), not {tuple(image_shape)}"
+        )
+    count_logits(unit_map, torch.zeros(1, *image_shape))
 
 
 def _target_mask(unit_map: UnitMap, name: str, targets: Sequence[Lesion]) -> torch.Tensor:
     layer = unit_map.layer(name)
     mask = torch.zeros(len(targets), layer.n_units, dtype=unit_map.dtype)
     for row, target in enumerate(targets):
-        units = np.asarray(target[name], dtype=np.int64)
-        if not units.size or units.min() < 0 or units.max() >= layer.n_units:
+        units = np.asarray(target[name])
+        whole_numbers = units.size and units.dtype.kind in "iu"
+        if not whole_numbers or units.min() < 0 or units.max() >= layer.n_units:
             raise InvalidInputError(
                 f"target {row}: units of layer {name!r} must be one or more from 0 to "
                 f"{layer.n_units - 1}, not {units.tolist()}"
             )
-        mask[row, torch.from_numpy(units)] = 1
+        mask[row, torch.from_numpy(units.astype(np.int64))] = 1
     return mask.to(unit_map.device)
 
 
@@ -163,8 +174,7 @@ def _optimise(unit_map, layer, mask, start, size, n_steps, learning_rate, bar):
         images = decode(parameters, height, width)
         redirect = step < N_REDIRECTED_STEPS
         scores = _objective(unit_map, layer.pre_activation, images, mask, redirect)
-        optimizer.zero_grad(set_to_none=True)
-        scores.sum().backward()
+        (parameters.grad,) = torch.autograd.grad(scores.sum(), [parameters])  # not of weights
         optimizer.step()
         bar.update(len(mask))
     return decode(parameters.detach(), height, width), scores.detach()
@@ -230,12 +240,11 @@ def visualize(
     Hod et al., arXiv:2110.08058, "Feature visualization"; Olah et al. (2017).
     """
     unit_map = trace_units(network)
-    if len(image_shape) != 3 or image_shape[0] not in (1, 3) or min(image_shape) < 1:
-        raise InvalidInputError(
-            f"image_shape must be (1 or 3, height, width), not {tuple(image_shape)}"
-        )
-    if n_steps < 1:
-        raise InvalidInputError(f"n_steps must be at least 1, not {n_steps}")
+    check_image_shape(unit_map, image_shape)
+    whole("n_steps", n_steps, 1)
+    whole("max_images", max_images, 1)
+    whole("seed", seed, 0)
+    require(learning_rate > 0, f"learning_rate must be positive, not {learning_rate}")
     by_layer: dict[str, list[int]] = {}
     for index, target in enumerate(targets):
         if len(target) != 1:

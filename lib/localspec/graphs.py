@@ -23,6 +23,7 @@ from localspec.units import UnitLayer, trace_units
 
 STAGE_VERSION = 1
 INPUT = "input"
+NULLS = ("permute", "permute_nonzero")
 
 
 @dataclass(frozen=True)
@@ -138,10 +139,19 @@ def _batch_norm_scale(layer: UnitLayer, before: bool, mode: str) -> torch.Tensor
         return scale
     for norm in layer.batch_norms:
         if norm.before_activation == before:
-            gamma = norm.module.weight if norm.module.affine else 1.0
+            gamma = norm.module.weight.detach() if norm.module.affine else 1.0
             factor = gamma / torch.sqrt(norm.module.running_var + norm.module.eps)
             scale = scale * (factor.abs() if mode == "absolute" else factor)
     return scale
+
+
+def _collapsed(layer: UnitLayer, norm: str) -> torch.Tensor:
+    """Return a layer's units x units matrix; in a grouped convolution groups do not meet."""
+    norms = kernel_norms(layer.module.weight.detach(), norm)
+    groups = layer.module.groups if layer.is_conv else 1
+    if groups == 1:
+        return norms
+    return torch.block_diag(*norms.chunk(groups, dim=1))
 
 
 def from_blocks(blocks: Sequence[np.ndarray], layers: tuple[LayerRange, ...]) -> UnitGraph:
@@ -217,7 +227,7 @@ def weight_graph(network, *, conventions: Conventions | str = "paper") -> UnitGr
     for index, layer in enumerate(chain):
         if convolutions and index == 0:
             continue
-        block = kernel_norms(layer.module.weight.detach(), conventions.kernel_norm)
+        block = _collapsed(layer, conventions.kernel_norm)
         block = block * _batch_norm_scale(layer, True, conventions.batch_norm_edges)
         if index:
             out = _batch_norm_scale(chain[index - 1], False, conventions.batch_norm_edges)
@@ -241,7 +251,7 @@ def shuffled(graph: UnitGraph, rng: np.random.Generator, *, null: str = "permute
     ----------
     Hod et al., arXiv:2110.08058, "Clusterability".
     """
-    choose("null", null, ("permute", "permute_nonzero"))
+    choose("null", null, NULLS)
     if graph.kind != "weights":
         raise InvalidInputError("only a weights graph has layer matrices to shuffle")
     blocks = []

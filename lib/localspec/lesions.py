@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from localspec.compatibility import check_classes
 from localspec.conventions import Conventions, resolve
 from localspec.data import check_images
-from localspec.errors import InvalidInputError
+from localspec.errors import InvalidInputError, choose
+from localspec.lesion_contributions import contributions, reader_of
+from localspec.lesion_replacement import REPLACEMENTS, mean_outputs, replaced
 from localspec.subclusters import Draws, Lesion
 from localspec.threads import single_threaded
 from localspec.units import UnitLayer, UnitMap, trace_units
 
 STAGE_VERSION = 1
 MAX_ROWS = 40_000
+MAX_VALUES = 2**24  # of the largest array held at once: 128 MiB in float64
 BATCH_SIZE = 1000
 
 
@@ -49,7 +53,10 @@ def class_sizes(y: torch.Tensor, n_classes: int) -> np.ndarray:
         If a label is outside ``0 .. n_classes - 1`` or a class has no image.
     """
     if int(y.max()) >= n_classes:
-        raise InvalidInputError(f"label {int(y.max())} is outside the {n_classes} classes")
+        raise InvalidInputError(
+            f"label {int(y.max())} is outside the {n_classes} classes: labels must be from 0 to "
+            f"{n_classes - 1}"
+        )
     sizes = torch.bincount(y, minlength=n_classes).cpu().numpy()
     if not sizes.all():
         raise InvalidInputError(
@@ -64,6 +71,11 @@ def _check(unit_map: UnitMap, lesions: Sequence[Lesion]) -> None:
         for name, units in lesion.items():
             layer = unit_map.layer(name)
             units = np.asarray(units)
+            if units.size and units.dtype.kind not in "iu":
+                raise InvalidInputError(
+                    f"lesion {index}: units of layer {name!r} must be whole numbers, not "
+                    f"{units.dtype}"
+                )
             if units.size and not (units.min() >= 0 and units.max() < layer.n_units):
                 raise InvalidInputError(
                     f"lesion {index}: units of layer {name!r} must be from 0 to "
@@ -79,32 +91,70 @@ def _keep_mask(layer: UnitLayer, lesions: Sequence[Lesion], like: torch.Tensor) 
     return mask
 
 
-def _masked(mask: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Return a function that zeroes units in values stacked as (n_lesions * n_images, ...)."""
-
-    def apply(value: torch.Tensor) -> torch.Tensor:
-        stacked = value.reshape(len(mask), -1, *value.shape[1:])
-        shape = (len(mask), 1, mask.shape[1]) + (1,) * (value.ndim - 2)
-        return (stacked * mask.reshape(shape)).reshape(value.shape)
-
-    return apply
-
-
 def _point(layer: UnitLayer, conventions: Conventions):
     return layer.value if conventions.lesion_point == "unit" else layer.end
 
 
-def _count_chunk(unit_map, prefix, y, lesions, layers, conventions, n_classes) -> np.ndarray:
-    """Count the correct images of every class for lesions that start at ``layers[0]``."""
-    start = _point(layers[0], conventions)
-    stacked = prefix.expand(len(lesions), *prefix.shape).reshape(-1, *prefix.shape[1:])
-    edits = {
-        _point(layer, conventions): _masked(_keep_mask(layer, lesions, prefix))
-        for layer in layers
-        if any(layer.name in lesion for lesion in lesions)
-    }
-    (logits,) = unit_map.run(stacked, start=start, edits=edits)
-    correct = logits.argmax(1).reshape(len(lesions), -1) == y
+class _Start:
+    """Run lesions whose first layer is one and the same, on one batch of images."""
+
+    def __init__(
+        self, unit_map: UnitMap, index: int, value: torch.Tensor, conventions, means
+    ) -> None:
+        self.unit_map, self.value, self.conventions = unit_map, value, conventions
+        self.layers, self.means = unit_map.layers[index:], means
+        self.reader = None if means else reader_of(unit_map, self.layers[0])
+        if self.reader is not None:
+            point = _point(self.layers[0], conventions)
+            self.base, self.silent, contributed = contributions(
+                *(unit_map, self.layers[0], self.reader, point, value)
+            )
+            self.contributed = contributed.reshape(len(contributed), -1)
+
+    def logits(self, lesions: Sequence[Lesion]) -> torch.Tensor:
+        """Return logits, shape (n_lesions * n_images, n_classes)."""
+        first = self.layers[0]
+        keep = _keep_mask(first, lesions, self.value)
+        if self.reader is not None and all(len(lesion) <= 1 for lesion in lesions):
+            return self.unit_map.run(self._reader_values(keep), start=self.reader.value)[0]
+        start = _point(first, self.conventions)
+        stacked = self.value.expand(len(lesions), *self.value.shape)
+        edits = {}
+        for layer in self.layers:
+            if any(layer.name in lesion for lesion in lesions):
+                point = layer.end if self.means else _point(layer, self.conventions)
+                mask = _keep_mask(layer, lesions, self.value)
+                edits[point] = replaced(mask, self.means.get(layer.name))
+        flat = stacked.reshape(-1, *self.value.shape[1:])
+        return self.unit_map.run(flat, start=start, edits=edits)[0]
+
+    def _reader_values(self, keep: torch.Tensor) -> torch.Tensor:
+        """Subtract what the lesioned units contribute, or add up the kept ones if fewer."""
+        rebuilt = keep.sum(dim=1) < keep.shape[1] / 2
+        signs = torch.where(rebuilt[:, None], keep, keep - 1)
+        shape = (len(keep), *(1,) * self.base.ndim)
+        start = torch.where(rebuilt.reshape(shape), self.silent, self.base)
+        added = (signs @ self.contributed).reshape(len(keep), *self.base.shape)
+        return (start + added).reshape(-1, *self.base.shape[1:])
+
+
+def _sizes(unit_map: UnitMap, x: torch.Tensor, max_rows: int) -> tuple[int, int]:
+    """Return images a batch and rows a stack, so that no array exceeds MAX_VALUES."""
+    with torch.inference_mode():
+        values = unit_map.run(x[:1], stops=tuple(layer.value for layer in unit_map.layers))
+    widths = [value[0].numel() for value in values]
+    contributed = [
+        layer.n_units * width
+        for layer, width in zip(unit_map.layers, widths[1:], strict=False)
+        if reader_of(unit_map, layer) is not None
+    ]
+    batch_size = min(BATCH_SIZE, MAX_VALUES // max(contributed, default=1))
+    return max(1, batch_size), max(1, min(max_rows, MAX_VALUES // max(widths)))
+
+
+def _correct(logits: torch.Tensor, y: torch.Tensor, n_classes: int) -> np.ndarray:
+    """Count the correct images of every class under each lesion."""
+    correct = logits.argmax(1).reshape(-1, len(y)) == y
     one_hot = torch.nn.functional.one_hot(y, n_classes).to(torch.float64)
     return (correct.to(torch.float64) @ one_hot).cpu().numpy().round().astype(np.int64)
 
@@ -117,6 +167,8 @@ def lesion_accuracies(
     *,
     n_classes: int | None = None,
     conventions: Conventions | str = "paper",
+    replacement: str = "zero",
+    x_mean: torch.Tensor | None = None,
     max_rows: int = MAX_ROWS,
     progress: bool = False,
 ) -> np.ndarray:
@@ -135,6 +187,10 @@ def lesion_accuracies(
         By default one more than the largest label.
     conventions : Conventions or str
         Uses ``lesion_point``.
+    replacement : {"zero", "mean"}
+        Put zero, or each unit's mean after its activation, in its place.
+    x_mean : torch.Tensor, shape (n_mean_images, ...), optional
+        Images to take means over; by default `x`.
     max_rows : int, optional
         Bounds memory: lesions times images pushed through the network at once.
     progress : bool, optional
@@ -151,8 +207,9 @@ def lesion_accuracies(
 
     Notes
     -----
-    The layers before the first lesioned one run once for each batch of images; from there on
-    lesions run stacked along the batch.
+    The layers before the first lesioned one run once for each batch of images. Before a
+    convolution, or a flattened map, the lesioned units' contributions are then subtracted, which
+    takes one multiplication a unit and output; elsewhere lesions run stacked along the batch.
 
     References
     ----------
@@ -161,7 +218,10 @@ def lesion_accuracies(
     conventions = resolve(conventions)
     unit_map = trace_units(network)
     check_images(x, y)
+    check_classes(unit_map, x, y)
     _check(unit_map, lesions)
+    choose("replacement", replacement, REPLACEMENTS)
+    means = mean_outputs(unit_map, x if x_mean is None else x_mean) if replacement == "mean" else {}
     n_classes = int(y.max()) + 1 if n_classes is None else n_classes
     sizes = class_sizes(y, n_classes)
     counts = np.zeros((len(lesions), n_classes), dtype=np.int64)
@@ -171,22 +231,21 @@ def lesion_accuracies(
         first = min((order[name] for name in lesion), default=len(order) - 1)
         groups.setdefault(first, []).append(index)
     bar = tqdm(total=len(lesions) * len(x), desc="lesions", unit="image", disable=not progress)
-    x, y = x.to(unit_map.device, unit_map.dtype), y.to(unit_map.device)
+    x, y = x.to(unit_map.device, unit_map.dtype), y.to(unit_map.device, torch.int64)
     firsts = sorted(groups)
     stops = tuple(_point(unit_map.layers[first], conventions) for first in firsts)
-    n_rows = min(max_rows, len(lesions) * min(BATCH_SIZE, len(x)))
+    batch_size, max_rows = _sizes(unit_map, x, max_rows)
+    n_rows = min(max_rows, len(lesions) * min(batch_size, len(x)))
     with torch.inference_mode(), bar, single_threaded(unit_map.is_small(n_rows)):
-        for x_part, y_part in zip(x.split(BATCH_SIZE), y.split(BATCH_SIZE), strict=True):
+        for x_part, y_part in zip(x.split(batch_size), y.split(batch_size), strict=True):
             prefixes = unit_map.run(x_part, stops=stops) if stops else []
             size = max(1, max_rows // len(x_part))
             for first, prefix in zip(firsts, prefixes, strict=True):
-                layers = unit_map.layers[first:]
+                start = _Start(unit_map, first, prefix, conventions, means)
                 for begin in range(0, len(groups[first]), size):
                     chunk = groups[first][begin : begin + size]
-                    counts[chunk] += _count_chunk(
-                        *(unit_map, prefix, y_part, [lesions[index] for index in chunk]),
-                        *(layers, conventions, n_classes),
-                    )
+                    logits = start.logits([lesions[index] for index in chunk])
+                    counts[chunk] += _correct(logits, y_part, n_classes)
                     bar.update(len(chunk) * len(x_part))
     return counts / sizes
 
@@ -199,6 +258,8 @@ def lesion_draws(
     *,
     n_classes: int | None = None,
     conventions: Conventions | str = "paper",
+    replacement: str = "zero",
+    x_mean: torch.Tensor | None = None,
     progress: bool = False,
 ) -> LesionedAccuracies:
     """Lesion every true subcluster and its random counterparts.
@@ -215,6 +276,8 @@ def lesion_draws(
         *(network, x, y, lesions),
         n_classes=n_classes,
         conventions=conventions,
+        replacement=replacement,
+        x_mean=x_mean,
         progress=progress,
     )
     return LesionedAccuracies(

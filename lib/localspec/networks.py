@@ -7,6 +7,7 @@ import math
 from collections import OrderedDict
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import torch
 from torch import nn
@@ -159,11 +160,12 @@ def build_network(
         Reads images (n_images, *image_shape) and returns logits (n_images, n_outputs).
     """
     shared = {"dropout": settings.dropout, "batch_norm": settings.batch_norm}
-    if settings.architecture == "cnn":
-        shared["conv_dropout"] = settings.conv_dropout
-        module = cnn(image_shape, settings.channels, settings.hidden, n_outputs, **shared)
-    else:
-        module = mlp(math.prod(image_shape), settings.hidden, n_outputs, **shared)
+    with torch.random.fork_rng(devices=[]):  # layers draw weights from it when they are made
+        if settings.architecture == "cnn":
+            shared["conv_dropout"] = settings.conv_dropout
+            module = cnn(image_shape, settings.channels, settings.hidden, n_outputs, **shared)
+        else:
+            module = mlp(math.prod(image_shape), settings.hidden, n_outputs, **shared)
     module = module.to(DTYPES[choose("dtype", dtype, DTYPES)])
     initialise(module, torch.Generator().manual_seed(seed))
     return module
@@ -202,10 +204,58 @@ def load_module_file(path: str | Path, functions: tuple[str, ...]) -> ModuleType
     if spec is None or spec.loader is None:
         raise InvalidInputError(f"{path} is not a Python file (its name must end in .py)")
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # whatever the file's own code raises
+        raise InvalidInputError(
+            f"{path} cannot be imported ({type(error).__name__}: {error}): run it with Python on "
+            "its own first"
+        ) from error
     missing = [name for name in functions if not callable(getattr(module, name, None))]
     if missing:
         raise InvalidInputError(
             f"{path} must define " + " and ".join(f"{name}()" for name in missing)
         )
     return module
+
+
+def open_network_file(path: str | Path) -> tuple[nn.Module, dict[str, torch.Tensor]]:
+    """Return what the functions ``network`` and ``data`` of a Python file return.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    network : torch.nn.Module
+        In evaluation mode.
+    data : dict of str to torch.Tensor
+        ``x`` and ``y``, and ``x_train`` if the file gives it.
+
+    Raises
+    ------
+    InvalidInputError
+        If the file cannot be used, or a function fails or returns something else.
+    """
+    module = load_module_file(path, ("network", "data"))
+    returned: dict[str, Any] = {}
+    for name in ("network", "data"):
+        try:
+            returned[name] = getattr(module, name)()
+        except Exception as error:  # whatever the file's own code raises
+            raise InvalidInputError(
+                f"{name}() of {path} failed with {type(error).__name__}: {error}"
+            ) from error
+    network, data = returned["network"], returned["data"]
+    if not isinstance(network, nn.Module):
+        raise InvalidInputError(
+            f"network() of {path} must return a torch.nn.Module, not {type(network).__name__}"
+        )
+    if not isinstance(data, dict) or not {"x", "y"} <= data.keys() <= {"x", "y", "x_train"}:
+        keys = ", ".join(map(repr, data)) if isinstance(data, dict) else type(data).__name__
+        raise InvalidInputError(
+            f"data() of {path} must return a dict with 'x', 'y' and, if wanted, 'x_train', not "
+            f"{keys or 'an empty one'}"
+        )
+    return network.eval(), data

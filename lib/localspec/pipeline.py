@@ -47,6 +47,11 @@ class Replicate(TrainedReplicate):
     A partitioning is graph and scope, such as ``"weights/global"``.
     """
 
+    @property
+    def clustering_seed(self) -> int:
+        """Seed of k-means."""
+        return self.seed
+
     def graph(self, kind: str) -> graphs.UnitGraph:
         """Return the graph of a kind, "weights" or "activations"."""
         if kind == "weights":
@@ -97,13 +102,13 @@ class Replicate(TrainedReplicate):
             partition = clustering.cluster(
                 *(self.graph(kind), n_clusters),
                 scope=scope,
-                seed=self.seed,
+                seed=self.clustering_seed,
                 conventions=self.conventions,
             )
             layers = [vars(layer) for layer in partition.layers]
             return {"labels": partition.labels}, {"layers": layers}
 
-        parameters = {"n_clusters": n_clusters, "scope": scope, "seed": self.seed}
+        parameters = {"n_clusters": n_clusters, "scope": scope, "seed": self.clustering_seed}
         parameters |= self.conventions.only("cluster_count_layers")
         inputs = (self._graph_key(kind),)
         return self._cached("clustering", clustering, parameters, compute, inputs)
@@ -205,9 +210,12 @@ def open_replicates(section: Section, *, progress: bool = True) -> list[Replicat
     Raises
     ------
     InvalidInputError
-        If the profile or one of its networks does not exist.
+        If the profile, one of its networks or data sets, or its device does not exist, or more
+        clusters are asked for than a network has units.
     """
     profile = load_profile(section.profile).select(section)
+    if "n_clusters" in type(section).model_fields:
+        profile.check_clusters(profile.method.n_clusters)
     return [
         Replicate(profile, network, seed, compute=section.compute, progress=progress)
         for network in profile.networks

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from localspec.artifacts import project_root
 from localspec.errors import InvalidInputError, choose
+from localspec.settings import NetworkSettings, Strict, distinct
 
 PAGES = {
     "01_training": "TrainingSection",
@@ -24,72 +25,25 @@ PAGES = {
     "05_synthesis": "SynthesisSection",
     "your_network": "YourNetworkSection",
 }
+CONTROL_PAGES = {  # of profiles such as digits-controls, never of the others
+    "06_controls": "ControlsSection",
+    "07_calibration": "CalibrationSection",
+    "08_sensitivity": "SensitivitySection",
+}
+ALL_PAGES = PAGES | CONTROL_PAGES
 
-Seed = Annotated[int, Field(ge=0, lt=2**31)]
-NClusters = Annotated[int, Field(ge=2)]
-NDraws = Annotated[int, Field(ge=1)]
-NImages = Annotated[int, Field(ge=3)]
-Probability = Annotated[float, Field(gt=0, lt=1)]
+Seed = Annotated[int, Field(strict=True, ge=0, lt=2**31)]
+Seeds = Annotated[list[Seed], Field(min_length=1), AfterValidator(distinct)]
+NClusters = Annotated[int, Field(strict=True, ge=2)]
+NDraws = Annotated[int, Field(strict=True, ge=1)]
+NImages = Annotated[int, Field(strict=True, ge=3)]
+Probability = Annotated[float, Field(strict=True, gt=0, lt=1)]
 Compute = Literal["auto", "never", "always"]
 ConventionName = Literal["paper", "released"]
 Correlation = Literal["spearman", "pearson", "kendall"]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    def __init__(self, **values: Any) -> None:
-        try:
-            super().__init__(**values)
-        except ValidationError as error:
-            raise InvalidInputError(explain(error)) from error
-
-
-def explain(error: ValidationError) -> str:
-    """Turn a pydantic error into one sentence a value: where, what was given, what is allowed."""
-    problems = []
-    for problem in error.errors(include_url=False):
-        where = ".".join(map(str, problem["loc"])) or error.title
-        if problem["type"] == "extra_forbidden":
-            problems.append(f"{where} is not a setting of {error.title}")
-        elif problem["type"] == "missing":
-            problems.append(f"{where} is missing in {error.title}")
-        else:
-            problems.append(f"{where} = {problem['input']!r}: {problem['msg']}")
-    return "; ".join(problems)
-
-
-class NetworkSettings(_Strict):
-    """One network: its data, its architecture, and how it is trained.
-
-    An ``mlp`` has the dense layers `hidden`; a ``cnn`` has the convolutions `channels` before
-    them, 3 x 3 with "same" padding, where ``"pool"`` stands for 2 x 2 max pooling.
-    """
-
-    dataset: str
-    architecture: Literal["mlp", "cnn"] = "mlp"
-    channels: tuple[Annotated[int, Field(ge=1)] | Literal["pool"], ...] = ()
-    hidden: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
-    batch_norm: Literal["none", "before", "after"] = "none"  # of the activation
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # after each hidden dense layer
-    conv_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # after each convolution
-    n_epochs: Annotated[int, Field(ge=1)] = 20
-    n_pruning_epochs: Annotated[int, Field(ge=0)] = 0  # after those, to 90 % sparsity
-    batch_size: Annotated[int, Field(ge=1)] = 128
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
-    l1: Annotated[float, Field(ge=0)] = 0.0
-    l2: Annotated[float, Field(ge=0)] = 0.0
-
-    @model_validator(mode="after")
-    def _architecture_fits(self) -> NetworkSettings:
-        if (self.architecture == "cnn") != any(item != "pool" for item in self.channels):
-            raise ValueError(
-                "channels must name at least one convolution for a cnn and none for an mlp"
-            )
-        return self
-
-
-class Method(_Strict):
+class Method(Strict):
     """The settings of the method, shared by the sections."""
 
     n_clusters: NClusters = 6
@@ -97,17 +51,17 @@ class Method(_Strict):
     correlation: Correlation = "spearman"
     n_images: NImages = 768
     n_draws: NDraws = 19
-    n_steps: Annotated[int, Field(ge=1)] = 64
+    n_steps: Annotated[int, Field(strict=True, ge=1)] = 64
     level: Probability = 0.05
     conventions: ConventionName = "paper"
 
 
-class Section(_Strict):
+class Section(Strict):
     """What every section's notebook takes."""
 
     profile: str = "digits"
     networks: Annotated[list[str], Field(min_length=1)] = ["mlp"]
-    seeds: Annotated[list[Seed], Field(min_length=1)] = [0, 1, 2]
+    seeds: Seeds = [0, 1, 2]
     compute: Compute = "auto"
 
     def method(self) -> dict[str, Any]:
@@ -140,7 +94,7 @@ class ImportanceSection(Section):
 class CoherenceSection(ImportanceSection):
     """Parameters of ``04_coherence``."""
 
-    n_steps: Annotated[int, Field(ge=1)] = 64
+    n_steps: Annotated[int, Field(strict=True, ge=1)] = 64
 
 
 class SynthesisSection(CoherenceSection):
@@ -149,7 +103,51 @@ class SynthesisSection(CoherenceSection):
     level: Probability = 0.05
 
 
-class YourNetworkSection(_Strict):
+class ControlsSection(Section):
+    """Parameters of ``06_controls``: planted networks like one of the profile's."""
+
+    profile: str = "digits-controls"
+    networks: Annotated[list[str], Field(min_length=1, max_length=1)] = ["mlp"]
+    seeds: Seeds = [0, 1, 2, 3, 4]
+    noises: Annotated[list[Annotated[float, Field(strict=True, ge=0)]], Field(min_length=1)] = [
+        *(0.0, 0.25, 0.5, 0.75, 1.0)
+    ]
+    n_clusters: NClusters = 2
+    n_draws: NDraws = 19
+    level: Probability = 0.05
+    conventions: ConventionName = "paper"
+
+
+class CalibrationSection(Section):
+    """Parameters of ``07_calibration``: null partitions."""
+
+    profile: str = "digits-controls"
+    seeds: Seeds = list(range(20))
+    n_clusters: NClusters = 6
+    n_draws: NDraws = 19
+    n_partitions: Annotated[int, Field(strict=True, ge=1)] = 200
+    level: Probability = 0.05
+    conventions: ConventionName = "paper"
+
+
+class SensitivitySection(Section):
+    """Parameters of ``08_sensitivity``: one network."""
+
+    profile: str = "digits-controls"
+    networks: Annotated[list[str], Field(min_length=1, max_length=1)] = ["mlp"]
+    seeds: Annotated[list[Seed], Field(min_length=1)] = [0, 1, 2, 3, 4]
+    n_clusters: NClusters = 6
+    other_n_clusters: list[NClusters] = [4, 8]
+    n_strata: Annotated[int, Field(ge=1)] = 4
+    n_draws: NDraws = 19
+    correlation: Correlation = "spearman"
+    n_images: NImages = 768
+    n_steps: Annotated[int, Field(ge=1)] = 64
+    level: Probability = 0.05
+    conventions: ConventionName = "paper"
+
+
+class YourNetworkSection(Strict):
     """Parameters of ``your_network``."""
 
     network_file: str = "notebooks/examples/digits_mlp.py"
@@ -161,7 +159,7 @@ class YourNetworkSection(_Strict):
     conventions: ConventionName = "paper"
 
 
-class Profile(_Strict):
+class Profile(Strict):
     """Networks x seeds x the settings of the method."""
 
     name: str
@@ -170,15 +168,34 @@ class Profile(_Strict):
     grain: Literal["section"] = "section"
     pages: Annotated[list[str], Field(min_length=1)] = list(PAGES)
     networks: Annotated[dict[str, NetworkSettings], Field(min_length=1)]
-    seeds: Annotated[list[Seed], Field(min_length=1)]
+    seeds: Seeds
     method: Method = Method()
+    sections: dict[str, dict[str, Any]] = {}  # page -> its own values, above all others
     your_network: YourNetworkSection = YourNetworkSection()
 
     @model_validator(mode="after")
     def _pages_exist(self) -> Profile:
         for page in self.pages:
-            choose("page", page, PAGES)
+            choose("page", page, ALL_PAGES)
+        for page in self.sections:
+            choose("page of sections", page, [name for name in ALL_PAGES if name[0].isdigit()])
+            self.parameters(page)
         return self
+
+    @model_validator(mode="after")
+    def _clusters_fit(self) -> Profile:
+        if set(self.pages) - {"01_training"}:
+            self.check_clusters(self.method.n_clusters)
+        return self
+
+    def check_clusters(self, n_clusters: int) -> None:
+        """Refuse more clusters than the tested layers of one of the networks have units."""
+        for name, network in self.networks.items():
+            if n_clusters > network.n_tested_units:
+                raise InvalidInputError(
+                    f"n_clusters = {n_clusters}, but network {name!r} has {network.n_tested_units} "
+                    "units in its tested layers: ask for at most so many"
+                )
 
     def parameters(self, page: str) -> dict[str, Any]:
         """Return the parameters that this profile gives to the notebook of `page`.
@@ -194,7 +211,8 @@ class Profile(_Strict):
         shared = {"profile": self.name, "networks": list(self.networks), "seeds": self.seeds}
         method = self.method.model_dump()
         fields = {name: method[name] for name in section.model_fields if name in method}
-        return section(**shared, **fields).model_dump(mode="json")
+        own = self.sections.get(page, {})
+        return section(**{**shared, **fields, **own}).model_dump(mode="json")
 
     def select(self, section: Section) -> Profile:
         """Return this profile with the choices of one notebook's parameters.
@@ -214,7 +232,7 @@ class Profile(_Strict):
 
 def section_of(page: str) -> type[Section] | type[YourNetworkSection]:
     """Return the model of a page's parameters."""
-    return globals()[PAGES[choose("page", page, PAGES)]]
+    return globals()[ALL_PAGES[choose("page", page, ALL_PAGES)]]
 
 
 def load_profile(name: str | Path) -> Profile:

@@ -9,13 +9,14 @@ import pandas as pd
 import torch
 
 from localspec.clustering import cluster
+from localspec.compatibility import check_classes, check_n_clusters
 from localspec.conventions import Conventions, resolve
 from localspec.correlations import activation_graph
 from localspec.data import check_images
-from localspec.errors import InvalidInputError
-from localspec.feature_visualization import visualize
+from localspec.errors import InvalidInputError, require, whole
+from localspec.feature_visualization import check_image_shape, visualize
 from localspec.graphs import weight_graph
-from localspec.lesions import lesion_draws
+from localspec.lesions import class_sizes, lesion_draws
 from localspec.measures import MEASURES, Assessment, assess, coherence, importance
 from localspec.partitions import Partition
 from localspec.subclusters import Draws, draw
@@ -56,6 +57,21 @@ class Report:
             if (part.layer, part.cluster) == (entry["layer"], entry["cluster"]):
                 return part.units
         raise InvalidInputError(f"row {row} names a subcluster that was not tested")
+
+
+def _check_data(unit_map: UnitMap, x: torch.Tensor, y: torch.Tensor, source: torch.Tensor) -> None:
+    check_images(x, y)
+    check_images(source)
+    if x.ndim != 4 or source.shape[1:] != x.shape[1:]:
+        raise InvalidInputError(
+            "x and x_train must have shape (n_images, n_channels, height, width) and agree but for "
+            f"n_images, not {tuple(x.shape)} and {tuple(source.shape)}"
+        )
+    check_classes(unit_map, x, y)
+    check_image_shape(unit_map, tuple(x.shape[1:]))
+    n_classes = int(y.max()) + 1
+    require(n_classes > 1, "all labels are 0: coherence with classes needs images of two or more")
+    class_sizes(y, n_classes)
 
 
 def _partitions(unit_map: UnitMap, x: torch.Tensor, n_clusters, n_images, seed, conventions):
@@ -137,13 +153,16 @@ def screen(
         If the network cannot be traced, or data or settings do not fit; before long work.
     """
     conventions = resolve(conventions)
+    for name, value, lowest in (
+        *(("n_clusters", n_clusters, 2), ("n_draws", n_draws, 1)),
+        *(("n_images", n_images, 3), ("seed", seed, 0)),
+    ):
+        whole(name, value, lowest)
+    require(0 < level < 1, f"level must lie between 0 and 1, not {level}")
     unit_map = trace_units(network)
-    check_images(x, y)
-    if x.ndim != 4:
-        raise InvalidInputError(
-            f"images must have shape (n_images, n_channels, height, width), not {tuple(x.shape)}"
-        )
     source = x if x_train is None else x_train
+    _check_data(unit_map, x, y, source)
+    check_n_clusters(unit_map, n_clusters)
     partitions = _partitions(unit_map, source, n_clusters, n_images, seed, conventions)
     rows: list[dict] = []
     tests: list[dict] = []

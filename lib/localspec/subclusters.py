@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from localspec.conventions import Conventions, resolve
-from localspec.errors import InvalidInputError
+from localspec.errors import InvalidInputError, whole
 from localspec.partitions import NO_CLUSTER, Partition
 
 STAGE_VERSION = 1
@@ -51,15 +51,18 @@ class Draws:
     subclusters : tuple of Subcluster
     units : tuple of numpy.ndarray of int, shape (n_draws, n_units of the subcluster)
         Row i holds the counterpart in draw i.
+    n_asked : int
+        Draws asked for: their number even where there is no subcluster to draw for.
     """
 
     subclusters: tuple[Subcluster, ...]
     units: tuple[np.ndarray, ...]
+    n_asked: int = 0
 
     @property
     def n_draws(self) -> int:
         """Number of draws."""
-        return len(self.units[0]) if self.units else 0
+        return len(self.units[0]) if self.units else self.n_asked
 
     @property
     def mean_overlap(self) -> float:
@@ -128,12 +131,43 @@ def subclusters(
     return tuple(tested)
 
 
-def _permuted(partition: Partition, rng: np.random.Generator) -> np.ndarray:
+def permuted_labels(
+    partition: Partition, rng: np.random.Generator, strata: Mapping[str, np.ndarray] | None = None
+) -> np.ndarray:
+    """Return a partition's labels, permuted among the live units of each tested layer.
+
+    Where `strata` gives a layer's units a stratum, labels are permuted within each stratum only.
+    """
     labels = partition.labels.copy()
     for layer in partition.tested:
-        live = layer.start + np.flatnonzero(partition.of(layer) != NO_CLUSTER)
-        labels[live] = rng.permutation(labels[live])
+        live = np.flatnonzero(partition.of(layer) != NO_CLUSTER)
+        stratum = np.zeros(layer.n_units) if strata is None else strata[layer.name]
+        for name in np.unique(stratum[live]):
+            units = layer.start + live[stratum[live] == name]
+            labels[units] = rng.permutation(labels[units])
     return labels
+
+
+def quantile_strata(values: np.ndarray, n_strata: int) -> np.ndarray:
+    """Return which of `n_strata` groups of (almost) equal size each value falls into, by rank.
+
+    Examples
+    --------
+    >>> quantile_strata(np.array([5.0, 1.0, 9.0, 2.0]), 2).tolist()
+    [1, 0, 1, 0]
+    """
+    ranks = np.argsort(np.argsort(values, kind="stable"), kind="stable")
+    return ranks * n_strata // len(values)
+
+
+def _check_strata(strata, ranges, conventions: Conventions) -> None:
+    if conventions.draws == "independent":
+        raise InvalidInputError('strata need draws="joint": independent draws know no strata')
+    for name, layer in ranges.items():
+        if np.shape(strata.get(name)) != (layer.n_units,):
+            raise InvalidInputError(
+                f"strata of layer {name!r} must be a vector of {layer.n_units} values, one a unit"
+            )
 
 
 def draw(
@@ -141,6 +175,7 @@ def draw(
     n_draws: int,
     *,
     seed: int | Sequence[int] = 0,
+    strata: Mapping[str, np.ndarray] | None = None,
     conventions: Conventions | str = "paper",
 ) -> Draws:
     """Draw random counterparts of every tested subcluster.
@@ -151,6 +186,9 @@ def draw(
     n_draws : int
         At least 1.
     seed : int or sequence of int, optional
+    strata : mapping of layer name to array, shape (n_units of the layer,), optional
+        Permute labels only among units of the same stratum, so that every counterpart has as many
+        units of each as the true subcluster; for ``draws="joint"``.
     conventions : Conventions or str
         Uses ``draws`` and ``min_units``. ``draws="joint"``: one draw permutes the labels among
         a layer's live units, which gives every subcluster its counterpart at once;
@@ -163,28 +201,32 @@ def draw(
     Raises
     ------
     InvalidInputError
-        If `n_draws` is not positive.
+        If `strata` do not cover a layer or are given for independent draws, or `n_draws` is not
+        positive.
 
     References
     ----------
     Hod et al., arXiv:2110.08058, "Random counterparts".
     """
-    if not isinstance(n_draws, int | np.integer) or n_draws < 1:
-        raise InvalidInputError(f"n_draws must be a whole number of at least 1, not {n_draws!r}")
+    whole("n_draws", n_draws, 1)
+    for part in np.atleast_1d(np.asarray(seed, dtype=object)):
+        whole("seed", part, 0)
     conventions = resolve(conventions)
     rng = np.random.default_rng(seed)
     tested = subclusters(partition, conventions=conventions)
     ranges = {layer.name: layer for layer in partition.tested}
+    if strata is not None:
+        _check_strata(strata, ranges, conventions)
     if conventions.draws == "independent":
         rows = []
         for part in tested:
             live = np.flatnonzero(partition.of(ranges[part.layer]) != NO_CLUSTER)
             chosen = [rng.choice(live, part.n_units, replace=False) for _ in range(n_draws)]
             rows.append(np.sort(np.array(chosen), axis=1))
-        return Draws(tested, tuple(rows))
-    copies = [_permuted(partition, rng) for _ in range(n_draws)]
+        return Draws(tested, tuple(rows), n_draws)
+    copies = [permuted_labels(partition, rng, strata) for _ in range(n_draws)]
     rows = []
     for part in tested:
         units = ranges[part.layer].units
         rows.append(np.array([np.flatnonzero(copy[units] == part.cluster) for copy in copies]))
-    return Draws(tested, tuple(rows))
+    return Draws(tested, tuple(rows), n_draws)

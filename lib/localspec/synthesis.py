@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from localspec.errors import InvalidInputError
 from localspec.measures import MEASURES
 from localspec.pipeline import PARTITIONINGS, Replicate
 from localspec.statistics import (
@@ -30,13 +31,14 @@ def _row(network: str, partitioning: str, name: str, group: Sequence[Replicate])
     plain = combine_replicates([one.fisher.pvalue for one in found])
     calibrated = combine_replicates([one.permutation.pvalue for one in found])
     effects = summarize_effects([one.effects for one in found])
+    statistics = [one.fisher.statistic for one in found if one.fisher.n]
     single = len(found) == 1
     return {
         **{"network": network, "partitioning": partitioning, "measure": name},
         "n_replicates": len(found),
         "n_subclusters": sum(len(one.p_values) for one in found),
         "n_undefined": sum(one.measure.n_undefined for one in found),
-        "fisher_statistic": float(np.nanmean([one.fisher.statistic for one in found])),
+        "fisher_statistic": float(np.mean(statistics)) if statistics else float("nan"),
         "plain_p": plain.pvalue,
         "p": plain.pvalue if single else calibrated.pvalue,
         "p_floor": p_floor(found[0].measure.n_draws, max(calibrated.n, 1)),
@@ -77,6 +79,11 @@ def synthesis_table(replicates: Sequence[Replicate], *, level: float = 0.05) -> 
         Benjamini-Hochberg and Benjamini-Yekutieli; ``verdict`` goes by ``bh``. ``effect``: mean
         over networks, with its standard error and its mean under permuted partitions.
 
+    Raises
+    ------
+    InvalidInputError
+        If there is no replicate.
+
     Notes
     -----
     With one replicate permutation Fisher cannot decide; plain Fisher stands in, marked
@@ -86,6 +93,8 @@ def synthesis_table(replicates: Sequence[Replicate], *, level: float = 0.05) -> 
     ----------
     Hod et al., arXiv:2110.08058, "Network level", "Families".
     """
+    if not replicates:
+        raise InvalidInputError("there is no replicate to combine: name a network and a seed")
     networks = list(dict.fromkeys(replicate.network for replicate in replicates))
     rows = [
         _row(network, partitioning, name, [r for r in replicates if r.network == network])

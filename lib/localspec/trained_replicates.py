@@ -6,9 +6,10 @@ import json
 from functools import cached_property, lru_cache
 
 from localspec import pruning, training
-from localspec.artifacts import Artifact, cached
+from localspec.artifacts import MODES, Artifact, cached
 from localspec.conventions import Conventions
-from localspec.data import Dataset, load_dataset
+from localspec.data import LOADERS, Dataset, load_dataset
+from localspec.errors import choose, whole
 from localspec.networks import build_network, resolve_device
 from localspec.profiles import NetworkSettings, Profile
 
@@ -27,6 +28,12 @@ class TrainedReplicate:
     compute : {"auto", "never", "always"}
         What to do where a result is not on disk, see :func:`localspec.artifacts.cached`.
     progress : bool
+
+    Raises
+    ------
+    InvalidInputError
+        If the network, its data set, the device, the seed or `compute` is not there or allowed;
+        so that no replicate is trained where a later one could not be.
     """
 
     def __init__(
@@ -38,6 +45,11 @@ class TrainedReplicate:
         compute: str = "auto",
         progress: bool = True,
     ) -> None:
+        choose("network", network, profile.networks)
+        choose("data set", profile.networks[network].dataset, LOADERS)
+        choose("compute", compute, MODES)
+        whole("seed", seed, 0)
+        resolve_device(profile.device)
         self.profile, self.network, self.seed = profile, network, seed
         self.compute, self.progress = compute, progress
         self._artifacts: dict[tuple, Artifact] = {}

@@ -13,8 +13,9 @@ from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 from localspec.conventions import Conventions, resolve
-from localspec.data import Dataset, check_images
-from localspec.networks import build_network
+from localspec.data import DTYPES, Dataset, check_dataset
+from localspec.errors import InvalidInputError, choose, whole
+from localspec.networks import build_network, resolve_device
 from localspec.profiles import NetworkSettings
 from localspec.threads import SMALL_STEP, single_threaded
 
@@ -187,6 +188,11 @@ def fit(
         bar = tqdm(range(n_epochs), desc=description, unit="epoch", disable=not progress)
         for _ in bar:
             learned = _train_epoch(module, dataset, settings, step, generator)
+            if not math.isfinite(learned[0]):
+                raise InvalidInputError(
+                    f"training diverged in epoch {len(rows) + 1} (loss {learned[0]}): lower the "
+                    f"learning_rate of {settings.learning_rate}"
+                )
             if before_use is not None:
                 before_use(optimizer.n_steps)
             tested = _evaluate(module, dataset.x_test, dataset.y_test)
@@ -229,17 +235,23 @@ def train(
     Raises
     ------
     InvalidInputError
-        If the data cannot be trained on.
+        If the data cannot be trained on, the device is not there, or training diverges.
 
     References
     ----------
     Hod et al., arXiv:2110.08058, "Networks and training".
     """
-    check_images(dataset.x_train, dataset.y_train)
-    check_images(dataset.x_test, dataset.y_test)
+    whole("seed", seed, 0)
+    check_dataset(dataset)
+    if dataset.x_train.dtype != DTYPES[choose("dtype", dtype, DTYPES)]:
+        raise InvalidInputError(
+            f"dtype={dtype!r} but the images are {dataset.x_train.dtype}: load the data set with "
+            "the same dtype"
+        )
+    on = resolve_device(device)
     module = build_network(settings, dataset.image_shape, dataset.n_classes, seed=seed, dtype=dtype)
     return fit(
-        *(module, settings, dataset),
+        *(module.to(on), settings, dataset.to(on)),
         n_epochs=settings.n_epochs,
         seed=seed,
         conventions=conventions,

@@ -9,7 +9,7 @@ import torch
 from torch import fx, nn
 
 from localspec.errors import InvalidInputError
-from localspec.operations import RELU_CALLS, operation_kind
+from localspec.operations import Runner, flatten_views, operation_kind
 from localspec.threads import SMALL_PASS
 
 
@@ -55,29 +55,6 @@ class UnitLayer:
     def is_conv(self) -> bool:
         """Whether the units are channels."""
         return isinstance(self.module, nn.Conv2d)
-
-
-class _Runner(fx.Interpreter):
-    """Interpret a traced network, optionally with another function in place of ReLU."""
-
-    def __init__(self, graph_module: fx.GraphModule, relu: Callable | None) -> None:
-        super().__init__(graph_module, garbage_collect_values=False)
-        self.relu = relu
-
-    def call_module(self, target, args, kwargs):
-        if self.relu is not None and isinstance(self.fetch_attr(target), nn.ReLU):
-            return self.relu(args[0])
-        return super().call_module(target, args, kwargs)
-
-    def call_function(self, target, args, kwargs):
-        if self.relu is not None and target in RELU_CALLS:
-            return self.relu(args[0])
-        return super().call_function(target, args, kwargs)
-
-    def call_method(self, target, args, kwargs):
-        if self.relu is not None and target in RELU_CALLS:
-            return self.relu(args[0])
-        return super().call_method(target, args, kwargs)
 
 
 @dataclass(frozen=True)
@@ -172,7 +149,7 @@ class UnitMap:
         start = start or self.input
         waiting = set(stops or (self.output,))
         edits = edits or {}
-        runner = _Runner(self.graph_module, relu)
+        runner = Runner(self.graph_module, relu)
         nodes = list(self.graph_module.graph.nodes)
         begin = nodes.index(start)
         found = {}
@@ -194,23 +171,24 @@ class UnitMap:
         return [found[node] for node in stops or (self.output,)]
 
 
-def _check_chain(node: fx.Node, graph_module: fx.GraphModule) -> None:
-    readers = [user for user in node.users if operation_kind(user, graph_module)[0] != "shape"]
-    if len(readers) > 1:
+def _check_chain(node: fx.Node) -> None:
+    if len(node.users) > 1:
         raise InvalidInputError(
             f"the network branches at {node.name!r} (read by "
-            f"{', '.join(user.name for user in readers)}): only chains of layers can be traced"
+            f"{', '.join(user.name for user in node.users)}): only chains of layers can be traced"
         )
 
 
 def _trace(module: nn.Module) -> fx.GraphModule:
     try:
-        return fx.symbolic_trace(module)
+        graph_module = fx.symbolic_trace(module)
     except Exception as error:  # torch.fx re-raises whatever the network's own code raised
         raise InvalidInputError(
             f"torch.fx cannot trace {type(module).__name__} ({error}): the forward pass must not "
             "branch on values; wrap the part to study in a module whose forward pass is a chain"
         ) from error
+    flatten_views(graph_module)
+    return graph_module
 
 
 def trace_units(network) -> UnitMap:
@@ -250,17 +228,21 @@ def trace_units(network) -> UnitMap:
         raise InvalidInputError(
             f"a network must be a torch.nn.Module, not {type(network).__name__}"
         )
-    if module.training:
+    if any(part.training for part in module.modules()):
         raise InvalidInputError("the network is in training mode: call network.eval() first")
     graph_module = _trace(module)
     drafts: list[dict] = []
     for node in graph_module.graph.nodes:
         if node.op in ("placeholder", "output", "get_attr"):
             continue
-        _check_chain(node, graph_module)
+        _check_chain(node)
         kind, child = operation_kind(node, graph_module)
         if kind == "layer":
             _check_weights(node.target, child)
+            if any(draft["name"] == node.target for draft in drafts):
+                raise InvalidInputError(
+                    f"layer {node.target!r} is used twice: its units are not one layer"
+                )
             drafts.append(
                 {"name": node.target, "module": child, "value": node, "pre_activation": node}
                 | {"end": node, "batch_norms": (), "activated": False}
@@ -274,7 +256,7 @@ def trace_units(network) -> UnitMap:
         elif kind == "activation" and drafts:
             drafts[-1]["activated"] = True
             drafts[-1]["end"] = node
-        elif kind not in ("batch norm", "activation", "passed", "shape"):
+        elif kind not in ("batch norm", "activation", "passed"):
             raise InvalidInputError(
                 f"cannot follow units through {kind}: allowed are Linear, Conv2d, BatchNorm, "
                 "ReLU-like activations, pooling, Dropout and Flatten"

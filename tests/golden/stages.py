@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from localspec.artifacts import stage_versions
+from localspec.calibration import null_draws, null_evidence
 from localspec.clusterability import clusterability
 from localspec.clustering import cluster
 from localspec.correlations import activation_graph
@@ -21,6 +22,7 @@ from localspec.graphs import UnitGraph, from_blocks, layer_ranges, weight_graph
 from localspec.lesions import lesion_draws
 from localspec.networks import build_network
 from localspec.partitions import Partition
+from localspec.planted import glue, shuffle_weights
 from localspec.profiles import NetworkSettings
 from localspec.pruning import prune
 from localspec.subclusters import draw
@@ -121,19 +123,38 @@ def _clusterability() -> list[float]:
 def draws() -> list[float]:
     found = draw(_partition(), 3, seed=0)
     independent = draw(_partition(), 3, seed=0, conventions="released")
-    rows = [*found.units, *independent.units]
+    strata = {"1": np.arange(10) % 2, "3": np.arange(8) // 3}
+    matched = draw(_partition(), 3, seed=0, strata=strata)
+    rows = [*found.units, *independent.units, *matched.units]
     return np.concatenate([row.ravel() for row in rows]).astype(float).tolist()
 
 
 def lesions() -> list[float]:
     found = lesion_draws(_network(), *_images(), draw(_partition(), 2, seed=0))
-    return [*found.baseline.tolist(), *found.lesioned.ravel().tolist()]
+    mean = lesion_draws(_network(), *_images(), draw(_partition(), 2, seed=0), replacement="mean")
+    return [*found.baseline.tolist(), *found.lesioned.ravel(), *mean.lesioned.ravel()]
 
 
 def feature_visualization() -> list[float]:
     targets = [{"1": np.array([0, 3])}, {"3": np.array([1])}]
     found = visualize(_network(), targets, (1, 3, 4), n_steps=20, seed=0)
     return [*found.scores.tolist(), *found.entropies.tolist(), *found.images.ravel().tolist()]
+
+
+def planted() -> list[float]:
+    rng = np.random.default_rng(7)
+    shapes = {"a.weight": (3, 4), "a.bias": (3,), "b.weight": (2, 3), "c.weight": (2, 2)}
+    first, second = ({k: rng.normal(size=v) for k, v in shapes.items()} for _ in range(2))
+    whole = glue(first, second, noise=0.5, seed=1)
+    matrices = [*whole.values(), *shuffle_weights(whole, seed=1).values()]
+    return np.concatenate([matrix.ravel() for matrix in matrices]).tolist()
+
+
+def calibration() -> list[float]:
+    draws = null_draws(_partition(), 2, 2, seed=0)
+    found = null_evidence(_network(), _dataset(), draws, n_steps=5)
+    parts = (found.lesioned, found.scores, found.entropies)
+    return np.concatenate([part.ravel() for part in parts]).tolist()
 
 
 STAGES = {
@@ -145,6 +166,8 @@ STAGES = {
     "draws": draws,
     "lesions": lesions,
     "feature_visualization": feature_visualization,
+    "planted": planted,
+    "calibration": calibration,
 }
 
 

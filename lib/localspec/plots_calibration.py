@@ -1,0 +1,89 @@
+"""Figures of the null calibration."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from localspec.false_positives import PERMUTATION, PLAIN, RELEASED_CHAIN, PValues
+from localspec.plots import BLUE, GREEN, GREY, ORANGE
+
+PINK, SKY = "#CC79A7", "#56B4E9"
+STYLES = {  # (test, rule) -> name, colour, marker
+    (PLAIN, RELEASED_CHAIN): ("plain, as released", ORANGE, "s"),
+    (PLAIN, "strict"): ("plain, strict", PINK, "v"),
+    (PLAIN, "conservative"): ("plain, conservative", GREY, "D"),
+    (PLAIN, "randomised"): ("plain, randomised", SKY, "^"),
+    (PLAIN, "mid"): ("plain, mid", BLUE, "o"),
+    (PERMUTATION, "mid"): ("permutation, mid", GREEN, "P"),
+}
+
+
+def _shown(found: dict) -> dict:
+    return {key: style for key, style in STYLES.items() if key in found}
+
+
+def false_positive_rates(table: pd.DataFrame, *, level: float = 0.05) -> Figure:
+    """Draw the rate of false positives of every whole-partition test with its interval.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`localspec.tables_calibration.calibration_table`.
+    level : float, optional
+    """
+    measures = list(dict.fromkeys(table["measure"]))
+    figure, axes = plt.subplots(
+        *(1, len(measures)), figsize=(10, 3.2), sharey=True, sharex=True, layout="constrained"
+    )
+    rows = table.set_index(["measure", "test", "rule"])
+    shown = _shown({key[1:]: None for key in rows.index})
+    for axis, name in zip(axes, measures, strict=True):
+        for height, (key, (_, colour, marker)) in enumerate(shown.items()):
+            row = rows.loc[(name, *key)]
+            axis.plot([100 * row["low"], 100 * row["high"]], [height] * 2, color=colour, lw=2)
+            axis.plot(100 * row["rate"], height, marker=marker, color=colour, ms=8, clip_on=False)
+        axis.axvline(100 * level, color="black", linewidth=1, linestyle="--")
+        axis.set_title(name.replace("_", " "))
+        axis.set_xlabel("false positives (%)")
+    axes[0].set_yticks(range(len(shown)), [style[0] for style in shown.values()])
+    axes[0].invert_yaxis()  # shared by all panels
+    axes[0].set_xlim(left=0)
+    return figure
+
+
+def against_uniform(p_values: dict[str, PValues]) -> Figure:
+    """Draw sorted p-values of null partitions against uniform ones, whole and small ones apart.
+
+    Parameters
+    ----------
+    p_values : dict
+        From :func:`localspec.false_positives.all_p_values`.
+    """
+    figure, axes = plt.subplots(2, len(p_values), figsize=(10, 5.6), layout="constrained")
+    for column, (name, tests) in enumerate(p_values.items()):
+        for row, axis in enumerate(axes[:, column]):
+            axis.plot([1e-4, 1], [1e-4, 1], color="black", linewidth=1, linestyle="--")
+            for key, (_, colour, _) in _shown(tests).items():
+                values = np.sort(tests[key].ravel())
+                expected = (np.arange(len(values)) + 0.5) / len(values)
+                axis.plot(expected, values, color=colour, linewidth=1.8)
+            if row:
+                axis.set_xscale("log")
+                axis.set_yscale("log")
+                axis.set_xlim(1e-3, 0.3)
+                axis.set_ylim(1e-4, 1)
+                axis.set_xlabel("p if it were uniform")
+            else:
+                axis.set_title(name.replace("_", " "))
+            if column:
+                axis.set_yticklabels([])
+    axes[0, 0].set_ylabel("p found, sorted")
+    axes[1, 0].set_ylabel("the small ones")
+    styles = _shown(next(iter(p_values.values()))).values()
+    handles = [Line2D([], [], color=colour, label=label) for label, colour, _ in styles]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    return figure

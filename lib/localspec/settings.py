@@ -1,0 +1,81 @@
+"""Settings that refuse unknown keys, wrong types and values out of range; those of a network."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from localspec.errors import InvalidInputError
+
+
+class Strict(BaseModel):
+    """A pydantic model whose errors are the library's, in its words."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise InvalidInputError(explain(error)) from error
+
+
+def explain(error: ValidationError) -> str:
+    """Turn a pydantic error into one sentence a value: where, what was given, what is allowed."""
+    problems = []
+    for problem in error.errors(include_url=False):
+        where = ".".join(map(str, problem["loc"])) or error.title
+        if problem["type"] == "extra_forbidden":
+            problems.append(f"{where} is not a setting of {error.title}")
+        elif problem["type"] == "missing":
+            problems.append(f"{where} is missing in {error.title}")
+        elif problem["type"] == "value_error":  # from our own checks, which name the value
+            problems.append(f"{where}: {problem['msg'].removeprefix('Value error, ')}")
+        else:
+            problems.append(f"{where} = {problem['input']!r}: {problem['msg']}")
+    return "; ".join(problems)
+
+
+def distinct(values: list[int]) -> list[int]:
+    """Refuse a list that names something twice: one network would count as two replicates."""
+    if len(set(values)) < len(values):
+        raise ValueError(f"{values} names one of them twice: every one counts as a replicate")
+    return values
+
+
+class NetworkSettings(Strict):
+    """One network: its data, its architecture, and how it is trained.
+
+    An ``mlp`` has the dense layers `hidden`; a ``cnn`` has the convolutions `channels` before
+    them, 3 x 3 with "same" padding, where ``"pool"`` stands for 2 x 2 max pooling.
+    """
+
+    dataset: str
+    architecture: Literal["mlp", "cnn"] = "mlp"
+    channels: tuple[Annotated[int, Field(strict=True, ge=1)] | Literal["pool"], ...] = ()
+    hidden: Annotated[tuple[Annotated[int, Field(strict=True, ge=1)], ...], Field(min_length=1)]
+    batch_norm: Literal["none", "before", "after"] = "none"  # of the activation
+    dropout: Annotated[float, Field(strict=True, ge=0, lt=1)] = 0.0  # after each hidden dense layer
+    conv_dropout: Annotated[float, Field(strict=True, ge=0, lt=1)] = 0.0  # after each convolution
+    n_epochs: Annotated[int, Field(strict=True, ge=1)] = 20
+    n_pruning_epochs: Annotated[int, Field(strict=True, ge=0)] = 0  # after those, to 90 % sparsity
+    batch_size: Annotated[int, Field(strict=True, ge=1)] = 128
+    learning_rate: Annotated[float, Field(strict=True, gt=0)] = 1e-3
+    l1: Annotated[float, Field(strict=True, ge=0)] = 0.0
+    l2: Annotated[float, Field(strict=True, ge=0)] = 0.0
+
+    @property
+    def n_tested_units(self) -> int:
+        """Units in the layers whose subclusters are tested."""
+        if self.architecture == "cnn":
+            return sum(int(item) for item in self.channels if item != "pool")
+        return sum(self.hidden)
+
+    @model_validator(mode="after")
+    def _architecture_fits(self) -> NetworkSettings:
+        if (self.architecture == "cnn") != any(item != "pool" for item in self.channels):
+            raise ValueError(
+                "channels must name at least one convolution for a cnn and none for an mlp"
+            )
+        return self

@@ -1,0 +1,61 @@
+"""Runs that are killed and two runs at once, by the script that people run by hand on digits."""
+
+import importlib.util
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY = Path(__file__).with_name("tiny.yml")
+
+
+@pytest.fixture(scope="module")
+def faults():
+    spec = importlib.util.spec_from_file_location("faults", ROOT / "tools" / "faults.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.notebook
+@pytest.mark.skipif(shutil.which("make") is None, reason="kills `make run`: install make")
+def test_three_kills_lose_nothing_and_leave_nothing_running(faults, tmp_path):
+    problems = faults.faults(str(TINY), 3, seed=3, folder=tmp_path / "faults")
+    assert problems == [], (tmp_path / "faults" / "log.txt").read_text(encoding="utf-8")
+
+
+def test_a_difference_is_seen(faults, tmp_path):
+    bench = faults.Bench(tmp_path, "tiny")
+    tables = bench.results / "tiny" / "tables"
+    tables.mkdir(parents=True)
+    (tables / "a.csv").write_text("n\n1\n")
+    expected = bench.outcome()
+    faults.compare(bench, expected, "unchanged")
+    assert bench.problems == []
+    (tables / "a.csv").write_text("n\n2\n")
+    (tables / "b.csv").write_text("n\n")
+    faults.compare(bench, expected, "changed")
+    assert bench.problems == ["changed: a.csv differs", "changed: b.csv differs"]
+
+
+def test_a_process_that_lives_on_and_a_file_that_changes_are_seen(faults, tmp_path, monkeypatch):
+    monkeypatch.setattr(faults, "GONE_WITHIN_S", 1.0)
+    monkeypatch.setattr(faults, "QUIET_S", 1.0)
+    bench = faults.Bench(tmp_path, "tiny")
+    bench.results.mkdir()
+    (tmp_path / "tree").mkdir()
+    # a "run" whose child does not notice that it was killed
+    (tmp_path / "tree" / "Makefile").write_text(
+        "run:\n\t@(while sleep 0.1; do date +%N > $$LOCALSPEC_RESULTS/a; done) & wait\n"
+    )
+    run = bench.start()
+    while not list(bench.results.iterdir()):
+        faults.time.sleep(0.05)
+    run.kill("make")
+    faults.check_quiet(bench, run)
+    run.stop()
+    assert len(bench.problems) == 2
+    assert "still alive" in bench.problems[0]
+    assert bench.problems[1] == "a file changed after the kill"
+    assert run.seconds_until_gone() < 1

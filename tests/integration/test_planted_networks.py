@@ -1,0 +1,85 @@
+"""Planted networks through the whole method, at tiny scale."""
+
+import numpy as np
+import pytest
+import yaml
+
+from localspec.controls import combine_controls, control_table
+from localspec.controls_diagnosis import SELECTIVITY, clusters_table, known_halves_table
+from localspec.planted import MEASURES, PARTITIONING, open_planted
+from localspec.plots_controls import diagnosis_curves, half_damage, power_curve
+from localspec.profiles import ControlsSection
+
+pytestmark = pytest.mark.integration
+
+TINY = {
+    "dtype": "float64",
+    "device": "cpu",
+    "networks": {"mlp": {"dataset": "digits", "hidden": [48, 48], "n_epochs": 8}},
+    "seeds": [0, 1],
+}
+
+
+@pytest.fixture(scope="module")
+def section(tmp_path_factory):
+    path = tmp_path_factory.mktemp("profiles") / "planted.yml"
+    path.write_text(yaml.safe_dump(TINY))
+    return ControlsSection(profile=str(path), seeds=[0, 1], noises=[0.0, 1.0], n_draws=7)
+
+
+@pytest.fixture
+def replicates(section):
+    return open_planted(section, progress=False)
+
+
+def test_halves_are_found_without_noise(replicates):
+    assert [r.adjusted_rand() for r in replicates[:2]] == [1.0, 1.0]
+    assert all(len(np.unique(r.partition(PARTITIONING).labels)) == 2 for r in replicates)
+
+
+def test_order_and_names(replicates):
+    names = ["noise 0", "noise 1", "shuffled copy"]
+    assert [r.name for r in replicates] == [f"{n}, seed {s}" for n in names for s in (0, 1)]
+
+
+def test_the_shuffled_copy_has_the_same_weights_elsewhere(replicates):
+    glued, copy = replicates[0].trained.module, replicates[4].trained.module
+    for name, weight in glued.state_dict().items():
+        other = copy.state_dict()[name]
+        assert np.allclose(np.sort(weight.ravel()), np.sort(other.ravel()))
+    assert copy.state_dict()["output.weight"].shape == (10, 48)
+
+
+def test_tables_and_figures(replicates):
+    table = control_table(replicates)
+    assert len(table) == 6
+    assert table["accuracy"].between(0, 1).all()
+    assert (table["accuracy"][:2] > 0.2).all()  # by chance 0.1
+    combined = combine_controls(table, n_draws=7)
+    assert len(combined) == 3 * len(MEASURES)
+    assert combined["p"].dropna().between(0, 1).all()
+    assert len(power_curve(table, combined).axes) == 3
+    assert len(half_damage(replicates[0]).axes) == 3
+
+
+def test_a_second_look_computes_nothing(section, replicates):
+    never = ControlsSection(**{**section.model_dump(), "compute": "never"})
+    for before, after in zip(replicates, open_planted(never, progress=False), strict=True):
+        before.lesioned(PARTITIONING)
+        found = after.lesioned(PARTITIONING)
+        assert np.array_equal(found.lesioned, before.lesioned(PARTITIONING).lesioned)
+
+
+def test_diagnosis(section, replicates):
+    known_halves = open_planted(section, known=True, progress=False)
+    assert {r.adjusted_rand() for r in known_halves} == {1.0}
+    known = known_halves_table(known_halves)
+    assert known["measure"].tolist() == [*MEASURES, SELECTIVITY] * 3
+    planted = known[(known["noise"] == 0) & (known["weights"] == "planted")]
+    selective = planted[planted["measure"] == SELECTIVITY].iloc[0]
+    assert selective["true"] > selective["random"]
+    clusters = clusters_table(replicates, (2, 4))
+    assert len(clusters) == 2 * 3
+    assert clusters["purity"].between(0.5, 1).all()
+    assert clusters["purity"][0] == clusters["adjusted_rand"][0] == 1
+    assert len(diagnosis_curves(clusters, known).axes) == 2

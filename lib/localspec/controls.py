@@ -102,7 +102,7 @@ def combine_controls(
                     "adjusted_rand_min": group["adjusted_rand"].min(),
                     "share_significant": _share(group[f"{name}_p"].to_numpy(), level),
                     "p": combined.pvalue,
-                    "p_floor": p_floor(n_draws, max(combined.n, 1)),
+                    "p_floor": p_floor(n_draws, combined.n) if combined.n else float("nan"),
                     "plain_p": combine_replicates(group[f"{name}_plain_p"]).pvalue,
                     "effect": group[f"{name}_effect"].mean(),
                     "verdict": "no tested subcluster" if combined.n == 0 else verdict,

@@ -11,12 +11,13 @@ from sklearn.metrics import adjusted_rand_score
 from localspec.clustering import cluster
 from localspec.controls import NOT_SIGNIFICANT, SIGNIFICANT
 from localspec.lesions import LesionedAccuracies
-from localspec.measures import Measure, assess
+from localspec.measures import Assessment, Measure, assess
 from localspec.partitions import NO_CLUSTER, Partition
 from localspec.planted import MEASURES, PARTITIONING, PlantedReplicate, class_halves
+from localspec.sensitivity import conditioned_ranges
 from localspec.statistics import combine_replicates
 
-SELECTIVITY = "half_selectivity"
+SELECTIVITY, EQUAL_DAMAGE = "half_selectivity", "coherence_at_equal_damage"
 
 
 def half_selectivity(accuracies: LesionedAccuracies) -> Measure:
@@ -76,17 +77,14 @@ def known_halves_table(
     rows = []
     for variant in variants:
         group = [r for r in replicates if (r.network, r.shuffled, r.noise) == variant]
-        for name in (*MEASURES, SELECTIVITY):
+        for name in (*MEASURES, EQUAL_DAMAGE, SELECTIVITY):
             rows.append(_known_row(group, name, level))
     return pd.DataFrame(rows)
 
 
 def _known_row(group: Sequence[PlantedReplicate], name: str, level: float) -> dict:
     first = group[0]
-    if name == SELECTIVITY:
-        found = [assess(half_selectivity(r.lesioned(PARTITIONING)), seed=r.seed) for r in group]
-    else:
-        found = [r.assessment(name, PARTITIONING) for r in group]
+    found = [_known_assessment(replicate, name) for replicate in group]
     combined = combine_replicates([one.permutation.pvalue for one in found])
     true = np.concatenate([one.measure.values[0] for one in found])
     random = np.concatenate([one.measure.values[1:].ravel() for one in found])
@@ -98,6 +96,16 @@ def _known_row(group: Sequence[PlantedReplicate], name: str, level: float) -> di
         "p": combined.pvalue,
         "verdict": SIGNIFICANT if combined.pvalue <= level else NOT_SIGNIFICANT,
     }
+
+
+def _known_assessment(replicate: PlantedReplicate, name: str) -> Assessment:
+    if name in MEASURES:
+        return replicate.assessment(name, PARTITIONING)
+    accuracies = replicate.lesioned(PARTITIONING)
+    if name == SELECTIVITY:
+        return assess(half_selectivity(accuracies), seed=replicate.seed)
+    layers = [part.layer for part in replicate.draws(PARTITIONING).subclusters]
+    return assess(conditioned_ranges(accuracies, layers), seed=replicate.seed)
 
 
 def clusters_table(

@@ -7,11 +7,16 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from localspec.controls_diagnosis import SELECTIVITY
+from localspec.controls_diagnosis import EQUAL_DAMAGE, SELECTIVITY
 from localspec.planted import MEASURES, PARTITIONING, PlantedReplicate
 from localspec.plots import BLUE, GREEN, GREY, ORANGE
 
-COLOURS = {"importance": BLUE, "class_coherence": ORANGE, SELECTIVITY: GREEN}
+COLOURS = {
+    "importance": BLUE,
+    "class_coherence": ORANGE,
+    EQUAL_DAMAGE: "#CC79A7",
+    SELECTIVITY: GREEN,
+}
 
 
 def _steps(table: pd.DataFrame) -> tuple[np.ndarray, list[str]]:

@@ -43,7 +43,7 @@ def survival_map(table: pd.DataFrame) -> Figure:
     axis.axvline(0.5, color=ORANGE, linewidth=1)
     names = [f"{name.replace('_', ' ')}, {partitioning}" for partitioning, name in rows]
     axis.set_yticks(range(len(rows)), names, fontsize=9)
-    labels = [column.replace(" in ", "\nin ").replace(" other ", "\nother ") for column in columns]
+    labels = [column.replace(" in ", "\nin ") for column in columns]
     axis.set_xticks(range(len(columns)), labels, fontsize=8, rotation=30, ha="left")
     axis.xaxis.tick_top()
     axis.grid(False)

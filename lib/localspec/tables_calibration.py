@@ -160,6 +160,8 @@ def judgement(low: float, high: float, level: float) -> str:
     >>> judgement(0.06, 0.09, 0.05), judgement(0.03, 0.06, 0.05), judgement(0.01, 0.02, 0.05)
     ('too often', 'as promised', 'too seldom')
     """
+    if np.isnan(low):
+        return "unknown"  # one network, or one group of them
     if low > level:
         return "too often"
     return "too seldom" if high < level else "as promised"
@@ -208,14 +210,17 @@ def _believed(judged: dict[str, tuple[float, str]], level: float) -> str:
     text = f"false positives in {min(rates):.1%} to {max(rates):.1%} of tests at level {level:g}. "
     inflated = [name for name, (_, found) in judged.items() if found == "too often"]
     timid = [name for name, (_, found) in judged.items() if found == "too seldom"]
-    sound = [name for name in judged if name not in inflated]
+    unknown = [name for name, (_, found) in judged.items() if found == "unknown"]
+    sound = [name for name in judged if name not in inflated + unknown]
     parts = []
     if sound:
-        where = _names(sound) if inflated else "every measure"
+        where = "every measure" if len(sound) == len(judged) else _names(sound)
         parts.append(f"A small p can be believed for {where}")
         if timid:
             where = "all of them" if timid == sound else _names(timid)
             parts[-1] += f" (too seldom small, so effects get lost, for {where})"
     if inflated:
         parts.append(f"NOT for {_names(inflated)}: too many false positives")
+    if unknown:
+        parts.append(f"Too few networks to tell for {_names(unknown)}")
     return text + "; ".join(parts) + "."

@@ -5,7 +5,12 @@ import pytest
 import yaml
 
 from localspec.controls import combine_controls, control_table
-from localspec.controls_diagnosis import SELECTIVITY, clusters_table, known_halves_table
+from localspec.controls_diagnosis import (
+    EQUAL_DAMAGE,
+    SELECTIVITY,
+    clusters_table,
+    known_halves_table,
+)
 from localspec.planted import MEASURES, PARTITIONING, open_planted
 from localspec.plots_controls import diagnosis_curves, half_damage, power_curve
 from localspec.profiles import ControlsSection
@@ -74,7 +79,7 @@ def test_diagnosis(section, replicates):
     known_halves = open_planted(section, known=True, progress=False)
     assert {r.adjusted_rand() for r in known_halves} == {1.0}
     known = known_halves_table(known_halves)
-    assert known["measure"].tolist() == [*MEASURES, SELECTIVITY] * 3
+    assert known["measure"].tolist() == [*MEASURES, EQUAL_DAMAGE, SELECTIVITY] * 3
     planted = known[(known["noise"] == 0) & (known["weights"] == "planted")]
     selective = planted[planted["measure"] == SELECTIVITY].iloc[0]
     assert selective["true"] > selective["random"]

@@ -159,6 +159,7 @@ def test_permutation_fisher_keeps_its_level_where_plain_fisher_does_not():
         (0.05, 0.2, "as promised"),
         (0.0, 0.05, "as promised"),
         (0.0, 0.049, "too seldom"),
+        (float("nan"), float("nan"), "unknown"),
     ],
 )
 def test_judgement_is_about_the_interval(low, high, expected):
@@ -179,6 +180,14 @@ def test_conclusions_follow_from_the_numbers():
     believed, bound = conclusions(_rates((0.05, 0.04, 0.06), (0.05, 0.03, 0.07)))[0::2]
     assert "believed for every measure." in believed
     assert "Requirement MISSED for importance" in bound
+
+
+def test_conclusions_tell_where_networks_are_too_few():
+    nan = float("nan")
+    lines = conclusions(_rates((0.5, nan, nan), (0.05, nan, nan)))
+    assert "believed" not in " ".join(lines)
+    assert "Too few networks to tell for importance" in lines[0]
+    assert "Requirement MISSED" in lines[-1]
 
 
 def test_conclusions_tell_of_timid_tests():

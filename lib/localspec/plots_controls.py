@@ -129,7 +129,8 @@ def diagnosis_curves(clusters: pd.DataFrame, known: pd.DataFrame, *, level: floa
         From :func:`localspec.controls_diagnosis.known_halves_table`, of one network.
     level : float, optional
     """
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 3.8), layout="constrained")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.4), layout="constrained")
+    below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.24), "ncols": 3, "fontsize": 8}
     for (graph, k), part in clusters.groupby(["graph", "k"], sort=False):
         style = "-" if graph == "weights" else "--"
         name = f"{graph}, k = {k}"
@@ -138,7 +139,7 @@ def diagnosis_curves(clusters: pd.DataFrame, known: pd.DataFrame, *, level: floa
     left.set_title("Clusters that keep to one half")
     left.set_ylabel("share of units with their own half")
     left.set_xlabel("noise between the halves")
-    left.legend(fontsize=8)
+    left.legend(**below)
     where, labels = _steps(known)
     for name in known["measure"].unique():
         chosen = (known["measure"] == name).to_numpy()
@@ -151,5 +152,5 @@ def diagnosis_curves(clusters: pd.DataFrame, known: pd.DataFrame, *, level: floa
     right.set_title("Tests of the halves themselves")
     right.set_ylabel("p (Bates over networks)")
     right.set_xlabel("noise between the halves")
-    right.legend(fontsize=8)
+    right.legend(**below)
     return figure

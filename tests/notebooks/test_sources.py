@@ -10,7 +10,6 @@ import pytest
 from localspec.profiles import ALL_PAGES, CONTROL_PAGES, load_profile, section_of
 
 ROOT = Path(__file__).resolve().parents[2]
-HINTS = {"list": "list", "str": "str", "int": "int", "float": "float"}
 
 
 def _source(page: str) -> Path:

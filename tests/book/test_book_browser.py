@@ -77,9 +77,15 @@ class Visit:
 def watch(page, address: str) -> Visit:
     """Record from now on what goes wrong on a page."""
     visit = Visit()
+
+    def failed(request) -> None:
+        # aborted: the browser itself gave it up when it left the page, as the root page is left
+        if request.failure != "net::ERR_ABORTED":
+            visit.problems.append(f"failed: {request.url} ({request.failure})")
+
     page.on("console", lambda m: m.type == "error" and visit.problems.append(m.text))
     page.on("pageerror", lambda error: visit.problems.append(str(error)))
-    page.on("requestfailed", lambda request: visit.problems.append(f"failed: {request.url}"))
+    page.on("requestfailed", failed)
     page.on("response", lambda r: r.status >= 400 and visit.problems.append(f"{r.status}: {r.url}"))
 
     def check_host(request) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import numpy as np
 from scipy import linalg, sparse
@@ -168,42 +168,79 @@ def spectral_labels(graph: UnitGraph, n_clusters: int, *, seed: int) -> np.ndarr
     return labels
 
 
-def _n_clusters_by_layer(graph: UnitGraph, labels: np.ndarray, count: str) -> dict[str, int]:
-    """Count the clusters that a global clustering uses in each layer."""
-    shift = graph.tested[0].start if count == "from_input" else 0
-    counts = {}
-    for layer in graph.layers:
-        start = layer.start - shift if layer.tested else layer.start
-        used = np.unique(labels[start : start + layer.n_units])
-        counts[layer.name] = int((used != NO_CLUSTER).sum())
-    return counts
+def _count_clusters(labels: np.ndarray) -> int:
+    """Return how many clusters live units are in."""
+    return len(np.unique(labels[labels != NO_CLUSTER]))
 
 
-def _local_labels(graph: UnitGraph, counts: Mapping[str, int], seed: int) -> np.ndarray:
+def _counts(graph: UnitGraph, labels: np.ndarray, middles: Sequence[LayerRange], count: str):
+    """Return the number of clusters that each layer of `middles` gets in its local clustering.
+
+    ``count="from_input"`` slices the global labels as if the first of `middles` began at the
+    first node, and every tested layer followed: in an MLP it counts the first hidden layer on the
+    input pixels; in a network with convolutions, whose first layer has no triple of its own, it
+    counts every layer on the one before it.
+    """
+    if count == "own":
+        return [_count_clusters(labels[layer.units]) for layer in middles]
+    sizes = [layer.n_units for layer in graph.tested]
+    slices = np.split(labels, np.cumsum(sizes))
+    return [_count_clusters(part) for part, _ in zip(slices, middles, strict=False)]
+
+
+def _split_triple(
+    graph: UnitGraph, triple: Sequence[LayerRange], n_clusters: int, seed: int, reading: str
+) -> list[np.ndarray]:
+    """Cluster the subgraph of three layers; return the labels of each.
+
+    ``reading="second_matrix"`` has only the edges between the second and the third layer. The
+    labels of these two layers are then sliced as if the first one were there: what goes by the
+    name of the first layer belongs to the second, and what goes by the second's to the third.
+    """
+    used = triple[1:] if reading == "second_matrix" else triple
+    part = graph.subgraph(used)
+    n_clusters = min(n_clusters, int(live_units(part).sum()))
+    found = np.full(part.n_units, NO_CLUSTER)
+    if n_clusters:
+        found = spectral_labels(part, n_clusters, seed=seed)
+    before, this, after = (layer.n_units for layer in triple)
+    slices = [found[:before], found[before : before + this], found[-after:]]
+    lacking = [layer.n_units - len(each) for layer, each in zip(triple, slices, strict=True)]
+    return [
+        np.pad(each, (0, n), constant_values=NO_CLUSTER)
+        for each, n in zip(slices, lacking, strict=True)
+    ]
+
+
+def _local_labels(graph: UnitGraph, whole: np.ndarray, seed: int, conventions) -> np.ndarray:
+    """Cluster layer by layer; `whole` are the labels of the global clustering."""
     labels = np.full(graph.n_units, NO_CLUSTER)
+    layers, count = graph.layers, conventions.cluster_count_layers
 
-    def fill(window: tuple[LayerRange, ...], middle: LayerRange, wanted: list[LayerRange]) -> None:
-        part = graph.subgraph(window)
-        n_clusters = min(counts[middle.name], int(live_units(part).sum()))
-        if n_clusters:
-            found = spectral_labels(part, n_clusters, seed=seed)
-            for layer in wanted:
-                mine = found[part.layers[window.index(layer)].units]
-                alive = mine != NO_CLUSTER
-                mine[alive] = _renumber(mine[alive])
-                labels[layer.units] = mine
+    def keep(layer: LayerRange, found: np.ndarray) -> None:
+        alive = found != NO_CLUSTER
+        found[alive] = _renumber(found[alive])
+        labels[layer.units] = found
 
-    layers = graph.layers
     if graph.kind == "activations" or len(layers) < 3:
-        for layer in layers:
-            fill((layer,) if graph.kind == "activations" else layers, layer, [layer])
+        for layer, n_clusters in zip(layers, _counts(graph, whole, layers, count), strict=True):
+            part = graph.subgraph((layer,)) if graph.kind == "activations" else graph
+            n_clusters = min(n_clusters, int(live_units(part).sum()))
+            if n_clusters:
+                found = spectral_labels(part, n_clusters, seed=seed)
+                keep(layer, found if graph.kind == "activations" else found[layer.units])
         return labels
-    for index in range(1, len(layers) - 1):
-        window = layers[index - 1 : index + 2]
-        wanted = [window[1]]
-        wanted += [window[0]] if index == 1 else []
-        wanted += [window[2]] if index == len(layers) - 2 else []
-        fill(window, window[1], wanted)
+    convolutional = layers[0].tested  # the graph begins with channels, not with pixels
+    reading = conventions.local_triples if convolutional else "whole"
+    middles = layers[1:-1]
+    for index, n_clusters in enumerate(_counts(graph, whole, middles, count)):
+        triple = layers[index : index + 3]
+        before, this, after = _split_triple(graph, triple, n_clusters, seed, reading)
+        keep(triple[1], this)
+        if index == 0:
+            keep(triple[0], before)
+        if index == len(middles) - 1:
+            keep(triple[2], after)
     return labels
 
 
@@ -230,7 +267,7 @@ def cluster(
     seed : int, optional
         Of k-means.
     conventions : Conventions or str
-        Uses ``cluster_count_layers``.
+        Uses ``cluster_count_layers`` and ``local_triples``.
 
     Returns
     -------
@@ -251,6 +288,5 @@ def cluster(
     conventions = resolve(conventions)
     labels = spectral_labels(graph, n_clusters, seed=seed)
     if scope == "local":
-        count = conventions.cluster_count_layers
-        labels = _local_labels(graph, _n_clusters_by_layer(graph, labels, count), seed)
+        labels = _local_labels(graph, labels, seed, conventions)
     return Partition(labels, graph.layers, int(n_clusters), scope)

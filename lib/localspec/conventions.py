@@ -30,8 +30,12 @@ class Conventions(Strict):
         factor, or not at all.
     cluster_count_layers : {"own", "from_input"}
         Which labels of the global clustering are counted to get a layer's number of clusters in
-        a local clustering: the layer's own, or labels sliced as if the first tested layer began
-        at the first node of the graph (the input pixels of an MLP).
+        a local clustering from weights: the layer's own, or labels sliced from the first node of
+        the graph on (for the first hidden layer of an MLP those of the input pixels, for a
+        convolution those of the convolution before it).
+    local_triples : {"whole", "second_matrix"}
+        What the three-layer subgraph of a local clustering holds in a network with convolutions:
+        both matrices, or only the second, with labels sliced as if the first were there.
     draws : {"joint", "independent"}
         Random counterparts: one permutation of a layer's labels gives every subcluster its
         counterpart at once, or every subcluster draws on its own.
@@ -46,6 +50,11 @@ class Conventions(Strict):
     lesion_point : {"unit", "normalized"}
         Where a lesion sets units to zero: at the unit's own output, so that a batch
         normalization behind it emits a constant, or behind the normalization.
+    visualization_channels : {"own", "copies", "squeezed"}
+        Which network feature visualization speaks of: the network itself; or another one, trained
+        on the same images in three channels, with a partition of its own. The channels are copies
+        of the grey image, or (as a reshape leaves them) each holds every third column of three
+        images side by side.
     l2_first_layer : {"l2", "l1"}
         Penalty on an MLP's first kernel in runs with L2 regularization.
 
@@ -61,11 +70,13 @@ class Conventions(Strict):
     spatial_norm: Literal["l1", "induced"] = "l1"
     batch_norm_edges: Literal["absolute", "signed", "none"] = "absolute"
     cluster_count_layers: Literal["own", "from_input"] = "own"
+    local_triples: Literal["whole", "second_matrix"] = "whole"
     draws: Literal["joint", "independent"] = "joint"
     p_rule: Literal["mid", "strict", "conservative", "randomised"] = "mid"
     undefined_ranges: Literal["least_extreme", "released"] = "least_extreme"
     min_units: Literal["two", "three"] = "two"
     lesion_point: Literal["unit", "normalized"] = "unit"
+    visualization_channels: Literal["own", "copies", "squeezed"] = "own"
     l2_first_layer: Literal["l2", "l1"] = "l2"
 
     @classmethod
@@ -94,11 +105,13 @@ RELEASED = Conventions(
     spatial_norm="induced",
     batch_norm_edges="signed",
     cluster_count_layers="from_input",
+    local_triples="second_matrix",
     draws="independent",
     p_rule="strict",
     undefined_ranges="released",
     min_units="three",
     lesion_point="unit",
+    visualization_channels="squeezed",
     l2_first_layer="l1",
 )
 PRESETS = {"paper": PAPER, "released": RELEASED}

@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 from localspec.compatibility import count_logits
 from localspec.errors import InvalidInputError, require, whole
 from localspec.subclusters import Draws, Lesion
-from localspec.threads import single_threaded
+from localspec.threads import SMALL_PASS, is_small, single_threaded
 from localspec.units import UnitMap, trace_units
 
 STAGE_VERSION = 1
@@ -259,7 +259,9 @@ def visualize(
     scores = torch.zeros(len(targets), dtype=unit_map.dtype)
     entropies = torch.zeros(len(targets), dtype=unit_map.dtype)
     bar = tqdm(total=len(targets) * (n_steps + 1), desc="images", unit="step", disable=not progress)
-    with bar, single_threaded(unit_map.is_small(min(len(targets), max_images))):
+    n_rows = min(len(targets), max_images)
+    small = is_small(unit_map.graph_module, start.new_zeros(1, *image_shape), n_rows, SMALL_PASS)
+    with bar, single_threaded(small):
         for name, indices in by_layer.items():
             layer = unit_map.layer(name)
             for rows in torch.arange(len(indices)).split(max_images):

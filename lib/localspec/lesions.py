@@ -16,11 +16,11 @@ from localspec.errors import InvalidInputError, choose
 from localspec.lesion_contributions import contributions, reader_of
 from localspec.lesion_replacement import REPLACEMENTS, mean_outputs, replaced
 from localspec.subclusters import Draws, Lesion
-from localspec.threads import single_threaded
+from localspec.threads import SMALL_PASS, is_small, single_threaded
 from localspec.units import UnitLayer, UnitMap, trace_units
 
 STAGE_VERSION = 1
-MAX_ROWS = 40_000
+MAX_ROWS = 4_000  # values of small networks then stay in the processor's cache
 MAX_VALUES = 2**24  # of the largest array held at once: 128 MiB in float64
 BATCH_SIZE = 1000
 
@@ -236,7 +236,8 @@ def lesion_accuracies(
     stops = tuple(_point(unit_map.layers[first], conventions) for first in firsts)
     batch_size, max_rows = _sizes(unit_map, x, max_rows)
     n_rows = min(max_rows, len(lesions) * min(batch_size, len(x)))
-    with torch.inference_mode(), bar, single_threaded(unit_map.is_small(n_rows)):
+    small = is_small(unit_map.graph_module, x[:1], n_rows, SMALL_PASS)
+    with torch.inference_mode(), bar, single_threaded(small):
         for x_part, y_part in zip(x.split(batch_size), y.split(batch_size), strict=True):
             prefixes = unit_map.run(x_part, stops=stops) if stops else []
             size = max(1, max_rows // len(x_part))

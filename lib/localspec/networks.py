@@ -15,9 +15,9 @@ from torch import nn
 from localspec.data import DTYPES
 from localspec.errors import InvalidInputError, choose
 from localspec.profiles import NetworkSettings
+from localspec.residual import resnet
 
-BATCH_NORM_EPSILON = 1e-3
-BATCH_NORM_MOMENTUM = 0.01  # Keras's momentum of 0.99
+NORM_OPTIONS = {"eps": 1e-3, "momentum": 0.01}  # Keras's epsilon, and its momentum of 0.99
 
 
 def _block(
@@ -28,7 +28,7 @@ def _block(
     norm: nn.Module | None = None
     if batch_norm != "none":
         kind = nn.BatchNorm2d if is_conv else nn.BatchNorm1d
-        norm = kind(layer.weight.shape[0], eps=BATCH_NORM_EPSILON, momentum=BATCH_NORM_MOMENTUM)
+        norm = kind(layer.weight.shape[0], **NORM_OPTIONS)
     parts: dict[str, nn.Module | None] = {
         name: layer,
         f"norm_{name}": norm if batch_norm == "before" else None,
@@ -164,6 +164,8 @@ def build_network(
         if settings.architecture == "cnn":
             shared["conv_dropout"] = settings.conv_dropout
             module = cnn(image_shape, settings.channels, settings.hidden, n_outputs, **shared)
+        elif settings.architecture == "resnet":
+            module = resnet(image_shape[0], settings.channels, n_outputs, NORM_OPTIONS)
         else:
             module = mlp(math.prod(image_shape), settings.hidden, n_outputs, **shared)
     module = module.to(DTYPES[choose("dtype", dtype, DTYPES)])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cached_property
+
 import numpy as np
 import torch
 
@@ -15,9 +18,9 @@ from localspec import (
 )
 from localspec.artifacts import Artifact, stage_key
 from localspec.correlations import activation_graph
-from localspec.measures import Assessment, Measure, assess, coherence, importance
+from localspec.measures import VISUALIZED, Assessment, Measure, assess, coherence, importance
 from localspec.partitions import Partition
-from localspec.profiles import Section, load_profile
+from localspec.profiles import Profile, Section, load_profile
 from localspec.trained_replicates import TrainedReplicate
 
 PARTITIONINGS = (
@@ -110,6 +113,7 @@ class Replicate(TrainedReplicate):
 
         parameters = {"n_clusters": n_clusters, "scope": scope, "seed": self.clustering_seed}
         parameters |= self.conventions.only("cluster_count_layers")
+        parameters |= self.conventions.only("local_triples") if scope == "local" else {}
         inputs = (self._graph_key(kind),)
         return self._cached("clustering", clustering, parameters, compute, inputs)
 
@@ -155,8 +159,35 @@ class Replicate(TrainedReplicate):
         )
         return lesions.LesionedAccuracies(**artifact.arrays)
 
+    @cached_property
+    def visualized(self) -> Replicate:
+        """The replicate that visualizations are made of: this one, unless a fork trains another.
+
+        Under the fork ``visualization_channels`` it is the same architecture trained on the same
+        grey images in three channels, with partitions of its own.
+        """
+        how = self.conventions.visualization_channels
+        if how == "own" or self.dataset.image_shape[0] != 1:
+            return self
+        n_epochs = self.settings.n_visualization_epochs or self.settings.n_epochs
+        changed = {"image_channels": how, "n_epochs": n_epochs}
+        name = f"{self.network} in three channels"
+        networks = {name: self.settings.model_copy(update=changed)}
+        return self.like(self.profile.model_copy(update={"networks": networks}), name)
+
+    def like(self, profile: Profile, network: str) -> Replicate:
+        """Return the replicate of another profile's network that is like this one otherwise."""
+        shared = {"compute": self.compute, "progress": self.progress}
+        return type(self)(profile, network, self.seed, **shared)
+
+    def subject(self, measure: str) -> Replicate:
+        """Return the replicate whose network and subclusters a measure speaks of."""
+        return self.visualized if measure in VISUALIZED else self
+
     def visualizations(self, partitioning: str) -> feature_visualization.Visualizations:
         """Return the visualizations of all subclusters and counterparts, arranged by draw."""
+        if self.visualized is not self:
+            return self.visualized.visualizations(partitioning)
         n_steps = self.profile.method.n_steps
 
         def compute():
@@ -191,6 +222,14 @@ class Replicate(TrainedReplicate):
         return assess(
             self.measure(name, partitioning), conventions=self.conventions, seed=self.seed
         )
+
+
+def by_network(replicates: Sequence[Replicate]) -> list[list[Replicate]]:
+    """Return the replicates of each network, in the order in which networks come."""
+    networks: dict[str, list[Replicate]] = {}
+    for replicate in replicates:
+        networks.setdefault(replicate.network, []).append(replicate)
+    return list(networks.values())
 
 
 def open_replicates(section: Section, *, progress: bool = True) -> list[Replicate]:

@@ -21,6 +21,12 @@ def use_style() -> None:
     plt.style.use(str(files("localspec").joinpath("localspec.mplstyle")))
 
 
+def name_networks(figure: Figure, replicates: Sequence[Replicate]) -> None:
+    """Write the names of the networks above a figure, on the left."""
+    names = list(dict.fromkeys(replicate.network for replicate in replicates))
+    figure.suptitle(", ".join(names), x=0.01, ha="left")
+
+
 def learning_curves(replicates: Sequence[Replicate]) -> Figure:
     """Draw loss and accuracy of every replicate by epoch, training beside test."""
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
@@ -36,6 +42,7 @@ def learning_curves(replicates: Sequence[Replicate]) -> Figure:
         axis.set_title(quantity.capitalize())
     axes[0].set_yscale("log")
     axes[1].legend(loc="lower right")
+    name_networks(figure, replicates)
     return figure
 
 
@@ -72,7 +79,7 @@ def _matrix(axis, matrix, borders, top, title):
     return image
 
 
-def clusters_per_layer(partitions: dict[str, Partition]) -> Figure:
+def clusters_per_layer(partitions: dict[str, Partition], *, title: str = "") -> Figure:
     """Draw how the units of each tested layer fall into clusters, one panel a partition."""
     figure, axes = plt.subplots(
         1, len(partitions), figsize=(9.5, 2.8), sharey=True, layout="constrained", squeeze=False
@@ -87,11 +94,11 @@ def clusters_per_layer(partitions: dict[str, Partition]) -> Figure:
                     axis.text(left + size / 2, row, size, ha="center", va="center", fontsize=8)
                 left += size
         axis.set_yticks(range(len(partition.tested)), [layer.name for layer in partition.tested])
-
         axis.set_title(name, fontsize=10)
         axis.set_xlabel("units")
         axis.grid(False)
     axes[0, 0].invert_yaxis()  # shared by all panels
+    figure.suptitle(title, x=0.01, ha="left")
     return figure
 
 

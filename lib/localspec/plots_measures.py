@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from localspec.comparison import extremeness
 from localspec.measures import MEASURES
 from localspec.pipeline import PARTITIONINGS, Replicate
-from localspec.plots import BLUE, GREEN, GREY, ORANGE
+from localspec.plots import BLUE, GREEN, GREY, ORANGE, name_networks
 
 LABELS = {
     "importance": "accuracy drop (points)",
@@ -83,6 +83,7 @@ def against_draws(
         Line2D([], [], marker=".", linestyle="", color="0.6", label="random counterparts"),
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=3)
+    name_networks(figure, replicates)
     return figure
 
 
@@ -111,27 +112,34 @@ def class_damage(replicate: Replicate, partitioning: str) -> Figure:
 
 
 def visualization_pairs(replicate: Replicate, partitioning: str, *, n_shown: int = 8) -> Figure:
-    """Draw true subclusters' images above those of one random counterpart each, with scores."""
+    """Draw true subclusters' images above those of one random counterpart each, with scores.
+
+    At most `n_shown` subclusters, spread evenly over those tested, so that every depth is seen.
+    """
+    replicate = replicate.visualized
     found = replicate.visualizations(partitioning)
-    tested = replicate.draws(partitioning).subclusters[:n_shown]
+    tested = replicate.draws(partitioning).subclusters
+    spread = np.linspace(0, len(tested) - 1, min(n_shown, len(tested))).round().astype(int)
     p_values = replicate.assessment("input_coherence", partitioning).p_values
     figure, axes = plt.subplots(
-        *(2, len(tested)),
-        figsize=(1.2 * len(tested) + 0.6, 3.4),
+        *(2, len(spread)),
+        figsize=(1.2 * len(spread) + 0.6, 3.4),
         layout="constrained",
         squeeze=False,
     )
-    for column, part in enumerate(tested):
+    for column, index in enumerate(spread):
         for row in (0, 1):
             axis = axes[row, column]
-            image = np.moveaxis(found.images[row, column], 0, -1).squeeze()
+            image = np.moveaxis(found.images[row, index], 0, -1).squeeze()  # grey or colour
             axis.imshow(image, cmap="gray", vmin=0, vmax=1)
             axis.set_xticks([])
             axis.set_yticks([])
             axis.grid(False)
-            axis.set_xlabel(f"score {found.scores[row, column]:.3g}", fontsize=8)
+            axis.set_xlabel(f"score {found.scores[row, index]:.3g}", fontsize=8)
         axes[0, column].set_title(
-            f"{part.layer} / {part.cluster}\np = {p_values[column]:.3g}", fontsize=8, loc="center"
+            f"{tested[index].layer} / {tested[index].cluster}\np = {p_values[index]:.3g}",
+            fontsize=8,
+            loc="center",
         )
     axes[0, 0].set_ylabel("subcluster")
     axes[1, 0].set_ylabel("random")
@@ -163,6 +171,7 @@ def p_values_against_uniform(
     axes[0, 0].set_ylabel("p of subclusters, sorted")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4)
+    name_networks(figure, replicates)
     return figure
 
 

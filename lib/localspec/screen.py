@@ -141,6 +141,7 @@ def screen(
     level : float, optional
         What counts as extreme in ``n_extreme``; no correction for the number of subclusters.
     conventions : Conventions or str, optional
+        All but those of training, and ``visualization_channels``: no other network is trained.
     progress : bool, optional
 
     Returns

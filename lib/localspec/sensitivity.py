@@ -152,8 +152,14 @@ class VariedReplicate(Replicate):
 
     def varied(self, variation: Variation) -> VariedReplicate:
         """Return the same network with another choice."""
+        return self.like(self.profile, self.network, variation)
+
+    def like(
+        self, profile: Profile, network: str, variation: Variation | None = None
+    ) -> VariedReplicate:
+        """Return the replicate of another profile's network, with this choice or another."""
         shared = {"n_strata": self.n_strata, "compute": self.compute, "progress": self.progress}
-        return VariedReplicate(self.profile, self.network, self.seed, variation, **shared)
+        return VariedReplicate(profile, network, self.seed, variation or self.variation, **shared)
 
     @property
     def clustering_seed(self) -> int:

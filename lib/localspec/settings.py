@@ -44,17 +44,23 @@ def distinct(values: list[int]) -> list[int]:
     return values
 
 
+def _default(name: str) -> Any:
+    return NetworkSettings.model_fields[name].default
+
+
 class NetworkSettings(Strict):
     """One network: its data, its architecture, and how it is trained.
 
     An ``mlp`` has the dense layers `hidden`; a ``cnn`` has the convolutions `channels` before
-    them, 3 x 3 with "same" padding, where ``"pool"`` stands for 2 x 2 max pooling.
+    them, 3 x 3 with "same" padding, where ``"pool"`` stands for 2 x 2 max pooling. A ``resnet``
+    has one convolution and then residual blocks, as many `channels` in each as given, batch
+    normalization, a mean over space and no hidden dense layer.
     """
 
     dataset: str
-    architecture: Literal["mlp", "cnn"] = "mlp"
+    architecture: Literal["mlp", "cnn", "resnet"] = "mlp"
     channels: tuple[Annotated[int, Field(strict=True, ge=1)] | Literal["pool"], ...] = ()
-    hidden: Annotated[tuple[Annotated[int, Field(strict=True, ge=1)], ...], Field(min_length=1)]
+    hidden: tuple[Annotated[int, Field(strict=True, ge=1)], ...] = ()
     batch_norm: Literal["none", "before", "after"] = "none"  # of the activation
     dropout: Annotated[float, Field(strict=True, ge=0, lt=1)] = 0.0  # after each hidden dense layer
     conv_dropout: Annotated[float, Field(strict=True, ge=0, lt=1)] = 0.0  # after each convolution
@@ -64,18 +70,49 @@ class NetworkSettings(Strict):
     learning_rate: Annotated[float, Field(strict=True, gt=0)] = 1e-3
     l1: Annotated[float, Field(strict=True, ge=0)] = 0.0
     l2: Annotated[float, Field(strict=True, ge=0)] = 0.0
+    image_channels: Literal["own", "copies", "squeezed"] = "own"  # three channels of a grey image
+    # of the network that is trained for visualization (fork visualization_channels), if others
+    n_visualization_epochs: Annotated[int, Field(strict=True, ge=1)] | None = None
+
+    def training_key(self) -> dict[str, Any]:
+        """Return what the trained weights depend on; newer settings only where they are used."""
+        used = self.model_dump(mode="json", exclude={"n_pruning_epochs", "n_visualization_epochs"})
+        newer = {name for name in ("image_channels",) if used[name] == _default(name)}
+        return {name: value for name, value in used.items() if name not in newer}
 
     @property
     def n_tested_units(self) -> int:
         """Units in the layers whose subclusters are tested."""
+        if self.architecture == "resnet":  # of every block both convolutions, and the stem
+            return sum(self.channels) + sum(self.channels[1:])
         if self.architecture == "cnn":
             return sum(int(item) for item in self.channels if item != "pool")
         return sum(self.hidden)
 
     @model_validator(mode="after")
     def _architecture_fits(self) -> NetworkSettings:
-        if (self.architecture == "cnn") != any(item != "pool" for item in self.channels):
+        if (self.architecture == "mlp") == any(item != "pool" for item in self.channels):
             raise ValueError(
-                "channels must name at least one convolution for a cnn and none for an mlp"
+                "channels must name at least one convolution for a cnn or resnet and none for an "
+                "mlp"
             )
+        if (self.architecture == "resnet") == bool(self.hidden):
+            raise ValueError(
+                f"hidden = {list(self.hidden)}: name at least one dense layer for an mlp or cnn "
+                "and none for a resnet"
+            )
+        if self.architecture == "resnet":
+            self._check_resnet()
         return self
+
+    def _check_resnet(self) -> None:
+        if "pool" in self.channels or len(self.channels) < 2:
+            raise ValueError(
+                f"channels of a resnet are those of its first convolution and of one or more "
+                f"blocks, without 'pool', not {list(self.channels)}"
+            )
+        if self.batch_norm != "none" or self.dropout or self.conv_dropout:
+            raise ValueError(
+                "batch_norm, dropout and conv_dropout are no options of a resnet: it always has "
+                "batch normalization and never dropout"
+            )

@@ -143,27 +143,38 @@ def subcluster_table(
     -------
     pandas.DataFrame
         One row a subcluster; for each measure its value, the mean of the random counterparts,
-        p and the effect size (empty where undefined).
+        p and the effect size (empty where undefined). Under the fork ``visualization_channels``
+        the subclusters of the networks trained for it have rows of their own.
     """
     _check(replicates)
     rows = []
     for replicate in replicates:
         for partitioning in partitionings:
-            tested = replicate.draws(partitioning).subclusters
-            assessed = {name: replicate.assessment(name, partitioning) for name in measures}
-            for index, part in enumerate(tested):
-                row: dict[str, object] = {"network": replicate.network, "seed": replicate.seed}
-                row |= {"partitioning": partitioning, "layer": part.layer}
-                row |= {"cluster": part.cluster, "n_units": part.n_units}
-                for name, found in assessed.items():
-                    null = found.measure.values[1:, index]
-                    null = null[~np.isnan(null)]
-                    row[name] = float(found.measure.values[0, index])
-                    row[f"{name}_random"] = float(null.mean()) if len(null) else float("nan")
-                    row[f"{name}_p"] = float(found.p_values[index])
-                    row[f"{name}_effect"] = float(found.effects.effect[index])
-                rows.append(row)
+            subjects = list(dict.fromkeys(replicate.subject(name) for name in measures))
+            for subject in subjects:
+                names = [name for name in measures if replicate.subject(name) is subject]
+                rows += _subcluster_rows(subject, names, partitioning)
     return pd.DataFrame(rows)
+
+
+def _subcluster_rows(
+    replicate: Replicate, measures: Sequence[str], partitioning: str
+) -> list[dict[str, object]]:
+    rows = []
+    assessed = {name: replicate.assessment(name, partitioning) for name in measures}
+    for index, part in enumerate(replicate.draws(partitioning).subclusters):
+        row: dict[str, object] = {"network": replicate.network, "seed": replicate.seed}
+        row |= {"partitioning": partitioning, "layer": part.layer}
+        row |= {"cluster": part.cluster, "n_units": part.n_units}
+        for name, found in assessed.items():
+            null = found.measure.values[1:, index]
+            null = null[~np.isnan(null)]
+            row[name] = float(found.measure.values[0, index])
+            row[f"{name}_random"] = float(null.mean()) if len(null) else float("nan")
+            row[f"{name}_p"] = float(found.p_values[index])
+            row[f"{name}_effect"] = float(found.effects.effect[index])
+        rows.append(row)
+    return rows
 
 
 def network_test_table(
@@ -176,12 +187,13 @@ def network_test_table(
     rows = []
     for replicate in replicates:
         for partitioning in partitionings:
-            overlap = replicate.draws(partitioning).mean_overlap
             for name in measures:
-                found = replicate.assessment(name, partitioning)
+                subject = replicate.subject(name)
+                overlap = subject.draws(partitioning).mean_overlap
+                found = subject.assessment(name, partitioning)
                 rows.append(
                     {
-                        **{"network": replicate.network, "seed": replicate.seed},
+                        **{"network": subject.network, "seed": replicate.seed},
                         **{"partitioning": partitioning, "measure": name},
                         "n_subclusters": len(found.p_values),
                         "n_undefined": found.measure.n_undefined,

@@ -7,6 +7,7 @@ from functools import cached_property, lru_cache
 
 from localspec import pruning, training
 from localspec.artifacts import MODES, Artifact, cached
+from localspec.channels import with_channels
 from localspec.conventions import Conventions
 from localspec.data import LOADERS, Dataset, load_dataset
 from localspec.errors import choose, whole
@@ -69,10 +70,11 @@ class TrainedReplicate:
         """The reading of the method."""
         return Conventions.preset(self.profile.method.conventions)
 
-    @property
+    @cached_property
     def dataset(self) -> Dataset:
         """The data set the network is trained on."""
-        return _dataset(self.settings.dataset, dtype=self.profile.dtype)
+        loaded = _dataset(self.settings.dataset, dtype=self.profile.dtype)
+        return with_channels(loaded, self.settings.image_channels)
 
     def _cached(self, stage: str, module, parameters: dict, compute, inputs=()) -> Artifact:
         """Load or compute a stage once in the life of this object."""
@@ -96,8 +98,8 @@ class TrainedReplicate:
             )
             return trained.to_arrays(), {}
 
-        settings = self.settings.model_dump(mode="json", exclude={"n_pruning_epochs"})
-        return self._cached("training", training, settings | self._mode_key(), compute)
+        parameters = self.settings.training_key() | self._mode_key()
+        return self._cached("training", training, parameters, compute)
 
     @cached_property
     def _network(self) -> Artifact:

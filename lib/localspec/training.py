@@ -17,7 +17,7 @@ from localspec.data import DTYPES, Dataset, check_dataset
 from localspec.errors import InvalidInputError, choose, whole
 from localspec.networks import build_network, resolve_device
 from localspec.profiles import NetworkSettings
-from localspec.threads import SMALL_STEP, single_threaded
+from localspec.threads import SMALL_STEP, is_small, single_threaded
 
 STAGE_VERSION = 1
 BETAS = (0.9, 0.999)
@@ -180,9 +180,7 @@ def fit(
         return loss.detach(), logits.detach()
 
     rows = []
-    is_conv = any(isinstance(layer, nn.Conv2d) for layer in module.modules())
-    n_weights = sum(weight.numel() for weight in kernels(module))
-    small = not is_conv and settings.batch_size * n_weights < SMALL_STEP
+    small = is_small(module.eval(), dataset.x_train[:1], settings.batch_size, SMALL_STEP)
     with torch.random.fork_rng(devices=[]), single_threaded(small):
         torch.manual_seed(seed)  # dropout has no generator of its own
         bar = tqdm(range(n_epochs), desc=description, unit="epoch", disable=not progress)

@@ -10,7 +10,6 @@ from torch import fx, nn
 
 from localspec.errors import InvalidInputError
 from localspec.operations import Runner, flatten_views, operation_kind
-from localspec.threads import SMALL_PASS
 
 
 @dataclass(frozen=True)
@@ -97,11 +96,6 @@ class UnitMap:
     def device(self) -> torch.device:
         """Device of the weights."""
         return self.layers[0].module.weight.device
-
-    def is_small(self, n_images: int) -> bool:
-        """Whether a pass of so many images through all layers is too little for two threads."""
-        n_weights = sum(layer.module.weight.numel() for layer in self.layers)
-        return n_images * n_weights < SMALL_PASS and not any(one.is_conv for one in self.layers)
 
     def layer(self, name: str) -> UnitLayer:
         """Return a layer by name.

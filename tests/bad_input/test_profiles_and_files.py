@@ -59,7 +59,11 @@ PROFILES = {
     "a negative seed": (changed("seeds", [0, -1]), "seeds.1 = -1", "greater than or equal to 0"),
     "a page": (changed("pages", ["02_clusters"]), "page='02_clusters'", "'02_clustering'"),
     "no network": (changed("networks", {}), "networks", "at least 1 item"),
-    "no hidden layers": (changed("networks.mlp.hidden", []), "hidden = []", "at least 1 item"),
+    "no hidden layers": (
+        changed("networks.mlp.hidden", []),
+        "hidden = []",
+        "at least one dense layer",
+    ),
     "a device": (changed("device", "tpu"), "device = 'tpu'", "'auto', 'cpu' or 'cuda'"),
     "a list": ("- digits\n- mnist\n", "must hold a mapping", "['digits', 'mnist']"),
     "empty": ("", "must hold a mapping", "None"),

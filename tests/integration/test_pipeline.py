@@ -21,6 +21,7 @@ from localspec.measures import MEASURES
 from localspec.pipeline import PARTITIONINGS, open_replicates
 from localspec.profiles import TrainingSection
 from localspec.subclusters import draw
+from localspec.tables import network_test_table, subcluster_table
 
 pytestmark = pytest.mark.integration
 
@@ -240,3 +241,25 @@ def test_the_released_reading_is_another_computation(section, first, tmp_path, m
     assert set(paper) == set(other)
     assert all(paper[stage] != other[stage] for stage in paper)
     assert released.assessment("class_coherence", "weights/local").fisher.shift > 0
+
+
+def test_three_channels_train_another_network(section):
+    replicate = open_replicates(section(), progress=False)[0]
+    assert replicate.visualized is replicate
+    released = open_replicates(section(conventions="released"), progress=False)[0]
+    other = released.visualized
+    assert other.network == "mlp in three channels"
+    assert other.dataset.image_shape == (3, 8, 8)
+    assert other.visualized is other
+    assert released.trained.module[1].in_features == 64
+    assert other.trained.module[1].in_features == 3 * 64
+    # images, their measures and the rows of tables speak of the other network
+    found = released.visualizations("weights/global")
+    n_subclusters = len(other.draws("weights/global").subclusters)
+    assert found.images.shape == (8, n_subclusters, 3, 8, 8)
+    assert len(released.assessment("input_coherence", "weights/global").p_values) == n_subclusters
+    table = subcluster_table([released], partitionings=["weights/global"])
+    assert (table["network"] == "mlp in three channels").sum() == n_subclusters
+    assert table.loc[table["network"] == "mlp", "input_coherence"].isna().all()
+    tests = network_test_table([released], partitionings=["weights/global"])
+    assert tests["network"].tolist() == ["mlp"] * 2 + ["mlp in three channels"] * 2

@@ -129,6 +129,61 @@ def test_counting_from_the_input_slices_the_labels_too_early():
     assert n_used(local, 2) == 3
 
 
+# The same three pieces in a network with convolutions: its graph begins with channels.
+#
+#       conv1        conv2        conv3        conv4
+#   A   0 1     --   0 1     --   0       --   0
+#   B   2 3     --   2       --   1       --   1
+#   C                3       --   2 3     --   2
+def convolutional_pieces():
+    blocks = [np.zeros((4, 4)), np.zeros((4, 4)), np.zeros((4, 3))]
+    blocks[0][np.ix_([0, 1], [0, 1])] = 1
+    blocks[0][np.ix_([2, 3], [2])] = 1
+    blocks[1][np.ix_([0, 1], [0])] = 1
+    blocks[1][2, 1] = 1
+    blocks[1][3, 2:] = 1
+    blocks[2][[0, 1, 2, 3], [0, 1, 2, 2]] = 1
+    return from_blocks(blocks, layer_ranges([(f"conv{i}", n, True) for i, n in CHANNELS]))
+
+
+CHANNELS = ((1, 4), (2, 4), (3, 4), (4, 3))
+
+
+def by_layer(partition):
+    return [partition.of(layer).tolist() for layer in partition.layers]
+
+
+def test_the_plain_reading_of_channels():
+    local = cluster(convolutional_pieces(), 3, scope="local")
+    assert by_layer(local) == [[0, 0, 1, 1], [0, 0, 1, 2], [0, 1, 2, 2], [0, 1, 2]]
+
+
+def test_channels_are_counted_one_layer_off():
+    # conv2, the middle of the first triple, is counted on conv1 (A and B: 2 clusters) and not on
+    # itself (3); conv3 on conv2 (3)
+    reading = Conventions(cluster_count_layers="from_input")
+    with pytest.warns(DegenerateDataWarning, match="3 components but 2 clusters"):
+        local = cluster(convolutional_pieces(), 3, scope="local", conventions=reading)
+    assert [n_used(local, index) for index in (1, 2)] == [2, 3]
+
+
+def test_triples_without_their_first_matrix_are_sliced_one_layer_off():
+    # Of the first triple only conv2-conv3 is there: labels 0 0 1 2 | 0 1 2 2. The first four
+    # pass for conv1's and the next four for conv2's. Of the second only conv3-conv4:
+    # 0 1 2 2 | 0 1 2. What passes for conv3's are the last three, and conv4 gets them too.
+    reading = Conventions(local_triples="second_matrix")
+    local = cluster(convolutional_pieces(), 3, scope="local", conventions=reading)
+    assert by_layer(local) == [[0, 0, 1, 2], [0, 1, 2, 2], [0, 1, 2, -1], [0, 1, 2]]
+
+
+def test_triples_of_dense_layers_keep_both_matrices():
+    reading = Conventions(local_triples="second_matrix")
+    plain, released = (
+        cluster(pieces(), 3, scope="local", conventions=c) for c in ("paper", reading)
+    )
+    assert plain.labels.tolist() == released.labels.tolist()
+
+
 def test_isolated_units_take_no_part_in_local_clusters():
     graph, blocks = chain((6, 8, 7, 5), seed=0)
     blocks[0][:, 3] = 0  # unit 3 of the second layer neither reads nor is read

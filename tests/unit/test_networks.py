@@ -7,8 +7,16 @@ import torch
 from torch import nn
 
 from localspec.errors import InvalidInputError
-from localspec.networks import build_network, initialise, load_module_file, mlp, resolve_device
+from localspec.networks import (
+    NORM_OPTIONS,
+    build_network,
+    initialise,
+    load_module_file,
+    mlp,
+    resolve_device,
+)
 from localspec.profiles import NetworkSettings
+from localspec.residual import ResidualBlock
 
 SETTINGS = NetworkSettings(dataset="digits", hidden=(200, 100))
 
@@ -111,3 +119,44 @@ def test_files_that_are_refused(tmp_path, name, content, message):
         (tmp_path / name).write_text(content)
     with pytest.raises(InvalidInputError, match=message):
         load_module_file(tmp_path / name, ("network", "data"))
+
+
+# --- residual networks ---
+
+RESNET = {"dataset": "digits", "architecture": "resnet", "channels": [3, 3, 5]}
+
+
+def test_a_residual_block_adds_its_input():
+    block = ResidualBlock(2, 2, NORM_OPTIONS).double().eval()
+    with torch.no_grad():
+        block.conv1.weight.zero_()
+        block.conv2.weight.zero_()
+    x = torch.tensor([[[[1.0, -2.0]], [[3.0, 0.5]]]], dtype=torch.float64)
+    # the convolutions give 0, which normalization leaves (mean 0, variance 1, no shift)
+    assert block(x).tolist() == [[[[1.0, 0.0]], [[3.0, 0.5]]]]
+
+
+def test_a_block_of_other_channels_halves_the_image():
+    settings = NetworkSettings(**RESNET)
+    module = build_network(settings, (1, 8, 8), 4, seed=0)
+    module.eval()
+    assert module.block1(torch.zeros(2, 3, 8, 8)).shape == (2, 3, 8, 8)
+    assert module.block2(torch.zeros(2, 3, 8, 8)).shape == (2, 5, 4, 4)
+    assert module(torch.zeros(2, 1, 8, 8)).shape == (2, 4)
+    # the first convolution; block 1: inner and sum; block 2: inner and sum
+    assert settings.n_tested_units == 3 + 3 + 3 + 5 + 5
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"channels": [3]}, "one or more blocks"),
+        ({"channels": [3, "pool", 5]}, "without 'pool'"),
+        ({"hidden": [4]}, "none for a resnet"),
+        ({"batch_norm": "after"}, "always has batch normalization"),
+        ({"dropout": 0.5}, "never dropout"),
+    ],
+)
+def test_what_a_resnet_has_no_option_for(changes, said):
+    with pytest.raises(InvalidInputError, match=said):
+        NetworkSettings(**{**RESNET, **changes})

@@ -12,10 +12,11 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
+from localspec.data_files import Images
 from localspec.errors import choose, require
 
 SEED = 42  # numpy's legacy generator, whose numbers never change; as in the released code
-N_POLYNOMIALS = {"train": 60_000, "test": 10_000}  # as many as MNIST has images
+N_POLYNOMIALS = (60_000, 10_000)  # training and test samples, as in the released code
 N_INPUTS = 2
 EXPONENTS = (0, 1, 2)
 COEFFICIENTS = (0, 1)
@@ -100,7 +101,7 @@ def pairs(labels: torch.Tensor, *, same: bool, rng: np.random.RandomState) -> to
     return torch.from_numpy(np.stack([np.arange(n_images), partners], axis=1))
 
 
-def derive(
+def derive_split(
     variant: str,
     images: torch.Tensor,
     labels: torch.Tensor,
@@ -110,19 +111,10 @@ def derive(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Derive one split of a data set of paired images.
 
-    ========================  ==========================  ========================================
-    variant                   label                       image
-    ========================  ==========================  ========================================
-    ``halves``                sum modulo the number of    two images side by side, each squeezed
-                              classes                     to half its width
-    ``halves-same``           the class of both           the same
-    ``stacked``               as ``halves``               two images as channels
-    ``stacked-same``          as ``halves-same``          the same
-    ========================  ==========================  ========================================
-
     Parameters
     ----------
     variant : {"halves", "halves-same", "stacked", "stacked-same"}
+        See :func:`derive`.
     images : torch.Tensor of uint8, shape (n_images, n_channels, height, width)
     labels : torch.Tensor of int64, shape (n_images,)
     n_classes : int
@@ -139,18 +131,47 @@ def derive(
     ------
     InvalidInputError
         If the variant is unknown, or images of odd width are to be halved.
+    """
+    choose("variant", variant, VARIANTS)
+    same, halves = variant.endswith("-same"), variant.startswith("halves")
+    parts = squeeze(images) if halves else images
+    first, second = pairs(labels, same=same, rng=rng).unbind(1)
+    joined = torch.cat([parts[first], parts[second]], dim=3 if halves else 1)
+    return joined, labels if same else (labels[first] + labels[second]) % n_classes
+
+
+def derive(images: Images, variant: str) -> Images:
+    """Derive a data set of paired images; every split has as many pairs as it had images.
+
+    Parameters
+    ----------
+    images : Images
+    variant : {"halves", "halves-same", "stacked", "stacked-same"}
+        ``halves``: two random images side by side, each squeezed to half its width; the label is
+        the sum of their labels modulo the number of classes. ``halves-same``: image i and a
+        random one of its class, whose label they keep. ``stacked`` and ``stacked-same``: the same
+        pairs as channels of one image.
+
+    Returns
+    -------
+    Images
+        Whose class names are the sums, or those of `images` for pairs of one class.
+
+    Raises
+    ------
+    InvalidInputError
+        If the variant is unknown, or images of odd width are to be halved.
 
     References
     ----------
     Hod et al., arXiv:2110.08058, "Networks and training": data variants.
     """
-    choose("variant", variant, VARIANTS)
-    same = variant.endswith("-same")
-    along = 3 if variant.startswith("halves") else 1
-    parts = squeeze(images) if along == 3 else images
-    first, second = pairs(labels, same=same, rng=rng).unbind(1)
-    new = labels if same else (labels[first] + labels[second]) % n_classes
-    return torch.cat([parts[first], parts[second]], dim=along), new
+    rng, n_classes = generator(), len(images.class_names)
+    train = derive_split(variant, images.x_train, images.y_train, n_classes=n_classes, rng=rng)
+    test = derive_split(variant, images.x_test, images.y_test, n_classes=n_classes, rng=rng)
+    sums = tuple(str(label) for label in range(n_classes))
+    names = images.class_names if variant.endswith("-same") else sums
+    return Images(*train, *test, class_names=names, source=images.source)
 
 
 def polynomial_coefficients() -> np.ndarray:
@@ -194,9 +215,7 @@ def evaluate_polynomials(inputs: np.ndarray) -> np.ndarray:
     return terms.reshape(len(inputs), -1) @ polynomial_coefficients().T
 
 
-def polynomials(
-    n_samples: int, *, rng: np.random.RandomState
-) -> tuple[torch.Tensor, torch.Tensor]:
+def polynomials(n_samples: int, *, rng: np.random.RandomState) -> tuple[torch.Tensor, torch.Tensor]:
     """Draw inputs from the normal distribution and evaluate all polynomials at them.
 
     Parameters

@@ -119,14 +119,14 @@ def check_md5(path: Path, md5: str, *, what: str, cure: str, shown: Path | None 
 def fetch_and_move(
     name: str, fetch: Callable[[Path], object], move: Callable[[Path], None], *, root: Path
 ) -> None:
-    """Download into a temporary folder, and move what is whole into place.
+    """Download or unpack into a temporary folder, and move what is whole into place.
 
     Parameters
     ----------
     name : str
         Of the data set, for the message.
     fetch : callable
-        Downloads into the folder it is given, as torchvision's data sets do.
+        Downloads or unpacks into the folder it is given, as torchvision does.
     move : callable
         Checks what is in that folder, then moves it out.
     root : Path
@@ -135,14 +135,16 @@ def fetch_and_move(
     Raises
     ------
     InvalidInputError
-        If the download fails.
+        If that fails.
     """
     with TemporaryDirectory(dir=root, prefix=f".{name}-", suffix=".part") as folder:
         try:
             fetch(Path(folder))
         except (OSError, HTTPException, RuntimeError) as error:  # RuntimeError is torchvision's
+            reason = " ".join(str(error).split())  # torchvision's has several lines
             raise InvalidInputError(
-                f"{name} is not in {root} and cannot be downloaded: {error}; try again, or put its "
-                "files there by hand, as torchvision lays them out"
+                f"{name} cannot be put into {root}: {reason}; see to the network and the space on "
+                "the disk and try again, or put its files there by hand, as torchvision lays them "
+                "out"
             ) from error
         move(Path(folder))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import os
-import shutil
 import struct
 import zlib
 from collections.abc import Mapping
@@ -143,14 +142,16 @@ def check_idx(files: IdxFiles, path: Path, file_name: str, *, shown: Path | None
 
 
 def _decompress(files: IdxFiles, packed: Path, target: Path) -> None:
+    try:
+        content = gzip.decompress(packed.read_bytes())
+    except (OSError, EOFError, zlib.error) as error:
+        raise InvalidInputError(
+            f"{packed} cannot be read, is damaged or cut off ({error}); delete it, then "
+            f"{files.cure}"
+        ) from error
+
     def write(part: Path) -> None:
-        try:
-            with gzip.open(packed) as source, open(part, "wb") as raw:
-                shutil.copyfileobj(source, raw)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise InvalidInputError(
-                f"{packed} is damaged or cut off ({error}); delete it, then {files.cure}"
-            ) from error
+        part.write_bytes(content)
         check_idx(files, part, target.name, shown=packed)
 
     write_atomically(target, write, variable=DATA_VARIABLE)

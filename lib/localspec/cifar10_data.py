@@ -37,7 +37,7 @@ def _check_batches(folder: Path) -> None:
         check_md5(folder / name, md5, what=f"{name} of CIFAR-10", cure=cure)
 
 
-def _provide(root: Path, *, download: bool) -> None:
+def _provide(root: Path) -> None:
     """Unpack the original archive if it is there, else download it."""
     vision = import_torchvision()
     original = vision.datasets.CIFAR10
@@ -48,13 +48,8 @@ def _provide(root: Path, *, download: bool) -> None:
         cure = f"delete it, then {CURE}"
         check_md5(archive, original.tgz_md5, what="CIFAR-10's archive", cure=cure)
         fetch = partial(vision.datasets.utils.extract_archive, str(archive))
-    elif download:
-        fetch = partial(original, download=True)
     else:
-        raise InvalidInputError(
-            f"CIFAR-10 is not in {root}: neither {original.base_folder}, {original.filename} nor "
-            f"{FOLDER} found; {CURE}"
-        )
+        fetch = partial(original, download=True)
 
     def move(temporary: Path) -> None:
         _check_batches(temporary / original.base_folder)
@@ -95,9 +90,14 @@ def load_cifar10(root: Path, *, download: bool = True) -> Images:
             *(folder, CLASS_NAMES, N_PER_CLASS, SHAPE),
             cure=f"unpack the image files again, or delete {folder} and {CURE}",
         )
+    if not has_original and not download:
+        raise InvalidInputError(
+            f"CIFAR-10 is not in {root}: neither {batches.name}, {original.filename} nor {FOLDER} "
+            f"found; {CURE}"
+        )
     if not batches.is_dir():
         with locked(batches, variable=DATA_VARIABLE):
-            _provide(root, download=download)
+            _provide(root)
     _check_batches(batches)
     splits = [original(root, train=train, download=False) for train in (True, False)]
     pixels = [torch.from_numpy(split.data).permute(0, 3, 1, 2).contiguous() for split in splits]

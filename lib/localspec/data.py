@@ -63,13 +63,13 @@ class Dataset:
 
     @property
     def task(self) -> str:
-        """``"classification"`` or, with targets in place of labels, ``"regression"``."""
-        return "regression" if self.y_train.is_floating_point() else "classification"
+        """``"classification"``, or ``"regression"`` where there are no classes."""
+        return "classification" if self.class_names else "regression"
 
     @property
     def n_outputs(self) -> int:
         """Number of outputs of a network for this data set: of classes or of targets."""
-        return self.y_train.shape[1] if self.task == "regression" else self.n_classes
+        return self.n_classes or self.y_train.shape[1]
 
     def to(self, device: torch.device) -> Dataset:
         """Return the data set on a device."""
@@ -252,11 +252,13 @@ def check_dataset(dataset: Dataset, *, task: str = "classification") -> None:
     if choose("task", task, TASKS) == "regression":
         _check_targets(dataset.x_train, dataset.y_train)
         _check_targets(dataset.x_test, dataset.y_test)
+        sizes = dataset.y_train.shape[1], dataset.y_test.shape[1]
+        if sizes[0] != sizes[1]:
+            raise InvalidInputError(f"{sizes[0]} training targets but {sizes[1]} test targets")
         return
-    if not dataset.class_names and dataset.task == "regression":
+    if dataset.task == "regression":
         raise InvalidInputError(
-            f"data set {dataset.name!r} has targets and no classes: it is for regression, not for "
-            "a classifier"
+            f"data set {dataset.name!r} has no classes: it is for regression, not for a classifier"
         )
     check_images(dataset.x_train, dataset.y_train)
     check_images(dataset.x_test, dataset.y_test)

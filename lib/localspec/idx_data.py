@@ -161,20 +161,22 @@ def _missing(files: IdxFiles, folder: Path) -> list[str]:
     return [name for name in files.md5 if not (folder / name).exists()]
 
 
-def _provide(files: IdxFiles, folder: Path, root: Path, *, download: bool) -> None:
-    """Get the files that are not there: from their compressed copies, else by download."""
+def _packed(files: IdxFiles, folder: Path, name: str) -> Path | None:
+    """Return the compressed copy of a file, beside it or in the system's folder, if any."""
     places = [folder] if files.system_folder is None else [folder, files.system_folder]
+    copies = [place / f"{name}.gz" for place in places]
+    return next((copy for copy in copies if copy.exists()), None)
+
+
+def _provide(files: IdxFiles, folder: Path, root: Path) -> None:
+    """Get the files that are not there: from their compressed copies, else by download."""
     for name in _missing(files, folder):
-        copies = [place / f"{name}.gz" for place in places]
-        for packed in [copy for copy in copies if copy.exists()][:1]:
+        packed = _packed(files, folder, name)
+        if packed is not None:
             _decompress(files, packed, folder / name)
     missing = _missing(files, folder)
     if not missing:
         return
-    if not download:
-        raise InvalidInputError(
-            f"{files.name} is not in {folder}: {', '.join(missing)} not found; {files.cure}"
-        )
 
     def move(temporary: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -213,9 +215,15 @@ def load_idx(files: IdxFiles, root: Path, *, download: bool = True) -> Images:
         If the folder must be written and cannot.
     """
     folder = root / files.torchvision_class / "raw"
-    if _missing(files, folder):
+    missing = _missing(files, folder)
+    absent = [name for name in missing if _packed(files, folder, name) is None]
+    if absent and not download:
+        raise InvalidInputError(
+            f"{files.name} is not in {folder}: {', '.join(absent)} not found; {files.cure}"
+        )
+    if missing:
         with locked(root / files.torchvision_class, variable=DATA_VARIABLE):
-            _provide(files, folder, root, download=download)
+            _provide(files, folder, root)
     for name in files.md5:
         check_idx(files, folder / name, name)
     reader = import_torchvision().datasets.mnist

@@ -134,6 +134,7 @@ def test_nothing_there(tmp_path, raw):
         load_idx(TINY, tmp_path / "empty", download=False)
     for word in [*RAW, "download=True", "MNIST/raw", "LOCALSPEC_DATA"]:
         assert word in str(caught.value)
+    assert not (tmp_path / "empty").exists()
     with pytest.raises(InvalidInputError, match=f": {LABELS} not found"):
         load_idx(TINY, tmp_path, download=False)
     fashion = replace(FASHION_MNIST, system_folder=tmp_path / "fashion-mnist")

@@ -165,6 +165,11 @@ def load_dataset(
     ArtifactError
         If files must be written into `root` and cannot.
 
+    Notes
+    -----
+    Pairs of images and inputs of polynomials are always drawn with the same seed, see
+    :func:`localspec.derived_data.generator`, so that a name stands for one data set.
+
     Examples
     --------
     >>> load_dataset("digits").x_test.shape

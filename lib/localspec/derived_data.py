@@ -26,6 +26,12 @@ VARIANTS = ("halves", "halves-same", "stacked", "stacked-same")
 def generator() -> np.random.RandomState:
     """Return the generator for one derived data set: first its training set, then its test set.
 
+    Returns
+    -------
+    numpy.random.RandomState
+        Seeded with :data:`SEED`, as in the released code: pairs of any two images and inputs of
+        polynomials are the ones that it draws.
+
     Examples
     --------
     >>> generator().randint(0, 60_000, size=2).tolist()
@@ -228,6 +234,11 @@ def polynomials(n_samples: int, *, rng: np.random.RandomState) -> tuple[torch.Te
     -------
     inputs : torch.Tensor of float64, shape (n_samples, 2)
     targets : torch.Tensor of float64, shape (n_samples, 512)
+
+    Notes
+    -----
+    The data set ``polynomials`` has as many samples as the released code draws by default,
+    :data:`N_POLYNOMIALS`; targets are not scaled.
     """
     inputs = rng.normal(size=(n_samples, N_INPUTS))
     return torch.from_numpy(inputs), torch.from_numpy(evaluate_polynomials(inputs))

@@ -12,7 +12,8 @@ import importlib
 import json
 import os
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,8 +101,18 @@ def record(**entry: Any) -> None:
             ) from error
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomically(
+    path: Path, write: Callable[[Path], None], *, variable: str = RESULTS_VARIABLE
+) -> None:
     """Let `write` fill a temporary file in `path`'s folder, then move it into place.
+
+    Parameters
+    ----------
+    path : Path
+    write : callable
+        Takes the path of the temporary file.
+    variable : str, optional
+        The environment variable that names the folder, for the message.
 
     Raises
     ------
@@ -122,11 +133,41 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     except (OSError, SafetensorError) as error:
         raise ArtifactError(
             f"cannot write {path}: {error}; free some space or choose another folder with "
-            f"{RESULTS_VARIABLE}"
+            f"{variable}"
         ) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: Path, *, variable: str = RESULTS_VARIABLE) -> Iterator[None]:
+    """Hold the lock of `path` inside the block, so that only one process makes it.
+
+    Parameters
+    ----------
+    path : Path
+        What is made; its folder is made if need be, and the lock lies beside it.
+    variable : str, optional
+        The environment variable that names the folder, for the message.
+
+    Raises
+    ------
+    ArtifactError
+        If the folder cannot be written.
+    """
+    lock = FileLock(f"{path}.lock")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        raise ArtifactError(
+            f"cannot write to {path.parent}: {error}; choose another folder with {variable}"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def artifact_key(stage: str, version: int, parameters: Mapping[str, Any], inputs: tuple) -> str:
@@ -224,15 +265,7 @@ def cached(
             f"stage {stage!r} has not been computed for {json.dumps(parameters, sort_keys=True)} "
             f"(no {path.name}): run the page's profile first, or pass compute='auto'"
         )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(f"{path}.lock")
-        lock.acquire()
-    except OSError as error:
-        raise ArtifactError(
-            f"cannot write to {path.parent}: {error}; choose another folder with {RESULTS_VARIABLE}"
-        ) from error
-    with lock:
+    with locked(path):
         if mode != "always" and path.exists():
             return _read(path, key)
         arrays, description = compute()

@@ -16,7 +16,7 @@ from localspec.clusterability import clusterability
 from localspec.clustering import cluster
 from localspec.conventions import Conventions
 from localspec.correlations import activation_graph
-from localspec.data import Dataset, load_dataset
+from localspec.data import Dataset, check_dataset, load_dataset
 from localspec.errors import InvalidInputError
 from localspec.feature_visualization import visualize
 from localspec.graphs import UnitGraph, layer_ranges, weight_graph
@@ -168,6 +168,14 @@ DATA = {
         lambda: trained(class_names=("a",), y_train=Y * 0, y_test=Y * 0),
         *("'made' has 1 class(es)", "at least two"),
     ),
+    "training a classifier on targets": (
+        lambda: trained(class_names=(), y_train=torch.rand(30, 5), y_test=torch.rand(30, 5)),
+        *("'made' has no classes", "for regression"),
+    ),
+    "labels for regression": (
+        lambda: check_dataset(MADE, task="regression"),
+        *("targets", "shape (30, n_targets)", "not (30,)"),
+    ),
     "training on NaN": (lambda: trained(x_train=X / 0 * 0), "NaN or infinite", "clean the data"),
 }
 SETTINGS_GIVEN = {
@@ -189,7 +197,8 @@ SETTINGS_GIVEN = {
     ),
     "a fork's value": (lambda: Conventions(kernel_norm="l2"), "kernel_norm", "'l1' or 'induced'"),
     "a fork's name": (lambda: Conventions(kernelnorm="l1"), "kernelnorm"),
-    "data set": (lambda: load_dataset("mnits"), "data set='mnits' is not known", "'digits'"),
+    "data set": (lambda: load_dataset("mnits"), "data set='mnits' is not known", "'mnist'"),
+    "task": (lambda: check_dataset(MADE, task="ranking"), "'ranking'", "'regression'"),
     "dtype": (lambda: load_dataset("digits", dtype="half"), "'half'", "'float32', 'float64'"),
     "device": (lambda: resolve_device("gpu"), "device='gpu'", "'auto', 'cpu', 'cuda'"),
     "no CUDA device": (lambda: resolve_device("cuda"), "'cuda' is not there", "'cpu' or 'auto'"),

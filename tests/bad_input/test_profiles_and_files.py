@@ -7,6 +7,7 @@ import torch
 import yaml
 
 from localspec import artifacts
+from localspec.data import load_dataset
 from localspec.errors import ArtifactError, InvalidInputError
 from localspec.networks import open_network_file
 from localspec.pipeline import open_replicates
@@ -216,6 +217,53 @@ def test_a_file_that_is_right_or_not_there(tmp_path):
     assert sorted(data) == ["x", "y"]
     with pytest.raises(InvalidInputError, match=r"there is no file .*network\(\) and data\(\)"):
         open_network_file(tmp_path / "missing.py")
+
+
+RAW, ARCHIVE = "MNIST/raw/train-images-idx3-ubyte", "cifar-10-python.tar.gz"
+MNIST_HEADER = bytes.fromhex("00000803 0000ea60 0000001c 0000001c")
+DATA_SETS = {  # files in the folder for data sets -> what is said when the data set is loaded
+    "nothing there": ("mnist", {}, "is not in", "train-images-idx3-ubyte", "download=True"),
+    "nothing to derive from": ("mnist-halves", {}, "MNIST/raw", "LOCALSPEC_DATA"),
+    "no CIFAR-10": ("cifar10", {}, "is not in", ARCHIVE, "CIFAR10/train/<class>"),
+    "a file of nothing": (
+        *("mnist", {f"{RAW}.gz": b"", "MNIST/raw/train-labels-idx1-ubyte": b""}),
+        *("t10k-images-idx3-ubyte", "not found"),
+    ),
+    "an archive of something else": ("cifar10", {ARCHIVE: b"PK"}, ARCHIVE, "MD5", "delete it"),
+    "batches in part": (
+        *("cifar10", {"cifar-10-batches-py/data_batch_2": b"no pickle"}),
+        *("cannot read", "data_batch_1 of CIFAR-10", "delete"),
+    ),
+    "images of other classes": (
+        *("cifar10", {"CIFAR10/train/ant/1.jpg": b""}),
+        *("CIFAR10/train are not those expected", "'airplane'", "not expected ['ant']", "delete"),
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "files", "words"),
+    [pytest.param(n, files, words, id=key) for key, (n, files, *words) in DATA_SETS.items()],
+)
+def test_data_sets_that_are_missing_or_damaged(tmp_path, name, files, words):
+    for path, content in files.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(content)
+    with pytest.raises(InvalidInputError) as caught:
+        load_dataset(name, root=tmp_path, download=False)
+    message = str(caught.value)
+    assert [word for word in [str(tmp_path), *words] if word not in message] == [], message
+
+
+def test_a_data_set_that_is_cut_off(tmp_path):
+    sizes = {"train": 60_000, "t10k": 10_000}
+    for split, n in sizes.items():
+        for kind, header in (("images-idx3", MNIST_HEADER), ("labels-idx1", b"")):
+            path = tmp_path / "MNIST" / "raw" / f"{split}-{kind}-ubyte"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(header + bytes(n))
+    with pytest.raises(InvalidInputError, match=r"60,016 bytes, not 47,040,016 \(cut off\?\)"):
+        load_dataset("mnist", root=tmp_path, download=False)
 
 
 def test_results_outside_of_a_project(tmp_path, monkeypatch):

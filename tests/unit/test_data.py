@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from localspec.data import check_images, load_dataset
+from localspec.data import LOADERS, Dataset, check_dataset, check_images, load_dataset
 from localspec.errors import InvalidInputError
 
 
@@ -83,3 +83,46 @@ def test_images_and_labels_that_are_refused(x, y, message):
 def test_images_that_are_fine():
     check_images(IMAGES)
     check_images(IMAGES.double(), torch.tensor([0, 5, 2], dtype=torch.uint8))
+
+
+def regression(y_train=None, y_test=None):
+    y_train = torch.rand(3, 5) if y_train is None else y_train
+    y_test = torch.rand(2, 5) if y_test is None else y_test
+    return Dataset("sums", torch.rand(3, 4), y_train, torch.rand(2, 4), y_test, ())
+
+
+def test_regression():
+    data = regression()
+    check_dataset(data, task="regression")
+    assert (data.task, data.n_outputs, data.n_classes) == ("regression", 5, 0)
+    assert load_dataset("digits").task == "classification"
+    assert load_dataset("digits").n_outputs == 10
+    with pytest.raises(InvalidInputError, match="'sums' has no classes"):
+        check_dataset(data)
+
+
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        ({"y_train": torch.rand(3)}, r"shape \(3, n_targets\), not \(3,\)"),
+        ({"y_test": torch.rand(3, 5)}, r"shape \(2, n_targets\), not \(3, 5\)"),
+        ({"y_train": torch.rand(3, 0)}, r"shape \(3, n_targets\), not \(3, 0\)"),
+        ({"y_test": torch.ones(2, 5, dtype=torch.int64)}, r"floating point, not torch.int64"),
+        ({"y_test": torch.full((2, 5), torch.nan)}, "targets hold NaN"),
+        ({"y_train": [1.0]}, "not list"),
+        ({"y_test": torch.rand(2, 4)}, "5 training targets but 4 test targets"),
+    ],
+)
+def test_targets_that_are_refused(targets, message):
+    with pytest.raises(InvalidInputError, match=message):
+        check_dataset(regression(**targets), task="regression")
+
+
+def test_names_of_data_sets():
+    variants = ("", "-halves", "-halves-same", "-stacked", "-stacked-same")
+    derived = {f"{name}{variant}" for name in ("mnist", "fashion-mnist") for variant in variants}
+    assert set(LOADERS) == {"digits", "cifar10", "polynomials", *derived}
+
+
+def test_digits_have_no_fingerprint():
+    assert load_dataset("digits").fingerprint == ""  # their results keep their keys

@@ -1,0 +1,244 @@
+"""Data sets derived from others, with a known modular structure: halves, stacked, polynomials.
+
+Every function takes one split and a generator; the training and the test set are derived each
+from its own split alone.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import torch
+from torch.nn.functional import interpolate
+
+from localspec.data_files import Images
+from localspec.errors import choose, require
+
+SEED = 42  # numpy's legacy generator, whose numbers never change; as in the released code
+N_POLYNOMIALS = (60_000, 10_000)  # training and test samples, as in the released code
+N_INPUTS = 2
+EXPONENTS = (0, 1, 2)
+COEFFICIENTS = (0, 1)
+VARIANTS = ("halves", "halves-same", "stacked", "stacked-same")
+
+
+def generator() -> np.random.RandomState:
+    """Return the generator for one derived data set: first its training set, then its test set.
+
+    Returns
+    -------
+    numpy.random.RandomState
+        Seeded with :data:`SEED`, as in the released code: pairs of any two images and inputs of
+        polynomials are the ones that it draws.
+
+    Examples
+    --------
+    >>> generator().randint(0, 60_000, size=2).tolist()
+    [56422, 15795]
+    """
+    return np.random.RandomState(SEED)
+
+
+def squeeze(images: torch.Tensor) -> torch.Tensor:
+    """Squeeze images to half their width.
+
+    Bilinear interpolation with anti-aliasing; then the values are scaled so that the largest of
+    all images is 255, and rounded.
+
+    Parameters
+    ----------
+    images : torch.Tensor of uint8, shape (n_images, n_channels, height, width)
+        The width must be even.
+
+    Returns
+    -------
+    torch.Tensor of uint8, shape (n_images, n_channels, height, width / 2)
+
+    Raises
+    ------
+    InvalidInputError
+        If the width is odd.
+
+    Notes
+    -----
+    The released code's anti-aliasing is a Gaussian blur before the interpolation; here it is the
+    wider triangle of the interpolation itself, as in PIL and torchvision.
+
+    Examples
+    --------
+    >>> squeeze(torch.full((1, 1, 1, 4), 51, dtype=torch.uint8)).tolist()
+    [[[[255, 255]]]]
+    """
+    height, width = images.shape[2:]
+    require(width % 2 == 0, f"images of width {width} have no halves: the width must be even")
+    small = interpolate(images.float(), (height, width // 2), mode="bilinear", antialias=True)
+    largest = small.max().clamp(min=1)  # black images stay black
+    return small.mul_(255).div_(largest).round_().to(torch.uint8)
+
+
+def pairs(labels: torch.Tensor, *, same: bool, rng: np.random.RandomState) -> torch.Tensor:
+    """Draw pairs of images, one for each label.
+
+    Parameters
+    ----------
+    labels : torch.Tensor of int64, shape (n_images,)
+    same : bool
+        Pair image i with a random one of its class (itself included); otherwise both are drawn
+        from all images, with replacement.
+    rng : numpy.random.RandomState
+
+    Returns
+    -------
+    torch.Tensor of int64, shape (n_images, 2)
+
+    Notes
+    -----
+    In the released code, a partner of the same class is one of the first n of its class, where n
+    is the size of the smallest class; here any of its class.
+    """
+    n_images = len(labels)
+    if not same:
+        return torch.from_numpy(rng.randint(0, n_images, size=(n_images, 2)))
+    by_class = torch.argsort(labels, stable=True).numpy()
+    sizes = np.bincount(labels)
+    starts = np.cumsum(sizes) - sizes
+    partners = by_class[starts[labels] + rng.randint(0, sizes[labels])]
+    return torch.from_numpy(np.stack([np.arange(n_images), partners], axis=1))
+
+
+def derive_split(
+    variant: str,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    *,
+    n_classes: int,
+    rng: np.random.RandomState,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Derive one split of a data set of paired images.
+
+    Parameters
+    ----------
+    variant : {"halves", "halves-same", "stacked", "stacked-same"}
+        See :func:`derive`.
+    images : torch.Tensor of uint8, shape (n_images, n_channels, height, width)
+    labels : torch.Tensor of int64, shape (n_images,)
+    n_classes : int
+    rng : numpy.random.RandomState
+        See :func:`generator`.
+
+    Returns
+    -------
+    images : torch.Tensor of uint8
+        Of the same shape; stacked ones have twice the channels.
+    labels : torch.Tensor of int64, shape (n_images,)
+
+    Raises
+    ------
+    InvalidInputError
+        If the variant is unknown, or images of odd width are to be halved.
+    """
+    choose("variant", variant, VARIANTS)
+    same, halves = variant.endswith("-same"), variant.startswith("halves")
+    parts = squeeze(images) if halves else images
+    first, second = pairs(labels, same=same, rng=rng).unbind(1)
+    joined = torch.cat([parts[first], parts[second]], dim=3 if halves else 1)
+    return joined, labels if same else (labels[first] + labels[second]) % n_classes
+
+
+def derive(images: Images, variant: str) -> Images:
+    """Derive a data set of paired images; every split has as many pairs as it had images.
+
+    Parameters
+    ----------
+    images : Images
+    variant : {"halves", "halves-same", "stacked", "stacked-same"}
+        ``halves``: two random images side by side, each squeezed to half its width; the label is
+        the sum of their labels modulo the number of classes. ``halves-same``: image i and a
+        random one of its class, whose label they keep. ``stacked`` and ``stacked-same``: the same
+        pairs as channels of one image.
+
+    Returns
+    -------
+    Images
+        Whose class names are the sums, or those of `images` for pairs of one class.
+
+    Raises
+    ------
+    InvalidInputError
+        If the variant is unknown, or images of odd width are to be halved.
+
+    References
+    ----------
+    Hod et al., arXiv:2110.08058, "Networks and training": data variants.
+    """
+    rng, n_classes = generator(), len(images.class_names)
+    train = derive_split(variant, images.x_train, images.y_train, n_classes=n_classes, rng=rng)
+    test = derive_split(variant, images.x_test, images.y_test, n_classes=n_classes, rng=rng)
+    sums = tuple(str(label) for label in range(n_classes))
+    names = images.class_names if variant.endswith("-same") else sums
+    return Images(*train, *test, class_names=names, source=images.source)
+
+
+def polynomial_coefficients() -> np.ndarray:
+    """Return the coefficients of all polynomials in x and y with coefficients 0 and 1.
+
+    Returns
+    -------
+    numpy.ndarray of float64, shape (512, 9)
+        Row p has the binary digits of p; the columns belong to the terms ``x^i y^j`` with
+        (i, j) = (0, 0), (0, 1), (0, 2), (1, 0), ..., (2, 2).
+
+    Examples
+    --------
+    >>> polynomial_coefficients()[5]
+    array([0., 0., 0., 0., 0., 0., 1., 0., 1.])
+    """
+    n_terms = len(EXPONENTS) ** N_INPUTS
+    return np.array(list(product(COEFFICIENTS, repeat=n_terms)), dtype=np.float64)
+
+
+def evaluate_polynomials(inputs: np.ndarray) -> np.ndarray:
+    """Evaluate all polynomials.
+
+    Parameters
+    ----------
+    inputs : numpy.ndarray of float64, shape (n_samples, 2)
+        x and y.
+
+    Returns
+    -------
+    numpy.ndarray of float64, shape (n_samples, 512)
+        In the order of :func:`polynomial_coefficients`.
+
+    Examples
+    --------
+    >>> float(evaluate_polynomials(np.array([[3.0, 2.0]]))[0, 5])  # x^2 + x^2 y^2
+    45.0
+    """
+    powers = inputs[:, :, None] ** np.array(EXPONENTS)
+    terms = powers[:, 0, :, None] * powers[:, 1, None, :]
+    return terms.reshape(len(inputs), -1) @ polynomial_coefficients().T
+
+
+def polynomials(n_samples: int, *, rng: np.random.RandomState) -> tuple[torch.Tensor, torch.Tensor]:
+    """Draw inputs from the normal distribution and evaluate all polynomials at them.
+
+    Parameters
+    ----------
+    n_samples : int
+    rng : numpy.random.RandomState
+        See :func:`generator`.
+
+    Returns
+    -------
+    inputs : torch.Tensor of float64, shape (n_samples, 2)
+    targets : torch.Tensor of float64, shape (n_samples, 512)
+
+    Notes
+    -----
+    The data set ``polynomials`` has as many samples as the released code draws by default,
+    :data:`N_POLYNOMIALS`; targets are not scaled.
+    """
+    inputs = rng.normal(size=(n_samples, N_INPUTS))
+    return torch.from_numpy(inputs), torch.from_numpy(evaluate_polynomials(inputs))

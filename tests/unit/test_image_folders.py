@@ -1,0 +1,161 @@
+"""Image folders: decoded once, and never a damaged or an outdated copy."""
+
+import os
+import shutil
+
+import pytest
+import torch
+from PIL import Image
+from tiny_data import contents, image_folders
+
+from localspec import image_folders as module
+from localspec.errors import InvalidInputError
+from localspec.image_folders import DECODED, load_image_folders
+
+NAMES = ("cat", "ant")  # the labels follow this order, not the alphabet
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return image_folders(tmp_path / "pets", NAMES, 3)
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """The splits that were decoded."""
+    calls = []
+    decode = module._decode
+
+    def counting(samples, *arguments):
+        calls.append(len(samples))
+        return decode(samples, *arguments)
+
+    monkeypatch.setattr(module, "_decode", counting)
+    return calls
+
+
+def load(folder, n=3, names=NAMES, shape=(3, 4, 4)):
+    return load_image_folders(folder, names, {"train": n, "test": n}, shape, cure="unpack again")
+
+
+def check(images):
+    assert images.x_train.shape == images.x_test.shape == (6, 3, 4, 4)
+    assert images.x_train.dtype == torch.uint8
+    # ant is the second class of `names` and the first folder
+    assert images.y_train.tolist() == images.y_test.tolist() == [1, 1, 1, 0, 0, 0]
+    assert images.x_train[:, 0, 1, 2].tolist() == [10, 11, 12, 0, 1, 2]
+    assert not images.x_train[:, 1:].any()
+    assert images.class_names == NAMES
+    assert images.source == "image folder (.png)"
+
+
+def test_images_are_decoded_once(folder, decoded):
+    check(load(folder))
+    assert decoded == [6, 6]
+    check(load(folder))
+    assert decoded == [6, 6]
+
+
+@pytest.mark.parametrize("keep", [0, 5, 100, -1], ids=lambda keep: f"{keep} bytes")
+def test_a_copy_that_is_cut_off_is_made_again(folder, decoded, keep):
+    load(folder)
+    path = folder / DECODED
+    path.write_bytes(path.read_bytes()[:keep])
+    check(load(folder))
+    assert decoded == [6, 6, 6, 6]
+    check(load(folder))
+    assert decoded == [6, 6, 6, 6]
+
+
+def test_a_copy_with_another_pixel_is_made_again(folder, decoded):
+    load(folder)
+    path = folder / DECODED
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    check(load(folder))
+    assert len(decoded) == 4
+
+
+def test_images_that_changed_are_decoded_again(folder, decoded):
+    load(folder)
+    changed = folder / "test" / "cat" / "0002.png"
+    Image.new("RGB", (4, 4), (99, 0, 0)).save(changed)
+    assert load(folder).x_test[5, 0, 0, 0] == 99
+    os.utime(changed, ns=(0, 0))
+    load(folder)
+    changed.rename(changed.with_name("0009.png"))
+    load(folder)
+    assert len(decoded) == 8
+    assert contents(folder) == {
+        DECODED,
+        *(path.relative_to(folder).as_posix() for path in folder.rglob("*.png")),
+    }
+
+
+def test_a_write_that_was_cut_off_is_no_copy(folder, decoded, monkeypatch):
+    monkeypatch.setattr("localspec.artifacts.os.replace", lambda *arguments: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        load(folder)
+    assert not [name for name in contents(folder) if "safetensors" in name]
+    monkeypatch.undo()
+    check(load(folder))
+
+
+def test_a_copy_needs_no_right_to_write(folder, decoded, monkeypatch):
+    load(folder)
+    monkeypatch.setattr(module, "locked", None)
+    check(load(folder))
+
+
+def spoil(folder, how):
+    image = folder / "train" / "ant" / "0001.png"
+    if how == "missing":
+        image.unlink()
+    elif how == "no class":
+        shutil.rmtree(image.parent)
+    elif how == "another class":
+        (folder / "test" / "dog").mkdir()
+    elif how == "no split":
+        shutil.rmtree(folder / "test")
+    elif how == "cut off":
+        image.write_bytes(image.read_bytes()[:-30])
+    elif how == "empty":
+        image.write_bytes(b"")
+    elif how == "large":
+        Image.new("RGB", (5, 4)).save(image)
+    elif how == "no image":
+        image.write_text("not an image")
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("missing", ["train/ant holds 2 images, not 3"]),
+        ("no class", ["class folders of", "missing ['ant'], not expected []"]),
+        ("another class", ["test are not those", "missing [], not expected ['dog']"]),
+        ("no split", ["cannot read the classes of", "test"]),
+        ("cut off", ["train/ant/0001.png is no whole image"]),
+        ("empty", ["train/ant/0001.png is no whole image"]),
+        ("no image", ["train/ant/0001.png is no whole image"]),
+        ("large", ["train/ant/0001.png has the shape (3, 4, 5), not (3, 4, 4)"]),
+    ],
+)
+def test_folders_that_are_refused(folder, how, words):
+    spoil(folder, how)
+    with pytest.raises(InvalidInputError) as caught:
+        load(folder)
+    message = str(caught.value)
+    assert [word for word in [*words, "unpack again"] if word not in message] == [], message
+    assert not (folder / DECODED).exists()
+
+
+def test_grey_images_become_rgb(folder):
+    Image.new("L", (4, 4), 77).save(folder / "train" / "ant" / "0000.png")
+    assert load(folder).x_train[0, :, 0, 0].tolist() == [77, 77, 77]
+
+
+def test_a_copy_that_is_a_folder(folder):
+    (folder / DECODED).mkdir()
+    with pytest.raises(InvalidInputError, match=f"cannot read .*{DECODED}"):
+        load(folder)

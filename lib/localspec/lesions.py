@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 from localspec.compatibility import check_classes
 from localspec.conventions import Conventions, resolve
 from localspec.data import check_images
+from localspec.dense_convolutions import dense_convolutions
 from localspec.errors import InvalidInputError, choose
 from localspec.lesion_contributions import contributions, reader_of
 from localspec.lesion_replacement import REPLACEMENTS, mean_outputs, replaced
@@ -237,7 +238,8 @@ def lesion_accuracies(
     batch_size, max_rows = _sizes(unit_map, x, max_rows)
     n_rows = min(max_rows, len(lesions) * min(batch_size, len(x)))
     small = is_small(unit_map.graph_module, x[:1], n_rows, SMALL_PASS)
-    with torch.inference_mode(), bar, single_threaded(small):
+    dense = dense_convolutions(unit_map, x[:1])
+    with dense, torch.inference_mode(), bar, single_threaded(small):
         for x_part, y_part in zip(x.split(batch_size), y.split(batch_size), strict=True):
             prefixes = unit_map.run(x_part, stops=stops) if stops else []
             size = max(1, max_rows // len(x_part))

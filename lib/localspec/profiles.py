@@ -29,6 +29,7 @@ CONTROL_PAGES = {  # of profiles such as digits-controls, never of the others
     "06_controls": "ControlsSection",
     "07_calibration": "CalibrationSection",
     "08_sensitivity": "SensitivitySection",
+    "09_forks": "ForksSection",
 }
 ALL_PAGES = PAGES | CONTROL_PAGES
 
@@ -145,6 +146,21 @@ class SensitivitySection(Section):
     n_steps: Annotated[int, Field(ge=1)] = 64
     level: Probability = 0.05
     conventions: ConventionName = "paper"
+
+
+class ForksSection(Section):
+    """Parameters of ``09_forks``: networks that the forks of the method concern."""
+
+    profile: str = "digits-controls"
+    networks: Annotated[list[str], Field(min_length=1)] = [
+        *("mlp", "mlp-l2", "cnn", "cnn-normalized", "resnet")
+    ]
+    n_clusters: NClusters = 6
+    n_draws: NDraws = 19
+    correlation: Correlation = "spearman"
+    n_images: NImages = 768
+    n_steps: Annotated[int, Field(strict=True, ge=1)] = 64
+    level: Probability = 0.05
 
 
 class YourNetworkSection(Strict):

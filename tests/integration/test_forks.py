@@ -1,0 +1,126 @@
+"""The page on forks: every other reading, and what it changes."""
+
+from typing import get_args
+
+import numpy as np
+import pytest
+import yaml
+
+from localspec.conventions import PAPER, RELEASED, Conventions
+from localspec.forks import ForkReplicate, Reading, fork_table, fork_tests, open_forks, readings
+from localspec.plots_forks import changes_of_p
+from localspec.profiles import ForksSection
+from localspec.settings import NetworkSettings
+
+pytestmark = pytest.mark.integration
+
+NETWORKS = {
+    "mlp": {"dataset": "digits", "hidden": [14, 12], "n_epochs": 6, "batch_size": 32},
+    "cnn": {
+        **{"dataset": "digits", "architecture": "cnn", "channels": [4, 5, "pool", 6]},
+        **{"hidden": [6], "n_epochs": 2, "batch_norm": "before"},
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory):
+    path = tmp_path_factory.mktemp("profiles") / "forks.yml"
+    content = {"dtype": "float64", "device": "cpu", "networks": NETWORKS, "seeds": [0, 1]}
+    path.write_text(yaml.safe_dump(content))
+    section = ForksSection(
+        profile=str(path), networks=["mlp", "cnn"], seeds=[0, 1], n_clusters=3, n_draws=5,
+        n_images=100, n_steps=2,
+    )  # fmt: skip
+    return open_forks(section, progress=False)
+
+
+@pytest.fixture(scope="module")
+def tests(opened, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LOCALSPEC_RESULTS", str(tmp_path_factory.mktemp("forks")))
+        return fork_tests(opened)
+
+
+def of(network):
+    return {(one.option, one.value) for one in readings(NetworkSettings(**network))}
+
+
+def test_every_fork_is_read_otherwise_where_it_can_matter():
+    everything = {
+        **{"dataset": "digits", "architecture": "resnet", "channels": [4, 4]},
+    }
+    options = {
+        option
+        for option, _ in of(everything) | of(NETWORKS["cnn"]) | of({**NETWORKS["mlp"], "l2": 1e-4})
+    }
+    assert options == set(Conventions.model_fields)
+    assert ("p_rule", "conservative") in of(NETWORKS["mlp"])
+    assert ("p_rule", "mid") not in of(NETWORKS["mlp"])
+    assert not {"kernel_norm", "l2_first_layer", "residual_units"} & {
+        o for o, _ in of(NETWORKS["mlp"])
+    }
+    assert ("l2_first_layer", "l1") in of({**NETWORKS["mlp"], "l2": 1e-4})
+    assert "lesion_point" in {option for option, _ in of(NETWORKS["cnn"])}
+
+
+def test_a_reading_changes_one_option_only():
+    reading = Reading("p_rule", "strict")
+    changed = reading.conventions.model_dump()
+    assert changed.pop("p_rule") == "strict"
+    assert changed == {k: v for k, v in PAPER.model_dump().items() if k != "p_rule"}
+    assert reading.is_released == (RELEASED.p_rule == "strict")
+    assert not Reading("p_rule", "conservative").is_released
+
+
+def test_tests_of_every_reading_beside_the_plain_one(opened, tests):
+    n_readings = sum(len(by_reading) - 1 for by_reading in opened.values())
+    assert len(tests) == 16 * n_readings
+    # the plain columns do not depend on the reading
+    plain = tests.groupby(["network", "partitioning", "measure"])["p_plain"].nunique(dropna=False)
+    assert (plain == 1).all()
+    # what a rule for ties can and cannot touch
+    rule = tests[(tests["option"] == "p_rule") & (tests["reading"] == "conservative")]
+    assert np.allclose(rule["effect"], rule["effect_plain"], equal_nan=True)
+    ranges = tests[tests["option"] == "undefined_ranges"]
+    other = ranges[ranges["measure"] != "class_coherence"]
+    assert (other["p"] == other["p_plain"]).all()
+
+
+def test_the_table(opened, tests):
+    table = fork_table(opened, tests).set_index(["network", "option", "reading"])
+    rule = table.loc[("mlp", "p_rule", "conservative")]
+    assert rule["adjusted_rand"] == pytest.approx(1)
+    assert rule["ncut"] == rule["ncut_plain"]
+    assert rule["n_subclusters"] == rule["n_subclusters_plain"]
+    norm = table.loc[("cnn", "kernel_norm", "induced")]
+    assert norm["ncut"] != norm["ncut_plain"]
+    assert norm["released"] == "yes"
+    fewer = table.loc[("mlp", "min_units", "three")]
+    assert fewer["n_subclusters"] <= fewer["n_subclusters_plain"]
+    biggest = tests.assign(change=(tests["p"] - tests["p_plain"]).abs())
+    for key, row in table.iterrows():
+        part = biggest[
+            (biggest["network"] == key[0])
+            & (biggest["option"] == key[1])
+            & (biggest["reading"] == key[2])
+        ]
+        assert row["largest_change_of_p"] == pytest.approx(part["change"].max())
+        assert (row["where"] == "") == (part["change"].max() == 0)
+
+
+def test_the_figure_has_a_row_for_every_reading(opened, tests):
+    figure = changes_of_p(tests)
+    rows = [[label.get_text() for label in axis.get_yticklabels()] for axis in figure.axes]
+    for labels, (name, by_reading) in zip(rows, opened.items(), strict=True):
+        axis = figure.axes[list(opened).index(name)]
+        assert name in (axis.get_title(), axis.get_title(loc="left"))
+        assert labels == [f"{one.option}: {one.value}" for one in by_reading if one is not None]
+
+
+def test_three_channels_keep_the_reading(opened):
+    reading = Reading("visualization_channels", "copies")
+    twin = opened["mlp"][reading][0].visualized
+    assert isinstance(twin, ForkReplicate)
+    assert twin.conventions == reading.conventions
+    assert get_args(Conventions.model_fields["visualization_channels"].annotation)[1] == "copies"

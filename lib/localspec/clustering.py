@@ -179,6 +179,25 @@ def _n_clusters_by_layer(graph: UnitGraph, labels: np.ndarray, count: str) -> di
     return counts
 
 
+def _local_centres(graph: UnitGraph) -> list[tuple[LayerRange, list[LayerRange]]]:
+    """Return the layers around which local clustering looks, each with the layers it labels.
+
+    A layer without predecessors is labelled from around its first successor, one without
+    successors from around its last predecessor; in a chain these are the ends of the first and
+    the last triple.
+    """
+    wanted: dict[LayerRange, list[LayerRange]] = {layer: [] for layer in graph.layers}
+    for layer in graph.layers:
+        before, after = graph.around(layer)
+        centre = layer
+        if not before and after:
+            centre = after[0]
+        elif before and not after:
+            centre = before[-1]
+        wanted[centre].append(layer)
+    return [(layer, labelled) for layer, labelled in wanted.items() if labelled]
+
+
 def _local_labels(graph: UnitGraph, counts: Mapping[str, int], seed: int) -> np.ndarray:
     labels = np.full(graph.n_units, NO_CLUSTER)
 
@@ -198,12 +217,10 @@ def _local_labels(graph: UnitGraph, counts: Mapping[str, int], seed: int) -> np.
         for layer in layers:
             fill((layer,) if graph.kind == "activations" else layers, layer, [layer])
         return labels
-    for index in range(1, len(layers) - 1):
-        window = layers[index - 1 : index + 2]
-        wanted = [window[1]]
-        wanted += [window[0]] if index == 1 else []
-        wanted += [window[2]] if index == len(layers) - 2 else []
-        fill(window, window[1], wanted)
+    for layer, wanted in _local_centres(graph):
+        before, after = graph.around(layer)
+        around = {*before, layer, *after}
+        fill(tuple(one for one in layers if one in around), layer, wanted)
     return labels
 
 
@@ -225,8 +242,8 @@ def cluster(
     scope : {"global", "local"}
         One clustering of the whole graph; or one for each layer, with as many clusters as the
         global clustering uses there: of the three-layer subgraph around the layer for weights
-        (the first and last layer get theirs from the ends of the first and last triple), of the
-        layer's own graph for activations.
+        (its predecessors, itself, its successors; the first and last layer get theirs from the
+        ends of the first and last triple), of the layer's own graph for activations.
     seed : int, optional
         Of k-means.
     conventions : Conventions or str

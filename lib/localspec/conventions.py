@@ -48,6 +48,14 @@ class Conventions(Strict):
         normalization behind it emits a constant, or behind the normalization.
     l2_first_layer : {"l2", "l1"}
         Penalty on an MLP's first kernel in runs with L2 regularization.
+    residual_units : {"tensor", "reader"}
+        Units of a tensor that several layers read (chains have none): its channels, or its
+        channels once for each layer that reads them, as layers of their own named
+        ``"tensor->reader"``.
+    lesion_readers : {"all", "one"}
+        Who sees a lesion of a tensor that more than one layer reads or a skip passes on (chains
+        have none): everyone, or one reader only, whose input channel is set to zero: the layer's
+        own under ``residual_units="reader"``, else the tensor's first.
 
     Examples
     --------
@@ -67,6 +75,8 @@ class Conventions(Strict):
     min_units: Literal["two", "three"] = "two"
     lesion_point: Literal["unit", "normalized"] = "unit"
     l2_first_layer: Literal["l2", "l1"] = "l2"
+    residual_units: Literal["tensor", "reader"] = "tensor"
+    lesion_readers: Literal["all", "one"] = "all"
 
     @classmethod
     def preset(cls, name: str) -> Conventions:
@@ -100,6 +110,8 @@ RELEASED = Conventions(
     min_units="three",
     lesion_point="unit",
     l2_first_layer="l1",
+    residual_units="reader",
+    lesion_readers="one",
 )
 PRESETS = {"paper": PAPER, "released": RELEASED}
 

@@ -100,7 +100,7 @@ class Tracer:
         elif len(inputs) > 1:
             self._refuse(node, "it reads several values")
         elif kind == "batch norm":
-            self._check_width(node, inputs[0], module.num_features)
+            self._check_width(node, module, module.num_features)
             parts = zip(self.parts[inputs[0]], self.starts(inputs[0]), strict=True)
             self.parts[node] = tuple(
                 replace(part, norms=(*part.norms, (node, start))) for part, start in parts
@@ -140,15 +140,17 @@ class Tracer:
     def _is_conv(self, node: fx.Node) -> bool:
         return all(self.channels.get(part.origin, True) for part in self.parts[node])
 
-    def _check_width(self, node: fx.Node, source: fx.Node, n_read: int) -> None:
+    def _check_width(self, node: fx.Node, module: nn.Module, n_read: int) -> None:
         """Refuse a module that reads another number of channels than there are units.
 
         A map of several places, laid out as a row of features, has a multiple of them.
         """
+        source = source_of(node)
         if self._is_image(source):
             return
         width = self.width(source)
         rows = self._flat[source] and self._is_conv(source) and source not in self._joined_flat
+        rows = rows and not isinstance(module, nn.Conv2d | nn.BatchNorm2d)
         if not width or n_read % width or (n_read != width and not rows):
             self._refuse(node, f"it reads {n_read} channels where {width} units arrive")
 
@@ -170,7 +172,7 @@ class Tracer:
                 f"layer {name!r} is used twice: its units are not one layer; {ALLOWED}"
             )
         n_read = module.in_channels if is_conv else module.in_features
-        self._check_width(node, source, n_read)
+        self._check_width(node, module, n_read)
         if self._is_image(source):
             self.sizes[self.input] = min(n_read, self.sizes.get(self.input, n_read))
         self._form(node, module.weight.shape[0], is_conv)

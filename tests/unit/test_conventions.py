@@ -15,7 +15,7 @@ def test_the_plain_reading_is_the_default():
         **{"kernel_norm": "l1", "spatial_norm": "l1", "batch_norm_edges": "absolute"},
         **{"cluster_count_layers": "own", "draws": "joint", "p_rule": "mid"},
         **{"undefined_ranges": "least_extreme", "min_units": "two", "lesion_point": "unit"},
-        "l2_first_layer": "l2",
+        **{"l2_first_layer": "l2", "residual_units": "tensor", "lesion_readers": "all"},
     }
 
 
@@ -25,7 +25,7 @@ def test_the_released_reading():
         **{"kernel_norm": "induced", "spatial_norm": "induced", "batch_norm_edges": "signed"},
         **{"cluster_count_layers": "from_input", "draws": "independent", "p_rule": "strict"},
         **{"undefined_ranges": "released", "min_units": "three", "lesion_point": "unit"},
-        "l2_first_layer": "l1",
+        **{"l2_first_layer": "l1", "residual_units": "reader", "lesion_readers": "one"},
     }
 
 

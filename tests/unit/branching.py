@@ -1,0 +1,154 @@
+"""Small networks that branch, of 1 x 1 convolutions with whole weights unless said otherwise."""
+
+import numpy as np
+import torch
+from handmade import batch_norm, conv, dense, made
+from torch import nn
+
+# images of 3 channels, 2 x 2
+X = torch.from_numpy(np.random.default_rng(7).integers(-3, 4, (6, 3, 2, 2))).float()
+# gamma over sqrt(variance + 0.001): -2 / 0.5 = -4 and 3 / 2 = 1.5
+NORM = {"gamma": [-2.0, 3.0], "variance": [0.249, 3.999]}
+
+
+def pointwise(weight, **options):
+    """Return a 1 x 1 convolution of a matrix (n_out, n_in)."""
+    return conv(np.asarray(weight, dtype=float)[:, :, None, None], **options)
+
+
+def norm(gamma=NORM["gamma"], variance=NORM["variance"], **others):
+    return batch_norm(nn.BatchNorm2d, gamma, variance, **others)
+
+
+def _pooled(x):
+    return torch.flatten(torch.nn.functional.adaptive_avg_pool2d(x, 1), 1)
+
+
+IMAGE = [[1, 0, -1], [0, 1, 1]]
+
+
+def residual():
+    """Return conv0 - ReLU - (conv1 - ReLU - conv2, skip) - sum - ReLU - pool - fc."""
+
+    def forward(m, x):
+        start = m.conv0(x).relu()
+        return m.fc(_pooled((m.conv2(m.conv1(start).relu()) + start).relu()))
+
+    return made(
+        forward,
+        conv0=pointwise(IMAGE),
+        conv1=pointwise([[1, -2], [0, 3], [-1, 1]]),
+        conv2=pointwise([[2, 0, 1], [-1, 1, 0]]),
+        fc=dense([[1, 0], [0, 1]]),
+    )
+
+
+def strided():
+    """Return two blocks; in the second one the skip is a convolution, both with stride 2."""
+
+    def forward(m, x):
+        x = m.stem(x).relu()
+        x = (m.a.conv2(m.a.conv1(x).relu()) + x).relu()
+        x = (m.b.conv2(m.b.conv1(x).relu()) + m.b.down(x)).relu()
+        return m.fc(_pooled(x))
+
+    modules = {
+        "stem": pointwise(IMAGE),
+        "a.conv1": pointwise([[1, 2], [0, -1]]),
+        "a.conv2": pointwise([[0, 3], [-2, 1]]),
+        "b.conv1": pointwise([[4, 0], [1, -1]], stride=2),
+        "b.conv2": pointwise([[1, 1], [0, 2]]),
+        "b.down": pointwise([[-5, 0], [0, 6]], stride=2),
+        "fc": dense([[1, 0], [0, 1]]),
+    }
+    return made(forward, modules)
+
+
+def preactivated():
+    """Return stem - (norm1 - ReLU - conv1 - norm2 - ReLU - conv2, skip) - sum - norm3 - ReLU."""
+
+    def forward(m, x):
+        x = m.stem(x)
+        x = x + m.conv2(m.norm2(m.conv1(m.norm1(x).relu())).relu())
+        return m.fc(_pooled(m.norm3(x).relu()))
+
+    return made(
+        forward,
+        stem=pointwise(IMAGE),
+        norm1=norm(beta=[1.0, 2.0]),
+        conv1=pointwise([[1, 2], [3, 0]]),
+        norm2=norm([1.0, -1.0], [0.249, 0.999]),  # factors 2 and -1
+        conv2=pointwise([[0, -1], [5, 7]]),
+        norm3=norm([3.0, 1.0], [0.999, 0.999]),  # factors 3 and 1
+        fc=dense([[1, 0], [0, 1]]),
+    )
+
+
+def concatenated():
+    """Return (one, two - ReLU - norm2) side by side - norm - ReLU - mix - fc."""
+
+    def forward(m, x):
+        both = torch.cat([m.one(x).relu(), m.norm2(m.two(x).relu())], dim=1)
+        return m.fc(_pooled(m.mix(m.norm(both).relu()).relu()))
+
+    return made(
+        forward,
+        one=pointwise([[1, 1, 1]]),
+        two=pointwise(IMAGE),
+        norm2=norm(),  # factors -4 and 1.5
+        norm=norm([2.0, 3.0, -5.0], [0.999] * 3),
+        mix=pointwise([[1, 2, 3], [0, -1, 4]]),
+        fc=dense([[1, 0], [0, 1]]),
+    )
+
+
+def dense_block():
+    """Return conv0; conv1 of it; conv2 of both; fc of all three."""
+
+    def forward(m, x):
+        first = m.conv0(x)
+        second = m.conv1(first.relu())
+        third = m.conv2(torch.cat([first, second], 1).relu())
+        return m.fc(_pooled(torch.cat((first, second, third), dim=1).relu()))
+
+    return made(
+        forward,
+        conv0=pointwise(IMAGE),
+        conv1=pointwise([[1, 2]]),
+        conv2=pointwise([[3, -4, 5]]),
+        fc=dense([[1, 0, 1, 0], [0, 1, 0, 1]]),
+    )
+
+
+def fire():
+    """Return stem - squeeze - (expand1, expand3 with 3 x 3 kernels) side by side - last."""
+
+    def forward(m, x):
+        x = m.squeeze(m.stem(x).relu()).relu()
+        x = torch.cat([m.expand1(x).relu(), m.expand3(x).relu()], 1)
+        return _pooled(m.last(x))
+
+    rng = np.random.default_rng(3)
+    return made(
+        forward,
+        stem=pointwise(IMAGE),
+        squeeze=pointwise([[1, 2], [1, -1]]),
+        expand1=pointwise([[1, -1], [2, 3]]),
+        expand3=conv(rng.integers(-2, 3, (1, 2, 3, 3)).astype(float), padding=1),
+        last=pointwise([[1, 0, 2], [0, -3, 1]]),
+    )
+
+
+def residual_mlp():
+    """Return first - ReLU - (second - ReLU, skip) - sum - out; reads two numbers."""
+
+    def forward(m, x):
+        x = m.first(x).relu()
+        return m.out(x + m.second(x).relu())
+
+    return made(
+        forward,
+        first=dense([[1, -2], [3, 4]]),
+        second=dense([[5, 0], [-6, 7]]),
+        out=dense([[1, 2], [0, -3]]),
+    )

@@ -152,3 +152,70 @@ def residual_mlp():
         second=dense([[5, 0], [-6, 7]]),
         out=dense([[1, 2], [0, -3]]),
     )
+
+
+# --- larger ones, of random weights; `at` sees values on their way: for oracles ---
+
+
+def _random(rng, n_out, n_in, size=1, **options):
+    return conv(rng.normal(size=(n_out, n_in, size, size)), rng.normal(size=n_out), **options)
+
+
+def _random_norm(rng, n):
+    return norm(
+        rng.normal(size=n), rng.random(n) + 0.5, mean=rng.normal(size=n), beta=rng.random(n)
+    )
+
+
+def centred(network, x):
+    """Move the logits of a network to mean 0: otherwise one class wins whatever is lesioned."""
+    network.fc.bias.data -= network(x).mean(dim=0).detach()
+    return network
+
+
+def keep(where, value):
+    """Return a value as it is."""
+    return value
+
+
+def resnet_forward(m, x, at=keep):
+    x = at("stem end", m.norm(at("stem", m.stem(x))).relu())
+    inner = at("a.conv1 end", m.a.norm1(at("a.conv1", m.a.conv1(x))).relu())
+    x = at("a.conv2 end", at("a.conv2", m.a.norm2(m.a.conv2(inner)) + x).relu())
+    inner = at("b.conv1 end", m.b.norm1(at("b.conv1", m.b.conv1(x))).relu())
+    x = at("b.down", m.b.norm2(m.b.conv2(inner)) + m.b.norm3(m.b.down(x)))
+    return m.fc(_pooled(at("b.down end", x.relu())))
+
+
+def resnet(seed=0):
+    """Return a block with a plain skip and one with a strided convolution on the skip."""
+    rng = np.random.default_rng(seed)
+    modules = {"stem": _random(rng, 4, 3, 3, padding=1), "norm": _random_norm(rng, 4)}
+    modules |= {"a.conv1": _random(rng, 4, 4, 3, padding=1), "a.norm1": _random_norm(rng, 4)}
+    modules |= {"a.conv2": _random(rng, 4, 4, 3, padding=1), "a.norm2": _random_norm(rng, 4)}
+    modules |= {"b.conv1": _random(rng, 5, 4, 3, padding=1, stride=2)}
+    modules |= {"b.norm1": _random_norm(rng, 5), "b.conv2": _random(rng, 6, 5, 3, padding=1)}
+    modules |= {"b.norm2": _random_norm(rng, 6), "b.down": _random(rng, 6, 4, stride=2)}
+    modules |= {"b.norm3": _random_norm(rng, 6), "fc": dense(rng.normal(size=(3, 6)))}
+    return made(resnet_forward, modules)
+
+
+def inception_forward(m, x, at=keep):
+    x = at("stem end", at("stem", m.stem(x)).relu())
+    one = at("one end", at("one", m.one(x)).relu())
+    squeezed = at("squeeze end", at("squeeze", m.squeeze(x)).relu())
+    three = at("three end", m.norm3(at("three", m.three(squeezed))).relu())
+    flat = torch.nn.functional.max_pool2d(x, 3, 1, 1)
+    pool = at("pool end", at("pool", m.pool(flat)).relu())
+    x = at("last end", at("last", m.last(m.norm(torch.cat([one, three, pool], 1)).relu())).relu())
+    return m.fc(_pooled(x))
+
+
+def inception(seed=0):
+    """Return three ways side by side, behind which a normalization and a convolution stand."""
+    rng = np.random.default_rng(seed)
+    modules = {"stem": _random(rng, 4, 3, 3, padding=1), "one": _random(rng, 2, 4)}
+    modules |= {"squeeze": _random(rng, 3, 4), "three": _random(rng, 3, 3, 3, padding=1)}
+    modules |= {"norm3": _random_norm(rng, 3), "pool": _random(rng, 2, 4)}
+    modules |= {"norm": _random_norm(rng, 7), "last": _random(rng, 4, 7)}
+    return made(inception_forward, {**modules, "fc": dense(rng.normal(size=(3, 4)))})

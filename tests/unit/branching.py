@@ -214,8 +214,8 @@ def inception_forward(m, x, at=keep):
 def inception(seed=0):
     """Return three ways side by side, behind which a normalization and a convolution stand."""
     rng = np.random.default_rng(seed)
-    modules = {"stem": _random(rng, 4, 3, 3, padding=1), "one": _random(rng, 2, 4)}
-    modules |= {"squeeze": _random(rng, 3, 4), "three": _random(rng, 3, 3, 3, padding=1)}
-    modules |= {"norm3": _random_norm(rng, 3), "pool": _random(rng, 2, 4)}
-    modules |= {"norm": _random_norm(rng, 7), "last": _random(rng, 4, 7)}
-    return made(inception_forward, {**modules, "fc": dense(rng.normal(size=(3, 4)))})
+    modules = {"stem": _random(rng, 8, 3, 3, padding=1), "one": _random(rng, 6, 8)}
+    modules |= {"squeeze": _random(rng, 6, 8), "three": _random(rng, 7, 6, 3, padding=1)}
+    modules |= {"norm3": _random_norm(rng, 7), "pool": _random(rng, 5, 8)}
+    modules |= {"norm": _random_norm(rng, 18), "last": _random(rng, 8, 18)}
+    return made(inception_forward, {**modules, "fc": dense(rng.normal(size=(3, 8)))})

@@ -109,7 +109,8 @@ def separate_overwritten(graph_module: fx.GraphModule) -> None:
     """Rewrite operations that overwrite their input, so that every node keeps its value.
 
     Whatever reads an overwritten value afterwards sees the new one, as in the network itself:
-    behind ``y = relu_(x)``, x is y.
+    behind ``y = relu_(x)``, x is y. Comes before dead code is removed, which a call for the sake
+    of overwriting alone seems to be.
 
     Raises
     ------

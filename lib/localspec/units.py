@@ -31,7 +31,7 @@ class _Path:
 
 
 def _paths(tracer: Tracer, origin: fx.Node) -> list[_Path]:
-    """Return the ways from layers to a tensor that lead through no other tensor."""
+    """Return the ways from layers to a tensor that lead through no other tensor; each counts."""
     if origin in tracer.readers:
         return [_Path(origin, 0, ())]
     found = []
@@ -145,8 +145,8 @@ def _trace(module: nn.Module) -> fx.GraphModule:
             f"torch.fx cannot trace {type(module).__name__} ({error}): the forward pass must not "
             "branch on values; wrap the part to study in a module whose forward pass does not"
         ) from error
-    flatten_views(graph_module)
     separate_overwritten(graph_module)
+    flatten_views(graph_module)
     separate_readers(graph_module)
     return graph_module
 

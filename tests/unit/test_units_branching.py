@@ -229,6 +229,7 @@ def test_only_what_is_needed_runs():
         lambda m, x: _overwriting_skip(m, x, lambda value: F.relu(value, True)),
         lambda m, x: _overwriting_skip(m, x, m.relu),
         lambda m, x: m.out(m.a(x).add_(m.b(x))),
+        lambda m, x: _overwriting_alone(m, m.a(x)),
     ],
 )
 def test_networks_that_overwrite_values(forward):
@@ -255,6 +256,52 @@ def _overwriting_skip(m, x, relu):
     hidden = m.b(relu(hidden))
     hidden += skip
     return m.out(hidden)
+
+
+def _overwriting_alone(m, x):
+    m.relu(x)
+    x.add_(m.b(x))
+    return m.out(x)
+
+
+class Block(nn.Module):
+    """A block in the words of torchvision: one ReLU that overwrites, called twice, and ``+=``."""
+
+    def __init__(self, n_in, n_out, stride):
+        super().__init__()
+        self.conv1 = nn.Conv2d(n_in, n_out, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(n_out)
+        self.relu = nn.ReLU(inplace=True)
+        self.conv2 = nn.Conv2d(n_out, n_out, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(n_out)
+        shortcut = [nn.Conv2d(n_in, n_out, 1, stride, bias=False), nn.BatchNorm2d(n_out)]
+        self.downsample = nn.Sequential(*shortcut) if stride > 1 else None
+
+    def forward(self, x):
+        identity = x
+        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.bn2(self.conv2(out))
+        if self.downsample is not None:
+            identity = self.downsample(x)
+        out += identity
+        return self.relu(out)
+
+
+def test_blocks_as_people_write_them():
+    torch.manual_seed(0)
+    stem = [nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(inplace=True), nn.MaxPool2d(2)]
+    head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 3)]
+    network = nn.Sequential(*stem, Block(4, 4, 1), Block(4, 6, 2), *head).double().eval()
+    unit_map = trace_units(network)
+    assert [layer.name for layer in unit_map.layers] == [
+        *("0", "3.conv1", "3.conv2", "4.conv1", "4.downsample.0", "7"),
+    ]
+    x = torch.rand(2, 3, 8, 8).double()
+    assert torch.allclose(unit_map.run(x)[0], network(x))
+    for layer in unit_map.layers:
+        values = unit_map.run(x, stops=unit_map.frontier(layer.value))
+        for _ in range(2):  # nothing was overwritten the first time
+            assert torch.allclose(unit_map.run(values, start=layer.value)[0], network(x))
 
 
 def test_overwriting_a_value_that_is_read_in_another_shape():

@@ -193,9 +193,8 @@ def weight_graph(network, *, conventions: Conventions | str = "paper") -> UnitGr
 
     Examples
     --------
-    >>> module = torch.nn.Sequential(
-    ...     torch.nn.Linear(2, 3), torch.nn.ReLU(), torch.nn.Linear(3, 1)
-    ... ).eval()
+    >>> from torch import nn
+    >>> module = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1)).eval()
     >>> weight_graph(module).n_units
     6
     """

@@ -200,7 +200,7 @@ def null_evidence(
     n_steps, seed : int, optional
         Of feature visualization.
     conventions : Conventions or str
-        Uses ``lesion_point``.
+        Uses ``lesion_point`` and ``lesion_readers``.
     progress : bool, optional
 
     Returns

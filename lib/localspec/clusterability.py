@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm.auto import tqdm
 
-from localspec.clustering import live_units, ncut, spectral_labels
 from localspec.errors import InvalidInputError, choose, whole
 from localspec.graphs import NULLS, UnitGraph, shuffled
+from localspec.spectral import live_units, ncut, spectral_labels
 from localspec.statistics import relative_compare
 
 STAGE_VERSION = 1

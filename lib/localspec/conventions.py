@@ -57,6 +57,14 @@ class Conventions(Strict):
         images side by side.
     l2_first_layer : {"l2", "l1"}
         Penalty on an MLP's first kernel in runs with L2 regularization.
+    residual_units : {"tensor", "reader"}
+        Units of a tensor that several layers read (chains have none): its channels, or its
+        channels once for each layer that reads them, as layers of their own named
+        ``"tensor->reader"``.
+    lesion_readers : {"all", "one"}
+        Who sees a lesion of a tensor that more than one layer reads or a skip passes on (chains
+        have none): everyone, or one reader only, whose input channel is set to zero: the layer's
+        own under ``residual_units="reader"``, else the tensor's first.
 
     Examples
     --------
@@ -78,6 +86,8 @@ class Conventions(Strict):
     lesion_point: Literal["unit", "normalized"] = "unit"
     visualization_channels: Literal["own", "copies", "squeezed"] = "own"
     l2_first_layer: Literal["l2", "l1"] = "l2"
+    residual_units: Literal["tensor", "reader"] = "tensor"
+    lesion_readers: Literal["all", "one"] = "all"
 
     @classmethod
     def preset(cls, name: str) -> Conventions:
@@ -113,6 +123,8 @@ RELEASED = Conventions(
     lesion_point="unit",
     visualization_channels="squeezed",
     l2_first_layer="l1",
+    residual_units="reader",
+    lesion_readers="one",
 )
 PRESETS = {"paper": PAPER, "released": RELEASED}
 

@@ -28,7 +28,8 @@ def unit_values(
     network : torch.nn.Module, TrainedNetwork or UnitMap
     x : torch.Tensor, shape (n_images, ...)
     conventions : Conventions or str
-        Uses ``spatial_norm``, which collapses a channel's map to one number.
+        Uses ``spatial_norm``, which collapses a channel's map to one number, and
+        ``residual_units``.
 
     Returns
     -------
@@ -36,7 +37,7 @@ def unit_values(
         By layer.
     """
     conventions = resolve(conventions)
-    unit_map = trace_units(network)
+    unit_map = trace_units(network, conventions=conventions)
     check_images(x)
     count_logits(unit_map, x[:1])
     parts = []
@@ -130,7 +131,7 @@ def activation_graph(
         Training images, without augmentation; at least three.
     correlation : {"spearman", "pearson", "kendall"}
     conventions : Conventions or str
-        Uses ``spatial_norm``.
+        Uses ``spatial_norm`` and ``residual_units``.
 
     Returns
     -------

@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import adjusted_rand_score
 
-from localspec.clustering import ncut
 from localspec.conventions import PAPER, RELEASED, Conventions
 from localspec.partitions import NO_CLUSTER, Partition
 from localspec.pipeline import PARTITIONINGS, Replicate
 from localspec.profiles import ForksSection, Profile, load_profile
 from localspec.settings import NetworkSettings
+from localspec.spectral import ncut
 from localspec.synthesis import synthesis_table
 
 SIGNIFICANT = "significant"

@@ -1,25 +1,28 @@
 """Graphs whose nodes are units, and the graph made from weights.
 
-The weights graph of consecutive layers a, b, c is a chain of blocks::
+The weights graph of consecutive layers a, b, c is a chain of blocks; where c's module reads a and
+b side by side (a concatenation), a and c are linked as well::
 
-          a    b    c
-    a  [  0   |W1|  0  ]
-    b  [ |W1|' 0  |W2| ]
-    c  [  0  |W2|'  0  ]
+          a    b    c                   a    b    c
+    a  [  0   |W1|  0  ]          a  [  0   |W1| |W3| ]
+    b  [ |W1|' 0  |W2| ]          b  [ |W1|' 0   |W2| ]
+    c  [  0  |W2|'  0  ]          c  [ |W3|'|W2|'  0  ]
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
-import torch
 from scipy import sparse
 
 from localspec.conventions import Conventions, resolve
+from localspec.edges import edges_into
+from localspec.edges import kernel_norms as kernel_norms
 from localspec.errors import InvalidInputError, choose
-from localspec.units import UnitLayer, trace_units
+from localspec.units import trace_units
 
 STAGE_VERSION = 1
 INPUT = "input"
@@ -59,12 +62,16 @@ class UnitGraph:
     kind : {"weights", "activations"}
     inactive : numpy.ndarray of bool, shape (n_units,)
         Units that take no part although they may have a row: activation variance zero.
+    links : tuple of (str, str), optional
+        Names of the layers that edges of a weights graph may join, the earlier one first; by
+        default those of consecutive layers.
     """
 
     adjacency: sparse.csr_array | np.ndarray
     layers: tuple[LayerRange, ...]
     kind: str
     inactive: np.ndarray
+    links: tuple[tuple[str, str], ...] | None = None
 
     @property
     def n_units(self) -> int:
@@ -76,6 +83,16 @@ class UnitGraph:
         """Layers whose subclusters are tested."""
         return tuple(layer for layer in self.layers if layer.tested)
 
+    @property
+    def linked(self) -> tuple[tuple[LayerRange, LayerRange], ...]:
+        """Pairs of layers that edges of a weights graph may join."""
+        return _linked(self.layers, self.links)
+
+    def around(self, layer: LayerRange) -> tuple[tuple[LayerRange, ...], tuple[LayerRange, ...]]:
+        """Return a layer's predecessors and successors in a weights graph, in order."""
+        before = tuple(one for one, other in self.linked if other == layer)
+        return before, tuple(other for one, other in self.linked if one == layer)
+
     def subgraph(self, layers: Sequence[LayerRange]) -> UnitGraph:
         """Return the graph over some of the layers, given in order."""
         mask = np.zeros(self.n_units, dtype=bool)
@@ -83,14 +100,17 @@ class UnitGraph:
             mask[layer.units] = True
         part = self.keep(mask)
         kept = tuple(layer for layer in part.layers if layer.n_units)
-        return replace(part, layers=kept)
+        names = {layer.name for layer in kept}
+        pairs = tuple((one.name, other.name) for one, other in self.linked)
+        return replace(part, layers=kept, links=tuple(x for x in pairs if names.issuperset(x)))
 
     def keep(self, mask: np.ndarray) -> UnitGraph:
         """Return the graph over the units where `mask` is true; a layer may end up empty."""
         ranges = layer_ranges(
             [(layer.name, int(mask[layer.units].sum()), layer.tested) for layer in self.layers]
         )
-        return UnitGraph(self.adjacency[mask][:, mask], ranges, self.kind, self.inactive[mask])
+        adjacency, inactive = self.adjacency[mask][:, mask], self.inactive[mask]
+        return UnitGraph(adjacency, ranges, self.kind, inactive, self.links)
 
 
 def layer_ranges(layers: Sequence[tuple[str, int, bool]]) -> tuple[LayerRange, ...]:
@@ -102,90 +122,53 @@ def layer_ranges(layers: Sequence[tuple[str, int, bool]]) -> tuple[LayerRange, .
     )
 
 
-def kernel_norms(weight: torch.Tensor, norm: str = "l1") -> torch.Tensor:
-    """Collapse each kernel slice to one non-negative number.
+def _linked(
+    layers: tuple[LayerRange, ...], links: tuple[tuple[str, str], ...] | None
+) -> tuple[tuple[LayerRange, LayerRange], ...]:
+    if links is None:
+        return tuple(pairwise(layers))
+    named = {layer.name: layer for layer in layers}
+    return tuple((named[one], named[other]) for one, other in links)
+
+
+def from_blocks(
+    blocks: Sequence[np.ndarray],
+    layers: tuple[LayerRange, ...],
+    links: tuple[tuple[str, str], ...] | None = None,
+) -> UnitGraph:
+    """Build a weights graph from the matrices between linked layers.
 
     Parameters
     ----------
-    weight : torch.Tensor, shape (n_out, n_in) or (n_out, n_in, height, width)
-    norm : {"l1", "induced"}
-        Sum of absolute values, or the matrix norm of order 1 (largest column sum).
-
-    Returns
-    -------
-    torch.Tensor, shape (n_in, n_out)
-
-    References
-    ----------
-    Hod et al., arXiv:2110.08058, "Weights graph".
-
-    Examples
-    --------
-    >>> kernel = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])
-    >>> float(kernel_norms(kernel, "l1")), float(kernel_norms(kernel, "induced"))
-    (10.0, 6.0)
-    """
-    choose("kernel_norm", norm, ("l1", "induced"))
-    absolute = weight.abs()
-    if weight.ndim == 4:
-        columns = absolute.sum(dim=2)
-        absolute = columns.sum(dim=2) if norm == "l1" else columns.amax(dim=2)
-    return absolute.T
-
-
-def _batch_norm_scale(layer: UnitLayer, before: bool, mode: str) -> torch.Tensor | float:
-    scale: torch.Tensor | float = 1.0
-    if mode == "none":
-        return scale
-    for norm in layer.batch_norms:
-        if norm.before_activation == before:
-            gamma = norm.module.weight.detach() if norm.module.affine else 1.0
-            factor = gamma / torch.sqrt(norm.module.running_var + norm.module.eps)
-            scale = scale * (factor.abs() if mode == "absolute" else factor)
-    return scale
-
-
-def _collapsed(layer: UnitLayer, norm: str) -> torch.Tensor:
-    """Return a layer's units x units matrix; in a grouped convolution groups do not meet."""
-    norms = kernel_norms(layer.module.weight.detach(), norm)
-    groups = layer.module.groups if layer.is_conv else 1
-    if groups == 1:
-        return norms
-    return torch.block_diag(*norms.chunk(groups, dim=1))
-
-
-def from_blocks(blocks: Sequence[np.ndarray], layers: tuple[LayerRange, ...]) -> UnitGraph:
-    """Build a weights graph from the matrices between consecutive layers.
-
-    Parameters
-    ----------
-    blocks : sequence of numpy.ndarray, shape (n_units of layer, n_units of the next)
+    blocks : sequence of numpy.ndarray, shape (n_units of the first, n_units of the second)
     layers : tuple of LayerRange
+    links : tuple of (str, str), optional
+        Names of the layers that each block joins; by default consecutive layers.
     """
     n = layers[-1].stop
     upper = sparse.lil_array((n, n), dtype=np.float64)
-    for before, after, block in zip(layers, layers[1:], blocks, strict=False):
+    for (before, after), block in zip(_linked(layers, links), blocks, strict=False):
         upper[before.units, after.units] = block
     upper = upper.tocsr()
-    return UnitGraph((upper + upper.T).tocsr(), layers, "weights", np.zeros(n, dtype=bool))
+    inactive = np.zeros(n, dtype=bool)
+    return UnitGraph((upper + upper.T).tocsr(), layers, "weights", inactive, links)
 
 
 def layer_blocks(graph: UnitGraph) -> list[np.ndarray]:
-    """Return the dense matrices between consecutive layers of a weights graph."""
+    """Return the dense matrices between linked layers of a weights graph."""
     return [
-        graph.adjacency[before.units][:, after.units].toarray()
-        for before, after in zip(graph.layers, graph.layers[1:], strict=False)
+        graph.adjacency[before.units][:, after.units].toarray() for before, after in graph.linked
     ]
 
 
 def weight_graph(network, *, conventions: Conventions | str = "paper") -> UnitGraph:
-    """Build the graph of absolute weights between units of consecutive layers.
+    """Build the graph of absolute weights between units of layers that follow each other.
 
     Parameters
     ----------
     network : torch.nn.Module, TrainedNetwork or UnitMap
     conventions : Conventions or str
-        Uses ``kernel_norm`` and ``batch_norm_edges``.
+        Uses ``kernel_norm``, ``batch_norm_edges`` and ``residual_units``.
 
     Returns
     -------
@@ -201,7 +184,8 @@ def weight_graph(network, *, conventions: Conventions | str = "paper") -> UnitGr
     Notes
     -----
     A batch normalization scales the edges that carry the normalized value: those into the unit
-    when it stands before the activation, those out of it when after.
+    when it stands before the activation, those out of it when after; in a branching network see
+    :func:`localspec.units.trace_units`.
 
     References
     ----------
@@ -209,35 +193,33 @@ def weight_graph(network, *, conventions: Conventions | str = "paper") -> UnitGr
 
     Examples
     --------
-    >>> module = torch.nn.Sequential(
-    ...     torch.nn.Linear(2, 3), torch.nn.ReLU(), torch.nn.Linear(3, 1)
-    ... ).eval()
+    >>> from torch import nn
+    >>> module = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1)).eval()
     >>> weight_graph(module).n_units
     6
     """
     conventions = resolve(conventions)
-    unit_map = trace_units(network)
+    unit_map = trace_units(network, conventions=conventions)
     convolutions = any(layer.is_conv for layer in unit_map.layers)
-    chain = unit_map.tested if convolutions else unit_map.layers
+    chosen = unit_map.tested if convolutions else unit_map.layers
     names = {layer.name for layer in unit_map.tested}
-    sizes = [(layer.name, layer.n_units, layer.name in names) for layer in chain]
+    ranges = [(layer.name, layer.n_units, layer.name in names) for layer in chosen]
+    sizes: dict[str | None, int] = {layer.name: layer.n_units for layer in chosen}
     if not convolutions:
-        sizes.insert(0, (INPUT, chain[0].module.in_features, False))
-    blocks = []
-    for index, layer in enumerate(chain):
-        if convolutions and index == 0:
-            continue
-        block = _collapsed(layer, conventions.kernel_norm)
-        block = block * _batch_norm_scale(layer, True, conventions.batch_norm_edges)
-        if index:
-            out = _batch_norm_scale(chain[index - 1], False, conventions.batch_norm_edges)
-            block = block * (out[:, None] if isinstance(out, torch.Tensor) else out)
-        blocks.append(block.double().cpu().numpy())
-    return from_blocks(blocks, layer_ranges(sizes))
+        ranges.insert(0, (INPUT, unit_map.n_inputs, False))
+        sizes = {None: unit_map.n_inputs, **sizes}
+    blocks, links = [], []
+    for layer in chosen:
+        found = edges_into(unit_map, layer, sizes, conventions)
+        for before in sizes:
+            if before in found:
+                blocks.append(found[before])
+                links.append((INPUT if before is None else before, layer.name))
+    return from_blocks(blocks, layer_ranges(ranges), tuple(links))
 
 
 def shuffled(graph: UnitGraph, rng: np.random.Generator, *, null: str = "permute") -> UnitGraph:
-    """Return the graph with the entries of each layer's matrix permuted.
+    """Return the graph with the entries of the matrix between each two layers permuted.
 
     Parameters
     ----------
@@ -260,4 +242,4 @@ def shuffled(graph: UnitGraph, rng: np.random.Generator, *, null: str = "permute
         places = np.flatnonzero(flat) if null == "permute_nonzero" else np.arange(flat.size)
         flat[places] = rng.permutation(flat[places])
         blocks.append(flat.reshape(block.shape))
-    return replace(graph, adjacency=from_blocks(blocks, graph.layers).adjacency)
+    return replace(graph, adjacency=from_blocks(blocks, graph.layers, graph.links).adjacency)

@@ -11,45 +11,50 @@ units are kept than lesioned, the sum of what the kept ones contribute)::
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import fx, nn
 from torch.nn import functional as F
 
-from localspec.units import UnitLayer, UnitMap
+from localspec.unit_layers import Reader, UnitLayer
+from localspec.unit_maps import UnitMap
 
 
-def reader_of(unit_map: UnitMap, layer: UnitLayer) -> UnitLayer | None:
-    """Return the next layer if lesions of `layer` are cheaper through contributions.
+def reader_of(unit_map: UnitMap, layer: UnitLayer) -> Reader | None:
+    """Return what reads a layer if lesions of the layer are cheaper through contributions.
 
-    That is so where the next layer spends more than one multiplication on a unit and output: a
-    convolution, or a dense layer that reads a flattened map.
+    That is so where the reader spends more than one multiplication on a unit and output: a
+    convolution, or a dense layer that reads a flattened map. It must be the only one that sees
+    the layer, read nothing else, and write a tensor alone.
     """
-    index = unit_map.layers.index(layer)
-    if index + 1 >= len(unit_map.layers):
+    reader = unit_map.only_reader(layer)
+    if reader is None or len(reader.readings) > 1:
         return None
-    reader = unit_map.layers[index + 1]
-    if reader.is_conv:
-        module = reader.module
+    if all(tensor.value is not reader.node for tensor in unit_map.tensors):
+        return None
+    module = reader.module
+    if isinstance(module, nn.Conv2d):
         simple = module.groups == 1 and module.padding_mode == "zeros"
         return reader if simple and isinstance(module.padding, tuple) else None
-    features = reader.module.in_features
+    features = module.in_features
     return reader if features > layer.n_units and features % layer.n_units == 0 else None
 
 
 def contributions(
-    unit_map: UnitMap, layer: UnitLayer, reader: UnitLayer, point: fx.Node, value: torch.Tensor
+    unit_map: UnitMap, reader: Reader, point: fx.Node, values: Sequence[torch.Tensor]
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return the reader's values without and with all units lesioned, and what each unit adds.
 
     Parameters
     ----------
     unit_map : UnitMap
-    layer, reader : UnitLayer
-        The lesioned layer and the next one. What lies between them acts on each channel alone.
+    reader : Reader
+        Of the lesioned layer. What lies between them acts on each channel alone.
     point : torch.fx.Node
         Where lesions set units to zero.
-    value : torch.Tensor, shape (n_images, n_units, ...)
-        Value of `point`.
+    values : sequence of torch.Tensor, shape (n_images, ...)
+        Values of the frontier of `point`; that of `point` has shape (n_images, n_units, ...).
 
     Returns
     -------
@@ -60,21 +65,23 @@ def contributions(
     contribution : torch.Tensor, shape (n_units, n_images, ...)
         What each unit adds to `silent`; together they make `base`.
     """
-    stop = (reader.value.args[0],)
-    (read,) = unit_map.run(value, start=point, stops=stop)
-    (nothing,) = unit_map.run(torch.zeros_like(value[:1]), start=point, stops=stop)
-    (base,) = unit_map.run(read, start=stop[0], stops=(reader.value,))
-    (silent,) = unit_map.run(nothing, start=stop[0], stops=(reader.value,))
+    stops, module = (reader.source,), reader.module
+    (read,) = unit_map.run(values, start=point, stops=stops)
+    lesioned = [
+        torch.zeros_like(value[:1]) if node is point else value[:1]
+        for node, value in zip(unit_map.frontier(point), values, strict=True)
+    ]
+    (nothing,) = unit_map.run(lesioned, start=point, stops=stops)
+    base, silent = module(read), module(nothing)
     difference = read - nothing
-    n_units, n_images = layer.n_units, len(value)
-    weight = reader.module.weight
-    if isinstance(reader.module, nn.Linear):
+    n_units, n_images = reader.n_read, len(read)
+    weight = module.weight
+    if isinstance(module, nn.Linear):
         parts = difference.reshape(n_images, n_units, -1).transpose(0, 1)
         weights = weight.reshape(len(weight), n_units, -1).permute(1, 2, 0)
         return base, silent, torch.bmm(parts, weights)
     # one group a unit: channel u of the map meets the kernels that read u, and nothing else
     kernels = weight.transpose(0, 1).reshape(n_units * len(weight), 1, *weight.shape[2:])
-    module = reader.module
     maps = F.conv2d(
         *(difference, kernels, None, module.stride, module.padding, module.dilation),
         groups=n_units,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from torch import fx
 
 from localspec.data import check_images
 from localspec.units import UnitMap, trace_units
@@ -30,16 +31,33 @@ def mean_outputs(network, x: torch.Tensor) -> dict[str, torch.Tensor]:
     ----------
     Hod et al., arXiv:2110.08058, "Lesion"; mean ablation is a check of this project's.
     """
-    check_images(x)
     unit_map: UnitMap = trace_units(network)
-    layers = unit_map.tested
+    means = mean_values(unit_map, x, tuple(layer.end for layer in unit_map.tested))
+    return {layer.name: means[layer.end] for layer in unit_map.tested}
+
+
+def mean_values(
+    unit_map: UnitMap, x: torch.Tensor, nodes: tuple[fx.Node, ...]
+) -> dict[fx.Node, torch.Tensor]:
+    """Return the mean over images of the values of nodes.
+
+    Parameters
+    ----------
+    unit_map : UnitMap
+    x : torch.Tensor, shape (n_images, ...)
+    nodes : tuple of torch.fx.Node
+
+    Returns
+    -------
+    dict of torch.fx.Node to torch.Tensor, shape (n_channels, ...)
+    """
+    check_images(x)
     totals: list[torch.Tensor] = []
     with torch.inference_mode():
         for part in x.to(unit_map.device, unit_map.dtype).split(BATCH_SIZE):
-            values = unit_map.run(part, stops=tuple(layer.end for layer in layers))
-            sums = [value.sum(dim=0) for value in values]
+            sums = [value.sum(dim=0) for value in unit_map.run(part, stops=nodes)]
             totals = [a + b for a, b in zip(totals, sums, strict=True)] if totals else sums
-    return {layer.name: total / len(x) for layer, total in zip(layers, totals, strict=True)}
+    return {node: total / len(x) for node, total in zip(nodes, totals, strict=True)}
 
 
 def replaced(
@@ -49,15 +67,17 @@ def replaced(
 
     Parameters
     ----------
-    mask : torch.Tensor, shape (n_lesions, n_units)
-        0 where a unit is replaced, else 1.
-    mean : torch.Tensor, shape (n_units, ...), optional
+    mask : torch.Tensor, shape (n_lesions, n_channels)
+        0 where a channel is replaced, else 1. In rows of features each channel has several
+        places, next to each other.
+    mean : torch.Tensor, shape (n_channels, ...), optional
         By what; by default zero.
     """
 
     def apply(value: torch.Tensor) -> torch.Tensor:
         stacked = value.reshape(len(mask), -1, *value.shape[1:])
-        kept = mask.reshape(len(mask), 1, mask.shape[1], *(1,) * (value.ndim - 2))
+        places = mask.repeat_interleave(value.shape[1] // mask.shape[1], dim=1)
+        kept = places.reshape(len(mask), 1, value.shape[1], *(1,) * (value.ndim - 2))
         changed = stacked * kept
         if mean is not None:
             changed = changed + (1 - kept) * mean

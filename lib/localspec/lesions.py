@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import fx
 from tqdm.auto import tqdm
 
 from localspec.compatibility import check_classes
@@ -15,10 +16,11 @@ from localspec.data import check_images
 from localspec.dense_convolutions import dense_convolutions
 from localspec.errors import InvalidInputError, choose
 from localspec.lesion_contributions import contributions, reader_of
-from localspec.lesion_replacement import REPLACEMENTS, mean_outputs, replaced
+from localspec.lesion_points import keep_masks, lesion_edits, lesion_points
+from localspec.lesion_replacement import REPLACEMENTS, mean_values
 from localspec.subclusters import Draws, Lesion
 from localspec.threads import SMALL_PASS, is_small, single_threaded
-from localspec.units import UnitLayer, UnitMap, trace_units
+from localspec.units import UnitMap, trace_units
 
 STAGE_VERSION = 1
 MAX_ROWS = 4_000  # values of small networks then stay in the processor's cache
@@ -84,50 +86,37 @@ def _check(unit_map: UnitMap, lesions: Sequence[Lesion]) -> None:
                 )
 
 
-def _keep_mask(layer: UnitLayer, lesions: Sequence[Lesion], like: torch.Tensor) -> torch.Tensor:
-    mask = torch.ones(len(lesions), layer.n_units, dtype=like.dtype, device=like.device)
-    for row, lesion in enumerate(lesions):
-        units = np.asarray(lesion.get(layer.name, ()), dtype=np.int64)
-        mask[row, torch.from_numpy(units).to(like.device)] = 0
-    return mask
-
-
-def _point(layer: UnitLayer, conventions: Conventions):
-    return layer.value if conventions.lesion_point == "unit" else layer.end
-
-
 class _Start:
-    """Run lesions whose first layer is one and the same, on one batch of images."""
+    """Run lesions that act first at one and the same node, on one batch of images."""
 
     def __init__(
-        self, unit_map: UnitMap, index: int, value: torch.Tensor, conventions, means
+        self, unit_map: UnitMap, node: fx.Node, values: Sequence[torch.Tensor], points, means
     ) -> None:
-        self.unit_map, self.value, self.conventions = unit_map, value, conventions
-        self.layers, self.means = unit_map.layers[index:], means
-        self.reader = None if means else reader_of(unit_map, self.layers[0])
+        self.unit_map, self.node, self.values = unit_map, node, values
+        self.points, self.means, self.reader = points, means, None
+        first = [name for name, found in points.items() if any(one.node is node for one in found)]
+        if not means:
+            self.reader = reader_of(unit_map, unit_map.layer(first[0]))
         if self.reader is not None:
-            point = _point(self.layers[0], conventions)
             self.base, self.silent, contributed = contributions(
-                *(unit_map, self.layers[0], self.reader, point, value)
+                *(unit_map, self.reader, node, values)
             )
             self.contributed = contributed.reshape(len(contributed), -1)
+            passed = unit_map.frontier(self.reader.node)[:-1]  # the reader's own value is last
+            found = unit_map.run(values, start=node, stops=passed) if passed else []
+            self.passed = dict(zip(passed, found, strict=True))
 
     def logits(self, lesions: Sequence[Lesion]) -> torch.Tensor:
         """Return logits, shape (n_lesions * n_images, n_classes)."""
-        first = self.layers[0]
-        keep = _keep_mask(first, lesions, self.value)
+        masks = keep_masks(self.points, lesions, self.values[0])
         if self.reader is not None and all(len(lesion) <= 1 for lesion in lesions):
-            return self.unit_map.run(self._reader_values(keep), start=self.reader.value)[0]
-        start = _point(first, self.conventions)
-        stacked = self.value.expand(len(lesions), *self.value.shape)
-        edits = {}
-        for layer in self.layers:
-            if any(layer.name in lesion for lesion in lesions):
-                point = layer.end if self.means else _point(layer, self.conventions)
-                mask = _keep_mask(layer, lesions, self.value)
-                edits[point] = replaced(mask, self.means.get(layer.name))
-        flat = stacked.reshape(-1, *self.value.shape[1:])
-        return self.unit_map.run(flat, start=start, edits=edits)[0]
+            stacked = {node: _stacked(value, len(lesions)) for node, value in self.passed.items()}
+            stacked[self.reader.node] = self._reader_values(masks[self.node])
+            behind = self.unit_map.frontier(self.reader.node)
+            return self.unit_map.run([stacked[node] for node in behind], start=behind[-1])[0]
+        values = [_stacked(value, len(lesions)) for value in self.values]
+        edits = lesion_edits(masks, self.means)
+        return self.unit_map.run(values, start=self.node, edits=edits)[0]
 
     def _reader_values(self, keep: torch.Tensor) -> torch.Tensor:
         """Subtract what the lesioned units contribute, or add up the kept ones if fewer."""
@@ -139,17 +128,29 @@ class _Start:
         return (start + added).reshape(-1, *self.base.shape[1:])
 
 
+def _stacked(value: torch.Tensor, n_lesions: int) -> torch.Tensor:
+    return value.expand(n_lesions, *value.shape).reshape(-1, *value.shape[1:])
+
+
 def _sizes(unit_map: UnitMap, x: torch.Tensor, max_rows: int) -> tuple[int, int]:
-    """Return images a batch and rows a stack, so that no array exceeds MAX_VALUES."""
+    """Return images a batch and rows a stack, so that no array exceeds MAX_VALUES.
+
+    Where a network branches, what goes on behind a layer is the values of its whole frontier.
+    """
+    frontiers = [unit_map.frontier(layer.value) for layer in unit_map.tensors]
+    nodes = tuple({node for frontier in frontiers for node in frontier})
+    readers = {layer.tensor: reader_of(unit_map, layer) for layer in unit_map.tensors}
     with torch.inference_mode():
-        values = unit_map.run(x[:1], stops=tuple(layer.value for layer in unit_map.layers))
-    widths = [value[0].numel() for value in values]
-    contributed = [
-        layer.n_units * width
-        for layer, width in zip(unit_map.layers, widths[1:], strict=False)
-        if reader_of(unit_map, layer) is not None
+        values = dict(zip(nodes, unit_map.run(x[:1], stops=nodes), strict=True))
+    widths = [sum(values[node][0].numel() for node in frontier) for frontier in frontiers]
+    limits = [
+        layer.n_units * values[readers[layer.tensor].node][0].numel()
+        for layer in unit_map.tensors
+        if readers[layer.tensor] is not None
     ]
-    batch_size = min(BATCH_SIZE, MAX_VALUES // max(contributed, default=1))
+    if any(len(frontier) > 1 for frontier in frontiers):
+        limits += widths
+    batch_size = min(BATCH_SIZE, MAX_VALUES // max(limits, default=1))
     return max(1, batch_size), max(1, min(max_rows, MAX_VALUES // max(widths)))
 
 
@@ -183,11 +184,12 @@ def lesion_accuracies(
     y : torch.Tensor of int, shape (n_images,)
         Every class needs at least one image.
     lesions : sequence of mappings of layer name to unit indices
-        Units whose outputs are set to zero; an empty mapping is the network itself.
+        Units whose outputs are set to zero; an empty mapping is the network itself. Layers may be
+        named by tensor or by reader (``"tensor->reader"``).
     n_classes : int, optional
         By default one more than the largest label.
     conventions : Conventions or str
-        Uses ``lesion_point``.
+        Uses ``lesion_point`` and ``lesion_readers``.
     replacement : {"zero", "mean"}
         Put zero, or each unit's mean after its activation, in its place.
     x_mean : torch.Tensor, shape (n_mean_images, ...), optional
@@ -222,29 +224,38 @@ def lesion_accuracies(
     check_classes(unit_map, x, y)
     _check(unit_map, lesions)
     choose("replacement", replacement, REPLACEMENTS)
-    means = mean_outputs(unit_map, x if x_mean is None else x_mean) if replacement == "mean" else {}
+    last = unit_map.tensors[-1].name  # where a lesion of nothing starts
+    points = {
+        name: lesion_points(unit_map, unit_map.layer(name), conventions, replacement)
+        for name in {last, *(name for lesion in lesions for name in lesion)}
+    }
+    nodes = tuple({point.node: None for found in points.values() for point in found})
+    means = {}
+    if replacement == "mean":
+        means = mean_values(unit_map, x if x_mean is None else x_mean, nodes)
     n_classes = int(y.max()) + 1 if n_classes is None else n_classes
     sizes = class_sizes(y, n_classes)
     counts = np.zeros((len(lesions), n_classes), dtype=np.int64)
-    order = {layer.name: index for index, layer in enumerate(unit_map.layers)}
-    groups: dict[int, list[int]] = {}
+    groups: dict[fx.Node, list[int]] = {}
     for index, lesion in enumerate(lesions):
-        first = min((order[name] for name in lesion), default=len(order) - 1)
-        groups.setdefault(first, []).append(index)
+        acting = [point.node for name in (lesion or (last,)) for point in points[name]]
+        groups.setdefault(min(acting, key=unit_map.position), []).append(index)
     bar = tqdm(total=len(lesions) * len(x), desc="lesions", unit="image", disable=not progress)
     x, y = x.to(unit_map.device, unit_map.dtype), y.to(unit_map.device, torch.int64)
-    firsts = sorted(groups)
-    stops = tuple(_point(unit_map.layers[first], conventions) for first in firsts)
+    firsts = sorted(groups, key=unit_map.position)
+    stops = tuple({node: None for first in firsts for node in unit_map.frontier(first)})
     batch_size, max_rows = _sizes(unit_map, x, max_rows)
     n_rows = min(max_rows, len(lesions) * min(batch_size, len(x)))
     small = is_small(unit_map.graph_module, x[:1], n_rows, SMALL_PASS)
     dense = dense_convolutions(unit_map, x[:1])
     with dense, torch.inference_mode(), bar, single_threaded(small):
         for x_part, y_part in zip(x.split(batch_size), y.split(batch_size), strict=True):
-            prefixes = unit_map.run(x_part, stops=stops) if stops else []
+            found = unit_map.run(x_part, stops=stops) if stops else []
+            prefixes = dict(zip(stops, found, strict=True))
             size = max(1, max_rows // len(x_part))
-            for first, prefix in zip(firsts, prefixes, strict=True):
-                start = _Start(unit_map, first, prefix, conventions, means)
+            for first in firsts:
+                values = [prefixes[node] for node in unit_map.frontier(first)]
+                start = _Start(unit_map, first, values, points, means)
                 for begin in range(0, len(groups[first]), size):
                     chunk = groups[first][begin : begin + size]
                     logits = start.logits([lesions[index] for index in chunk])

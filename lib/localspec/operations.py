@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 
 import torch
 from torch import fx, nn
 from torch.nn import functional as F
+
+from localspec.errors import InvalidInputError
 
 ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Tanh)
 ACTIVATION_CALLS = {
@@ -23,10 +26,24 @@ PASSED_CALLS = {
     *(torch.flatten, F.dropout, F.max_pool2d, F.avg_pool2d, F.adaptive_avg_pool2d),
     *(F.softmax, F.log_softmax, "flatten", "view", "reshape", "contiguous", "softmax"),
 }
+RESHAPES = {torch.flatten, "flatten", "view", "reshape"}
+ADDITIONS = {operator.add, torch.add, "add"}
+OVERWRITING_ADDITIONS = {operator.iadd: operator.add, "add_": "add"}
+CONCATENATIONS = {torch.cat, torch.concat, torch.concatenate}
+SAME_MEMORY = (nn.Flatten, nn.Identity, nn.Dropout, nn.Dropout2d)
+SAME_MEMORY_CALLS = {*RESHAPES, F.dropout, "contiguous"}
 
 
 def operation_kind(node: fx.Node, graph_module: fx.GraphModule) -> tuple[str, nn.Module | None]:
-    """Say what a node is: layer, batch norm, activation or passed; with its module."""
+    """Say what a node is, with its module.
+
+    Returns
+    -------
+    str
+        "layer", "batch norm", "activation", "passed", "addition" or "concatenation"; of anything
+        else a description.
+    torch.nn.Module or None
+    """
     if node.op == "call_module":
         module = graph_module.get_submodule(node.target)
         kinds = [("layer", (nn.Linear, nn.Conv2d)), ("batch norm", BATCH_NORMS)]
@@ -39,6 +56,10 @@ def operation_kind(node: fx.Node, graph_module: fx.GraphModule) -> tuple[str, nn
         return "activation", None
     if node.target in PASSED_CALLS:
         return "passed", None
+    if node.target in ADDITIONS:
+        return "addition", None
+    if node.target in CONCATENATIONS:
+        return "concatenation", None
     return f"call of {getattr(node.target, '__name__', node.target)}", None
 
 
@@ -53,6 +74,89 @@ def flatten_views(graph_module: fx.GraphModule) -> None:
         if sized and isinstance(node.args[1], fx.Node):
             node.target, node.args = "flatten", (node.args[0], 1)
     graph_module.graph.eliminate_dead_code()
+    graph_module.recompile()
+
+
+def is_reshape(node: fx.Node, graph_module: fx.GraphModule) -> bool:
+    """Whether a node lays its input out in another shape."""
+    if node.op == "call_module":
+        return isinstance(graph_module.get_submodule(node.target), nn.Flatten)
+    return node.target in RESHAPES
+
+
+def _overwrites(node: fx.Node, graph_module: fx.GraphModule) -> bool:
+    """Whether a node writes its result over its input."""
+    if node.op == "call_module":
+        return getattr(graph_module.get_submodule(node.target), "inplace", False)
+    positional = node.target in (F.relu, F.relu6) and len(node.args) > 1 and node.args[1]
+    return node.target in OVERWRITING_ADDITIONS or bool(node.kwargs.get("inplace") or positional)
+
+
+def _memory(node: fx.Node, graph_module: fx.GraphModule) -> fx.Node:
+    """Return the node whose memory a node's value (perhaps) lies in."""
+    while node.all_input_nodes:
+        if node.op == "call_module":
+            same = isinstance(graph_module.get_submodule(node.target), SAME_MEMORY)
+        else:
+            same = node.target in SAME_MEMORY_CALLS
+        if not same:
+            break
+        node = node.all_input_nodes[0]
+    return node
+
+
+def separate_overwritten(graph_module: fx.GraphModule) -> None:
+    """Rewrite operations that overwrite their input, so that every node keeps its value.
+
+    Whatever reads an overwritten value afterwards sees the new one, as in the network itself:
+    behind ``y = relu_(x)``, x is y. Comes before dead code is removed, which a call for the sake
+    of overwriting alone seems to be.
+
+    Raises
+    ------
+    InvalidInputError
+        If an overwritten value is read afterwards in another shape.
+    """
+    order = {node: index for index, node in enumerate(graph_module.graph.nodes)}
+    for node in list(order):
+        if not _overwrites(node, graph_module):
+            continue
+        overwritten = node.all_input_nodes[0]
+        memory = _memory(overwritten, graph_module)
+        for other in order:
+            if other is node or _memory(other, graph_module) is not memory:
+                continue
+            later = [user for user in other.users if order[user] > order[node]]
+            if later and other is not overwritten:
+                raise InvalidInputError(
+                    f"{node.name!r} overwrites the value that {later[0].name!r} reads as "
+                    f"{other.name!r}: let it make a value of its own (inplace=False)"
+                )
+            for user in later:
+                user.replace_input_with(overwritten, node)
+        if node.target in OVERWRITING_ADDITIONS:
+            node.target = OVERWRITING_ADDITIONS[node.target]
+        elif node.op == "call_function" and len(node.args) > 1 and node.args[1] is True:
+            node.args = node.args[:1]
+
+
+def read(value: torch.Tensor) -> torch.Tensor:
+    """Return what a layer reads: a node of its own where others read the same value."""
+    return value
+
+
+PASSED_CALLS.add(read)
+
+
+def separate_readers(graph_module: fx.GraphModule) -> None:
+    """Give every layer a node of its own for what it reads."""
+    graph = graph_module.graph
+    for node in list(graph.nodes):
+        kind, _ = operation_kind(node, graph_module)
+        if kind == "layer" and node.all_input_nodes and len(node.all_input_nodes[0].users) > 1:
+            source = node.all_input_nodes[0]
+            with graph.inserting_before(node):
+                node.replace_input_with(source, graph.call_function(read, (source,)))
     graph_module.recompile()
 
 

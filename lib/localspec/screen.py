@@ -160,7 +160,7 @@ def screen(
     ):
         whole(name, value, lowest)
     require(0 < level < 1, f"level must lie between 0 and 1, not {level}")
-    unit_map = trace_units(network)
+    unit_map = trace_units(network, conventions=conventions)
     source = x if x_train is None else x_train
     _check_data(unit_map, x, y, source)
     check_n_clusters(unit_map, n_clusters)

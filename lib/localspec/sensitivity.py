@@ -16,7 +16,7 @@ from localspec.lesions import LesionedAccuracies
 from localspec.measures import MEASURES, TOLERANCE, Assessment, Measure, assess
 from localspec.pipeline import PARTITIONINGS, Replicate
 from localspec.profiles import Profile, SensitivitySection, load_profile
-from localspec.units import trace_units
+from localspec.units import UnitLayer, trace_units
 
 STRATA = ("weight norm", "mean activation")
 LESIONED = ("importance", "class_coherence")
@@ -168,7 +168,8 @@ class VariedReplicate(Replicate):
 
     def strata(self) -> dict[str, np.ndarray]:
         """Return the quantile of each unit of each tested layer, lowest first."""
-        values = unit_strengths(self.trained, self.dataset.x_train, self.variation.strata)
+        unit_map = trace_units(self.trained, conventions=self.conventions)
+        values = unit_strengths(unit_map, self.dataset.x_train, self.variation.strata)
         return {
             name: subclusters.quantile_strata(strengths, self.n_strata)
             for name, strengths in values.items()
@@ -223,6 +224,16 @@ class VariedReplicate(Replicate):
         return assess(measure, conventions=self.conventions, seed=self.seed)
 
 
+def _incoming(layer: UnitLayer) -> torch.Tensor:
+    """Return all weights into a layer's units, shape (n_units, n_weights)."""
+    parts = []
+    for writer in layer.writers:
+        rows = writer.reader.module.weight.detach().flatten(1)
+        after = layer.n_units - writer.start - len(rows)
+        parts.append(torch.nn.functional.pad(rows, (0, 0, writer.start, after)))
+    return torch.cat(parts, dim=1) if parts else torch.zeros(layer.n_units, 1)
+
+
 def unit_strengths(network, x: torch.Tensor, kind: str) -> dict[str, np.ndarray]:
     """Return one number a unit: how strong it is, before anything is lesioned.
 
@@ -242,7 +253,7 @@ def unit_strengths(network, x: torch.Tensor, kind: str) -> dict[str, np.ndarray]
     unit_map = trace_units(network)
     if kind == "weight norm":
         strengths = {
-            layer.name: torch.linalg.vector_norm(layer.module.weight.detach().flatten(1), dim=1)
+            layer.name: torch.linalg.vector_norm(_incoming(layer), dim=1)
             for layer in unit_map.tested
         }
     else:

@@ -11,13 +11,13 @@ from scipy import linalg
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import adjusted_rand_score
 
-from localspec.clustering import live_units
 from localspec.correlations import unit_values
 from localspec.errors import require
 from localspec.graphs import UnitGraph
 from localspec.partitions import Partition
 from localspec.pipeline import PARTITIONINGS
 from localspec.sensitivity import Variation, VariedReplicate
+from localspec.spectral import live_units
 
 
 def layer_agreement(

@@ -2,175 +2,139 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import torch
 from torch import fx, nn
 
+from localspec.conventions import Conventions, resolve
 from localspec.errors import InvalidInputError
-from localspec.operations import Runner, flatten_views, operation_kind
+from localspec.operations import (
+    flatten_views,
+    operation_kind,
+    separate_overwritten,
+    separate_readers,
+)
+from localspec.tracing import UNARY, Tracer, source_of
+from localspec.unit_layers import BatchNormScale, ChannelNorm, Reader, Reading, UnitLayer, Writer
+from localspec.unit_maps import UnitMap
+
+__all__ = ["UnitLayer", "UnitMap", "trace_units"]
 
 
 @dataclass(frozen=True)
-class BatchNormScale:
-    """A batch normalization read from a trace: its module and where it stands."""
+class _Path:
+    """From a layer's output to a tensor: its first unit there, the normalizations between."""
 
-    module: nn.BatchNorm1d | nn.BatchNorm2d
-    before_activation: bool
+    reader: fx.Node
+    start: int
+    norms: tuple[tuple[fx.Node, int], ...]
+
+
+def _paths(tracer: Tracer, origin: fx.Node) -> list[_Path]:
+    """Return the ways from layers to a tensor that lead through no other tensor; each counts."""
+    if origin in tracer.readers:
+        return [_Path(origin, 0, ())]
+    found = []
+    for operand in origin.args:
+        for part, start in zip(tracer.parts[operand], tracer.starts(operand), strict=True):
+            if part.origin is tracer.input or part.origin in tracer.tensors:
+                continue  # a skip carries no weights
+            for path in _paths(tracer, part.origin):
+                behind = tuple((norm, first + path.start) for norm, first in part.norms)
+                found.append(_Path(path.reader, start + path.start, (*path.norms, *behind)))
+    return found
+
+
+def _nearest_writer(tracer: Tracer, origin: fx.Node) -> fx.Node | None:
+    """Return the last of the layers that write a tensor by the shortest way."""
+    level = [origin]
+    while level:
+        writers = [node for node in level if node in tracer.readers]
+        if writers:
+            return max(writers, key=tracer.order.__getitem__)
+        above = dict.fromkeys(source for node in level for source in node.all_input_nodes)
+        level = [node for node in above if node not in tracer.tensors and node is not tracer.input]
+    return None
+
+
+def _names(tracer: Tracer) -> dict[fx.Node, str]:
+    names: dict[fx.Node, str] = {}
+    for origin in tracer.tensors:
+        nearest = _nearest_writer(tracer, origin)
+        name = origin.name if nearest is None else str(nearest.target)
+        names[origin] = origin.name if name in names.values() else name
+    return names
 
 
 @dataclass(frozen=True)
-class UnitLayer:
-    """A layer whose outputs are units.
+class _Trunk:
+    """What stands behind a tensor before it branches."""
 
-    Attributes
-    ----------
-    name : str
-        Path of the module that writes the units, such as ``"dense1"`` or ``"features.0"``.
-    module : torch.nn.Linear or torch.nn.Conv2d
-    value : torch.fx.Node
-        What the module returns.
-    pre_activation : torch.fx.Node
-        `value` after the batch normalization that stands before the activation, if any.
-    end : torch.fx.Node
-        What the next layer reads, before pooling, dropout and reshaping.
-    batch_norms : tuple of BatchNormScale
-    """
-
-    name: str
-    module: nn.Linear | nn.Conv2d
-    value: fx.Node
     pre_activation: fx.Node
     end: fx.Node
-    batch_norms: tuple[BatchNormScale, ...]
-
-    @property
-    def n_units(self) -> int:
-        """Number of neurons or channels."""
-        return self.module.weight.shape[0]
-
-    @property
-    def is_conv(self) -> bool:
-        """Whether the units are channels."""
-        return isinstance(self.module, nn.Conv2d)
+    norms: dict[fx.Node, BatchNormScale]
 
 
-@dataclass(frozen=True)
-class UnitMap:
-    """A traced network: its layers of units, in order, and a way to run any part of it.
-
-    Attributes
-    ----------
-    graph_module : torch.fx.GraphModule
-    layers : tuple of UnitLayer
-        From the input to the output; the last one writes the logits.
-    """
-
-    graph_module: fx.GraphModule
-    layers: tuple[UnitLayer, ...]
-
-    @property
-    def input(self) -> fx.Node:
-        """Node of the images."""
-        return next(node for node in self.graph_module.graph.nodes if node.op == "placeholder")
-
-    @property
-    def output(self) -> fx.Node:
-        """Node of the logits."""
-        final = next(node for node in self.graph_module.graph.nodes if node.op == "output")
-        return final.args[0]
-
-    @property
-    def tested(self) -> tuple[UnitLayer, ...]:
-        """Layers whose subclusters are tested: convolutions if any, else hidden dense layers."""
-        convolutions = tuple(layer for layer in self.layers if layer.is_conv)
-        return convolutions or self.layers[:-1]
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Type of the weights."""
-        return self.layers[0].module.weight.dtype
-
-    @property
-    def device(self) -> torch.device:
-        """Device of the weights."""
-        return self.layers[0].module.weight.device
-
-    def layer(self, name: str) -> UnitLayer:
-        """Return a layer by name.
-
-        Raises
-        ------
-        InvalidInputError
-            If there is no layer of that name.
-        """
-        for layer in self.layers:
-            if layer.name == name:
-                return layer
-        names = ", ".join(layer.name for layer in self.layers)
-        raise InvalidInputError(f"there is no layer {name!r}; the network has: {names}")
-
-    def run(
-        self,
-        value: torch.Tensor,
-        *,
-        start: fx.Node | None = None,
-        stops: tuple[fx.Node, ...] | None = None,
-        edits: Mapping[fx.Node, Callable[[torch.Tensor], torch.Tensor]] | None = None,
-        relu: Callable[[torch.Tensor], torch.Tensor] | None = None,
-    ) -> list[torch.Tensor]:
-        """Run the part of the network from `start` to the last of `stops`.
-
-        Parameters
-        ----------
-        value : torch.Tensor, shape (n_images, ...)
-            Value of `start`.
-        start : torch.fx.Node, optional
-            By default the images.
-        stops : tuple of torch.fx.Node, optional
-            Nodes whose values to return; by default the logits.
-        edits : mapping of torch.fx.Node to callable, optional
-            Functions applied to the values of nodes as they are computed (and to `value`).
-        relu : callable, optional
-            Used in place of every ReLU.
-
-        Returns
-        -------
-        list of torch.Tensor
-            One value for each of `stops`.
-        """
-        start = start or self.input
-        waiting = set(stops or (self.output,))
-        edits = edits or {}
-        runner = Runner(self.graph_module, relu)
-        nodes = list(self.graph_module.graph.nodes)
-        begin = nodes.index(start)
-        found = {}
-        for node in nodes[begin:]:
-            if node is start:
-                result = value
-            elif node.op == "output":
-                break
-            else:
-                result = runner.run_node(node)
-            if node in edits:
-                result = edits[node](result)
-            runner.env[node] = result
-            if node in waiting:
-                found[node] = result
-                waiting.discard(node)
-            if not waiting:
-                break
-        return [found[node] for node in stops or (self.output,)]
+def _trunk(graph_module: fx.GraphModule, origin: fx.Node) -> _Trunk:
+    node = pre_activation = end = origin
+    norms: dict[fx.Node, BatchNormScale] = {}
+    activated = False
+    while len(node.users) == 1:
+        (node,) = node.users
+        kind, module = operation_kind(node, graph_module)
+        if kind not in UNARY:
+            break
+        if kind == "batch norm":
+            norms[node] = BatchNormScale(module, not activated)
+            pre_activation = pre_activation if activated else node
+        activated = activated or kind == "activation"
+        end = end if kind == "passed" else node
+    return _Trunk(pre_activation, end, norms)
 
 
-def _check_chain(node: fx.Node) -> None:
-    if len(node.users) > 1:
-        raise InvalidInputError(
-            f"the network branches at {node.name!r} (read by "
-            f"{', '.join(user.name for user in node.users)}): only chains of layers can be traced"
+def _connect(tracer: Tracer) -> tuple[tuple[UnitLayer, ...], tuple[Reader, ...]]:
+    """Return the tensors and their readers."""
+    names = _names(tracer)
+    trunks = {origin: _trunk(tracer.graph_module, origin) for origin in tracer.tensors}
+    into = {  # they scale the edges into a tensor's units; all others the edges out of them
+        node
+        for trunk in trunks.values()
+        for node, norm in trunk.norms.items()
+        if norm.before_activation
+    }
+
+    def norm_of(norm: tuple[fx.Node, int]) -> ChannelNorm:
+        return ChannelNorm(tracer.graph_module.get_submodule(norm[0].target), norm[1])
+
+    readers = {}
+    for node in tracer.readers:
+        source, readings = source_of(node), []
+        for part, start in zip(tracer.parts[source], tracer.starts(source), strict=True):
+            norms = tuple(norm_of(norm) for norm in part.norms if norm[0] not in into)
+            known = part.origin is not tracer.input
+            tensor = names[part.origin] if known else None
+            readings.append(Reading(tensor, start, norms if known else ()))
+        module = tracer.graph_module.get_submodule(node.target)
+        n_read = tracer.width(source)
+        readers[node] = Reader(str(node.target), module, node, tuple(readings), n_read)
+    tensors = []
+    for origin, trunk in trunks.items():
+        writers = tuple(
+            Writer(readers[path.reader], path.start, tuple(map(norm_of, path.norms)))
+            for path in _paths(tracer, origin)
         )
+        layer = UnitLayer(
+            tensor=names[origin],
+            value=origin,
+            pre_activation=trunk.pre_activation,
+            end=trunk.end,
+            batch_norms=tuple(trunk.norms.values()),
+            n_units=tracer.sizes[origin],
+            is_conv=tracer.channels[origin],
+            writers=writers,
+        )
+        tensors.append(layer)
+    return tuple(tensors), tuple(readers.values())
 
 
 def _trace(module: nn.Module) -> fx.GraphModule:
@@ -179,20 +143,25 @@ def _trace(module: nn.Module) -> fx.GraphModule:
     except Exception as error:  # torch.fx re-raises whatever the network's own code raised
         raise InvalidInputError(
             f"torch.fx cannot trace {type(module).__name__} ({error}): the forward pass must not "
-            "branch on values; wrap the part to study in a module whose forward pass is a chain"
+            "branch on values; wrap the part to study in a module whose forward pass does not"
         ) from error
+    separate_overwritten(graph_module)
     flatten_views(graph_module)
+    separate_readers(graph_module)
     return graph_module
 
 
-def trace_units(network) -> UnitMap:
+def trace_units(network, *, conventions: Conventions | str | None = None) -> UnitMap:
     """Find a network's layers of units.
 
     Parameters
     ----------
     network : torch.nn.Module, UnitMap, or anything with a ``module``
-        A chain of dense layers, 2-d convolutions, batch normalizations, activations, pooling,
-        dropout and reshaping. It must be in evaluation mode.
+        Dense layers, 2-d convolutions, batch normalizations, activations, pooling, dropout and
+        reshaping, in a chain or with branches: sums of two tensors, concatenations along the
+        channels, several readers of one tensor. It must be in evaluation mode.
+    conventions : Conventions or str, optional
+        Uses ``residual_units``; by default ``"tensor"``, and a UnitMap is left as it is.
 
     Returns
     -------
@@ -201,9 +170,23 @@ def trace_units(network) -> UnitMap:
     Raises
     ------
     InvalidInputError
-        If the network cannot be traced, is in training mode, branches, has an operation that is
-        not in the list above, has no hidden layer, or holds weights that are not finite; the
-        message names it.
+        If the network cannot be traced, is in training mode, has an operation that is not in the
+        list above (a product of two tensors, a concatenation along another dimension, a sum of
+        tensors of different numbers of channels, a view that mixes channels), has no hidden
+        layer, or holds weights that are not finite; the message names it.
+
+    Notes
+    -----
+    A layer of units is a tensor that a dense layer or convolution (a *reader*) reads: the output
+    of a module, or a sum. The units of a concatenation are those of its parts. Edges lead from
+    every tensor that a reader reads to the first tensor behind it on every way; a skip connection
+    carries no weights and makes no edge. A batch normalization scales
+
+    - between a module and the sum that it writes into: the edges of that module;
+    - behind the tensor, before its activation and before it branches: the edges into its units;
+    - anywhere else, such as behind the activation, behind a concatenation, or on the branch of
+      one reader (``norm - ReLU - conv`` behind a sum that a skip also passes on): the edges out
+      of its units to the readers behind it.
 
     References
     ----------
@@ -215,8 +198,9 @@ def trace_units(network) -> UnitMap:
     >>> [(layer.name, layer.n_units) for layer in trace_units(module).layers]
     [('0', 3), ('2', 2)]
     """
+    residual_units = None if conventions is None else resolve(conventions).residual_units
     if isinstance(network, UnitMap):
-        return network
+        return network if residual_units is None else network.seen_by(residual_units)
     module = getattr(network, "module", network)
     if not isinstance(module, nn.Module):
         raise InvalidInputError(
@@ -224,51 +208,12 @@ def trace_units(network) -> UnitMap:
         )
     if any(part.training for part in module.modules()):
         raise InvalidInputError("the network is in training mode: call network.eval() first")
-    graph_module = _trace(module)
-    drafts: list[dict] = []
-    for node in graph_module.graph.nodes:
-        if node.op in ("placeholder", "output", "get_attr"):
-            continue
-        _check_chain(node)
-        kind, child = operation_kind(node, graph_module)
-        if kind == "layer":
-            _check_weights(node.target, child)
-            if any(draft["name"] == node.target for draft in drafts):
-                raise InvalidInputError(
-                    f"layer {node.target!r} is used twice: its units are not one layer"
-                )
-            drafts.append(
-                {"name": node.target, "module": child, "value": node, "pre_activation": node}
-                | {"end": node, "batch_norms": (), "activated": False}
-            )
-        elif kind == "batch norm" and drafts:
-            draft = drafts[-1]
-            draft["batch_norms"] += (BatchNormScale(child, not draft["activated"]),)
-            draft["end"] = node
-            if not draft["activated"]:
-                draft["pre_activation"] = node
-        elif kind == "activation" and drafts:
-            drafts[-1]["activated"] = True
-            drafts[-1]["end"] = node
-        elif kind not in ("batch norm", "activation", "passed"):
-            raise InvalidInputError(
-                f"cannot follow units through {kind}: allowed are Linear, Conv2d, BatchNorm, "
-                "ReLU-like activations, pooling, Dropout and Flatten"
-            )
-    for draft in drafts:
-        draft.pop("activated")
-    if len(drafts) < 2:
+    tracer = Tracer(_trace(module))
+    if len(tracer.tensors) < 2:
         raise InvalidInputError(
-            f"the network has {len(drafts)} layer(s) with weights and so no hidden layer: there "
-            "is nothing to cluster"
+            f"the network has {len(tracer.tensors)} layer(s) with weights and so no hidden layer: "
+            "there is nothing to cluster"
         )
-    return UnitMap(graph_module, tuple(UnitLayer(**draft) for draft in drafts))
-
-
-def _check_weights(name: str, layer: nn.Linear | nn.Conv2d) -> None:
-    for parameter in (layer.weight, layer.bias):
-        if parameter is not None and not torch.isfinite(parameter).all():
-            raise InvalidInputError(
-                f"layer {name!r} holds NaN or infinite weights: training diverged, or the file "
-                "is damaged"
-            )
+    tensors, readers = _connect(tracer)
+    n_inputs = tracer.sizes.get(tracer.input, 0)
+    return UnitMap(tracer.graph_module, tensors, readers, n_inputs, residual_units or "tensor")

@@ -5,7 +5,7 @@ import pkgutil
 import pytest
 
 import localspec
-from localspec import clustering
+from localspec import spectral
 
 
 def _forbidden(*arguments, **options):
@@ -19,7 +19,7 @@ def _no_long_work(monkeypatch):
         module = __import__(f"localspec.{found.name}", fromlist=["tqdm"])
         if hasattr(module, "tqdm"):
             monkeypatch.setattr(module, "tqdm", _forbidden)
-    monkeypatch.setattr(clustering, "KMeans", _forbidden)
+    monkeypatch.setattr(spectral, "KMeans", _forbidden)
 
 
 @pytest.fixture(autouse=True)

@@ -61,8 +61,8 @@ class Returns(nn.Module):
         return (self.body(x),)
 
 
-class Branches(nn.Module):
-    """A network with a connection around a layer."""
+class Gated(nn.Module):
+    """A network that multiplies two layers."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class Branches(nn.Module):
 
     def forward(self, x):
         x = self.first(self.flatten(x)).relu()
-        return self.out(x + self.second(x).relu())
+        return self.out(x * self.second(x).relu())
 
 
 def screened(network=None, x=X, y=Y, **settings):
@@ -103,7 +103,7 @@ WEIGHTS = weight_graph(mlp())
 NETWORKS = {  # what is wrong with the network -> what the message says
     "a function": (lambda: screened(len), "must be a torch.nn.Module", "builtin_function"),
     "in training mode": (lambda: screened(mlp().train()), "training mode", "network.eval()"),
-    "branching": (lambda: screened(Branches().eval()), "branches at 'relu'", "chains of layers"),
+    "a product": (lambda: screened(Gated().eval()), "call of mul (node 'mul')", "sums of two"),
     "an unknown operation": (lambda: screened(mlp(nn.LayerNorm(3))), "LayerNorm", "Conv2d"),
     "no hidden layer": (
         lambda: screened(nn.Sequential(nn.Flatten(), nn.Linear(16, 3)).eval()),

@@ -55,3 +55,28 @@ def random_mlp(sizes, seed):
         weight = torch.randn(n_out, n_in, generator=generator, dtype=torch.float64)
         modules += [dense(weight, torch.randn(n_out, generator=generator).tolist()), nn.ReLU()]
     return stack(*modules[:-1])
+
+
+class Made(nn.Module):
+    """A network whose forward pass is a function of its modules."""
+
+    def __init__(self, forward, modules):
+        super().__init__()
+        for name, module in modules.items():
+            *parents, last = name.split(".")
+            holder = self
+            for parent in parents:
+                if not hasattr(holder, parent):
+                    holder.add_module(parent, nn.Module())
+                holder = getattr(holder, parent)
+            holder.add_module(last, module)
+        self.function = forward
+        self.double().eval()
+
+    def forward(self, x):
+        return self.function(self, x)
+
+
+def made(forward, modules=None, **named):
+    """Return a network; `modules` may have names with dots."""
+    return Made(forward, {**(modules or {}), **named})

@@ -9,9 +9,10 @@ from scipy import linalg, sparse
 from sklearn.cluster import SpectralClustering
 from sklearn.metrics import adjusted_rand_score
 
-from localspec.clustering import cluster, live_units, ncut, spectral_embedding, spectral_labels
+from localspec.clustering import cluster
 from localspec.errors import DegenerateDataWarning, InvalidInputError
 from localspec.graphs import UnitGraph, layer_ranges
+from localspec.spectral import live_units, ncut, spectral_embedding, spectral_labels
 
 seeds = st.integers(0, 10_000)
 

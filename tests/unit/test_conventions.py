@@ -16,6 +16,7 @@ def test_the_plain_reading_is_the_default():
         **{"cluster_count_layers": "own", "draws": "joint", "p_rule": "mid"},
         **{"undefined_ranges": "least_extreme", "min_units": "two", "lesion_point": "unit"},
         **{"l2_first_layer": "l2", "local_triples": "whole", "visualization_channels": "own"},
+        **{"residual_units": "tensor", "lesion_readers": "all"},
     }
 
 
@@ -26,7 +27,8 @@ def test_the_released_reading():
         **{"cluster_count_layers": "from_input", "draws": "independent", "p_rule": "strict"},
         **{"undefined_ranges": "released", "min_units": "three", "lesion_point": "unit"},
         **{"l2_first_layer": "l1", "local_triples": "second_matrix"},
-        "visualization_channels": "squeezed",
+        **{"visualization_channels": "squeezed"},
+        **{"residual_units": "reader", "lesion_readers": "one"},
     }
 
 

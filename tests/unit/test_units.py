@@ -213,15 +213,6 @@ def square():
     return dense(np.eye(2))
 
 
-def test_branching_networks_name_the_place():
-    def residual(m, x):
-        hidden = m.a(x)
-        return m.b(hidden + torch.relu(hidden))
-
-    with pytest.raises(InvalidInputError, match=r"branches at 'a' \(read by .*relu"):
-        trace_units(Made(residual, a=square(), b=square()))
-
-
 def test_a_layer_that_is_used_twice_is_refused():
     # its units would stand at two places of the network under one name
     twice = Made(lambda m, x: m.b(torch.relu(m.a(torch.relu(m.a(x))))), a=square(), b=square())

@@ -1,0 +1,106 @@
+"""Where lesions set units to zero: some channels of the value of one node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import fx
+
+from localspec.conventions import Conventions
+from localspec.lesion_replacement import replaced
+from localspec.subclusters import Lesion
+from localspec.unit_layers import UnitLayer
+from localspec.unit_maps import UnitMap
+
+
+@dataclass(frozen=True)
+class LesionPoint:
+    """Where a layer's units are lesioned.
+
+    Attributes
+    ----------
+    node : torch.fx.Node
+    start : int
+        Which of the node's channels is the first unit: 0 unless a concatenation is read.
+    n_channels : int
+        Channels of the node, each perhaps of several places in a row of features.
+    """
+
+    node: fx.Node
+    start: int
+    n_channels: int
+
+
+def lesion_points(
+    unit_map: UnitMap, layer: UnitLayer, conventions: Conventions, replacement: str = "zero"
+) -> tuple[LesionPoint, ...]:
+    """Return where a layer's units are lesioned.
+
+    Parameters
+    ----------
+    unit_map : UnitMap
+    layer : UnitLayer
+    conventions : Conventions
+        Uses ``lesion_point`` and ``lesion_readers``.
+    replacement : {"zero", "mean"}
+
+    Returns
+    -------
+    tuple of LesionPoint
+        One, but for a reader that reads the same tensor twice.
+
+    Notes
+    -----
+    Under ``lesion_readers="one"`` a unit is lesioned in the input of one reader, behind any
+    normalization on the way there, if anything else reads the tensor or passes it on; else, and
+    under ``"all"``, where it is formed or, under ``lesion_point="normalized"`` and for means, at
+    the last node that is common to all that see it.
+    """
+    readers = unit_map.readers_of(layer)
+    if conventions.lesion_readers == "one" and readers and not unit_map.only_reader(layer):
+        reader = readers[0]
+        return tuple(
+            LesionPoint(reader.source, reading.start, reader.n_read)
+            for reading in reader.readings
+            if reading.tensor == layer.tensor
+        )
+    at_end = replacement == "mean" or conventions.lesion_point == "normalized"
+    return (LesionPoint(layer.end if at_end else layer.value, 0, layer.n_units),)
+
+
+def keep_masks(
+    points: Mapping[str, tuple[LesionPoint, ...]], lesions: Sequence[Lesion], like: torch.Tensor
+) -> dict[fx.Node, torch.Tensor]:
+    """Return, for every node at which a lesion acts, 0 for lesioned channels and 1 for others.
+
+    Parameters
+    ----------
+    points : mapping of str to tuple of LesionPoint
+        For every layer that a lesion names.
+    lesions : sequence of Lesion
+    like : torch.Tensor
+        Gives precision and device.
+
+    Returns
+    -------
+    dict of torch.fx.Node to torch.Tensor, shape (n_lesions, n_channels)
+    """
+    masks: dict[fx.Node, torch.Tensor] = {}
+    for row, lesion in enumerate(lesions):
+        for name, chosen in lesion.items():
+            units = torch.from_numpy(np.asarray(chosen, dtype=np.int64)).to(like.device)
+            for point in points[name]:
+                if point.node not in masks:
+                    masks[point.node] = like.new_ones(len(lesions), point.n_channels)
+                masks[point.node][row, point.start + units] = 0
+    return masks
+
+
+def lesion_edits(
+    masks: Mapping[fx.Node, torch.Tensor], means: Mapping[fx.Node, torch.Tensor]
+) -> dict[fx.Node, Callable[[torch.Tensor], torch.Tensor]]:
+    """Return functions that lesion values stacked as (n_lesions * n_images, ...), by node."""
+    return {node: replaced(mask, means.get(node)) for node, mask in masks.items()}

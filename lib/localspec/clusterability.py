@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+from joblib import Parallel, delayed
 from tqdm.auto import tqdm
 
 from localspec.errors import InvalidInputError, choose, whole
 from localspec.graphs import NULLS, UnitGraph, shuffled
-from localspec.spectral import live_units, ncut, spectral_labels
+from localspec.spectral import VOLUME_EPSILON, live_units, ncut, spectral_labels
 from localspec.statistics import relative_compare
+from localspec.threads import single_threaded
 
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,14 @@ class Clusterability:
         ``(1 + number of shuffles at most as high) / (n_shuffles + 1)``.
     floor : float
         The lowest p that this number of shuffles can give.
+    n_isolated : int
+        Units of the network without edges, which were removed.
+    n_near_dead : int
+        Other units whose edges sum to less than 1e-8, so that the epsilon of n-cut decides.
+    n_zero_volume : int
+        Clusters whose edges sum to less than that.
+    n_empty : int
+        Clusters that were asked for and hold no unit.
     """
 
     statistic: float
@@ -38,6 +49,10 @@ class Clusterability:
     z_score: float
     pvalue: float
     floor: float
+    n_isolated: int = 0
+    n_near_dead: int = 0
+    n_zero_volume: int = 0
+    n_empty: int = 0
 
 
 def clusterability(
@@ -47,6 +62,7 @@ def clusterability(
     n_shuffles: int = 50,
     null: str = "permute",
     seed: int = 0,
+    n_jobs: int | None = None,
     progress: bool = False,
 ) -> Clusterability:
     """Compare a network's n-cut with those of copies whose weights are shuffled by layer.
@@ -57,9 +73,13 @@ def clusterability(
         A weights graph. Isolated units are removed before and after shuffling.
     n_clusters : int
     n_shuffles : int, optional
-    null : {"permute", "permute_nonzero"}
+    null : {"permute", "permute_nonzero", "resample_nonzero", "permute_resample"}
+        See :func:`localspec.graphs.shuffled`.
     seed : int, optional
         Of the shuffles and of every k-means.
+    n_jobs : int, optional
+        Copies clustered at once, on one thread each; by default as many as torch has threads.
+        Results do not depend on it.
     progress : bool, optional
 
     Returns
@@ -81,14 +101,25 @@ def clusterability(
     choose("null", null, NULLS)
     if graph.kind != "weights":
         raise InvalidInputError("only a weights graph has layer matrices to shuffle")
+    n_jobs = torch.get_num_threads() if n_jobs is None else whole("n_jobs", n_jobs, 1)
     rng = np.random.default_rng(seed)
+    n_units = graph.n_units
     graph = graph.keep(live_units(graph))
-    value = ncut(graph.adjacency, spectral_labels(graph, n_clusters, seed=seed))
-    null_values = np.empty(n_shuffles)
-    for index in tqdm(range(n_shuffles), desc="shuffles", disable=not progress):
-        copy = shuffled(graph, rng, null=null)
-        labels = spectral_labels(copy, n_clusters, seed=seed)
-        null_values[index] = ncut(copy.adjacency, labels)
+    labels = spectral_labels(graph, n_clusters, seed=seed)
+    value = ncut(graph.adjacency, labels)
+    degrees = np.asarray(graph.adjacency.sum(axis=1)).ravel()
+    volumes = np.bincount(labels, weights=degrees)
+
+    def shuffled_ncut(copy: UnitGraph) -> float:
+        return ncut(copy.adjacency, spectral_labels(copy, n_clusters, seed=seed))
+
+    copies = (shuffled(graph, rng, null=null) for _ in range(n_shuffles))  # drawn one by one
+    with single_threaded():
+        found = Parallel(n_jobs, prefer="threads", return_as="generator")(
+            delayed(shuffled_ncut)(copy) for copy in copies
+        )
+        bar = tqdm(found, desc="shuffles", total=n_shuffles, disable=not progress)
+        null_values = np.array(list(bar))
     spread = null_values.std()
     n_low = int((relative_compare(null_values, value) <= 0).sum())
     return Clusterability(
@@ -97,4 +128,8 @@ def clusterability(
         z_score=float((value - null_values.mean()) / spread) if spread > 0 else float("nan"),
         pvalue=(1 + n_low) / (n_shuffles + 1),
         floor=1 / (n_shuffles + 1),
+        n_isolated=n_units - graph.n_units,
+        n_near_dead=int((degrees < VOLUME_EPSILON).sum()),
+        n_zero_volume=int((volumes < VOLUME_EPSILON).sum()),
+        n_empty=n_clusters - len(volumes),
     )

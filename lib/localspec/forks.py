@@ -27,11 +27,11 @@ def _has_channels(network: NetworkSettings) -> bool:
 
 
 def _branches(network: NetworkSettings) -> bool:
-    return network.architecture == "resnet"
+    return network.branches
 
 
 def _is_normalized(network: NetworkSettings) -> bool:
-    return network.batch_norm != "none" or _branches(network)
+    return network.batch_norm != "none" or network.branches
 
 
 # Which networks a fork can concern; the others are left out of the tables.

@@ -26,7 +26,8 @@ from localspec.units import trace_units
 
 STAGE_VERSION = 1
 INPUT = "input"
-NULLS = ("permute", "permute_nonzero")
+NULLS = ("permute", "permute_nonzero", "resample_nonzero", "permute_resample")
+BANDWIDTH = 0.01  # of the kernel density that non-zero weights are drawn from
 
 
 @dataclass(frozen=True)
@@ -219,15 +220,23 @@ def weight_graph(network, *, conventions: Conventions | str = "paper") -> UnitGr
 
 
 def shuffled(graph: UnitGraph, rng: np.random.Generator, *, null: str = "permute") -> UnitGraph:
-    """Return the graph with the entries of the matrix between each two layers permuted.
+    """Return the graph with the entries of the matrix between each two layers drawn anew.
 
     Parameters
     ----------
     graph : UnitGraph
         A weights graph.
     rng : numpy.random.Generator
-    null : {"permute", "permute_nonzero"}
-        Permute all entries of the unit x unit matrix, or the non-zero ones among their places.
+    null : {"permute", "permute_nonzero", "resample_nonzero", "permute_resample"}
+        Permute all entries of the unit x unit matrix; or the non-zero ones among their places; or
+        leave all in place and draw the non-zero ones from a Gaussian kernel density of them
+        (bandwidth 0.01); or permute all, then draw.
+
+    Notes
+    -----
+    The density is that of signed weights. The absolute value of a signed weight plus symmetric
+    noise has the same distribution as that of its absolute value plus the noise, so that edges
+    are all it takes.
 
     References
     ----------
@@ -239,7 +248,13 @@ def shuffled(graph: UnitGraph, rng: np.random.Generator, *, null: str = "permute
     blocks = []
     for block in layer_blocks(graph):
         flat = block.ravel().copy()
-        places = np.flatnonzero(flat) if null == "permute_nonzero" else np.arange(flat.size)
-        flat[places] = rng.permutation(flat[places])
+        if null in ("permute", "permute_resample"):
+            flat = rng.permutation(flat)
+        places = np.flatnonzero(flat)
+        if null == "permute_nonzero":
+            flat[places] = rng.permutation(flat[places])
+        elif null != "permute" and len(places):
+            noise = rng.normal(0.0, BANDWIDTH, len(places))
+            flat[places] = np.abs(rng.choice(flat[places], len(places)) + noise)
         blocks.append(flat.reshape(block.shape))
     return replace(graph, adjacency=from_blocks(blocks, graph.layers, graph.links).adjacency)

@@ -64,6 +64,7 @@ class NullReplicate(Replicate):
                 "versions": calibration.INNER_VERSIONS,
             },
             **self.conventions.only("min_units", "lesion_point"),
+            **self.branching_conventions("lesion_readers"),
         }
         inputs = (self._partition(PARTITIONING).key,)
         artifact = self._cached("calibration", calibration, parameters, compute, inputs)

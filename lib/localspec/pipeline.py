@@ -74,6 +74,7 @@ class Replicate(TrainedReplicate):
             method = self.profile.method
             parameters = {"kind": kind, **self.conventions.only("spatial_norm")}
             parameters |= {"correlation": method.correlation, "n_images": method.n_images}
+        parameters |= self.branching_conventions("residual_units")
         return stage_key("graph", graphs.STAGE_VERSION, parameters, (self._network.key,))
 
     def clusterability(self) -> clusterability.Clusterability:
@@ -153,8 +154,10 @@ class Replicate(TrainedReplicate):
             )
             return vars(result), {}
 
+        parameters = self.conventions.only("lesion_point")
+        parameters |= self.branching_conventions("lesion_readers")
         artifact = self._cached(
-            *("lesions", lesions, self.conventions.only("lesion_point"), compute),
+            *("lesions", lesions, parameters, compute),
             inputs=(self._draws_key(partitioning),),
         )
         return lesions.LesionedAccuracies(**artifact.arrays)

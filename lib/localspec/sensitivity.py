@@ -211,6 +211,7 @@ class VariedReplicate(Replicate):
             return vars(result), {}
 
         parameters = {"replacement": self.variation.replacement}
+        parameters |= self.branching_conventions("lesion_readers")
         inputs = (self._draws_key(partitioning),)
         artifact = self._cached("lesions", lesions, parameters, compute, inputs)
         return LesionedAccuracies(**artifact.arrays)

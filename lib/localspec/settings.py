@@ -81,6 +81,11 @@ class NetworkSettings(Strict):
         return {name: value for name, value in used.items() if name not in newer}
 
     @property
+    def branches(self) -> bool:
+        """Whether a tensor can have several readers."""
+        return self.architecture == "resnet"
+
+    @property
     def n_tested_units(self) -> int:
         """Units in the layers whose subclusters are tested."""
         if self.architecture == "resnet":  # of every block both convolutions, and the stem

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 from scipy import linalg, sparse
 from scipy.sparse.csgraph import connected_components
+from scipy.sparse.linalg import LinearOperator, aslinearoperator, eigsh
 from sklearn.cluster import KMeans
 
 from localspec.errors import DegenerateDataWarning, InvalidInputError
@@ -16,6 +17,8 @@ from localspec.threads import single_threaded
 
 VOLUME_EPSILON = 1e-8
 N_STARTS, N_STARTS_LARGE, LARGE = 25, 100, 2000
+LARGE_SIDE = 1000  # units above which the largest eigenvectors come from ARPACK
+SMALLEST_SQUARE = 1e-12  # of a singular value that the other side's vector is divided by
 
 
 def ncut(adjacency: sparse.sparray | np.ndarray, labels: np.ndarray) -> float:
@@ -57,7 +60,9 @@ def ncut(adjacency: sparse.sparray | np.ndarray, labels: np.ndarray) -> float:
     return float((cut / (volume + VOLUME_EPSILON)).sum())
 
 
-def spectral_embedding(adjacency: sparse.sparray | np.ndarray, n_components: int) -> np.ndarray:
+def spectral_embedding(
+    adjacency: sparse.sparray | np.ndarray, n_components: int, *, side: np.ndarray | None = None
+) -> np.ndarray:
     """Return the eigenvectors of the largest eigenvalues of D^-1/2 A D^-1/2, times D^-1/2.
 
     Parameters
@@ -65,6 +70,9 @@ def spectral_embedding(adjacency: sparse.sparray | np.ndarray, n_components: int
     adjacency : scipy.sparse array or numpy.ndarray, shape (n_units, n_units)
         Symmetric, without isolated units.
     n_components : int
+    side : numpy.ndarray of bool, shape (n_units,), optional
+        Where all edges run between two sides, which unit is on which: then the eigenvectors come
+        from singular vectors of the one block between them.
 
     Returns
     -------
@@ -72,19 +80,75 @@ def spectral_embedding(adjacency: sparse.sparray | np.ndarray, n_components: int
         In descending order of eigenvalue, the trivial one first; each column's entry of
         largest magnitude is positive.
 
+    Notes
+    -----
+    With the units of one side first, ``D^-1/2 A D^-1/2 = [[0, B], [B', 0]]``. If ``B v = s u``
+    and ``B' u = s v``, then (u, v) is an eigenvector to s, and (u, -v) one to -s. The vectors on
+    the smaller side are the eigenvectors of ``B' B``, those on the other follow from them.
+
     References
     ----------
-    Shi and Malik (2000); von Luxburg (2007), "normalized spectral clustering".
+    Shi and Malik (2000); von Luxburg (2007), "normalized spectral clustering"; Dhillon (2001)
+    for two sides.
     """
     degrees = np.asarray(adjacency.sum(axis=1)).ravel()
     scale = 1 / np.sqrt(degrees)
-    dense = adjacency.toarray() if sparse.issparse(adjacency) else np.asarray(adjacency)
-    normalized = dense * scale[:, None] * scale[None, :]
-    n = len(dense)
-    _, vectors = linalg.eigh(normalized, subset_by_index=[n - n_components, n - 1])
-    embedding = vectors[:, ::-1] * scale[:, None]
+    found = None
+    if side is not None:
+        if side.sum() < (~side).sum():
+            side = ~side
+        found = _two_sided(adjacency, scale, side, n_components)
+    if found is None:
+        dense = adjacency.toarray() if sparse.issparse(adjacency) else np.asarray(adjacency)
+        normalized = dense * scale[:, None] * scale[None, :]
+        if _is_large(len(scale), n_components):
+            normalized = aslinearoperator(normalized)
+        found = _largest_eigenvectors(normalized, n_components)[1]
+    embedding = found * scale[:, None]
     peaks = np.abs(embedding).argmax(axis=0)
     return embedding * np.sign(embedding[peaks, np.arange(n_components)])
+
+
+def _largest_eigenvectors(
+    matrix: np.ndarray | LinearOperator, n: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the n algebraically largest eigenvalues, in descending order, and their vectors."""
+    size = matrix.shape[0]
+    if isinstance(matrix, LinearOperator):
+        start = np.full(size, size**-0.5)  # ARPACK's own start is random
+        values, vectors = eigsh(matrix, n, which="LA", v0=start)
+    else:
+        values, vectors = linalg.eigh(matrix, subset_by_index=[size - n, size - 1])
+    order = np.argsort(-values, kind="stable")
+    return values[order], vectors[:, order]
+
+
+def _is_large(size: int, n: int) -> bool:
+    return size > LARGE_SIDE and 10 * n < size
+
+
+def _two_sided(adjacency, scale: np.ndarray, larger: np.ndarray, n: int) -> np.ndarray | None:
+    """Return eigenvectors by way of the smaller side; None if too few eigenvalues are positive."""
+    weights = [sparse.diags_array(part) for part in (scale[larger], scale[~larger])]
+    block = (weights[0] @ sparse.csr_array(adjacency[larger][:, ~larger]) @ weights[1]).tocsr()
+    size = block.shape[1]
+    if n > size:
+        return None
+    if _is_large(size, n):
+        transposed = block.T.tocsr()
+        squared = LinearOperator(
+            (size, size), matvec=lambda x: transposed @ (block @ x), dtype=np.float64
+        )
+    else:
+        dense = block.toarray()
+        squared = dense.T @ dense
+    squares, right = _largest_eigenvectors(squared, n)
+    if squares[-1] <= SMALLEST_SQUARE:
+        return None
+    vectors = np.empty((len(scale), n))
+    vectors[~larger] = right
+    vectors[larger] = block @ right / np.sqrt(squares)
+    return vectors * np.sqrt(0.5)
 
 
 def live_units(graph: UnitGraph) -> np.ndarray:
@@ -95,15 +159,34 @@ def live_units(graph: UnitGraph) -> np.ndarray:
     numpy.ndarray of bool, shape (n_units,)
     """
     live = ~graph.inactive
-    degrees = np.asarray(graph.adjacency[live][:, live].sum(axis=1)).ravel()
-    live[live] = degrees > 0
+    edges = np.asarray(abs(graph.adjacency[live][:, live]).sum(axis=1)).ravel()
+    live[live] = edges > 0
     return live
+
+
+def _sides(graph: UnitGraph) -> np.ndarray | None:
+    """Return which units are in even layers, if edges join consecutive layers only."""
+    if graph.kind != "weights" or graph.links is not None:
+        return None
+    sizes = [layer.n_units for layer in graph.layers]
+    return np.repeat(np.arange(len(sizes)) % 2 == 0, sizes)
 
 
 def renumber(labels: np.ndarray) -> np.ndarray:
     """Renumber clusters in the order in which they first appear."""
     _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[inverse]
+
+
+def _check_degrees(adjacency: sparse.sparray | np.ndarray) -> None:
+    degrees = np.asarray(adjacency.sum(axis=1)).ravel()
+    n_outweighed = int((degrees <= 0).sum())
+    if n_outweighed:
+        raise InvalidInputError(
+            f"the edges of {n_outweighed} unit(s) sum to 0 or less: spectral clustering needs "
+            "more positive than negative weight at every unit; with signed batch normalization "
+            "use batch_norm_edges='absolute'"
+        )
 
 
 def spectral_labels(graph: UnitGraph, n_clusters: int, *, seed: int) -> np.ndarray:
@@ -124,7 +207,8 @@ def spectral_labels(graph: UnitGraph, n_clusters: int, *, seed: int) -> np.ndarr
     Raises
     ------
     InvalidInputError
-        If there are fewer live units than clusters, or an edge is negative or not finite.
+        If there are fewer live units than clusters, an edge is not finite, or the edges of a
+        live unit sum to 0 or less (signed batch normalization can make edges negative).
 
     Warns
     -----
@@ -135,8 +219,8 @@ def spectral_labels(graph: UnitGraph, n_clusters: int, *, seed: int) -> np.ndarr
         clusters stay empty.
     """
     values = graph.adjacency.data if sparse.issparse(graph.adjacency) else graph.adjacency
-    if values.size and not (np.isfinite(values).all() and values.min() >= 0):
-        raise InvalidInputError("spectral clustering needs finite edges of at least 0")
+    if values.size and not np.isfinite(values).all():
+        raise InvalidInputError("spectral clustering needs finite edges")
     live = live_units(graph)
     if not live.any():
         raise InvalidInputError(
@@ -148,6 +232,8 @@ def spectral_labels(graph: UnitGraph, n_clusters: int, *, seed: int) -> np.ndarr
             f"not {n_clusters}"
         )
     adjacency = graph.adjacency[live][:, live]
+    if values.min(initial=0.0) < 0:
+        _check_degrees(adjacency)
     n_components, _ = connected_components(adjacency, directed=False)
     if n_components > n_clusters:
         warnings.warn(
@@ -157,7 +243,10 @@ def spectral_labels(graph: UnitGraph, n_clusters: int, *, seed: int) -> np.ndarr
         )
     n_starts = N_STARTS if live.sum() <= LARGE else N_STARTS_LARGE
     with single_threaded(live.sum() <= LARGE):
-        embedding = spectral_embedding(adjacency, n_clusters)
+        side = _sides(graph)
+        embedding = spectral_embedding(
+            adjacency, n_clusters, side=None if side is None else side[live]
+        )
     with single_threaded():
         kmeans = KMeans(n_clusters, n_init=n_starts, random_state=seed).fit(embedding)
     labels = np.full(graph.n_units, NO_CLUSTER)

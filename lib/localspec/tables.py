@@ -100,6 +100,10 @@ def clusterability_table(replicates: Sequence[Replicate]) -> pd.DataFrame:
                 "z_score": result.z_score,
                 "p_value": result.pvalue,
                 "p_floor": result.floor,
+                "n_isolated": result.n_isolated,
+                "n_near_dead": result.n_near_dead,
+                "n_zero_volume": result.n_zero_volume,
+                "n_empty": result.n_empty,
             }
         )
     return pd.DataFrame(rows)

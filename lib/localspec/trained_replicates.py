@@ -70,6 +70,10 @@ class TrainedReplicate:
         """The reading of the method."""
         return Conventions.preset(self.profile.method.conventions)
 
+    def branching_conventions(self, *names: str) -> dict[str, str]:
+        """Return the named options if the network branches: others do not depend on them."""
+        return self.conventions.only(*names) if self.settings.branches else {}
+
     @cached_property
     def dataset(self) -> Dataset:
         """The data set the network is trained on."""

@@ -218,7 +218,10 @@ SETTINGS_GIVEN = {
     "shuffling correlations": (lambda: clusterability(UNITS, 2), "only a weights graph"),
     "a graph without edges": (lambda: cluster(graph(np.zeros((4, 4))), 2), "nothing to cluster"),
     "NaN edges": (lambda: cluster(graph(np.full((4, 4), np.nan)), 2), "finite edges"),
-    "negative edges": (lambda: cluster(graph(np.eye(4) - 1), 2), "at least 0"),
+    "negative edges": (
+        lambda: cluster(graph(np.eye(4) - 1), 2),
+        *("edges of 4 unit(s) sum to 0 or less", "batch_norm_edges='absolute'"),
+    ),
     "negative draws": (lambda: draw(PARTITION, -1), "n_draws", "at least 1", "not -1"),
     "draws: negative seed": (lambda: draw(PARTITION, 3, seed=(0, -1)), "seed", "not -1"),
     "no labels": (lambda: Partition.from_labels({}), "at least one layer"),

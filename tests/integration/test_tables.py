@@ -131,6 +131,8 @@ def test_clusterability_table(replicates):
         assert row.z_score == pytest.approx((row.ncut - sum(null) / 4) / spread)
         assert row.p_value == pytest.approx((1 + sum(null <= row.ncut)) / 5)
         assert row.p_floor == pytest.approx(1 / 5)
+        counts = (row.n_isolated, row.n_near_dead, row.n_zero_volume, row.n_empty)
+        assert counts == (result.n_isolated, result.n_near_dead, 0, 0)
 
 
 def test_partition_table(replicates):

@@ -120,3 +120,30 @@ def test_errors():
     activations = UnitGraph(graph.adjacency.toarray(), graph.layers, "activations", graph.inactive)
     with pytest.raises(InvalidInputError, match="only a weights graph"):
         clusterability(activations, 2, n_shuffles=2)
+
+
+def test_results_do_not_depend_on_the_number_of_jobs():
+    graph = graph_of(random_blocks((9, 8, 7), 0))
+    one, two = (clusterability(graph, 3, n_shuffles=6, n_jobs=n).null.tolist() for n in (1, 2))
+    assert one == two
+    with pytest.raises(InvalidInputError, match="n_jobs must be"):
+        clusterability(graph, 3, n_shuffles=6, n_jobs=0)
+
+
+def test_isolated_and_near_dead_units_are_counted():
+    blocks = random_blocks((6, 7, 5), 1)
+    blocks[0][2] = 0  # the third unit of the first layer has no edge
+    blocks[0][:, 4] = 0  # the fifth of the second layer has edges of 1e-10 only, to the third
+    blocks[1][4] = 1e-10
+    result = clusterability(graph_of(blocks), 2, n_shuffles=3)
+    assert (result.n_isolated, result.n_near_dead) == (1, 1)
+    assert (result.n_zero_volume, result.n_empty) == (0, 0)
+
+
+def test_a_cluster_of_almost_no_volume_is_counted():
+    # two pieces that are not joined, one of which is almost nothing: a cluster of its own
+    blocks = [np.zeros((4, 4))]
+    blocks[0][:2, :2], blocks[0][2:, 2:] = 1, 1e-10
+    result = clusterability(graph_of(blocks), 2, n_shuffles=3)
+    assert (result.n_near_dead, result.n_zero_volume) == (4, 1)
+    assert result.statistic == pytest.approx(0, abs=1e-6)

@@ -1,5 +1,7 @@
 """n-cut and global clustering, against hand-worked graphs, networkx and scikit-learn."""
 
+import itertools
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from scipy import linalg, sparse
 from sklearn.cluster import SpectralClustering
 from sklearn.metrics import adjusted_rand_score
 
+from localspec import spectral
 from localspec.clustering import cluster
 from localspec.errors import DegenerateDataWarning, InvalidInputError
 from localspec.graphs import UnitGraph, layer_ranges
@@ -226,13 +229,67 @@ def test_more_clusters_than_live_units():
         cluster(graph, 4)
 
 
-@pytest.mark.parametrize("value", [-1.0, np.nan, np.inf])
+@pytest.mark.parametrize(
+    ("value", "said"), [(-1.0, "sum to 0 or less"), (np.nan, "finite"), (np.inf, "finite")]
+)
 @pytest.mark.parametrize("sparsely", [True, False])
-def test_impossible_edges(value, sparsely):
+def test_impossible_edges(value, said, sparsely):
     adjacency = joined((0, 1, value), (1, 2, 1), (0, 2, 1), n=3)
     graph = one_layer(sparse.csr_array(adjacency) if sparsely else adjacency)
-    with pytest.raises(InvalidInputError, match="finite edges of at least 0"):
+    with pytest.raises(InvalidInputError, match=said):
         spectral_labels(graph, 2, seed=0)
+
+
+def test_negative_edges_that_others_outweigh():
+    # two triangles of weight 2, joined by an edge of weight -1: the cut is -1, volumes are 11
+    edges = [(0, 1, 2), (0, 2, 2), (1, 2, 2), (3, 4, 2), (3, 5, 2), (4, 5, 2), (2, 3, -1)]
+    graph = one_layer(joined(*edges, n=6))
+    labels = spectral_labels(graph, 2, seed=0)
+    assert labels.tolist() == [0, 0, 0, 1, 1, 1]
+    assert ncut(graph.adjacency, labels) == pytest.approx(-2 / 11)
+
+
+# --- two sides ---
+
+
+def sided(sizes, seed, keep=1.0):
+    """Return the adjacency of a chain of layers and which units are in even ones."""
+    rng = np.random.default_rng(seed)
+    blocks = [rng.exponential(size=s) * (rng.random(s) < keep) for s in itertools.pairwise(sizes)]
+    starts = np.cumsum([0, *sizes])
+    adjacency = np.zeros((starts[-1], starts[-1]))
+    for index, block in enumerate(blocks):
+        adjacency[starts[index] : starts[index + 1], starts[index + 1] : starts[index + 2]] = block
+    return adjacency + adjacency.T, np.repeat(np.arange(len(sizes)) % 2 == 0, sizes)
+
+
+@pytest.mark.parametrize("sizes", [(6, 9, 5), (9, 4, 7, 3), (30, 20)])
+@pytest.mark.parametrize("sparsely", [True, False])
+def test_two_sides_give_the_eigenvectors_of_the_whole(sizes, sparsely):
+    adjacency, side = sided(sizes, seed=len(sizes))
+    given = sparse.csr_array(adjacency) if sparsely else adjacency
+    found = spectral_embedding(given, 3, side=side)
+    assert np.allclose(found, spectral_embedding(adjacency, 3), atol=1e-9)
+    # of unit length before they are rescaled, as those of the whole
+    lengths = (found**2 * adjacency.sum(axis=1)[:, None]).sum(axis=0)
+    assert np.allclose(lengths, 1)
+
+
+def test_large_sides_go_through_arpack(monkeypatch):
+    adjacency, side = sided((700, 1300, 500, 200), seed=0, keep=0.3)
+    found = spectral_embedding(sparse.csr_array(adjacency), 8, side=side)
+    monkeypatch.setattr(spectral, "LARGE_SIDE", 10_000)
+    direct = spectral_embedding(adjacency, 8)
+    assert np.allclose(found, direct, atol=1e-8)
+
+
+def test_a_side_of_too_few_directions_is_left_to_the_whole():
+    # one unit in the middle: the only positive eigenvalue is 1, the second is 0
+    adjacency, side = sided((4, 1, 3), seed=0)
+    found = spectral_embedding(adjacency, 2, side=side)
+    values = adjacency / np.sqrt(np.outer(adjacency.sum(axis=1), adjacency.sum(axis=1)))
+    second = found[:, 1] * np.sqrt(adjacency.sum(axis=1))
+    assert np.allclose(values @ second, 0, atol=1e-12)
 
 
 def test_unknown_scope():

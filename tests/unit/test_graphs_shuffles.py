@@ -76,6 +76,38 @@ def test_zeros_move_unless_only_nonzeros_are_permuted():
     assert (moved[0] == 0).any()
 
 
+def test_resampled_weights_lie_near_old_ones_and_zeros_stay():
+    block = np.zeros((40, 50))
+    block[:20] = np.random.default_rng(0).choice([1.0, 3.0], (20, 50))
+    graph = from_blocks([block], layer_ranges([("a", 40, True), ("b", 50, True)]))
+    drawn = layer_blocks(shuffled(graph, np.random.default_rng(1), null="resample_nonzero"))[0]
+    assert ((drawn == 0) == (block == 0)).all()
+    distance = np.abs(drawn[:20, :, None] - np.array([1.0, 3.0])).min(axis=-1)
+    # noise of standard deviation 0.01, over 1,000 entries; each value about as often as before
+    assert distance.max() < 0.06
+    assert np.sqrt((distance**2).mean()) == pytest.approx(0.01, rel=0.1)
+    assert (drawn > 2).sum() == pytest.approx((block > 2).sum(), abs=4 * np.sqrt(250))
+
+
+def test_resampled_weights_are_never_negative():
+    # a weight of 0.001 plus noise of 0.01 is negative almost half of the time: |w| is the edge
+    graph = from_blocks(
+        [np.full((30, 30), 0.001)], layer_ranges([("a", 30, True), ("b", 30, True)])
+    )
+    drawn = layer_blocks(shuffled(graph, np.random.default_rng(0), null="resample_nonzero"))[0]
+    assert (drawn > 0).all()
+
+
+def test_permuted_and_resampled():
+    block = np.zeros((6, 6))
+    block[0] = np.arange(1, 7)
+    graph = from_blocks([block], layer_ranges([("a", 6, True), ("b", 6, True)]))
+    drawn = layer_blocks(shuffled(graph, np.random.default_rng(0), null="permute_resample"))[0]
+    assert (drawn != 0).sum() == 6
+    assert (drawn[0] == 0).any()  # moved
+    assert np.abs(drawn[drawn != 0] - drawn[drawn != 0].round()).max() < 0.06
+
+
 def test_the_original_is_left_alone_and_the_generator_decides():
     graph = random_graph([4, 5, 3], seed=1)
     before = graph.adjacency.toarray()

@@ -224,7 +224,7 @@ def p_value_map(table: pd.DataFrame) -> Figure:
     verdicts = table.pivot(index=["network", "partitioning"], columns="measure", values="verdict")
     order = table[["network", "partitioning"]].drop_duplicates().apply(tuple, axis=1)
     grid, verdicts = grid.loc[order, list(MEASURES)], verdicts.loc[order, list(MEASURES)]
-    figure, axis = plt.subplots(figsize=(7.5, 0.5 * len(grid) + 1.3), layout="constrained")
+    figure, axis = plt.subplots(figsize=(8.5, 0.5 * len(grid) + 1.3), layout="constrained")
     image = axis.imshow(-np.log10(grid), cmap="Blues", vmin=0, vmax=4, aspect="auto")
     for row, column in np.ndindex(grid.shape):
         p = grid.iloc[row, column]

@@ -11,15 +11,15 @@ MEASURES = ["importance", "class_coherence", "input_coherence", "output_coherenc
 
 def test_results_table_is_the_published_one():
     rows = re.findall(
-        r"^\| (weights|activations), (global|local) \| (.+?) \| not comparable",
+        r"^\| (MLP|CNN) \| (weights|activations), (global|local) \| (.+?) \| not comparable",
         (ROOT / "README.md").read_text(encoding="utf-8"),
         re.MULTILINE,
     )
     table = pd.read_csv(ROOT / "book/runs/digits/tables/synthesis.csv", dtype=str)
-    table = table.set_index(["partitioning", "measure"])
-    assert len(rows) == 4
-    for kind, scope, cells in rows:
+    table = table.set_index(["network", "partitioning", "measure"])
+    assert len(rows) == 8
+    for network, kind, scope, cells in rows:
         for name, cell in zip(MEASURES, cells.split(" | "), strict=True):
-            row = table.loc[(f"{kind}/{scope}", name)]
+            row = table.loc[(network.lower(), f"{kind}/{scope}", name)]
             bold = "**" if row["verdict"] == "significant" else ""
             assert cell == f"{bold}{row['p']}{bold}"

@@ -105,6 +105,11 @@ class ForkReplicate(Replicate):
         shared = {"compute": self.compute, "progress": self.progress}
         return ForkReplicate(profile, network, self.seed, self.chosen, **shared)
 
+    def under(self, chosen: Conventions) -> ForkReplicate:
+        """Return the same replicate under other conventions."""
+        shared = {"compute": self.compute, "progress": self.progress}
+        return ForkReplicate(self.profile, self.network, self.seed, chosen, **shared)
+
     @cached_property
     def ncut(self) -> float:
         """The n-cut of the weights graph."""

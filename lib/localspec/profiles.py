@@ -30,6 +30,7 @@ CONTROL_PAGES = {  # of profiles such as digits-controls, never of the others
     "07_calibration": "CalibrationSection",
     "08_sensitivity": "SensitivitySection",
     "09_forks": "ForksSection",
+    "10_published": "PublishedSection",
 }
 ALL_PAGES = PAGES | CONTROL_PAGES
 
@@ -161,6 +162,16 @@ class ForksSection(Section):
     n_images: NImages = 768
     n_steps: Annotated[int, Field(strict=True, ge=1)] = 64
     level: Probability = 0.05
+
+
+class PublishedSection(Section):
+    """Parameters of ``10_published``: networks and settings of the published figures."""
+
+    profile: str = "mnist"
+    networks: Annotated[list[str], Field(min_length=1)] = ["mlp"]
+    seeds: Seeds = [0, 1, 2, 3, 4]
+    n_clusters: NClusters = 12
+    n_shuffles: NDraws = 50
 
 
 class YourNetworkSection(Strict):

@@ -44,6 +44,9 @@ def distinct(values: list[int]) -> list[int]:
     return values
 
 
+NOT_OF_TRAINING = {"n_pruning_epochs", "n_visualization_epochs", "published"}
+
+
 def _default(name: str) -> Any:
     return NetworkSettings.model_fields[name].default
 
@@ -74,9 +77,11 @@ class NetworkSettings(Strict):
     # of the network that is trained for visualization (fork visualization_channels), if others
     n_visualization_epochs: Annotated[int, Field(strict=True, ge=1)] | None = None
 
+    published: str | None = None  # its model in the table of published figures
+
     def training_key(self) -> dict[str, Any]:
         """Return what the trained weights depend on; newer settings only where they are used."""
-        used = self.model_dump(mode="json", exclude={"n_pruning_epochs", "n_visualization_epochs"})
+        used = self.model_dump(mode="json", exclude=NOT_OF_TRAINING)
         newer = {name for name in ("image_channels",) if used[name] == _default(name)}
         return {name: value for name, value in used.items() if name not in newer}
 

@@ -1,0 +1,60 @@
+"""The figure of published figures beside ours."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from localspec.plots import BLUE, GREY, ORANGE
+from localspec.published import HOLDS, QUANTITIES
+
+TITLES = {
+    "ncut": "n-cut",
+    "shuffled_ncut_mean": "mean n-cut of shuffled copies",
+    "test_accuracy": "test accuracy",
+}
+
+
+def published_beside_ours(table: pd.DataFrame) -> Figure:
+    """Draw our replicates' range and mean beside the published ones: one row a configuration.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`localspec.published.published_table`.
+    """
+    configurations = table[["network", "reading"]].drop_duplicates()
+    rows = {tuple(each): row for row, each in enumerate(configurations.to_numpy())}
+    names = [name if reading == "paper" else f"{name}, {reading}" for name, reading in rows]
+    figure, axes = plt.subplots(
+        *(1, len(QUANTITIES)),
+        figsize=(11, 0.36 * len(rows) + 1.6),
+        sharey=True,
+        layout="constrained",
+    )
+    for axis, quantity in zip(axes, QUANTITIES, strict=True):
+        part = table[table["quantity"] == quantity]
+        for one in part.itertuples():
+            row = rows[(one.network, one.reading)]
+            width = one.allowed_high - one.allowed_low
+            axis.barh(row, width, left=one.allowed_low, height=0.8, color="0.9", zorder=1)
+            axis.hlines(row - 0.15, one.published_min, one.published_max, color=GREY, linewidth=2)
+            axis.scatter(one.published, row - 0.15, marker="|", s=60, color=GREY, zorder=3)
+            colour = BLUE if one.verdict == HOLDS else ORANGE
+            axis.hlines(row + 0.15, one.ours_min, one.ours_max, color=colour, linewidth=2)
+            axis.scatter(one.ours, row + 0.15, s=24, color=colour, zorder=4)
+        axis.set_title(TITLES[quantity])
+    axes[0].set_yticks(np.arange(len(names)), names, fontsize=9)
+    axes[0].set_ylim(len(names) - 0.4, -0.6)
+    handles = [
+        Line2D([], [], color=BLUE, marker="o", markersize=5, label="ours, holds"),
+        Line2D([], [], color=ORANGE, marker="o", markersize=5, label="ours, differs"),
+        Line2D([], [], color=GREY, marker="|", label="published"),
+        Patch(color="0.9", label="where our mean must lie"),
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=4)
+    return figure

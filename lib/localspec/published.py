@@ -1,0 +1,246 @@
+"""The published figures, and whether ours agree with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+
+import numpy as np
+import pandas as pd
+
+from localspec.errors import InvalidInputError, choose
+from localspec.forks import ForkReplicate, Reading
+from localspec.profiles import PublishedSection, load_profile
+
+TABLES = ("clusterability", "feature_visualization", "lesions", "paper_claims")
+QUANTITIES = ("ncut", "shuffled_ncut_mean", "test_accuracy")
+HOLDS, DIFFERS = "holds", "differs"
+KERNEL_NORM = Reading("kernel_norm", "induced")
+Z = 1.959963984540054  # two-sided 95 % of the normal distribution
+
+
+def load_published(table: str) -> pd.DataFrame:
+    """Load a table of published figures.
+
+    Parameters
+    ----------
+    table : {"clusterability", "feature_visualization", "lesions", "paper_claims"}
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no such table.
+
+    References
+    ----------
+    The result files of Filan et al. (2021); the claims are those of the abstract of Hod et al.,
+    arXiv:2110.08058.
+    """
+    name = f"{choose('table', table, TABLES)}.csv"
+    with files("localspec").joinpath("published_data", name).open(encoding="utf-8") as file:
+        return pd.read_csv(file)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Our values of one quantity beside the published ones.
+
+    Attributes
+    ----------
+    ours, published : numpy.ndarray, shape (n_replicates,)
+    low, high : float
+        Where the mean of ours must lie: the published range, widened on each side.
+    difference : float
+        Standardised difference of means, ours less published (Hedges' g).
+    interval : tuple of float
+        95 % interval of it.
+    """
+
+    ours: np.ndarray
+    published: np.ndarray
+    low: float
+    high: float
+    difference: float
+    interval: tuple[float, float]
+
+    @property
+    def holds(self) -> bool:
+        """Whether the mean of ours lies in the widened range."""
+        return bool(self.low <= self.ours.mean() <= self.high)
+
+    @property
+    def verdict(self) -> str:
+        """``"holds"`` or ``"differs"``."""
+        return HOLDS if self.holds else DIFFERS
+
+
+def compare(ours: np.ndarray, published: np.ndarray, *, least_margin: float = 0.0) -> Comparison:
+    """Compare our replicates with published ones.
+
+    Parameters
+    ----------
+    ours, published : numpy.ndarray, shape (n_replicates,)
+        At least two of each.
+    least_margin : float, optional
+        The published range is widened on each side by the standard deviation over published
+        replicates, or by this where it is larger.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    InvalidInputError
+        If there are fewer than two values, or one is not finite.
+
+    Notes
+    -----
+    The standard deviation is that of a sample. The interval of the standardised difference takes
+    it for normal with variance ``1/n + 1/m + g^2 / (2 (n + m))`` (Hedges and Olkin 1985).
+
+    References
+    ----------
+    Hod et al., arXiv:2110.08058; the rule is on the book's method page, "Published figures".
+
+    Examples
+    --------
+    Published 10.0 to 10.2 with standard deviation 0.1: ours may lie from 9.9 to 10.3.
+
+    >>> found = compare(np.array([10.25, 10.31]), np.array([10.0, 10.1, 10.2]))
+    >>> found.verdict, round(found.low, 6), round(found.high, 6)
+    ('holds', 9.9, 10.3)
+    """
+    arrays = {"ours": np.asarray(ours, float), "published": np.asarray(published, float)}
+    for name, values in arrays.items():
+        if values.ndim != 1 or len(values) < 2 or not np.isfinite(values).all():
+            raise InvalidInputError(
+                f"{name} must be two or more finite values, one a replicate, not {values.tolist()}"
+            )
+    ours, published = arrays.values()
+    n, m = len(ours), len(published)
+    margin = max(published.std(ddof=1), least_margin)
+    pooled = ((n - 1) * ours.var(ddof=1) + (m - 1) * published.var(ddof=1)) / (n + m - 2)
+    correction = 1 - 3 / (4 * (n + m) - 9)
+    difference = ours.mean() - published.mean()
+    g = correction * difference / np.sqrt(pooled) if pooled > 0 else np.nan
+    error = Z * np.sqrt(1 / n + 1 / m + g**2 / (2 * (n + m)))
+    return Comparison(
+        ours,
+        published,
+        low=float(published.min() - margin),
+        high=float(published.max() + margin),
+        difference=float(g),
+        interval=(float(g - error), float(g + error)),
+    )
+
+
+def _ours(group: Sequence[ForkReplicate]) -> dict[str, np.ndarray]:
+    found = [replicate.clusterability() for replicate in group]
+    values = {
+        "ncut": np.array([one.statistic for one in found]),
+        "shuffled_ncut_mean": np.array([one.null.mean() for one in found]),
+    }
+    if group[0].dataset.task == "classification":
+        accuracies = [one.trained.history["test_accuracy"][-1] for one in group]
+        values["test_accuracy"] = np.array(accuracies)
+    return values
+
+
+def _rows(name: str, reading: str, group: Sequence[ForkReplicate], rows: pd.DataFrame) -> list:
+    table = []
+    for quantity, ours in _ours(group).items():
+        theirs = rows[quantity].to_numpy()
+        spread = rows["shuffled_ncut_std"].mean() if quantity == "shuffled_ncut_mean" else 0.0
+        found = compare(ours, theirs, least_margin=spread)
+        table.append(
+            {
+                **{"network": name, "reading": reading, "quantity": quantity},
+                **{"ours": ours.mean(), "ours_std": ours.std(ddof=1), "n_ours": len(ours)},
+                **{"ours_min": ours.min(), "ours_max": ours.max()},
+                **{"published": theirs.mean(), "published_std": theirs.std(ddof=1)},
+                **{"published_min": theirs.min(), "published_max": theirs.max()},
+                **{"allowed_low": found.low, "allowed_high": found.high},
+                "verdict": found.verdict,
+                "difference": found.difference,
+                **{"difference_low": found.interval[0], "difference_high": found.interval[1]},
+            }
+        )
+    return table
+
+
+def published_rows(model: str, *, pruned: bool) -> pd.DataFrame:
+    """Return the published replicates of one configuration.
+
+    Raises
+    ------
+    InvalidInputError
+        If nothing is published of that model.
+    """
+    table = load_published("clusterability")
+    choose("published model", model, list(dict.fromkeys(table["model"])))
+    return table[(table["model"] == model) & (table["pruned"] == pruned)]
+
+
+def published_table(replicates: Sequence[ForkReplicate]) -> pd.DataFrame:
+    """Compare every network that has a published counterpart with it.
+
+    Parameters
+    ----------
+    replicates : sequence of ForkReplicate
+        Under the plain reading. Networks with convolutions are compared under the released
+        kernel norm as well.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a network, reading and quantity (n-cut, mean n-cut of shuffled copies, and where
+        there are classes test accuracy): our mean and the published one, the range that ours
+        must lie in, the verdict, and the standardised difference with its 95 % interval.
+
+    Raises
+    ------
+    InvalidInputError
+        If no network has a published counterpart, or settings are not those of the published
+        figures.
+    """
+    networks: dict[str, list[ForkReplicate]] = {}
+    for replicate in replicates:
+        if replicate.settings.published is not None:
+            networks.setdefault(replicate.network, []).append(replicate)
+    if not networks:
+        raise InvalidInputError("none of these networks has published figures to compare with")
+    table = []
+    for name, group in networks.items():
+        settings = group[0].settings
+        rows = published_rows(settings.published, pruned=settings.n_pruning_epochs > 0)
+        method = group[0].profile.method
+        for setting in ("n_clusters", "n_shuffles"):
+            given, wanted = getattr(method, setting), int(rows[setting].iloc[0])
+            if given != wanted:
+                raise InvalidInputError(
+                    f"{setting} = {given}, but the published figures have {wanted}: set that"
+                )
+        table += _rows(name, "paper", group, rows)
+        if settings.architecture != "mlp":
+            other = [one.under(KERNEL_NORM.conventions) for one in group]
+            table += _rows(name, "kernel_norm: induced", other, rows)
+    return pd.DataFrame(table)
+
+
+def open_published(section: PublishedSection, *, progress: bool = True) -> list[ForkReplicate]:
+    """Return the replicates that a notebook's parameters name.
+
+    Raises
+    ------
+    InvalidInputError
+        If the profile, one of its networks or data sets, or its device does not exist.
+    """
+    profile = load_profile(section.profile).select(section)
+    profile.check_clusters(profile.method.n_clusters)
+    return [
+        ForkReplicate(profile, name, seed, compute=section.compute, progress=progress)
+        for name in profile.networks
+        for seed in profile.seeds
+    ]

@@ -40,6 +40,7 @@ serve: $(INSTALLED) ## serve the built book to this machine only, at PORT (8000)
 
 bench: $(INSTALLED) ## run the benchmarks
 	@$(VENV_PYTHON) -m pytest benchmarks --benchmark-only
+	@$(VENV_PYTHON) benchmarks/clustering.py
 
 lint: $(INSTALLED) ## check style, the order of modules, and the notebooks
 	@$(VENV_PYTHON) -m ruff check .

@@ -164,7 +164,7 @@ def live_units(graph: UnitGraph) -> np.ndarray:
     return live
 
 
-def _sides(graph: UnitGraph) -> np.ndarray | None:
+def graph_sides(graph: UnitGraph) -> np.ndarray | None:
     """Return which units are in even layers, if edges join consecutive layers only."""
     if graph.kind != "weights" or graph.links is not None:
         return None
@@ -243,7 +243,7 @@ def spectral_labels(graph: UnitGraph, n_clusters: int, *, seed: int) -> np.ndarr
         )
     n_starts = N_STARTS if live.sum() <= LARGE else N_STARTS_LARGE
     with single_threaded(live.sum() <= LARGE):
-        side = _sides(graph)
+        side = graph_sides(graph)
         embedding = spectral_embedding(
             adjacency, n_clusters, side=None if side is None else side[live]
         )

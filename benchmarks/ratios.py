@@ -1,0 +1,44 @@
+"""Timing for benchmarks: ways take turns, and the table says on what machine and when."""
+
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+TABLES = Path(__file__).parent / "tables"
+
+
+def measure(ways: Mapping[str, Callable[[], object]], *, n_rounds: int) -> dict[str, float]:
+    """Return the smallest time in seconds of each way over `n_rounds`, all ways in each round."""
+    seconds = dict.fromkeys(ways, float("inf"))
+    for _ in range(n_rounds):
+        for name, way in ways.items():
+            start = time.perf_counter()
+            way()
+            seconds[name] = min(seconds[name], time.perf_counter() - start)
+    return seconds
+
+
+def machine() -> str:
+    """Return the processor's name and number of cores."""
+    model = platform.processor() or platform.machine()
+    path = Path("/proc/cpuinfo")
+    if path.exists():
+        names = [line for line in path.read_text().splitlines() if line.startswith("model name")]
+        model = names[0].partition(":")[2].strip() if names else model
+    return f"{model}, {os.cpu_count()} cores"
+
+
+def write(name: str, rows: list[dict]) -> None:
+    """Write rows to ``benchmarks/tables/<name>.csv``, with machine, torch and date; print them."""
+    table = pd.DataFrame(rows).map(lambda x: f"{x:.4g}" if isinstance(x, float) else x)
+    table["machine"], table["torch"] = machine(), torch.__version__
+    table["date"] = date.today().isoformat()
+    TABLES.mkdir(exist_ok=True)
+    table.to_csv(TABLES / f"{name}.csv", index=False)
+    print(table.drop(columns=["machine", "torch", "date"]).to_string(index=False))

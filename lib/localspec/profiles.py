@@ -188,6 +188,16 @@ class Profile(Strict):
             self.check_clusters(self.method.n_clusters)
         return self
 
+    @model_validator(mode="after")
+    def _precision_fits(self) -> Profile:
+        for name, network in self.networks.items():
+            if network.precision == "bfloat16" and self.dtype == "float64":
+                raise ValueError(
+                    f"precision 'bfloat16' of network {name!r} has no effect on float64: use "
+                    "dtype 'float32' or precision 'full'"
+                )
+        return self
+
     def check_clusters(self, n_clusters: int) -> None:
         """Refuse more clusters than the tested layers of one of the networks have units."""
         for name, network in self.networks.items():

@@ -196,6 +196,17 @@ def stage_key(
     return key
 
 
+def artifact_path(stage: str, key: str, root: Path | None = None) -> Path:
+    """Return where an artifact is stored, in `root` or :func:`results_root`."""
+    return (root or results_root()) / "artifacts" / stage / f"{key}.safetensors"
+
+
+def _sweep(path: Path) -> None:
+    """Remove half-written files of killed processes; the caller holds the lock of `path`."""
+    for part in path.parent.glob(f".{path.stem}.*.part"):  # of its checkpoint too
+        part.unlink(missing_ok=True)
+
+
 def _read(path: Path, key: str) -> Artifact:
     try:
         with safe_open(path, framework="numpy") as file:
@@ -257,7 +268,7 @@ def cached(
     """
     choose("compute", mode, MODES)
     key = stage_key(stage, version, parameters, inputs)
-    path = (root or results_root()) / "artifacts" / stage / f"{key}.safetensors"
+    path = artifact_path(stage, key, root)
     if mode != "always" and path.exists():
         return _read(path, key)
     if mode == "never":
@@ -268,8 +279,10 @@ def cached(
     with locked(path):
         if mode != "always" and path.exists():
             return _read(path, key)
+        _sweep(path)
         arrays, description = compute()
         arrays = {name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}
         metadata = {"localspec_key": key, "description": json.dumps(description)}
         write_atomically(path, lambda part: save_file(arrays, part, metadata=metadata))
+        Path(f"{path}.lock").unlink(missing_ok=True)  # whoever waits for it finds the artifact
     return Artifact(arrays, json.loads(metadata["description"]), key)

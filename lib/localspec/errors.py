@@ -29,6 +29,10 @@ class DegenerateDataWarning(LocalspecWarning):
     """The data leave a result undefined or hardly defined; it is still returned."""
 
 
+class CheckpointWarning(LocalspecWarning):
+    """A stored state of a training cannot be used; the training begins anew."""
+
+
 def require(condition: bool, message: str) -> None:
     """Raise unless a condition on the input holds.
 

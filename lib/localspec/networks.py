@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from localspec.clusterable import initialise_clusterable
 from localspec.data import DTYPES
 from localspec.errors import InvalidInputError, choose
 from localspec.profiles import NetworkSettings
@@ -40,13 +41,19 @@ def _block(
     return {key: part for key, part in parts.items() if part is not None}
 
 
+def _rate(dropout: float | tuple[float, ...], index: int) -> float:
+    """Return the rate of a layer, counted from 1."""
+    return dropout[index - 1] if isinstance(dropout, tuple) else dropout
+
+
 def mlp(
     n_inputs: int,
     hidden: tuple[int, ...],
     n_outputs: int,
     *,
-    dropout: float = 0.0,
+    dropout: float | tuple[float, ...] = 0.0,
     batch_norm: str = "none",
+    norm_last: bool = True,
 ) -> nn.Sequential:
     """Return a multilayer perceptron with ReLU after every hidden layer.
 
@@ -57,16 +64,21 @@ def mlp(
     hidden : tuple of int
         Units of each hidden layer.
     n_outputs : int
-    dropout : float, optional
-        Probability of dropping a hidden unit in training.
+    dropout : float or tuple of float, optional
+        Probability of dropping a hidden unit in training; of each layer, if several.
     batch_norm : {"none", "before", "after"}, optional
         Batch normalization before or after each activation.
+    norm_last : bool, optional
+        Whether the last hidden layer has batch normalization like the others.
     """
     layers: dict[str, nn.Module] = {"flatten": nn.Flatten()}
     width = n_inputs
     for index, n_units in enumerate(hidden, start=1):
-        dense = nn.Linear(width, n_units)
-        layers |= _block(f"dense{index}", dense, batch_norm=batch_norm, pool=False, dropout=dropout)
+        norm = batch_norm if norm_last or index < len(hidden) else "none"
+        layers |= _block(
+            *(f"dense{index}", nn.Linear(width, n_units)),
+            **{"batch_norm": norm, "pool": False, "dropout": _rate(dropout, index)},
+        )
         width = n_units
     layers["output"] = nn.Linear(width, n_outputs)
     return nn.Sequential(OrderedDict(layers))
@@ -78,9 +90,10 @@ def cnn(
     hidden: tuple[int, ...],
     n_outputs: int,
     *,
-    dropout: float = 0.0,
-    conv_dropout: float = 0.0,
+    dropout: float | tuple[float, ...] = 0.0,
+    conv_dropout: float | tuple[float, ...] = 0.0,
     batch_norm: str = "none",
+    norm_last: bool = True,
 ) -> nn.Sequential:
     """Return a chain of 3 x 3 convolutions followed by a multilayer perceptron.
 
@@ -93,16 +106,24 @@ def cnn(
     hidden : tuple of int
         Units of the dense layers.
     n_outputs : int
-    dropout, conv_dropout : float, optional
-        Probability of dropping a dense unit, or an entry of a convolution's output.
+    dropout, conv_dropout : float or tuple of float, optional
+        Probability of dropping a dense unit, or an entry of a convolution's output; of each
+        layer, if several.
     batch_norm : {"none", "before", "after"}, optional
         Batch normalization before each activation, or after it and the pooling.
+    norm_last : bool, optional
+        Whether the last hidden dense layer has batch normalization like the others.
 
     Raises
     ------
     InvalidInputError
-        If pooling leaves nothing of the image.
+        If the inputs are no images, or pooling leaves nothing of them.
     """
+    if len(image_shape) != 3:
+        raise InvalidInputError(
+            f"inputs of shape {tuple(image_shape)} are no images (n_channels, height, width): "
+            "use architecture 'mlp'"
+        )
     width, height, breadth = image_shape
     layers: dict[str, nn.Module] = {}
     convolutions = [position for position, item in enumerate(channels) if item != "pool"]
@@ -110,7 +131,8 @@ def cnn(
         pool = channels[position + 1 : position + 2] == ("pool",)
         conv = nn.Conv2d(width, int(channels[position]), 3, padding=1)
         layers |= _block(
-            f"conv{index}", conv, batch_norm=batch_norm, pool=pool, dropout=conv_dropout
+            *(f"conv{index}", conv),
+            **{"batch_norm": batch_norm, "pool": pool, "dropout": _rate(conv_dropout, index)},
         )
         width = int(channels[position])
         height, breadth = (height // 2, breadth // 2) if pool else (height, breadth)
@@ -120,7 +142,8 @@ def cnn(
             f"channels={list(channels)}: leave some out"
         )
     head = mlp(
-        *(width * height * breadth, hidden, n_outputs), dropout=dropout, batch_norm=batch_norm
+        *(width * height * breadth, hidden, n_outputs),
+        **{"dropout": dropout, "batch_norm": batch_norm, "norm_last": norm_last},
     )
     return nn.Sequential(OrderedDict(layers | dict(head.named_children())))
 
@@ -158,18 +181,29 @@ def build_network(
     -------
     torch.nn.Module
         Reads images (n_images, *image_shape) and returns logits (n_images, n_outputs).
+
+    Raises
+    ------
+    InvalidInputError
+        If the architecture or its initialisation does not fit images or outputs.
     """
-    shared = {"dropout": settings.dropout, "batch_norm": settings.batch_norm}
+    shared: dict[str, Any] = {"dropout": settings.dropouts or settings.dropout}
+    shared["batch_norm"] = settings.batch_norm
+    if settings.architecture == "vgg":
+        shared |= {"batch_norm": "after", "norm_last": False}
     with torch.random.fork_rng(devices=[]):  # layers draw weights from it when they are made
-        if settings.architecture == "cnn":
-            shared["conv_dropout"] = settings.conv_dropout
+        if settings.architecture in ("cnn", "vgg"):
+            shared["conv_dropout"] = settings.conv_dropouts or settings.conv_dropout
             module = cnn(image_shape, settings.channels, settings.hidden, n_outputs, **shared)
         elif settings.architecture == "resnet":
             module = resnet(image_shape[0], settings.channels, n_outputs, NORM_OPTIONS)
         else:
             module = mlp(math.prod(image_shape), settings.hidden, n_outputs, **shared)
     module = module.to(DTYPES[choose("dtype", dtype, DTYPES)])
-    initialise(module, torch.Generator().manual_seed(seed))
+    generator = torch.Generator().manual_seed(seed)
+    initialise(module, generator)
+    if settings.module_distance is not None:
+        initialise_clusterable(module, settings.module_distance, generator)
     return module
 
 

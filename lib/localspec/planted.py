@@ -216,8 +216,8 @@ class PlantedReplicate(Replicate):
             )
             return found.to_arrays(), {}
 
-        parameters = settings.model_dump(mode="json", exclude={"n_pruning_epochs"})
-        parameters |= {**self._mode_key(), **seeded, "classes": list(classes)}
+        parameters = {**settings.training_key(), **self._mode_key(), **seeded}
+        parameters["classes"] = list(classes)
         return self._cached("training", training, parameters, compute)
 
     @cached_property

@@ -35,6 +35,7 @@ CONTROL_PAGES = {  # of profiles such as digits-controls, never of the others
 ALL_PAGES = PAGES | CONTROL_PAGES
 
 Seed = Annotated[int, Field(strict=True, ge=0, lt=2**31)]
+Names = Annotated[list[str], Field(min_length=1)]
 Seeds = Annotated[list[Seed], Field(min_length=1), AfterValidator(distinct)]
 NClusters = Annotated[int, Field(strict=True, ge=2)]
 NDraws = Annotated[int, Field(strict=True, ge=1)]
@@ -62,7 +63,7 @@ class Section(Strict):
     """What every section's notebook takes."""
 
     profile: str = "digits"
-    networks: Annotated[list[str], Field(min_length=1)] = ["mlp"]
+    networks: Names = ["mlp"]
     seeds: Seeds = [0, 1, 2]
     compute: Compute = "auto"
 
@@ -153,9 +154,7 @@ class ForksSection(Section):
     """Parameters of ``09_forks``: networks that the forks of the method concern."""
 
     profile: str = "digits-controls"
-    networks: Annotated[list[str], Field(min_length=1)] = [
-        *("mlp", "mlp-l2", "cnn", "cnn-normalized", "resnet")
-    ]
+    networks: Names = ["mlp", "mlp-l2", "cnn", "cnn-normalized", "resnet"]
     n_clusters: NClusters = 6
     n_draws: NDraws = 19
     correlation: Correlation = "spearman"
@@ -168,7 +167,7 @@ class PublishedSection(Section):
     """Parameters of ``10_published``: networks and settings of the published figures."""
 
     profile: str = "mnist"
-    networks: Annotated[list[str], Field(min_length=1)] = ["mlp"]
+    networks: Names = ["mlp"]
     seeds: Seeds = [0, 1, 2, 3, 4]
     n_clusters: NClusters = 12
     n_shuffles: NDraws = 50
@@ -193,7 +192,7 @@ class Profile(Strict):
     dtype: Literal["float32", "float64"] = "float32"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     grain: Literal["section"] = "section"
-    pages: Annotated[list[str], Field(min_length=1)] = list(PAGES)
+    pages: Names = list(PAGES)
     networks: Annotated[dict[str, NetworkSettings], Field(min_length=1)]
     seeds: Seeds
     method: Method = Method()
@@ -213,6 +212,16 @@ class Profile(Strict):
     def _clusters_fit(self) -> Profile:
         if set(self.pages) - {"01_training"}:
             self.check_clusters(self.method.n_clusters)
+        return self
+
+    @model_validator(mode="after")
+    def _precision_fits(self) -> Profile:
+        for name, network in self.networks.items():
+            if network.precision == "bfloat16" and self.dtype == "float64":
+                raise ValueError(
+                    f"precision 'bfloat16' of network {name!r} has no effect on float64: use "
+                    "dtype 'float32' or precision 'full'"
+                )
         return self
 
     def check_clusters(self, n_clusters: int) -> None:

@@ -7,11 +7,13 @@ import copy
 import torch
 from torch import nn
 
+from localspec.checkpoints import Checkpoint
 from localspec.conventions import Conventions
 from localspec.data import Dataset
 from localspec.networks import resolve_device
+from localspec.optimisation import kernels
 from localspec.profiles import NetworkSettings
-from localspec.training import TrainedNetwork, fit, kernels
+from localspec.training import TrainedNetwork, fit
 
 STAGE_VERSION = 1
 FINAL_SPARSITY, INITIAL_SPARSITY = 0.9, 0.5
@@ -50,19 +52,29 @@ def largest(weight: torch.Tensor, share_zero: float) -> torch.Tensor:
     return mask.reshape(weight.shape)
 
 
-class _Pruner:
-    """Hold the masks of all kernels, and apply them before every step and test."""
+class Pruner(nn.Module):
+    """Hold the masks of all kernels of a network, and apply them.
 
-    def __init__(self, module: nn.Module, n_steps: int) -> None:
-        self.weights, self.n_steps = kernels(module), n_steps
-        self.masks = [torch.ones_like(weight, dtype=torch.bool) for weight in self.weights]
+    Parameters
+    ----------
+    network : torch.nn.Module
+    n_steps : int
+        Length of the schedule.
+    """
+
+    def __init__(self, network: nn.Module, n_steps: int) -> None:
+        super().__init__()
+        self.weights, self.n_steps = kernels(network), n_steps
+        for index, weight in enumerate(self.weights):
+            self.register_buffer(f"mask{index}", torch.ones_like(weight, dtype=torch.bool))
 
     @torch.no_grad()
-    def __call__(self, step: int) -> None:
-        if step % N_STEPS_BETWEEN == 0 or step == self.n_steps:
-            share = sparsity(step, self.n_steps)
-            self.masks = [largest(weight, share) for weight in self.weights]
-        for weight, mask in zip(self.weights, self.masks, strict=True):
+    def forward(self, step: int) -> None:
+        """Set the kernels' smallest weights to zero after so many steps."""
+        choose = step % N_STEPS_BETWEEN == 0 or step == self.n_steps
+        for weight, mask in zip(self.weights, self.buffers(), strict=True):
+            if choose:
+                mask.copy_(largest(weight, sparsity(step, self.n_steps)))
             weight.mul_(mask)
 
 
@@ -75,6 +87,7 @@ def prune(
     device: str = "auto",
     conventions: Conventions | str = "paper",
     progress: bool = False,
+    checkpoint: Checkpoint | None = None,
 ) -> TrainedNetwork:
     """Prune a trained network while training goes on, to 90 % sparsity.
 
@@ -89,6 +102,8 @@ def prune(
     device : {"auto", "cpu", "cuda"}, optional
     conventions : Conventions or str
     progress : bool, optional
+    checkpoint : Checkpoint, optional
+        See :func:`localspec.training.fit`.
 
     Returns
     -------
@@ -103,13 +118,14 @@ def prune(
     module = copy.deepcopy(trained.module).to(resolve_device(device)).requires_grad_(True)
     dataset = dataset.to(resolve_device(device))
     n_batches = -(-len(dataset.y_train) // settings.batch_size)
-    pruner = _Pruner(module, n_batches * settings.n_pruning_epochs)
+    pruner = Pruner(module, n_batches * settings.n_pruning_epochs)
     return fit(
         *(module, settings, dataset),
         n_epochs=settings.n_pruning_epochs,
         seed=seed,
         conventions=conventions,
-        before_use=pruner,
+        pruner=pruner,
         description="pruning",
         progress=progress,
+        checkpoint=checkpoint,
     )

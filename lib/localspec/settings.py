@@ -44,35 +44,49 @@ def distinct(values: list[int]) -> list[int]:
     return values
 
 
+Rate = Annotated[float, Field(strict=True, ge=0, lt=1)]
+
+# settings that came after the first stored networks: in a key only where they are used
+NEWER = (
+    *("image_channels", "conv_dropouts", "dropouts", "module_distance"),
+    *("max_rotation", "max_shift", "flip", "precision", "memory_format", "n_threads"),
+)
 NOT_OF_TRAINING = {"n_pruning_epochs", "n_visualization_epochs", "published"}
-
-
-def _default(name: str) -> Any:
-    return NetworkSettings.model_fields[name].default
 
 
 class NetworkSettings(Strict):
     """One network: its data, its architecture, and how it is trained.
 
     An ``mlp`` has the dense layers `hidden`; a ``cnn`` has the convolutions `channels` before
-    them, 3 x 3 with "same" padding, where ``"pool"`` stands for 2 x 2 max pooling. A ``resnet``
-    has one convolution and then residual blocks, as many `channels` in each as given, batch
-    normalization, a mean over space and no hidden dense layer.
+    them, 3 x 3 with "same" padding, where ``"pool"`` stands for 2 x 2 max pooling. A ``vgg`` is a
+    ``cnn`` with batch normalization after activation and pooling everywhere but behind the last
+    hidden dense layer. A ``resnet`` has one convolution and then residual blocks, as many
+    `channels` in each as given, batch normalization, a mean over space and no hidden dense layer.
     """
 
     dataset: str
-    architecture: Literal["mlp", "cnn", "resnet"] = "mlp"
+    architecture: Literal["mlp", "cnn", "vgg", "resnet"] = "mlp"
     channels: tuple[Annotated[int, Field(strict=True, ge=1)] | Literal["pool"], ...] = ()
     hidden: tuple[Annotated[int, Field(strict=True, ge=1)], ...] = ()
     batch_norm: Literal["none", "before", "after"] = "none"  # of the activation
-    dropout: Annotated[float, Field(strict=True, ge=0, lt=1)] = 0.0  # after each hidden dense layer
-    conv_dropout: Annotated[float, Field(strict=True, ge=0, lt=1)] = 0.0  # after each convolution
+    dropout: Rate = 0.0  # after each hidden dense layer
+    conv_dropout: Rate = 0.0  # after each convolution
+    dropouts: tuple[Rate, ...] = ()  # one for each hidden dense layer, in place of dropout
+    conv_dropouts: tuple[Rate, ...] = ()  # one for each convolution, in place of conv_dropout
     n_epochs: Annotated[int, Field(strict=True, ge=1)] = 20
     n_pruning_epochs: Annotated[int, Field(strict=True, ge=0)] = 0  # after those, to 90 % sparsity
     batch_size: Annotated[int, Field(strict=True, ge=1)] = 128
     learning_rate: Annotated[float, Field(strict=True, gt=0)] = 1e-3
     l1: Annotated[float, Field(strict=True, ge=0)] = 0.0
     l2: Annotated[float, Field(strict=True, ge=0)] = 0.0
+    # d of clusterable initialisation: weights between random modules times d, see clusterable.py
+    module_distance: Annotated[float, Field(strict=True, gt=0, le=1)] | None = None
+    max_rotation: Annotated[float, Field(strict=True, ge=0, le=180)] = 0.0  # degrees, of training
+    max_shift: Rate = 0.0  # images; share of their width and height
+    flip: bool = False  # mirror half of the training images, left to right
+    precision: Literal["full", "bfloat16"] = "full"  # of activations in training; weights: dtype
+    memory_format: Literal["contiguous", "channels_last"] = "contiguous"  # in training
+    n_threads: Annotated[int, Field(strict=True, ge=1)] | None = None  # in training; None: torch's
     image_channels: Literal["own", "copies", "squeezed"] = "own"  # three channels of a grey image
     # of the network that is trained for visualization (fork visualization_channels), if others
     n_visualization_epochs: Annotated[int, Field(strict=True, ge=1)] | None = None
@@ -82,8 +96,19 @@ class NetworkSettings(Strict):
     def training_key(self) -> dict[str, Any]:
         """Return what the trained weights depend on; newer settings only where they are used."""
         used = self.model_dump(mode="json", exclude=NOT_OF_TRAINING)
-        newer = {name for name in ("image_channels",) if used[name] == _default(name)}
-        return {name: value for name, value in used.items() if name not in newer}
+        defaults = NetworkSettings(dataset="", hidden=(1,)).model_dump(mode="json", include=NEWER)
+        return {k: v for k, v in used.items() if k not in NEWER or v != defaults[k]}
+
+    @property
+    def n_convolutions(self) -> int:
+        """Convolutions of a cnn or vgg."""
+        return sum(item != "pool" for item in self.channels)
+
+    @property
+    def augmentation(self) -> dict[str, float | bool]:
+        """Options of :func:`localspec.augmentation.augment`; empty where it changes nothing."""
+        options = self.model_dump(include={"max_rotation", "max_shift", "flip"})
+        return options if any(options.values()) else {}
 
     @property
     def branches(self) -> bool:
@@ -95,7 +120,7 @@ class NetworkSettings(Strict):
         """Units in the layers whose subclusters are tested."""
         if self.architecture == "resnet":  # of every block both convolutions, and the stem
             return sum(self.channels) + sum(self.channels[1:])
-        if self.architecture == "cnn":
+        if self.architecture in ("cnn", "vgg"):
             return sum(int(item) for item in self.channels if item != "pool")
         return sum(self.hidden)
 
@@ -103,16 +128,45 @@ class NetworkSettings(Strict):
     def _architecture_fits(self) -> NetworkSettings:
         if (self.architecture == "mlp") == any(item != "pool" for item in self.channels):
             raise ValueError(
-                "channels must name at least one convolution for a cnn or resnet and none for an "
-                "mlp"
+                "channels must name at least one convolution for a cnn, vgg or resnet and none for "
+                "an mlp"
             )
         if (self.architecture == "resnet") == bool(self.hidden):
             raise ValueError(
-                f"hidden = {list(self.hidden)}: name at least one dense layer for an mlp or cnn "
-                "and none for a resnet"
+                f"hidden = {list(self.hidden)}: name at least one dense layer for an mlp, cnn "
+                "or vgg and none for a resnet"
             )
         if self.architecture == "resnet":
             self._check_resnet()
+        if self.architecture == "vgg" and self.batch_norm != "none":
+            raise ValueError(
+                f"batch_norm = {self.batch_norm!r} is no option of a vgg, which always has it "
+                "after activation and pooling: leave it out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _dropouts_fit(self) -> NetworkSettings:
+        for one, each, n_layers in (
+            ("dropout", "dropouts", len(self.hidden)),
+            ("conv_dropout", "conv_dropouts", self.n_convolutions),
+        ):
+            rates = getattr(self, each)
+            if rates and (len(rates) != n_layers or self.architecture == "resnet"):
+                raise ValueError(
+                    f"{each} = {list(rates)}: give one rate for each of the {n_layers} layers, or "
+                    "leave it out (a resnet has none)"
+                )
+            if rates and getattr(self, one):
+                raise ValueError(f"give {one} or {each}, not both")
+        return self
+
+    @model_validator(mode="after")
+    def _initialisation_fits(self) -> NetworkSettings:
+        if self.module_distance is not None and self.architecture == "resnet":
+            raise ValueError("module_distance is no option of a resnet, only of chains of layers")
+        if self.memory_format == "channels_last" and self.architecture == "mlp":
+            raise ValueError("memory_format = 'channels_last' is for convolutions, not for an mlp")
         return self
 
     def _check_resnet(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 from threadpoolctl import threadpool_limits
@@ -46,19 +46,24 @@ def is_small(module: nn.Module, image: torch.Tensor, n_images: int, limit: float
 
 
 @contextmanager
-def single_threaded(active: bool = True) -> Iterator[None]:
-    """Run torch, BLAS and OpenMP on one thread inside the block, if `active`.
+def limited_threads(n_threads: int | None) -> Iterator[None]:
+    """Run torch, BLAS and OpenMP on so many threads inside the block; None leaves them as they are.
 
     Small matrices and k-means run many times slower with several threads, above all where other
     processes want the cores too.
     """
-    if not active:
+    if n_threads is None:
         yield
         return
     before = torch.get_num_threads()
     try:
-        torch.set_num_threads(1)
-        with threadpool_limits(1):
+        torch.set_num_threads(n_threads)
+        with threadpool_limits(n_threads):
             yield
     finally:
         torch.set_num_threads(before)
+
+
+def single_threaded(active: bool = True) -> AbstractContextManager[None]:
+    """Run on one thread inside the block, if `active`; see :func:`limited_threads`."""
+    return limited_threads(1 if active else None)

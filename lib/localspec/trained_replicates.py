@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 
 from localspec import pruning, training
-from localspec.artifacts import MODES, Artifact, cached
+from localspec.artifacts import MODES, Artifact, artifact_key, cached
 from localspec.channels import with_channels
+from localspec.checkpoints import Checkpoint
 from localspec.conventions import Conventions
 from localspec.data import LOADERS, Dataset, load_dataset
 from localspec.errors import choose, whole
 from localspec.networks import build_network, resolve_device
 from localspec.profiles import NetworkSettings, Profile
 
-_dataset = lru_cache(maxsize=2)(load_dataset)
+_dataset = lru_cache(maxsize=None)(load_dataset)  # one copy of each, for all replicates
 
 
 class TrainedReplicate:
@@ -91,19 +92,30 @@ class TrainedReplicate:
             )
         return self._artifacts[memo]
 
+    def _resumable(self, stage: str, module, parameters: dict, fit, inputs=()) -> Artifact:
+        """Load or compute a trained network, going on from where a killed process left it."""
+        key = artifact_key(stage, module.STAGE_VERSION, parameters, tuple(inputs))
+        checkpoint = Checkpoint(stage, key)
+        if self.compute == "always":
+            checkpoint.remove()
+
+        def compute():
+            found = fit(progress=self.progress, checkpoint=checkpoint, **self._mode())
+            return found.to_arrays(), {}
+
+        artifact = self._cached(stage, module, parameters, compute, inputs)
+        if self.compute != "never":
+            checkpoint.remove()
+        return artifact
+
+    def _training_parameters(self) -> dict:
+        data = {"data": self.dataset.fingerprint} if self.dataset.fingerprint else {}
+        return {**self.settings.training_key(), **self._mode_key(), **data}
+
     @cached_property
     def _training(self) -> Artifact:
-        def compute():
-            trained = training.train(
-                *(self.settings, self.dataset),
-                dtype=self.profile.dtype,
-                **self._mode(),
-                progress=self.progress,
-            )
-            return trained.to_arrays(), {}
-
-        parameters = self.settings.training_key() | self._mode_key()
-        return self._cached("training", training, parameters, compute)
+        fit = partial(training.train, self.settings, self.dataset, dtype=self.profile.dtype)
+        return self._resumable("training", training, self._training_parameters(), fit)
 
     @cached_property
     def _network(self) -> Artifact:
@@ -112,16 +124,13 @@ class TrainedReplicate:
         if not n_epochs:
             return self._training
 
-        def compute():
-            pruned = pruning.prune(
-                *(self._load(self._training), self.settings, self.dataset),
-                **self._mode(),
-                progress=self.progress,
+        def fit(**options):
+            return pruning.prune(
+                *(self._load(self._training), self.settings, self.dataset), **options
             )
-            return pruned.to_arrays(), {}
 
         parameters = {"n_pruning_epochs": n_epochs, **self._mode_key()}
-        return self._cached("pruning", pruning, parameters, compute, (self._training.key,))
+        return self._resumable("pruning", pruning, parameters, fit, (self._training.key,))
 
     def _mode(self) -> dict:
         return {"seed": self.seed, "device": self.profile.device, "conventions": self.conventions}
@@ -134,9 +143,9 @@ class TrainedReplicate:
         }
 
     def _load(self, artifact: Artifact) -> training.TrainedNetwork:
-        shape, n_classes = self.dataset.image_shape, self.dataset.n_classes
+        shape, n_outputs = self.dataset.image_shape, self.dataset.n_outputs
         module = build_network(
-            self.settings, shape, n_classes, seed=self.seed, dtype=self.profile.dtype
+            self.settings, shape, n_outputs, seed=self.seed, dtype=self.profile.dtype
         ).to(resolve_device(self.profile.device))
         return training.TrainedNetwork.from_arrays(module, artifact.arrays)
 

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional as F
-from tqdm.auto import tqdm
 
-from localspec.conventions import Conventions, resolve
+from localspec.checkpoints import Checkpoint
+from localspec.conventions import Conventions
 from localspec.data import DTYPES, Dataset, check_dataset
 from localspec.errors import InvalidInputError, choose, whole
 from localspec.networks import build_network, resolve_device
 from localspec.profiles import NetworkSettings
-from localspec.threads import SMALL_STEP, is_small, single_threaded
+from localspec.threads import SMALL_STEP, is_small, limited_threads
+from localspec.training_progress import TrainingBar
+from localspec.training_run import TrainingRun
 
 STAGE_VERSION = 1
-BETAS = (0.9, 0.999)
-EPSILON_HAT = 1e-7
 HISTORY = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 
 
@@ -35,7 +34,8 @@ class TrainedNetwork:
         In evaluation mode, without gradients.
     history : dict of str to numpy.ndarray, shape (n_epochs,)
         ``train_loss`` and ``train_accuracy``: running averages over the epoch's batches, as
-        Keras reports them; ``test_loss`` and ``test_accuracy``: after the epoch.
+        Keras reports them, with dropout and augmentation on; ``test_loss`` and
+        ``test_accuracy``: after the epoch. Accuracies are NaN for regression.
     """
 
     module: nn.Module
@@ -57,79 +57,17 @@ class TrainedNetwork:
         return cls(module.eval().requires_grad_(False), parts["history"])
 
 
-class KerasAdam(torch.optim.Adam):
-    """Adam with Keras's "epsilon-hat": added to sqrt(v) before the bias correction.
-
-    PyTorch divides by ``sqrt(v / (1 - b2^t)) + eps``. Keras divides by ``sqrt(v) + eps`` and
-    multiplies the rate by ``sqrt(1 - b2^t)``, which is PyTorch's rule with
-    ``eps / sqrt(1 - b2^t)``.
-    """
-
-    def __init__(self, parameters, lr: float = 1e-3) -> None:
-        super().__init__(parameters, lr=lr, betas=BETAS, eps=EPSILON_HAT)
-        self.n_steps = 0
-
-    def step(self, closure=None):
-        """Update the parameters once."""
-        self.n_steps += 1
-        for group in self.param_groups:
-            group["eps"] = EPSILON_HAT / math.sqrt(1 - BETAS[1] ** self.n_steps)
-        return super().step(closure)
-
-
-def kernels(module: nn.Module) -> list[nn.Parameter]:
-    """Return the kernels (not the biases) of dense and convolutional layers, in order."""
-    return [layer.weight for layer in module.modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
-
-
-def penalty(
-    module: nn.Module, *, l1: float, l2: float, conventions: Conventions | str = "paper"
-) -> torch.Tensor | float:
-    """Return the regularization term: rate times the sum of ``|w|`` or ``w**2`` over kernels.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-    l1, l2 : float
-        Rates.
-    conventions : Conventions or str
-        ``l2_first_layer="l1"`` puts the L1 norm, at the same rate, on the first kernel of a run
-        with L2.
-    """
-    total: torch.Tensor | float = 0.0
-    first_is_l1 = resolve(conventions).l2_first_layer == "l1"
-    for index, weight in enumerate(kernels(module)):
-        if l1:
-            total = total + l1 * weight.abs().sum()
-        if l2:
-            absolute = first_is_l1 and index == 0
-            total = total + l2 * (weight.abs() if absolute else weight.square()).sum()
-    return total
-
-
-def _batches(n: int, size: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
-    yield from torch.randperm(n, generator=generator).split(size)  # drawn on the CPU everywhere
-
-
-@torch.no_grad()
-def _evaluate(module: nn.Module, x: torch.Tensor, y: torch.Tensor) -> tuple[float, float]:
-    module.eval()
-    logits = torch.cat([module(part) for part in x.split(1000)])
-    correct = int((logits.argmax(1) == y).sum())
-    return float(F.cross_entropy(logits, y)), correct / len(y)
-
-
-def _train_epoch(module, dataset, settings, step: Callable, generator) -> tuple[float, float]:
-    """Train one epoch; return the running averages of loss and accuracy."""
-    module.train()
-    loss_sum, n_correct = 0.0, 0
-    for batch in _batches(len(dataset.y_train), settings.batch_size, generator):
-        x, y = dataset.x_train[batch], dataset.y_train[batch]
-        loss, logits = step(x, y)
-        loss_sum += float(loss) * len(y)
-        n_correct += int((logits.argmax(1) == y).sum())
-    n = len(dataset.y_train)
-    return loss_sum / n, n_correct / n
+def _check(settings: NetworkSettings, dataset: Dataset) -> None:
+    """Refuse options of training that these data do not allow."""
+    if settings.precision == "bfloat16" and dataset.x_train.dtype == torch.float64:
+        raise InvalidInputError(
+            "precision 'bfloat16' has no effect on float64: use dtype 'float32' or precision 'full'"
+        )
+    if settings.augmentation and len(dataset.image_shape) != 3:
+        raise InvalidInputError(
+            f"inputs of shape {dataset.image_shape} are no images (n_channels, height, width) to "
+            "rotate, shift or flip: leave max_rotation, max_shift and flip out"
+        )
 
 
 def fit(
@@ -140,9 +78,10 @@ def fit(
     n_epochs: int,
     seed: int,
     conventions: Conventions | str = "paper",
-    before_use: Callable[[int], None] | None = None,
+    pruner: nn.Module | None = None,
     description: str = "training",
     progress: bool = False,
+    checkpoint: Checkpoint | None = None,
 ) -> TrainedNetwork:
     """Train a module in place, with a fresh optimiser.
 
@@ -153,50 +92,56 @@ def fit(
     dataset : Dataset
     n_epochs : int
     seed : int
-        Of the order of the batches and of dropout.
+        Of the order of the batches, of augmentation and of dropout.
     conventions : Conventions or str
-    before_use : callable, optional
+    pruner : torch.nn.Module, optional
         Called with the number of steps done, before each step and before each test.
     description : str, optional
         Of the progress bar.
     progress : bool, optional
+    checkpoint : Checkpoint, optional
+        Where the state after an epoch is stored, and what is gone on from if it is there. The
+        weights are then the same, bit for bit, as without the interruption (on the same machine
+        with as many threads).
 
     Returns
     -------
     TrainedNetwork
+
+    Raises
+    ------
+    InvalidInputError
+        If training diverges.
+    ArtifactError
+        If a checkpoint cannot be written.
     """
-    optimizer = KerasAdam(module.parameters(), lr=settings.learning_rate)
-    generator = torch.Generator().manual_seed(seed)
-
-    def step(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        if before_use is not None:
-            before_use(optimizer.n_steps)
-        logits = module(x)
-        loss = F.cross_entropy(logits, y)
-        loss = loss + penalty(module, l1=settings.l1, l2=settings.l2, conventions=conventions)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        return loss.detach(), logits.detach()
-
-    rows = []
     small = is_small(module.eval(), dataset.x_train[:1], settings.batch_size, SMALL_STEP)
-    with torch.random.fork_rng(devices=[]), single_threaded(small):
+    if settings.memory_format == "channels_last":
+        module = module.to(memory_format=torch.channels_last)
+    options = {"seed": seed, "conventions": conventions, "pruner": pruner}
+    run = TrainingRun(module, settings, dataset, **options)
+    on_gpu = [run.device] if run.device.type == "cuda" else []
+    n_batches = math.ceil(len(dataset.y_train) / settings.batch_size)
+    with torch.random.fork_rng(on_gpu), limited_threads(1 if small else settings.n_threads):
         torch.manual_seed(seed)  # dropout has no generator of its own
-        bar = tqdm(range(n_epochs), desc=description, unit="epoch", disable=not progress)
-        for _ in bar:
-            learned = _train_epoch(module, dataset, settings, step, generator)
-            if not math.isfinite(learned[0]):
-                raise InvalidInputError(
-                    f"training diverged in epoch {len(rows) + 1} (loss {learned[0]}): lower the "
-                    f"learning_rate of {settings.learning_rate}"
-                )
-            if before_use is not None:
-                before_use(optimizer.n_steps)
-            tested = _evaluate(module, dataset.x_test, dataset.y_test)
-            rows.append((*learned, *tested))
-            bar.set_postfix(test_accuracy=f"{tested[1]:.4f}")
-    history = dict(zip(HISTORY, np.array(rows, dtype=np.float64).T, strict=True))
+        stored = checkpoint.load() if checkpoint else None
+        if stored is not None:
+            run.restore(stored)
+        with TrainingBar(description, n_epochs, n_batches, len(run.rows), show=progress) as bar:
+            while len(run.rows) < n_epochs:
+                learned = run.train_epoch(bar)
+                if not math.isfinite(learned[0]):
+                    raise InvalidInputError(
+                        f"training diverged in epoch {len(run.rows) + 1} (loss {learned[0]}): "
+                        f"lower the learning_rate of {settings.learning_rate}"
+                    )
+                tested = run.evaluate()
+                run.rows.append((*learned, *tested))
+                bar.epoch(len(run.rows), learned[0], tested[1])
+                if checkpoint is not None:
+                    checkpoint.save_if_due(run.state())
+    history = dict(zip(HISTORY, np.array(run.rows, dtype=np.float64).T, strict=True))
+    module = module.to(memory_format=torch.contiguous_format)  # as a stored network is loaded
     return TrainedNetwork(module.eval().requires_grad_(False), history)
 
 
@@ -209,22 +154,25 @@ def train(
     device: str = "auto",
     conventions: Conventions | str = "paper",
     progress: bool = False,
+    checkpoint: Checkpoint | None = None,
 ) -> TrainedNetwork:
-    """Train a network.
+    """Train a network: a classifier by cross-entropy, a regression by the mean squared error.
 
     Parameters
     ----------
     settings : NetworkSettings
     dataset : Dataset
     seed : int
-        Seeds the initial weights, the order of the batches and dropout. Training leaves torch's
-        global generator as it found it.
+        Seeds the initial weights, the order of the batches, augmentation and dropout. Training
+        leaves torch's global generator as it found it.
     dtype : {"float32", "float64"}
         Must be the data set's.
     device : {"auto", "cpu", "cuda"}, optional
     conventions : Conventions or str
     progress : bool
-        Show a bar with the test accuracy.
+        Show a bar with loss, test accuracy and the time left.
+    checkpoint : Checkpoint, optional
+        See :func:`fit`.
 
     Returns
     -------
@@ -233,25 +181,30 @@ def train(
     Raises
     ------
     InvalidInputError
-        If the data cannot be trained on, the device is not there, or training diverges.
+        If the data cannot be trained on, the settings do not fit them, the device is not there,
+        or training diverges.
+    ArtifactError
+        If a checkpoint cannot be written.
 
     References
     ----------
     Hod et al., arXiv:2110.08058, "Networks and training".
     """
     whole("seed", seed, 0)
-    check_dataset(dataset)
+    check_dataset(dataset, task=dataset.task)
+    _check(settings, dataset)
     if dataset.x_train.dtype != DTYPES[choose("dtype", dtype, DTYPES)]:
         raise InvalidInputError(
             f"dtype={dtype!r} but the images are {dataset.x_train.dtype}: load the data set with "
             "the same dtype"
         )
     on = resolve_device(device)
-    module = build_network(settings, dataset.image_shape, dataset.n_classes, seed=seed, dtype=dtype)
+    module = build_network(settings, dataset.image_shape, dataset.n_outputs, seed=seed, dtype=dtype)
     return fit(
         *(module.to(on), settings, dataset.to(on)),
         n_epochs=settings.n_epochs,
         seed=seed,
         conventions=conventions,
         progress=progress,
+        checkpoint=checkpoint,
     )

@@ -34,6 +34,8 @@ from localspec.units import trace_units
 X, Y = torch.rand(30, 1, 4, 4), torch.arange(30) % 3
 SETTINGS = NetworkSettings(dataset="made", hidden=(6, 4), n_epochs=1)
 MADE = Dataset("made", X, Y, X, Y, ("a", "b", "c"))
+NUMBERS = {"x_train": X.flatten(1)[:, :4], "x_test": X.flatten(1)[:, :4]}
+DOUBLE = {"x_train": X.double(), "x_test": X.double()}
 PARTITION = Partition.from_labels({"1": np.array([0, 0, 1, 1, 1, 0])})
 NULL = np.linspace(0, 1, 19)
 
@@ -86,8 +88,12 @@ def shown(target, shape=(1, 4, 4), **settings):
     return visualize(mlp(), [target], shape, **settings)
 
 
-def trained(settings=SETTINGS, seed=0, device="cpu", **changes):
-    return train(settings, replace(MADE, **changes), seed=seed, device=device)
+def trained(settings=SETTINGS, seed=0, device="cpu", dtype="float32", **changes):
+    return train(settings, replace(MADE, **changes), seed=seed, device=device, dtype=dtype)
+
+
+def changed(**changes):
+    return NetworkSettings(**{**SETTINGS.model_dump(), **changes})
 
 
 def graph(adjacency, kind="activations"):
@@ -168,9 +174,29 @@ DATA = {
         lambda: trained(class_names=("a",), y_train=Y * 0, y_test=Y * 0),
         *("'made' has 1 class(es)", "at least two"),
     ),
-    "training a classifier on targets": (
-        lambda: trained(class_names=(), y_train=torch.rand(30, 5), y_test=torch.rand(30, 5)),
+    "a classifier of targets": (
+        lambda: check_dataset(replace(MADE, class_names=(), y_train=torch.rand(30, 5))),
         *("'made' has no classes", "for regression"),
+    ),
+    "regression on labels": (
+        lambda: trained(class_names=()),
+        *("targets", "shape (30, n_targets)", "not (30,)"),
+    ),
+    "a CNN of numbers": (
+        lambda: trained(changed(architecture="cnn", channels=(2,)), **NUMBERS),
+        *("shape (4,)", "no images", "use architecture 'mlp'"),
+    ),
+    "numbers to rotate": (
+        lambda: trained(changed(max_rotation=15.0), **NUMBERS),
+        *("shape (4,)", "no images", "leave max_rotation"),
+    ),
+    "bfloat16 on float64": (
+        lambda: trained(changed(precision="bfloat16"), dtype="float64", **DOUBLE),
+        *("'bfloat16'", "no effect on float64", "precision 'full'"),
+    ),
+    "more outputs than modules": (
+        lambda: trained(changed(module_distance=0.6), class_names=tuple("abcdefghijkl")),
+        *("10 modules", "12 outputs", "leave module_distance out"),
     ),
     "labels for regression": (
         lambda: check_dataset(MADE, task="regression"),

@@ -37,6 +37,59 @@ def test_dropout_follows_every_hidden_layer():
     assert [module.p for module in network if isinstance(module, nn.Dropout)] == [0.25, 0.25]
 
 
+VGG = NetworkSettings(
+    dataset="cifar10",
+    architecture="vgg",
+    channels=(
+        *(64, 64, "pool", 128, 128, "pool", 256, 256, 256, "pool"),
+        *(512, 512, 512, "pool", 512, 512, 512, "pool"),
+    ),
+    hidden=(512, 512),
+    conv_dropouts=(0.3, 0, 0.4, 0, 0.4, 0.4, 0, 0.4, 0.4, 0, 0.4, 0.4, 0.5),
+    dropouts=(0.5, 0),
+)
+
+
+def test_vgg():
+    network = build_network(VGG, (3, 32, 32), 10, seed=0)
+    kinds = {
+        **{nn.Conv2d: "conv", nn.Linear: "dense", nn.ReLU: "relu", nn.MaxPool2d: "pool"},
+        **{nn.BatchNorm2d: "norm", nn.BatchNorm1d: "norm", nn.Flatten: "flatten"},
+    }
+    order = [kinds.get(type(module)) or f"drop {module.p}" for module in network]
+    plain, last = ["conv", "relu", "norm"], ["conv", "relu", "pool", "norm"]
+    assert order == [
+        *(*plain, "drop 0.3", *last),
+        *(*plain, "drop 0.4", *last),
+        *(*plain, "drop 0.4", *plain, "drop 0.4", *last),
+        *(*plain, "drop 0.4", *plain, "drop 0.4", *last),
+        *(*plain, "drop 0.4", *plain, "drop 0.4", *last, "drop 0.5"),
+        *("flatten", "dense", "relu", "norm", "drop 0.5", "dense", "relu", "dense"),
+    ]
+    convolutions = [module for module in network if isinstance(module, nn.Conv2d)]
+    assert [conv.out_channels for conv in convolutions] == [64] * 2 + [128] * 2 + [256] * 3 + [
+        512
+    ] * 6
+    assert {(conv.kernel_size, conv.padding) for conv in convolutions} == {((3, 3), (1, 1))}
+    dense = [(m.in_features, m.out_features) for m in network if isinstance(m, nn.Linear)]
+    assert dense == [(512, 512), (512, 512), (512, 10)]
+    assert VGG.n_tested_units == 4224
+    with torch.no_grad():
+        assert network.eval()(torch.ones(2, 3, 32, 32)).shape == (2, 10)
+
+
+def test_the_cnn_of_the_paper():
+    options = {"channels": (64, 64, "pool", 64, "pool"), "hidden": (128,)}
+    settings = NetworkSettings(dataset="mnist", architecture="cnn", **options)
+    network = build_network(settings, (1, 28, 28), 10, seed=0)
+    assert [type(module).__name__ for module in network] == [
+        *("Conv2d", "ReLU", "Conv2d", "ReLU", "MaxPool2d", "Conv2d", "ReLU", "MaxPool2d"),
+        *("Flatten", "Linear", "ReLU", "Linear"),
+    ]
+    shapes = [tuple(p.shape) for p in network.parameters() if p.ndim > 1]
+    assert shapes == [(64, 1, 3, 3), (64, 64, 3, 3), (64, 64, 3, 3), (128, 3136), (10, 128)]
+
+
 def test_glorot_uniform_kernels_and_zero_biases():
     network = build_network(SETTINGS, (1, 20, 20), 10, seed=0)
     for layer in (module for module in network if isinstance(module, nn.Linear)):

@@ -9,6 +9,7 @@ from localspec.profiles import (
     ClusteringSection,
     CoherenceSection,
     ImportanceSection,
+    NetworkSettings,
     Profile,
     SynthesisSection,
     TrainingSection,
@@ -32,6 +33,14 @@ def changed(**changes):
 
 def network(**changes):
     return changed(networks={"mlp": {**MINIMAL["networks"]["mlp"], **changes}})
+
+
+def vgg(**changes):
+    return network(architecture="vgg", channels=[4, "pool"], **changes)
+
+
+def resnet(**changes):
+    return network(architecture="resnet", channels=[4, 4], hidden=[], **changes)
 
 
 def method(**changes):
@@ -67,6 +76,27 @@ def test_a_name_in_the_file_wins(tmp_path):
         (network(architecture="transformer"), "architecture = 'transformer'"),
         (network(dropout=1.0), "dropout = 1.0"),
         (network(dropout=-0.1), "dropout = -0.1"),
+        (network(dropouts=[0.5]), r"dropouts = \[0.5\]: give one rate for each of the 2 layers"),
+        (network(dropouts=[0.5, 1.0]), "dropouts.1 = 1.0"),
+        (network(dropout=0.5, dropouts=[0.5, 0.5]), "give dropout or dropouts, not both"),
+        (network(conv_dropouts=[0.5]), "one rate for each of the 0 layers"),
+        (network(module_distance=0), "module_distance = 0: .* greater than 0"),
+        (network(module_distance=1.5), "module_distance = 1.5: .* less than or equal to 1"),
+        (network(max_rotation=-1), "max_rotation = -1: .* greater than or equal to 0"),
+        (network(max_shift=1.0), "max_shift = 1.0: .* less than 1"),
+        (network(flip="maybe"), "flip = 'maybe'"),
+        (network(precision="float16"), "precision = 'float16'.*'full' or 'bfloat16'"),
+        (network(memory_format="last"), "memory_format = 'last'.*'contiguous' or 'channels_last'"),
+        (network(memory_format="channels_last"), "'channels_last' is for convolutions"),
+        (network(n_threads=0), "n_threads = 0: .* greater than or equal to 1"),
+        (network(architecture="vgg"), "at least one convolution for a cnn, vgg or resnet"),
+        (vgg(batch_norm="before"), "batch_norm = 'before' is no option of a vgg"),
+        (resnet(module_distance=0.5), "module_distance is no option of a resnet"),
+        (resnet(conv_dropouts=[0.5, 0.5]), "a resnet has none"),
+        (
+            {**network(precision="bfloat16"), "dtype": "float64"},
+            "precision 'bfloat16' of network 'mlp' has no effect on float64",
+        ),
         (network(learning_rate=0), "learning_rate = 0"),
         (network(l2=-1e-5), "l2 = -1e-05"),
         (network(n_epochs=0), "n_epochs = 0"),
@@ -232,3 +262,60 @@ def test_select_takes_a_notebooks_choices():
 def test_sections_refuse_too(section, values, message):
     with pytest.raises(InvalidInputError, match=message):
         section(**values)
+
+
+def test_newer_settings_are_in_the_key_only_where_they_are_used():
+    plain = NetworkSettings(dataset="digits", hidden=(8, 4))
+    assert sorted(plain.training_key()) == [
+        *("architecture", "batch_norm", "batch_size", "channels", "conv_dropout", "dataset"),
+        *("dropout", "hidden", "l1", "l2", "learning_rate", "n_epochs"),
+    ]
+    used = {"dropouts": (0.5, 0.0), "module_distance": 0.6, "flip": True, "n_threads": 1}
+    changed = NetworkSettings(dataset="digits", hidden=(8, 4), **used)
+    expected = {**plain.training_key(), **used, "dropouts": [0.5, 0.0]}
+    assert changed.training_key() == expected
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "polynomials"])
+def test_pruned_networks_continue_from_unpruned_ones(name):
+    networks = load_profile(name).networks
+    pruned = {name for name in networks if name.endswith("-pruned")}
+    assert pruned == {name for name, one in networks.items() if one.n_pruning_epochs}
+    for one in pruned:
+        assert networks[one].training_key() == networks[one.removesuffix("-pruned")].training_key()
+
+
+WITH_CNNS = {
+    (architecture, training)
+    for architecture in ("mlp", "cnn")
+    for training in ("Control", "Dropout", "L1 Reg", "Halves Diff", "Stacked Diff")
+} - {("mlp", "Stacked Diff"), ("cnn", "Halves Diff")}
+PUBLISHED = {
+    "mnist": WITH_CNNS,
+    "fashion-mnist": WITH_CNNS,
+    "polynomials": {("mlp", "Control"), ("mlp", "L1 Reg")},
+}
+
+
+def called(network):
+    """Return what the published table calls this training."""
+    for variant, name in (("-halves", "Halves Diff"), ("-stacked", "Stacked Diff")):
+        if network.dataset.endswith(variant):
+            return name
+    if network.l1:
+        return "L1 Reg"
+    return "Dropout" if network.dropout else "Control"
+
+
+@pytest.mark.parametrize("name", list(PUBLISHED))
+def test_the_published_networks_are_there_pruned_and_unpruned(name):
+    profile = load_profile(name)
+    assert (profile.seeds, profile.dtype) == ([0, 1, 2, 3, 4], "float32")
+    assert (profile.method.n_clusters, profile.method.n_shuffles) == (12, 50)
+    for is_pruned in (False, True):
+        ours = {
+            (one.architecture, called(one))
+            for one in profile.networks.values()
+            if bool(one.n_pruning_epochs) == is_pruned
+        }
+        assert ours >= PUBLISHED[name]

@@ -14,8 +14,9 @@ from localspec.conventions import Conventions
 from localspec.data import Dataset
 from localspec.errors import InvalidInputError
 from localspec.networks import build_network
+from localspec.optimisation import KerasAdam, kernels, penalty
 from localspec.profiles import NetworkSettings
-from localspec.training import HISTORY, KerasAdam, TrainedNetwork, kernels, penalty, train
+from localspec.training import HISTORY, TrainedNetwork, train
 
 SETTINGS = NetworkSettings(dataset="toy", hidden=(5, 4), n_epochs=3, batch_size=8)
 STILL = 1e-30  # a rate at which nothing is learned

@@ -1,0 +1,85 @@
+"""Random rotations, shifts and flips of images, a batch at a time."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch.nn import functional as F
+
+
+def transform(
+    images: torch.Tensor, angles: torch.Tensor, shifts: torch.Tensor, flipped: torch.Tensor
+) -> torch.Tensor:
+    """Rotate, shift and mirror images; what comes into view repeats the border (as in Keras).
+
+    Parameters
+    ----------
+    images : torch.Tensor, shape (n_images, n_channels, height, width)
+    angles : torch.Tensor, shape (n_images,)
+        In degrees.
+    shifts : torch.Tensor, shape (n_images, 2)
+        To the right and down, as shares of width and height.
+    flipped : torch.Tensor of bool, shape (n_images,)
+        Which images are mirrored, left to right; before they are rotated and shifted.
+
+    Returns
+    -------
+    torch.Tensor, shape of `images`
+        Values between pixels are interpolated linearly.
+
+    Examples
+    --------
+    >>> row, no, yes = torch.tensor([[[[1.0, 2.0, 3.0]]]]), torch.zeros(1), torch.ones(1).bool()
+    >>> transform(row, no, torch.zeros(1, 2), yes).flatten().tolist()
+    [3.0, 2.0, 1.0]
+    >>> transform(row, no, torch.tensor([[1 / 3, 0.0]]), ~yes).flatten().tolist()
+    [1.0, 1.0, 2.0]
+    """
+    height, width = images.shape[2:]
+    images = torch.where(flipped[:, None, None, None], images.flip(3), images)
+    radians = angles.to(images.dtype) * (math.pi / 180)
+    cosines, sines = radians.cos(), radians.sin()
+    # from places in the result to places in the image; grids run from -1 to 1 whatever the size
+    rows = torch.stack(
+        [
+            torch.stack([cosines, sines * (height / width)], dim=1),
+            torch.stack([-sines * (width / height), cosines], dim=1),
+        ],
+        dim=1,
+    )
+    offsets = -rows @ (2 * shifts.to(images.dtype))[:, :, None]
+    grid = F.affine_grid(torch.cat([rows, offsets], dim=2), list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+
+
+def augment(
+    images: torch.Tensor,
+    generator: torch.Generator,
+    *,
+    max_rotation: float = 0.0,
+    max_shift: float = 0.0,
+    flip: bool = False,
+) -> torch.Tensor:
+    """Return a batch of images, each transformed at random.
+
+    Parameters
+    ----------
+    images : torch.Tensor, shape (n_images, n_channels, height, width)
+    generator : torch.Generator
+        On the device of the images.
+    max_rotation : float, optional
+        In degrees; angles are uniform to both sides.
+    max_shift : float, optional
+        Share of width and height; uniform in all four directions.
+    flip : bool, optional
+        Mirror half of the images, left to right.
+
+    References
+    ----------
+    Hod et al., arXiv:2110.08058, "Networks and training".
+    """
+    options = {"generator": generator, "device": images.device, "dtype": images.dtype}
+    drawn = torch.rand(len(images), 4, **options)  # always the same numbers, whatever is used
+    angles, shifts = max_rotation * (2 * drawn[:, 0] - 1), max_shift * (2 * drawn[:, 1:3] - 1)
+    return transform(images, angles, shifts, (drawn[:, 3] < 0.5) & flip)

@@ -38,7 +38,7 @@ def _is_normalized(network: NetworkSettings) -> bool:
 CONCERNS: dict[str, Callable[[NetworkSettings], bool]] = {
     "kernel_norm": _has_channels,
     "spatial_norm": _has_channels,
-    "local_triples": lambda network: network.architecture == "cnn",
+    "local_triples": lambda network: network.architecture in ("cnn", "vgg"),
     "batch_norm_edges": _is_normalized,
     "lesion_point": _is_normalized,
     "residual_units": _branches,

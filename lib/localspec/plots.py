@@ -28,8 +28,13 @@ def name_networks(figure: Figure, replicates: Sequence[Replicate]) -> None:
 
 
 def learning_curves(replicates: Sequence[Replicate]) -> Figure:
-    """Draw loss and accuracy of every replicate by epoch, training beside test."""
+    """Draw loss and accuracy of every replicate by epoch, training beside test.
+
+    A network for regression has no accuracy: that half stays empty.
+    """
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
+    regression = bool(replicates) and replicates[0].dataset.task == "regression"
+    loss = "mean squared error" if regression else "cross-entropy"
     for quantity, axis in zip(("loss", "accuracy"), axes, strict=True):
         for kind, colour in (("train", GREY), ("test", BLUE)):
             for index, replicate in enumerate(replicates):
@@ -38,7 +43,7 @@ def learning_curves(replicates: Sequence[Replicate]) -> Figure:
                 epochs = np.arange(1, len(values) + 1)
                 axis.plot(epochs, values, color=colour, linewidth=1.3, label=label)
         axis.set_xlabel("epoch")
-        axis.set_ylabel(f"{quantity} (cross-entropy)" if quantity == "loss" else quantity)
+        axis.set_ylabel(f"{quantity} ({loss})" if quantity == "loss" else quantity)
         axis.set_title(quantity.capitalize())
     axes[0].set_yscale("log")
     axes[1].legend(loc="lower right")

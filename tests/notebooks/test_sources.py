@@ -7,7 +7,7 @@ import nbformat
 import papermill
 import pytest
 
-from localspec.profiles import ALL_PAGES, CONTROL_PAGES, load_profile, section_of
+from localspec.profiles import ALL_PAGES, load_profile, section_of
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -169,6 +169,7 @@ class PublishedSection(Section):
     profile: str = "mnist"
     networks: Names = ["mlp"]
     seeds: Seeds = [0, 1, 2, 3, 4]
+    untrained: Literal["train", "leave out"] = "train"
     n_clusters: NClusters = 12
     n_shuffles: NDraws = 50
 

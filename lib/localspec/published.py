@@ -11,6 +11,7 @@ import pandas as pd
 
 from localspec.errors import InvalidInputError, choose
 from localspec.forks import ForkReplicate, Reading
+from localspec.pipeline import by_network
 from localspec.profiles import PublishedSection, load_profile
 
 TABLES = ("clusterability", "feature_visualization", "lesions", "paper_claims")
@@ -184,7 +185,7 @@ def published_rows(model: str, *, pruned: bool) -> pd.DataFrame:
 
 
 def published_table(replicates: Sequence[ForkReplicate]) -> pd.DataFrame:
-    """Compare every network that has a published counterpart with it.
+    """Compare networks with their published counterparts.
 
     Parameters
     ----------
@@ -202,18 +203,14 @@ def published_table(replicates: Sequence[ForkReplicate]) -> pd.DataFrame:
     Raises
     ------
     InvalidInputError
-        If no network has a published counterpart, or settings are not those of the published
+        If a network has no published counterpart, or settings are not those of the published
         figures.
     """
-    networks: dict[str, list[ForkReplicate]] = {}
-    for replicate in replicates:
-        if replicate.settings.published is not None:
-            networks.setdefault(replicate.network, []).append(replicate)
-    if not networks:
-        raise InvalidInputError("none of these networks has published figures to compare with")
     table = []
-    for name, group in networks.items():
-        settings = group[0].settings
+    for group in by_network(replicates):
+        name, settings = group[0].network, group[0].settings
+        if settings.published is None:
+            raise InvalidInputError(f"no figures are published of network {name!r}")
         rows = published_rows(settings.published, pruned=settings.n_pruning_epochs > 0)
         method = group[0].profile.method
         for setting in ("n_clusters", "n_shuffles"):
@@ -230,17 +227,34 @@ def published_table(replicates: Sequence[ForkReplicate]) -> pd.DataFrame:
 
 
 def open_published(section: PublishedSection, *, progress: bool = True) -> list[ForkReplicate]:
-    """Return the replicates that a notebook's parameters name.
+    """Return the replicates that a notebook's parameters name and that figures are published of.
+
+    Parameters
+    ----------
+    section : PublishedSection
+        ``untrained="leave out"`` leaves out networks that are not stored for every seed.
+    progress : bool, optional
 
     Raises
     ------
     InvalidInputError
-        If the profile, one of its networks or data sets, or its device does not exist.
+        If the profile, one of its networks or data sets, or its device does not exist, or if
+        nothing is left to compare.
     """
     profile = load_profile(section.profile).select(section)
     profile.check_clusters(profile.method.n_clusters)
-    return [
-        ForkReplicate(profile, name, seed, compute=section.compute, progress=progress)
-        for name in profile.networks
-        for seed in profile.seeds
-    ]
+    found = []
+    for name, settings in profile.networks.items():
+        group = [
+            ForkReplicate(profile, name, seed, compute=section.compute, progress=progress)
+            for seed in profile.seeds
+        ]
+        wanted = settings.published is not None
+        if wanted and (section.untrained == "train" or all(one.is_stored for one in group)):
+            found += group
+    if not found:
+        raise InvalidInputError(
+            "no network with published figures is trained for every seed: run tools/train.py "
+            f"{section.profile}, or set untrained='train'"
+        )
+    return found

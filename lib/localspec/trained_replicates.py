@@ -6,7 +6,7 @@ import json
 from functools import cached_property, lru_cache, partial
 
 from localspec import pruning, training
-from localspec.artifacts import MODES, Artifact, artifact_key, cached
+from localspec.artifacts import MODES, Artifact, artifact_key, artifact_path, cached
 from localspec.channels import with_channels
 from localspec.checkpoints import Checkpoint
 from localspec.conventions import Conventions
@@ -112,6 +112,22 @@ class TrainedReplicate:
         data = {"data": self.dataset.fingerprint} if self.dataset.fingerprint else {}
         return {**self.settings.training_key(), **self._mode_key(), **data}
 
+    def _pruning_parameters(self) -> dict:
+        return {"n_pruning_epochs": self.settings.n_pruning_epochs, **self._mode_key()}
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the trained network is on disk."""
+        parameters = self._training_parameters()
+        stage, key = "training", artifact_key("training", training.STAGE_VERSION, parameters, ())
+        if self.settings.n_pruning_epochs:
+            parameters = self._pruning_parameters()
+            stage, key = (
+                "pruning",
+                artifact_key("pruning", pruning.STAGE_VERSION, parameters, (key,)),
+            )
+        return artifact_path(stage, key).exists()
+
     @cached_property
     def _training(self) -> Artifact:
         fit = partial(training.train, self.settings, self.dataset, dtype=self.profile.dtype)
@@ -129,7 +145,7 @@ class TrainedReplicate:
                 *(self._load(self._training), self.settings, self.dataset), **options
             )
 
-        parameters = {"n_pruning_epochs": n_epochs, **self._mode_key()}
+        parameters = self._pruning_parameters()
         return self._resumable("pruning", pruning, parameters, fit, (self._training.key,))
 
     def _mode(self) -> dict:

@@ -1,0 +1,79 @@
+"""Published figures beside small networks that were trained here and need not agree."""
+
+import pytest
+import yaml
+
+from localspec.errors import InvalidInputError
+from localspec.plots_published import published_beside_ours
+from localspec.profiles import PublishedSection
+from localspec.published import QUANTITIES, open_published, published_table
+
+pytestmark = pytest.mark.integration
+
+MLP = {"dataset": "digits", "hidden": [14, 12], "n_epochs": 2, "published": "MNIST"}
+CNN = {
+    **{"dataset": "digits", "architecture": "cnn", "channels": [6, 8], "hidden": [6]},
+    **{"n_epochs": 1, "n_pruning_epochs": 1, "published": "CNN-MNIST"},
+}
+NETWORKS = {"mlp": MLP, "mlp-unpublished": {**MLP, "published": None}, "cnn": CNN}
+
+
+@pytest.fixture(scope="module")
+def section(tmp_path_factory):
+    path = tmp_path_factory.mktemp("profiles") / "published.yml"
+    content = {"dtype": "float64", "device": "cpu", "networks": NETWORKS, "seeds": [0, 1]}
+    path.write_text(yaml.safe_dump({**content, "method": {"n_clusters": 12}}))
+
+    def make(**changes):
+        given = {"profile": str(path), "networks": list(NETWORKS), "seeds": [0, 1], **changes}
+        return PublishedSection(**given)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LOCALSPEC_RESULTS", str(tmp_path_factory.mktemp("published")))
+        yield make
+
+
+def test_untrained_networks_are_left_out_if_asked(section):
+    with pytest.raises(InvalidInputError, match=r"run tools/train.py .*published.yml"):
+        open_published(section(untrained="leave out"), progress=False)
+    (first, *_) = open_published(section(networks=["mlp"]), progress=False)
+    assert not first.is_stored
+    _ = first.trained
+    assert first.is_stored
+    with pytest.raises(InvalidInputError, match="trained for every seed"):  # seed 1 is not
+        open_published(section(untrained="leave out"), progress=False)
+
+
+def test_the_table(section):
+    replicates = open_published(section(), progress=False)
+    assert {one.network for one in replicates} == {"mlp", "cnn"}
+    table = published_table(replicates)
+    keys = table[["network", "reading", "quantity"]].apply(tuple, axis=1).tolist()
+    readings = [("mlp", "paper"), ("cnn", "paper"), ("cnn", "kernel_norm: induced")]
+    assert keys == [(*one, quantity) for one in readings for quantity in QUANTITIES]
+    rows = table.set_index(["network", "reading", "quantity"])
+    row = rows.loc[("mlp", "paper", "ncut")]
+    values = [one.clusterability().statistic for one in replicates if one.network == "mlp"]
+    assert row["ours"] == pytest.approx(sum(values) / 2)
+    assert 10.0 < row["published"] < 10.05  # MNIST control, five published replicates
+    assert row["allowed_low"] < row["published_min"] < row["published_max"] < row["allowed_high"]
+    assert rows.loc[("mlp", "paper", "test_accuracy"), "verdict"] == "differs"  # two epochs
+    # a pruned network is compared with pruned ones
+    accuracy = rows.loc[("cnn", "paper", "test_accuracy")]
+    assert accuracy["published"] == pytest.approx(0.9932, abs=1e-6)
+    assert accuracy["verdict"] == "differs"
+    # only the graph is read otherwise
+    assert rows.loc[("cnn", "kernel_norm: induced", "test_accuracy"), "ours"] == accuracy["ours"]
+    assert (
+        rows.loc[("cnn", "kernel_norm: induced", "ncut"), "ours"]
+        != rows.loc[("cnn", "paper", "ncut"), "ours"]
+    )
+    labels = [text.get_text() for text in published_beside_ours(table).axes[0].get_yticklabels()]
+    assert labels == ["mlp", "cnn", "cnn, kernel_norm: induced"]
+
+
+def test_settings_that_are_not_those_of_the_published_figures(section):
+    with pytest.raises(
+        InvalidInputError, match="n_clusters = 8, but the published figures have 12"
+    ):
+        published_table(open_published(section(n_clusters=8), progress=False))

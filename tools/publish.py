@@ -11,6 +11,7 @@ import io
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import numpy as np
@@ -146,6 +147,29 @@ def publish(profile: str, pages: list[str], results: Path, published: Path) -> N
     write(folder / "stamps.json", as_json({"profile": profile, "pages": stamps}))
 
 
+def publish_networks(profile: Any, published: Path) -> list[Path]:
+    """Copy the stored networks that the profile names, under their keys; return what is there.
+
+    Networks of fewer than all seeds are copied as far as they are; others are removed.
+    """
+    from localspec.trained_replicates import TrainedReplicate
+
+    folder = published / profile.name / "networks"
+    found = [
+        TrainedReplicate(profile, name, seed, compute="never", progress=False).stored_path
+        for name in profile.published_networks
+        for seed in profile.seeds
+    ]
+    sources = {path.name: path for path in found if path is not None}
+    for name, source in sources.items():
+        if source.parent != folder:
+            write(folder / name, source.read_bytes())
+    for path in folder.glob("*.safetensors"):
+        if path.name not in sources:
+            path.unlink()
+    return sorted(folder.glob("*.safetensors"))
+
+
 def main() -> None:
     if len(sys.argv) > 2:
         refuse("usage: make publish PROFILE=digits")
@@ -154,11 +178,13 @@ def main() -> None:
     from localspec.profiles import load_profile
 
     try:
-        pages = load_profile(NOTEBOOKS / "profiles" / f"{profile}.yml").pages
+        loaded = load_profile(NOTEBOOKS / "profiles" / f"{profile}.yml")
+        publish(profile, loaded.pages, results_root(), PUBLISHED)
+        networks = publish_networks(loaded, PUBLISHED)
     except LocalspecError as error:
         refuse(str(error))
-    publish(profile, pages, results_root(), PUBLISHED)
-    print(f"published {len(pages)} pages into {shown(PUBLISHED / profile)}")
+    what = f"{len(loaded.pages)} pages" + (f" and {len(networks)} networks" if networks else "")
+    print(f"published {what} into {shown(PUBLISHED / profile)}")
 
 
 if __name__ == "__main__":

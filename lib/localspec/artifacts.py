@@ -201,6 +201,18 @@ def artifact_path(stage: str, key: str, root: Path | None = None) -> Path:
     return (root or results_root()) / "artifacts" / stage / f"{key}.safetensors"
 
 
+def stored_path(stage: str, key: str, root: Path | None = None) -> Path | None:
+    """Return where an artifact is: in results, or in ``book/runs/<profile>/networks``; or None."""
+    path = artifact_path(stage, key, root)
+    if path.exists():
+        return path
+    try:
+        runs = project_root() / "book" / "runs"
+    except ArtifactError:  # outside of a clone of the project
+        return None
+    return next(iter(sorted(runs.glob(f"*/networks/{key}.safetensors"))), None)
+
+
 def _sweep(path: Path) -> None:
     """Remove half-written files of killed processes; the caller holds the lock of `path`."""
     for part in path.parent.glob(f".{path.stem}.*.part"):  # of its checkpoint too
@@ -268,9 +280,9 @@ def cached(
     """
     choose("compute", mode, MODES)
     key = stage_key(stage, version, parameters, inputs)
-    path = artifact_path(stage, key, root)
-    if mode != "always" and path.exists():
-        return _read(path, key)
+    path, found = artifact_path(stage, key, root), stored_path(stage, key, root)
+    if mode != "always" and found is not None:
+        return _read(found, key)
     if mode == "never":
         raise ArtifactError(
             f"stage {stage!r} has not been computed for {json.dumps(parameters, sort_keys=True)} "

@@ -1,8 +1,8 @@
 """Profiles: which networks, which seeds, and the settings of every section.
 
-A profile is a YAML file in ``notebooks/profiles``. Each section of the book has one model here;
-its fields are the parameters of that section's notebook, with the same names, types and defaults.
-Unknown keys, wrong types and values out of range are refused before any work starts.
+A profile is a YAML file in ``notebooks/profiles``. Each section of the book has one model in
+:mod:`localspec.sections`. Unknown keys, wrong types and values out of range are refused before any
+work starts.
 """
 
 from __future__ import annotations
@@ -11,179 +11,55 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from localspec.artifacts import project_root
 from localspec.errors import InvalidInputError, choose
-from localspec.settings import NetworkSettings, Strict, distinct
+from localspec.sections import (
+    ALL_PAGES,
+    CONTROL_PAGES,
+    PAGES,
+    CalibrationSection,
+    ClusteringSection,
+    CoherenceSection,
+    ControlsSection,
+    ForksSection,
+    ImportanceSection,
+    Method,
+    Names,
+    PublishedSection,
+    Section,
+    Seeds,
+    SensitivitySection,
+    SynthesisSection,
+    TrainingSection,
+    YourNetworkSection,
+    section_of,
+)
+from localspec.settings import NetworkSettings, Strict
 
-PAGES = {
-    "01_training": "TrainingSection",
-    "02_clustering": "ClusteringSection",
-    "03_importance": "ImportanceSection",
-    "04_coherence": "CoherenceSection",
-    "05_synthesis": "SynthesisSection",
-    "your_network": "YourNetworkSection",
-}
-CONTROL_PAGES = {  # of profiles such as digits-controls, never of the others
-    "06_controls": "ControlsSection",
-    "07_calibration": "CalibrationSection",
-    "08_sensitivity": "SensitivitySection",
-    "09_forks": "ForksSection",
-    "10_published": "PublishedSection",
-}
-ALL_PAGES = PAGES | CONTROL_PAGES
-
-Seed = Annotated[int, Field(strict=True, ge=0, lt=2**31)]
-Names = Annotated[list[str], Field(min_length=1)]
-Seeds = Annotated[list[Seed], Field(min_length=1), AfterValidator(distinct)]
-NClusters = Annotated[int, Field(strict=True, ge=2)]
-NDraws = Annotated[int, Field(strict=True, ge=1)]
-NImages = Annotated[int, Field(strict=True, ge=3)]
-Probability = Annotated[float, Field(strict=True, gt=0, lt=1)]
-Compute = Literal["auto", "never", "always"]
-ConventionName = Literal["paper", "released"]
-Correlation = Literal["spearman", "pearson", "kendall"]
-
-
-class Method(Strict):
-    """The settings of the method, shared by the sections."""
-
-    n_clusters: NClusters = 6
-    n_shuffles: NDraws = 50
-    correlation: Correlation = "spearman"
-    n_images: NImages = 768
-    n_draws: NDraws = 19
-    n_steps: Annotated[int, Field(strict=True, ge=1)] = 64
-    level: Probability = 0.05
-    conventions: ConventionName = "paper"
-
-
-class Section(Strict):
-    """What every section's notebook takes."""
-
-    profile: str = "digits"
-    networks: Names = ["mlp"]
-    seeds: Seeds = [0, 1, 2]
-    compute: Compute = "auto"
-
-    def method(self) -> dict[str, Any]:
-        """Return the settings of the method among this section's parameters."""
-        return {name: getattr(self, name) for name in Method.model_fields if hasattr(self, name)}
-
-
-class TrainingSection(Section):
-    """Parameters of ``01_training``."""
-
-
-class ClusteringSection(Section):
-    """Parameters of ``02_clustering``."""
-
-    n_clusters: NClusters = 6
-    n_shuffles: NDraws = 50
-    correlation: Correlation = "spearman"
-    n_images: NImages = 768
-    conventions: ConventionName = "paper"
-
-
-class ImportanceSection(Section):
-    """Parameters of ``03_importance``."""
-
-    n_clusters: NClusters = 6
-    n_draws: NDraws = 19
-    conventions: ConventionName = "paper"
-
-
-class CoherenceSection(ImportanceSection):
-    """Parameters of ``04_coherence``."""
-
-    n_steps: Annotated[int, Field(strict=True, ge=1)] = 64
-
-
-class SynthesisSection(CoherenceSection):
-    """Parameters of ``05_synthesis``."""
-
-    level: Probability = 0.05
-
-
-class ControlsSection(Section):
-    """Parameters of ``06_controls``: planted networks like one of the profile's."""
-
-    profile: str = "digits-controls"
-    networks: Annotated[list[str], Field(min_length=1, max_length=1)] = ["mlp"]
-    seeds: Seeds = [0, 1, 2, 3, 4]
-    noises: Annotated[list[Annotated[float, Field(strict=True, ge=0)]], Field(min_length=1)] = [
-        *(0.0, 0.25, 0.5, 0.75, 1.0)
-    ]
-    n_clusters: NClusters = 2
-    n_draws: NDraws = 19
-    level: Probability = 0.05
-    conventions: ConventionName = "paper"
-
-
-class CalibrationSection(Section):
-    """Parameters of ``07_calibration``: null partitions."""
-
-    profile: str = "digits-controls"
-    seeds: Seeds = list(range(20))
-    n_clusters: NClusters = 6
-    n_draws: NDraws = 19
-    n_partitions: Annotated[int, Field(strict=True, ge=1)] = 200
-    level: Probability = 0.05
-    conventions: ConventionName = "paper"
-
-
-class SensitivitySection(Section):
-    """Parameters of ``08_sensitivity``: one network."""
-
-    profile: str = "digits-controls"
-    networks: Annotated[list[str], Field(min_length=1, max_length=1)] = ["mlp"]
-    seeds: Annotated[list[Seed], Field(min_length=1)] = [0, 1, 2, 3, 4]
-    n_clusters: NClusters = 6
-    other_n_clusters: list[NClusters] = [4, 8]
-    n_strata: Annotated[int, Field(ge=1)] = 4
-    n_draws: NDraws = 19
-    correlation: Correlation = "spearman"
-    n_images: NImages = 768
-    n_steps: Annotated[int, Field(ge=1)] = 64
-    level: Probability = 0.05
-    conventions: ConventionName = "paper"
-
-
-class ForksSection(Section):
-    """Parameters of ``09_forks``: networks that the forks of the method concern."""
-
-    profile: str = "digits-controls"
-    networks: Names = ["mlp", "mlp-l2", "cnn", "cnn-normalized", "resnet"]
-    n_clusters: NClusters = 6
-    n_draws: NDraws = 19
-    correlation: Correlation = "spearman"
-    n_images: NImages = 768
-    n_steps: Annotated[int, Field(strict=True, ge=1)] = 64
-    level: Probability = 0.05
-
-
-class PublishedSection(Section):
-    """Parameters of ``10_published``: networks and settings of the published figures."""
-
-    profile: str = "mnist"
-    networks: Names = ["mlp"]
-    seeds: Seeds = [0, 1, 2, 3, 4]
-    untrained: Literal["train", "leave out"] = "train"
-    n_clusters: NClusters = 12
-    n_shuffles: NDraws = 50
-
-
-class YourNetworkSection(Strict):
-    """Parameters of ``your_network``."""
-
-    network_file: str = "notebooks/examples/digits_mlp.py"
-    n_clusters: NClusters = 6
-    n_draws: NDraws = 19
-    n_images: NImages = 768
-    seed: Seed = 0
-    level: Probability = 0.05
-    conventions: ConventionName = "paper"
+__all__ = [
+    "ALL_PAGES",
+    "CONTROL_PAGES",
+    "PAGES",
+    "CalibrationSection",
+    "ClusteringSection",
+    "CoherenceSection",
+    "ControlsSection",
+    "ForksSection",
+    "ImportanceSection",
+    "Method",
+    "NetworkSettings",
+    "Profile",
+    "PublishedSection",
+    "Section",
+    "SensitivitySection",
+    "SynthesisSection",
+    "TrainingSection",
+    "YourNetworkSection",
+    "load_profile",
+    "section_of",
+]
 
 
 class Profile(Strict):
@@ -198,6 +74,7 @@ class Profile(Strict):
     seeds: Seeds
     method: Method = Method()
     sections: dict[str, dict[str, Any]] = {}  # page -> its own values, above all others
+    published_networks: list[str] = []  # whose weights are published beside the pages
     your_network: YourNetworkSection = YourNetworkSection()
 
     @model_validator(mode="after")
@@ -207,6 +84,12 @@ class Profile(Strict):
         for page in self.sections:
             choose("page of sections", page, [name for name in ALL_PAGES if name[0].isdigit()])
             self.parameters(page)
+        return self
+
+    @model_validator(mode="after")
+    def _published_networks_exist(self) -> Profile:
+        for name in self.published_networks:
+            choose("network of published_networks", name, self.networks)
         return self
 
     @model_validator(mode="after")
@@ -265,11 +148,6 @@ class Profile(Strict):
         method = Method(**{**self.method.model_dump(), **section.method()})
         chosen = {"networks": networks, "seeds": section.seeds, "method": method}
         return self.model_copy(update=chosen)
-
-
-def section_of(page: str) -> type[Section] | type[YourNetworkSection]:
-    """Return the model of a page's parameters."""
-    return globals()[ALL_PAGES[choose("page", page, ALL_PAGES)]]
 
 
 def load_profile(name: str | Path) -> Profile:

@@ -250,7 +250,7 @@ def open_published(section: PublishedSection, *, progress: bool = True) -> list[
             for seed in profile.seeds
         ]
         wanted = settings.published is not None
-        if wanted and (section.untrained == "train" or all(one.is_stored for one in group)):
+        if wanted and (section.untrained == "train" or all(one.stored_path for one in group)):
             found += group
     if not found:
         raise InvalidInputError(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from functools import cached_property, lru_cache, partial
+from pathlib import Path
 
 from localspec import pruning, training
-from localspec.artifacts import MODES, Artifact, artifact_key, artifact_path, cached
+from localspec.artifacts import MODES, Artifact, artifact_key, cached, stored_path
 from localspec.channels import with_channels
 from localspec.checkpoints import Checkpoint
 from localspec.conventions import Conventions
@@ -116,8 +117,8 @@ class TrainedReplicate:
         return {"n_pruning_epochs": self.settings.n_pruning_epochs, **self._mode_key()}
 
     @property
-    def is_stored(self) -> bool:
-        """Whether the trained network is on disk."""
+    def stored_path(self) -> Path | None:
+        """Where the trained network is on disk; None if it is not."""
         parameters = self._training_parameters()
         stage, key = "training", artifact_key("training", training.STAGE_VERSION, parameters, ())
         if self.settings.n_pruning_epochs:
@@ -126,7 +127,7 @@ class TrainedReplicate:
                 "pruning",
                 artifact_key("pruning", pruning.STAGE_VERSION, parameters, (key,)),
             )
-        return artifact_path(stage, key).exists()
+        return stored_path(stage, key)
 
     @cached_property
     def _training(self) -> Artifact:

@@ -37,9 +37,9 @@ def test_untrained_networks_are_left_out_if_asked(section):
     with pytest.raises(InvalidInputError, match=r"run tools/train.py .*published.yml"):
         open_published(section(untrained="leave out"), progress=False)
     (first, *_) = open_published(section(networks=["mlp"]), progress=False)
-    assert not first.is_stored
+    assert first.stored_path is None
     _ = first.trained
-    assert first.is_stored
+    assert first.stored_path.is_file()
     with pytest.raises(InvalidInputError, match="trained for every seed"):  # seed 1 is not
         open_published(section(untrained="leave out"), progress=False)
 

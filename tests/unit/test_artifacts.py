@@ -10,10 +10,12 @@ import pytest
 from localspec import artifacts
 from localspec.artifacts import (
     artifact_key,
+    artifact_path,
     cached,
     project_root,
     results_root,
     stage_versions,
+    stored_path,
     write_atomically,
 )
 from localspec.errors import ArtifactError, InvalidInputError
@@ -308,3 +310,27 @@ def test_outside_of_a_project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ArtifactError, match=r"no project found upwards from .*LOCALSPEC_RESULTS"):
         results_root()
+
+
+# --- published networks ---
+
+
+def test_a_published_network_is_found_by_its_key(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notebooks" / "profiles").mkdir(parents=True)
+    monkeypatch.setenv("LOCALSPEC_RESULTS", str(tmp_path / "first"))
+    made = cached("training", 1, {"seed": 0}, lambda: ({"w": np.arange(3.0)}, {"n": 1}))
+    path = artifact_path("training", made.key)
+    assert stored_path("training", made.key) == path
+    folder = tmp_path / "book" / "runs" / "mine" / "networks"
+    folder.mkdir(parents=True)
+    path.rename(folder / path.name)
+    monkeypatch.setenv("LOCALSPEC_RESULTS", str(tmp_path / "second"))
+    assert stored_path("training", made.key) == folder / path.name
+    found = cached("training", 1, {"seed": 0}, pytest.fail, mode="never")
+    assert found.arrays["w"].tolist() == [0.0, 1.0, 2.0]
+    assert found.description == {"n": 1}
+    assert stored_path("training", "0" * 32) is None
+    # another seed has another key
+    with pytest.raises(ArtifactError, match="has not been computed"):
+        cached("training", 1, {"seed": 1}, pytest.fail, mode="never")

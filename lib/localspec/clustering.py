@@ -87,8 +87,7 @@ def _local_labels(graph: UnitGraph, whole: np.ndarray, seed: int, conventions) -
     """Cluster layer by layer; `whole` are the labels of the global clustering."""
     labels = np.full(graph.n_units, NO_CLUSTER)
     begins_with_channels = graph.kind == "weights" and graph.layers[0].tested
-    is_chain = graph.links is None
-    reading = conventions.local_triples if begins_with_channels and is_chain else "whole"
+    reading = conventions.local_triples if begins_with_channels and graph.is_chain else "whole"
     centres = _local_centres(graph)
     counts = _counts(graph, whole, [one for one, _ in centres], conventions.cluster_count_layers)
     for (centre, labelled), n_clusters in zip(centres, counts, strict=True):

@@ -89,6 +89,11 @@ class UnitGraph:
         """Pairs of layers that edges of a weights graph may join."""
         return _linked(self.layers, self.links)
 
+    @property
+    def is_chain(self) -> bool:
+        """Whether edges join consecutive layers only, and all of these."""
+        return self.linked == _linked(self.layers, None)
+
     def around(self, layer: LayerRange) -> tuple[tuple[LayerRange, ...], tuple[LayerRange, ...]]:
         """Return a layer's predecessors and successors in a weights graph, in order."""
         before = tuple(one for one, other in self.linked if other == layer)

@@ -166,7 +166,7 @@ def live_units(graph: UnitGraph) -> np.ndarray:
 
 def graph_sides(graph: UnitGraph) -> np.ndarray | None:
     """Return which units are in even layers, if edges join consecutive layers only."""
-    if graph.kind != "weights" or graph.links is not None:
+    if graph.kind != "weights" or not graph.is_chain:
         return None
     sizes = [layer.n_units for layer in graph.layers]
     return np.repeat(np.arange(len(sizes)) % 2 == 0, sizes)

@@ -1,17 +1,22 @@
 """Local clustering: which subgraph a layer's labels come from, and how many clusters it gets."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
+import torch
+from handmade import conv, stack
 from scipy import linalg
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
+from torch import nn
 
 from localspec.clustering import cluster
 from localspec.conventions import Conventions
 from localspec.errors import DegenerateDataWarning
-from localspec.graphs import UnitGraph, from_blocks, layer_ranges
+from localspec.graphs import UnitGraph, from_blocks, layer_ranges, weight_graph
+from localspec.spectral import graph_sides
 
 
 def chain(sizes, seed, ends=True):
@@ -173,6 +178,19 @@ def test_triples_without_their_first_matrix_are_sliced_one_layer_off():
     # 0 1 2 2 | 0 1 2. What passes for conv3's are the last three, and conv4 gets them too.
     reading = Conventions(local_triples="second_matrix")
     local = cluster(convolutional_pieces(), 3, scope="local", conventions=reading)
+    assert by_layer(local) == [[0, 0, 1, 2], [0, 1, 2, 2], [0, 1, 2, -1], [0, 1, 2]]
+
+
+def test_a_networks_own_graph_is_read_as_a_chain():
+    network = stack(*(conv(np.ones((n, m, 1, 1))) for n, m in ((4, 1), (4, 4), (4, 4), (3, 4))))
+    network.append(nn.Flatten())
+    network.append(nn.Linear(3, 2, dtype=torch.float64))
+    graph = weight_graph(network.eval())
+    assert graph.is_chain
+    assert graph_sides(graph).tolist() == [True] * 4 + [False] * 4 + [True] * 4 + [False] * 3
+    # the same edges as above: the fork must take hold here, too
+    edges = replace(graph, adjacency=convolutional_pieces().adjacency)
+    local = cluster(edges, 3, scope="local", conventions=Conventions(local_triples="second_matrix"))
     assert by_layer(local) == [[0, 0, 1, 2], [0, 1, 2, 2], [0, 1, 2, -1], [0, 1, 2]]
 
 

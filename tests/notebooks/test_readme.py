@@ -23,3 +23,19 @@ def test_results_table_is_the_published_one():
             row = table.loc[(network.lower(), f"{kind}/{scope}", name)]
             bold = "**" if row["verdict"] == "significant" else ""
             assert cell == f"{bold}{row['p']}{bold}"
+
+
+def test_published_figures_are_those_of_the_page():
+    quantities = {
+        **{"n-cut": "ncut", "n-cut of shuffled copies": "shuffled_ncut_mean"},
+        "test accuracy": "test_accuracy",
+    }
+    rows = re.findall(
+        rf"^\| ([\w-]+) \| ({'|'.join(quantities)}) \| (\S+) \| (\S+) \| (\w+) \| `make run",
+        (ROOT / "README.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    table = pd.read_csv(ROOT / "book/runs/mnist/tables/published.csv", dtype=str)
+    found = [(network, quantities[name], *rest) for network, name, *rest in rows]
+    shown = table[["network", "quantity", "ours", "published", "verdict"]]
+    assert found == list(shown.itertuples(index=False, name=None))

@@ -147,8 +147,8 @@ def test_a_killed_run_leaves_no_process(path, how):
             children = [child for child in psutil.Process(process.pid).children() if trains(child)]
         assert len(children) == 2
         process.send_signal(how)
-        _, err = process.communicate(timeout=30)
-        assert psutil.wait_procs(children, timeout=20)[1] == []
+        _, err = process.communicate(timeout=120)
+        assert psutil.wait_procs(children, timeout=60)[1] == []
     finally:
         process.kill()  # its children end with it
     if how == signal.SIGINT:

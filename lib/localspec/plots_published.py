@@ -47,6 +47,8 @@ def published_beside_ours(table: pd.DataFrame) -> Figure:
             colour = BLUE if one.verdict == HOLDS else ORANGE
             axis.hlines(row + 0.15, one.ours_min, one.ours_max, color=colour, linewidth=2)
             axis.scatter(one.ours, row + 0.15, s=24, color=colour, zorder=4)
+        axis.use_sticky_edges = False  # leave room beside the bars
+        axis.autoscale_view()
         axis.set_title(TITLES[quantity])
     axes[0].set_yticks(np.arange(len(names)), names, fontsize=9)
     axes[0].set_ylim(len(names) - 0.4, -0.6)

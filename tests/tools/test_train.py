@@ -37,6 +37,11 @@ def path(tmp_path):
     return found
 
 
+def interruptible():
+    """Let Ctrl+C reach the process: background jobs of a shell are started without it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(path, *options):
     return subprocess.Popen(
         [sys.executable, str(ROOT / "tools" / "train.py"), str(path), *options],
@@ -44,6 +49,7 @@ def start(path, *options):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=interruptible,
     )
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from typing import TypeVar
 
 import torch
 from threadpoolctl import threadpool_limits
 from torch import nn
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 # multiplications below which a second thread costs more time than it saves
 SMALL_STEP = 1e7  # in one training step: forward pass of one batch
@@ -67,3 +72,36 @@ def limited_threads(n_threads: int | None) -> Iterator[None]:
 def single_threaded(active: bool = True) -> AbstractContextManager[None]:
     """Run on one thread inside the block, if `active`; see :func:`limited_threads`."""
     return limited_threads(1 if active else None)
+
+
+def side_by_side(
+    work: Callable[[Item], Result], items: Sequence[Item], n_threads: int | None = None
+) -> Iterator[Result]:
+    """Yield ``work(item)`` for each item, in order, several running at a time on one thread each.
+
+    Steps too small for two threads together still keep two threads busy apart.
+
+    Parameters
+    ----------
+    work : callable
+        Spends its time in torch or numpy, which run side by side in Python's threads. Modes that
+        torch keeps by thread (``torch.inference_mode``) must be entered inside.
+    items : sequence
+    n_threads : int, optional
+        By default as many as torch uses now.
+
+    Raises
+    ------
+    Exception
+        Whatever `work` raised first; items that have not begun are then left out.
+    """
+    n_threads = n_threads or torch.get_num_threads()
+    with limited_threads(1):  # new threads of torch begin with this number
+        if n_threads == 1 or len(items) < 2:
+            yield from map(work, items)
+            return
+        pool = ThreadPoolExecutor(n_threads)
+        try:
+            yield from pool.map(work, items)
+        finally:
+            pool.shutdown(cancel_futures=True)

@@ -92,15 +92,16 @@ def _overwrites(node: fx.Node, graph_module: fx.GraphModule) -> bool:
     return node.target in OVERWRITING_ADDITIONS or bool(node.kwargs.get("inplace") or positional)
 
 
+def _in_same_memory(node: fx.Node, graph_module: fx.GraphModule) -> bool:
+    """Whether a node's value lies (perhaps) in the memory of its first input's."""
+    if node.op == "call_module":
+        return isinstance(graph_module.get_submodule(node.target), SAME_MEMORY)
+    return node.target in SAME_MEMORY_CALLS
+
+
 def _memory(node: fx.Node, graph_module: fx.GraphModule) -> fx.Node:
     """Return the node whose memory a node's value (perhaps) lies in."""
-    while node.all_input_nodes:
-        if node.op == "call_module":
-            same = isinstance(graph_module.get_submodule(node.target), SAME_MEMORY)
-        else:
-            same = node.target in SAME_MEMORY_CALLS
-        if not same:
-            break
+    while node.all_input_nodes and _in_same_memory(node, graph_module):
         node = node.all_input_nodes[0]
     return node
 
@@ -138,6 +139,27 @@ def separate_overwritten(graph_module: fx.GraphModule) -> None:
             node.target = OVERWRITING_ADDITIONS[node.target]
         elif node.op == "call_function" and len(node.args) > 1 and node.args[1] is True:
             node.args = node.args[:1]
+
+
+def overwritable(graph_module: fx.GraphModule) -> dict[fx.Node, tuple[fx.Node, ...]]:
+    """Return the ReLUs that may write over what they read, because nothing else reads it.
+
+    Returns
+    -------
+    dict of torch.fx.Node to tuple of torch.fx.Node
+        With each, the nodes whose values lie in the memory that it then overwrites.
+    """
+    found = {}
+    for node in graph_module.graph.nodes:
+        module = graph_module.get_submodule(node.target) if node.op == "call_module" else None
+        if not (isinstance(module, nn.ReLU) or node.target in RELU_CALLS):
+            continue
+        lost = [node.all_input_nodes[0]]
+        while lost[-1].all_input_nodes and _in_same_memory(lost[-1], graph_module):
+            lost.append(lost[-1].all_input_nodes[0])
+        if all(len(one.users) == 1 for one in lost):
+            found[node] = tuple(lost)
+    return found
 
 
 def read(value: torch.Tensor) -> torch.Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import fx
 
 from localspec.errors import InvalidInputError
-from localspec.operations import Runner
+from localspec.operations import Runner, overwritable
 from localspec.unit_layers import Reader, UnitLayer
 
 
@@ -142,13 +142,19 @@ class UnitMap:
             |                               |
             '-------------------------------'
         """
-        begin = self._order[node]
-        return tuple(
-            other
-            for other, index in self._order.items()
-            if other is node
-            or (index < begin and any(self._order[user] > begin for user in other.users))
-        )
+        if node not in self._frontiers:
+            begin = self._order[node]
+            self._frontiers[node] = tuple(
+                other
+                for other, index in self._order.items()
+                if other is node
+                or (index < begin and any(self._order[user] > begin for user in other.users))
+            )
+        return self._frontiers[node]
+
+    @cached_property
+    def _frontiers(self) -> dict[fx.Node, tuple[fx.Node, ...]]:
+        return {}
 
     def _between(self, start: fx.Node, stops: Sequence[fx.Node]) -> list[fx.Node]:
         """Return, in order, the nodes behind the frontier of `start` that `stops` depend on."""
@@ -160,6 +166,13 @@ class UnitMap:
                 waiting += node.all_input_nodes
         return sorted(needed, key=self._order.__getitem__)
 
+    @cached_property
+    def _overwritable(self) -> dict[fx.Node, tuple[fx.Node, ...]]:
+        return overwritable(self.graph_module)
+
+    def _may_overwrite(self, node: fx.Node, stops: Sequence[fx.Node]) -> bool:
+        return node in self._overwritable and not {*self._overwritable[node]} & {*stops}
+
     def run(
         self,
         value: torch.Tensor | Sequence[torch.Tensor],
@@ -167,6 +180,7 @@ class UnitMap:
         start: fx.Node | None = None,
         stops: tuple[fx.Node, ...] | None = None,
         edits: Mapping[fx.Node, Callable[[torch.Tensor], torch.Tensor]] | None = None,
+        overwrite: bool = False,
         relu: Callable[[torch.Tensor], torch.Tensor] | None = None,
     ) -> list[torch.Tensor]:
         """Run the part of the network from `start` to the last of `stops`.
@@ -182,6 +196,8 @@ class UnitMap:
             logits.
         edits : mapping of torch.fx.Node to callable, optional
             Functions applied to the values of nodes as they are computed (and to `value`).
+        overwrite : bool, optional
+            Let ReLUs write over values that nothing else needs, `value` among them.
         relu : callable, optional
             Used in place of every ReLU.
 
@@ -207,6 +223,11 @@ class UnitMap:
         runner = Runner(self.graph_module, relu)
         known = dict(zip(frontier, values, strict=True))
         for node in (*frontier, *self._between(start, stops)):
-            result = known[node] if node in known else runner.run_node(node)
+            if node in known:
+                result = known[node]
+            elif overwrite and relu is None and self._may_overwrite(node, stops):
+                result = runner.env[node.all_input_nodes[0]].relu_()
+            else:
+                result = runner.run_node(node)
             runner.env[node] = edits[node](result) if node in edits else result
         return [runner.env[node] for node in stops]

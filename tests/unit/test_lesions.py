@@ -104,28 +104,30 @@ def test_mlp_lesions_equal_hooks(data):
     }
     lesion = st.fixed_dictionaries({}, optional=units)
     wanted = data.draw(st.lists(lesion, min_size=1, max_size=5), label="lesions")
-    max_rows = data.draw(st.sampled_from([1, 20, 40, 10_000]), label="max_rows")
-    found = lesion_accuracies(network, x, y, wanted, max_rows=max_rows)
+    max_values = data.draw(st.sampled_from([1, 60, 400, 10**6]), label="max_values")
+    found = lesion_accuracies(network, x, y, wanted, max_values=max_values)
     assert as_counts(found, y) == hooked(network, x, y, wanted, 3)
 
 
-@pytest.mark.parametrize("max_rows", [1, 25, 10_000])
+@pytest.mark.parametrize("max_values", [1, 300, 10**6])
 @pytest.mark.parametrize("batch_size", [1, 7, 1000])
-def test_cnn_lesions_equal_hooks_whatever_the_batches(monkeypatch, max_rows, batch_size):
+def test_cnn_lesions_equal_hooks_whatever_the_batches(monkeypatch, max_values, batch_size):
     monkeypatch.setattr(lesions, "BATCH_SIZE", batch_size)
     network = small_cnn()
     x, y = images((40, 1, 8, 8), 3, seed=1)
     expected = hooked(network, x, y, CNN_LESIONS, 3)
     assert len({tuple(row) for row in expected}) >= 6  # the lesions do something
-    found = lesion_accuracies(network, x, y, CNN_LESIONS, max_rows=max_rows)
+    found = lesion_accuracies(network, x, y, CNN_LESIONS, max_values=max_values)
     assert as_counts(found, y) == expected
 
 
-@pytest.mark.parametrize("max_rows", [1, 10_000])
-def test_lesions_behind_the_normalization_equal_hooks_there(max_rows):
+@pytest.mark.parametrize("max_values", [1, 10**6])
+def test_lesions_behind_the_normalization_equal_hooks_there(max_values):
     network = small_cnn()
     x, y = images((40, 1, 8, 8), 3, seed=1)
-    found = lesion_accuracies(network, x, y, CNN_LESIONS, conventions=NORMALIZED, max_rows=max_rows)
+    found = lesion_accuracies(
+        network, x, y, CNN_LESIONS, conventions=NORMALIZED, max_values=max_values
+    )
     expected = hooked(network, x, y, CNN_LESIONS, 3, CNN_ENDS)
     assert as_counts(found, y) == expected
     assert expected != hooked(network, x, y, CNN_LESIONS, 3)  # the readings differ here
@@ -208,12 +210,12 @@ def test_networks_written_with_functions(activation, flatten):
     network = Functional(activation, flatten)
     x, y = images((20, 1, 8, 8), 3)
     wanted = [{}, {"conv1": [0]}, {"conv2": [1, 2]}, {"conv1": [2], "conv2": [0]}]
-    found = lesion_accuracies(network, x, y, wanted, max_rows=45)
+    found = lesion_accuracies(network, x, y, wanted, max_values=500)
     assert as_counts(found, y) == hooked(network, x, y, wanted, 3)
 
 
-@pytest.mark.parametrize("max_rows", [1, 1000])
-def test_activations_that_overwrite_their_input(max_rows):
+@pytest.mark.parametrize("max_values", [1, 10**6])
+def test_activations_that_overwrite_their_input(max_values):
     plain = random_mlp([3, 5, 4, 3], 4)
     network = stack(
         *(plain[0], nn.LeakyReLU(0.3, inplace=True), plain[2], nn.LeakyReLU(0.3, inplace=True)),
@@ -230,7 +232,7 @@ def test_activations_that_overwrite_their_input(max_rows):
         {"2": []},
         {"0": [1], "2": [3]},
     ]
-    found = lesion_accuracies(network, x, y, wanted, max_rows=max_rows)
+    found = lesion_accuracies(network, x, y, wanted, max_values=max_values)
     assert as_counts(found, y) == hooked(network, x, y, wanted, 3)
 
 
@@ -258,7 +260,7 @@ def test_lesions_before_every_kind_of_convolution(options, reading):
     x, y = images((40, 1, 8, 8), 3, seed=5)
     network[-1].bias.data -= network(x).mean(dim=0).detach()
     wanted = [{}, {"0": [0]}, {"0": [1, 2]}, {"4": [0]}, {"0": [2], "4": [1, 2]}, {"0": [0, 1, 2]}]
-    found = lesion_accuracies(network, x, y, wanted, conventions=reading, max_rows=60)
+    found = lesion_accuracies(network, x, y, wanted, conventions=reading, max_values=500)
     ends = {"0": "2", "4": "5"} if reading is NORMALIZED else None
     expected = hooked(network, x, y, wanted, 3, ends)
     assert as_counts(found, y) == expected

@@ -99,7 +99,7 @@ def test_mean_ablation_is_a_plain_hook():
     x, y = torch.from_numpy(rng.random((60, 6))), torch.from_numpy(np.arange(60) % 3)
     lesions = [{"0": np.array([1, 3])}, {"2": np.array([0, 5, 6])}]
     means = mean_outputs(network, x)
-    found = lesion_accuracies(network, x, y, lesions, replacement="mean", max_rows=50)
+    found = lesion_accuracies(network, x, y, lesions, replacement="mean", max_values=50)
     for row, lesion in zip(found, lesions, strict=True):
         ((name, units),) = lesion.items()
 

@@ -1,0 +1,160 @@
+"""The lesion engine against one plain forward pass a lesion, as ratios measured in the same run.
+
+Usage: python benchmarks/lesions.py [MLP] [CNN] [VGG]
+    adds their rows to benchmarks/tables/lesions.csv
+
+The plain way zeroes a layer's units by a hook and runs all images through the whole network, in
+batches of 1,000, on as many threads. It takes so long that it runs one of several lesions only:
+seconds are per lesion of all images. Networks are untrained, since time does not depend on the
+weights. Predictions of both ways are compared image by image.
+"""
+
+import sys
+from itertools import pairwise
+
+import numpy as np
+import torch
+from ratios import measure, write
+from torch import nn
+
+from localspec import lesions as engine
+from localspec.networks import cnn, initialise, mlp
+from localspec.units import trace_units
+
+VGG = (64, 64, "pool", 128, 128, "pool", *(256,) * 3, "pool", *(512,) * 3, "pool", *(512,) * 3)
+NETWORKS = {
+    "MLP": (lambda: mlp(784, (256,) * 4, 10), (1, 28, 28)),
+    "CNN": (lambda: cnn((1, 28, 28), (64, 64, "pool", 64, "pool"), (128,), 10), (1, 28, 28)),
+    "VGG": (
+        lambda: cnn((3, 32, 32), (*VGG, "pool"), (512, 512), 10, batch_norm="after"),
+        (3, 32, 32),
+    ),
+}
+# images, lesions of each layer, and which of them the plain way runs: every n-th
+SIZES = {"MLP": (10_000, 100, 10), "CNN": (10_000, 40, 40), "VGG": (1_000, 16, 16)}
+CLUSTERS = 16  # a lesion takes one unit in so many
+BATCH_SIZE = 1_000
+N_ROUNDS = {"MLP": 3, "CNN": 1, "VGG": 1}
+
+
+def lesions_of(network: nn.Module, n_lesions: int) -> list[dict[str, np.ndarray]]:
+    """Return as many lesions of each tested layer, of random units."""
+    rng = np.random.default_rng(0)
+    return [
+        {layer.name: rng.choice(layer.n_units, layer.n_units // CLUSTERS, replace=False)}
+        for layer in trace_units(network).tested
+        for _ in range(n_lesions)
+    ]
+
+
+def plain(network: nn.Module, x: torch.Tensor, lesions: list) -> torch.Tensor:
+    """Return logits (n_lesions, n_images, n_classes) by a hook and a whole pass for each lesion."""
+    found = []
+    for lesion in lesions:
+        ((name, units),) = lesion.items()
+        indices = torch.from_numpy(units)
+
+        def zero(module, inputs, output, indices=indices):
+            return output.index_fill(1, indices, 0)
+
+        handle = network.get_submodule(name).register_forward_hook(zero)
+        with torch.inference_mode():
+            found.append(torch.cat([network(part) for part in x.split(BATCH_SIZE)]))
+        handle.remove()
+    return torch.stack(found)
+
+
+def disagreement(logits: torch.Tensor, predicted: np.ndarray) -> dict[str, float]:
+    """Return how often two ways predict another class, and the largest margin where they do."""
+    best = logits.topk(2, dim=2).values
+    differ = logits.argmax(2).numpy() != predicted
+    margins = (best[..., 0] - best[..., 1]).numpy()[differ]
+    return {
+        "predictions": differ.size,
+        "other_predictions": int(differ.sum()),
+        "largest_margin_there": float(margins.max(initial=0.0)),
+    }
+
+
+def compare(name: str, dtype: torch.dtype) -> dict:
+    """Measure one network."""
+    build, image_shape = NETWORKS[name]
+    n_images, n_lesions, every = SIZES[name]
+    network = build()
+    initialise(network, torch.Generator().manual_seed(0))
+    network = network.eval().requires_grad_(False).to(dtype)
+    x = torch.rand(n_images, *image_shape, generator=torch.Generator().manual_seed(0)).to(dtype)
+    lesions = lesions_of(network, n_lesions)
+    some = slice(None, None, every)
+    results = {}
+
+    def ours() -> None:
+        results["engine"] = engine.lesion_predictions(network, x, lesions)
+
+    def theirs() -> None:
+        results["plain"] = plain(network, x, lesions[some])
+
+    seconds = measure({"engine": ours, "plain": theirs}, n_rounds=N_ROUNDS[name])
+    per_lesion = seconds["engine"] / len(lesions)
+    per_lesion_plain = seconds["plain"] / len(lesions[some])
+    return {
+        **{"network": name, "dtype": str(dtype).removeprefix("torch."), "images": n_images},
+        **{"lesions": len(lesions), "threads": torch.get_num_threads()},
+        **{"seconds_per_lesion": per_lesion, "plain_seconds_per_lesion": per_lesion_plain},
+        "times_faster": per_lesion_plain / per_lesion,
+        **disagreement(results["plain"], results["engine"][some]),
+    }
+
+
+def gemm_rate(layer: str, *, n_lesions: int = 40, n_images: int = 10_000) -> dict:
+    """Compare the engine's rate on lesions of one layer of the MLP with its matrix product's.
+
+    Operations are those that the engine needs: a product with the lesioned units' columns at the
+    next layer, then the full layers behind it, for every lesion and image.
+    """
+    network = NETWORKS["MLP"][0]()
+    initialise(network, torch.Generator().manual_seed(0))
+    network = network.eval().requires_grad_(False)
+    x = torch.rand(n_images, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    lesions = [one for one in lesions_of(network, n_lesions) if layer in one]
+    behind = [256] * (4 - int(layer[-1])) + [10]  # units of the layers behind it
+    products = 256 // CLUSTERS * behind[0] + sum(a * b for a, b in pairwise(behind))
+    operations = 2 * n_images * len(lesions) * products
+    rows = 2 * engine.BATCH_SIZE  # as many as the engine stacks for a layer of 256 units
+    a, b = torch.rand(rows, 256), torch.rand(256, 256)
+    repeats = 100
+
+    def product() -> None:
+        for _ in range(repeats):
+            a @ b
+
+    def ours() -> None:
+        engine.lesion_predictions(network, x, lesions)
+
+    seconds = measure({"engine": ours, "product": product}, n_rounds=9)
+    rate = operations / seconds["engine"]
+    rate_of_product = repeats * 2 * rows * 256 * 256 / seconds["product"]
+    return {
+        **{"network": f"MLP, {layer}", "dtype": "float32", "images": n_images},
+        **{"lesions": len(lesions), "threads": torch.get_num_threads()},
+        **{"seconds_per_lesion": seconds["engine"] / len(lesions)},
+        **{"gflops": rate / 1e9, "matrix_product_gflops": rate_of_product / 1e9},
+        "share_of_matrix_product": rate / rate_of_product,
+    }
+
+
+def main() -> None:
+    """Measure and write."""
+    names = sys.argv[1:] or list(NETWORKS)
+    rows = []
+    for name in names:
+        if name == "MLP":
+            rows += [compare(name, torch.float32), compare(name, torch.float64)]
+            rows += [gemm_rate("dense1"), gemm_rate("dense2")]
+        else:
+            rows.append(compare(name, torch.float32))
+    write("lesions", rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""Passes through the part of a network behind the first lesioned layer, many lesions at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import fx
+
+from localspec.lesion_contributions import Contributions, n_contributed, reader_of
+from localspec.lesion_points import LesionPoint, keep_masks, lesion_edits
+from localspec.subclusters import Lesion
+from localspec.unit_layers import Reader
+from localspec.unit_maps import UnitMap
+
+Points = Mapping[str, tuple[LesionPoint, ...]]
+
+
+def reader_at(unit_map: UnitMap, node: fx.Node, points: Points) -> Reader | None:
+    """Return the reader at which lesions that act first at a node can be subtracted."""
+    name = next(name for name, found in points.items() if any(one.node is node for one in found))
+    return reader_of(unit_map, unit_map.layer(name))
+
+
+class LesionPass:
+    """Run lesions that act first at one and the same node, on one batch of images.
+
+    Parameters
+    ----------
+    unit_map : UnitMap
+    node : torch.fx.Node
+        Where they act first.
+    values : sequence of torch.Tensor, shape (n_images, ...)
+        Values of the frontier of `node`.
+    points : mapping of str to tuple of LesionPoint
+        For every layer that a lesion names.
+    means : mapping of torch.fx.Node to torch.Tensor
+        What replaces lesioned units, where that is not zero.
+    """
+
+    def __init__(
+        self,
+        unit_map: UnitMap,
+        node: fx.Node,
+        values: Sequence[torch.Tensor],
+        points: Points,
+        means: Mapping[fx.Node, torch.Tensor],
+    ) -> None:
+        self.unit_map, self.node, self.values = unit_map, node, values
+        self.points, self.means, self.reader = points, means, reader_at(unit_map, node, points)
+        if self.reader is not None:
+            self.contributions = Contributions(
+                *(unit_map, self.reader, node, values), means.get(node)
+            )
+            passed = unit_map.frontier(self.reader.node)[:-1]  # the reader's own value is last
+            found = unit_map.run(values, start=node, stops=passed) if passed else []
+            self.passed = dict(zip(passed, found, strict=True))
+
+    def logits(self, lesions: Sequence[Lesion]) -> torch.Tensor:
+        """Return logits, shape (n_lesions * n_images, n_classes)."""
+        unit_map, n_lesions = self.unit_map, len(lesions)
+        masks = keep_masks(self.points, lesions, self.values[0])
+        others = {node: mask for node, mask in masks.items() if node is not self.node}
+        reader = self.reader
+        if reader is not None and all(_is_behind(unit_map, node, reader) for node in others):
+            stacked = {node: _stacked(value, n_lesions) for node, value in self.passed.items()}
+            stacked[reader.node] = self.contributions.read(masks[self.node])
+            start, edits = reader.node, lesion_edits(others, self.means)
+            values = [stacked[node] for node in unit_map.frontier(start)]
+        else:
+            start, edits = self.node, lesion_edits(masks, self.means)
+            values = [_stacked(value, n_lesions) for value in self.values]
+        return unit_map.run(values, start=start, edits=edits, overwrite=True)[0]
+
+
+def _is_behind(unit_map: UnitMap, node: fx.Node, reader: Reader) -> bool:
+    return unit_map.position(node) >= unit_map.position(reader.node)
+
+
+def _stacked(value: torch.Tensor, n_lesions: int) -> torch.Tensor:
+    return value.repeat(n_lesions, *(1,) * (value.ndim - 1))
+
+
+def widths(unit_map: UnitMap, x: torch.Tensor, points: Points, nodes: Sequence[fx.Node]):
+    """Return how many numbers of one image passes hold.
+
+    Parameters
+    ----------
+    unit_map : UnitMap
+    x : torch.Tensor, shape (n_images, ...)
+    points : mapping of str to tuple of LesionPoint
+    nodes : sequence of torch.fx.Node
+        Where lesions act first.
+
+    Returns
+    -------
+    dict of torch.fx.Node to int
+        The largest that is stacked for each lesion, by node.
+    int
+        The largest that is kept for all lesions; 0 where none is.
+    """
+    order = [*unit_map.graph_module.graph.nodes][:-1]
+    with torch.inference_mode():
+        values = dict(zip(order, unit_map.run(x[:1], stops=tuple(order)), strict=True))
+    sizes = {node: values[node].numel() for node in order}
+    stacked, kept = {}, 0
+    for node in nodes:
+        reader = reader_at(unit_map, node, points)
+        begin = node if reader is None else reader.node
+        behind = [other for other in order if unit_map.position(other) >= unit_map.position(begin)]
+        frontier = sum(sizes[other] for other in unit_map.frontier(begin))
+        stacked[node] = max(frontier, *(sizes[other] for other in behind))
+        if reader is not None:
+            kept = max(kept, n_contributed(reader, sizes[reader.node]))
+    return stacked, kept

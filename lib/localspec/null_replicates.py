@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from localspec import calibration
 from localspec.calibration import NullEvidence, null_draws, null_evidence
 from localspec.pipeline import Replicate
@@ -47,8 +49,9 @@ class NullReplicate(Replicate):
                 seed=self.seed,
                 conventions=self.conventions,
             )
+            x, y = self.lesion_images()
             result = null_evidence(
-                *(self.trained, self.dataset, draws),
+                *(self.trained, replace(self.dataset, x_test=x, y_test=y), draws),
                 n_steps=method.n_steps,
                 seed=self.seed,
                 conventions=self.conventions,
@@ -65,6 +68,7 @@ class NullReplicate(Replicate):
             },
             **self.conventions.only("min_units", "lesion_point"),
             **self.branching_conventions("lesion_readers"),
+            **self.lesion_image_key(),
         }
         inputs = (self._partition(PARTITIONING).key,)
         artifact = self._cached("calibration", calibration, parameters, compute, inputs)

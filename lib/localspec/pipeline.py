@@ -141,12 +141,26 @@ class Replicate(TrainedReplicate):
         version = subclusters.STAGE_VERSION
         return stage_key("draws", version, parameters, (self._partition(partitioning).key,))
 
+    def lesion_images(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the test images that lesions are tried on, with their labels."""
+        x, y, n_images = self.dataset.x_test, self.dataset.y_test, self.settings.n_lesion_images
+        if n_images is None or n_images >= len(x):
+            return x, y
+        chosen = np.random.default_rng(self.seed).permutation(len(x))[:n_images]
+        indices = torch.from_numpy(np.sort(chosen))
+        return x[indices], y[indices]
+
+    def lesion_image_key(self) -> dict[str, int]:
+        """Return what results depend on where not all test images are used."""
+        n_images = self.settings.n_lesion_images
+        return {} if n_images is None else {"n_images": n_images, "images_seed": self.seed}
+
     def lesioned(self, partitioning: str) -> lesions.LesionedAccuracies:
         """Return the accuracies under lesions of all subclusters and counterparts."""
 
         def compute():
             result = lesions.lesion_draws(
-                *(self.trained, self.dataset.x_test, self.dataset.y_test),
+                *(self.trained, *self.lesion_images()),
                 self.draws(partitioning),
                 n_classes=self.dataset.n_classes,
                 conventions=self.conventions,
@@ -155,6 +169,7 @@ class Replicate(TrainedReplicate):
             return vars(result), {}
 
         parameters = self.conventions.only("lesion_point")
+        parameters |= self.lesion_image_key()
         parameters |= self.branching_conventions("lesion_readers")
         artifact = self._cached(
             *("lesions", lesions, parameters, compute),

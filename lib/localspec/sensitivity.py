@@ -200,7 +200,7 @@ class VariedReplicate(Replicate):
 
         def compute():
             result = lesions.lesion_draws(
-                *(self.trained, self.dataset.x_test, self.dataset.y_test),
+                *(self.trained, *self.lesion_images()),
                 self.draws(partitioning),
                 n_classes=self.dataset.n_classes,
                 conventions=self.conventions,
@@ -210,7 +210,7 @@ class VariedReplicate(Replicate):
             )
             return vars(result), {}
 
-        parameters = {"replacement": self.variation.replacement}
+        parameters = {"replacement": self.variation.replacement, **self.lesion_image_key()}
         parameters |= self.branching_conventions("lesion_readers")
         inputs = (self._draws_key(partitioning),)
         artifact = self._cached("lesions", lesions, parameters, compute, inputs)

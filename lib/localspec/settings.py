@@ -51,7 +51,9 @@ NEWER = (
     *("image_channels", "conv_dropouts", "dropouts", "module_distance"),
     *("max_rotation", "max_shift", "flip", "precision", "memory_format", "n_threads"),
 )
-NOT_OF_TRAINING = {"n_pruning_epochs", "n_visualization_epochs", "published"}
+NOT_OF_TRAINING = {
+    *("n_pruning_epochs", "n_visualization_epochs", "n_lesion_images", "published")
+}
 
 
 class NetworkSettings(Strict):
@@ -90,7 +92,8 @@ class NetworkSettings(Strict):
     image_channels: Literal["own", "copies", "squeezed"] = "own"  # three channels of a grey image
     # of the network that is trained for visualization (fork visualization_channels), if others
     n_visualization_epochs: Annotated[int, Field(strict=True, ge=1)] | None = None
-
+    # test images that lesions are tried on, chosen by the seed; None: all
+    n_lesion_images: Annotated[int, Field(strict=True, ge=1)] | None = None
     published: str | None = None  # its model in the table of published figures
 
     def training_key(self) -> dict[str, Any]:

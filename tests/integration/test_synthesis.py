@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import yaml
 
+from localspec.claims import graph_differences
 from localspec.errors import InvalidInputError
 from localspec.measures import MEASURES, Measure, assess
 from localspec.pipeline import PARTITIONINGS, open_replicates
@@ -170,3 +171,47 @@ def test_networks_without_tested_subclusters(tmp_path, tiny_profile, section):
     assert set(table["n_subclusters"]) == {0}
     assert table["p"].isna().all()
     assert set(table["verdict"]) == {"no tested subcluster"}
+
+
+@dataclass
+class Given(Fake):
+    """A replicate whose effects are given: `weights` or `activations` over a null mean."""
+
+    weights: float = 1.0
+    activations: float = 1.0
+    null: float = 0.8
+
+    def assessment(self, name, partitioning):
+        """Return an assessment in which every subcluster has the effect of its graph."""
+        found = super().assessment(name, partitioning)
+        effect = np.full(2, getattr(self, partitioning.split("/")[0]) * self.null)
+        null = np.full((2, self.n_draws), self.null)
+        return replace(found, effects=replace(found.effects, effect=effect, null_effects=null))
+
+
+def differences(values):
+    fakes = [
+        Given("a", seed, {"other": 0.5}, weights=weights, activations=activations)
+        for seed, (weights, activations) in enumerate(values)
+    ]
+    table = graph_differences(fakes)
+    assert len(table) == 8  # two scopes, four measures
+    return table.set_index(["scope", "measure"])
+
+
+def test_weights_are_better_where_their_effects_are_larger_or_entropies_lower():
+    table = differences([(1.5, 1.2), (1.4, 1.2), (1.5, 1.3), (1.6, 1.2), (1.5, 1.1)])
+    for scope in ("global", "local"):
+        for measure in ("importance", "class_coherence", "input_coherence"):
+            assert table.loc[scope, measure]["difference"] == pytest.approx(0.3)
+        # an entropy above its null mean is less specialized
+        assert table.loc[scope, "output_coherence"]["difference"] == pytest.approx(-0.3)
+    assert set(table["verdict"]) == {"different"}
+
+
+def test_weights_and_activations_can_be_equivalent_or_undecidable():
+    near = [(1.21, 1.2), (1.2, 1.2), (1.19, 1.2), (1.22, 1.2), (1.2, 1.21)]
+    assert set(differences(near)["verdict"]) == {"equivalent"}
+    assert set(differences(near[:4])["verdict"]) == {"undecidable"}  # too few replicates
+    far = [(1.6, 1.2), (0.9, 1.2), (1.5, 1.2), (1.0, 1.2), (1.3, 1.2)]
+    assert set(differences(far)["verdict"]) == {"undecidable"}

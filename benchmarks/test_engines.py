@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import nn
 
-from localspec.feature_visualization import visualize
 from localspec.lesions import lesion_accuracies
 from localspec.networks import initialise, mlp
 
@@ -60,13 +59,3 @@ def test_lesions(benchmark, network, images, lesions, way):
         benchmark(lesion_accuracies, network, *images, lesions)
     else:
         benchmark(hook_and_forward, network, images, lesions)
-
-
-@pytest.mark.benchmark(group="visualization: 40 images of an MLP, 20 steps")
-@pytest.mark.parametrize("way", ["together", "one at a time"])
-def test_visualization(benchmark, network, lesions, way):
-    targets = lesions[:40]
-    groups = [targets] if way == "together" else [[target] for target in targets]
-    benchmark(
-        lambda: [visualize(network, group, (1, 28, 28), n_steps=20, seed=0) for group in groups]
-    )

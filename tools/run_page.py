@@ -90,7 +90,7 @@ def library_hash() -> str:
 
 
 def library_files() -> list[Path]:
-    kinds = {".py", ".csv", ".mplstyle"}
+    kinds = {".py", ".csv", ".mplstyle", ".css", ".js"}
     return sorted(path for path in LIBRARY.rglob("*") if path.suffix in kinds)
 
 

@@ -38,6 +38,7 @@ STAGES = {  # stage -> module whose STAGE_VERSION it carries
     "feature_visualization": "feature_visualization",
     "planted": "planted",
     "calibration": "calibration",
+    "more_draws": "more_draws",
 }
 MODES = ("auto", "never", "always")
 
@@ -259,8 +260,7 @@ def cached(
     parameters : mapping
         The stage's own parameters, as JSON values.
     compute : callable
-        Returns ``(arrays, description)``; called only when needed, under a lock, so that two
-        processes never compute the same artifact twice.
+        Returns ``(arrays, description)``; called only when needed, in one process at a time.
     inputs : tuple of str, optional
         Keys of the artifacts this one is computed from.
     mode : {"auto", "never", "always"}

@@ -113,10 +113,10 @@ def sample_with_null(value: ArrayLike, null: ArrayLike) -> tuple[np.ndarray, np.
     return value, null
 
 
-def exceedances(
+def draw_order(
     value: ArrayLike, null: ArrayLike, side: str, *, undefined: str = "least_extreme"
-) -> tuple[np.ndarray, np.ndarray]:
-    """Count the draws that are more extreme than the true value, and those tied with it.
+) -> np.ndarray:
+    """Compare every draw with the true value by how extreme it is.
 
     Parameters
     ----------
@@ -129,6 +129,40 @@ def exceedances(
     undefined : {"least_extreme", "released"}
         NaN is the least extreme value and ties with NaN; or, as in the released code, a
         comparison with NaN counts nothing.
+
+    Returns
+    -------
+    ndarray of int8, shape (..., n_draws)
+        1 where the draw is more extreme, 0 where they tie, -1 where it is less extreme or where
+        the comparison counts nothing.
+
+    Raises
+    ------
+    InvalidInputError
+        If shapes do not agree, there is no draw, or an option is unknown.
+
+    Examples
+    --------
+    >>> draw_order(3, [1, 3, 5], "high").tolist()
+    [-1, 0, 1]
+    """
+    choose("undefined", undefined, UNDEFINED)
+    value, null = sample_with_null(value, null)
+    order = extremeness(null, value[..., np.newaxis], side)
+    if undefined == "released":
+        order[np.isnan(null) | np.isnan(value)[..., np.newaxis]] = -1
+    return order
+
+
+def exceedances(
+    value: ArrayLike, null: ArrayLike, side: str, *, undefined: str = "least_extreme"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Count the draws that are more extreme than the true value, and those tied with it.
+
+    Parameters
+    ----------
+    value, null, side, undefined
+        As in `draw_order`.
 
     Returns
     -------
@@ -148,9 +182,5 @@ def exceedances(
     >>> int(more_extreme), int(tied)
     (1, 2)
     """
-    choose("undefined", undefined, UNDEFINED)
-    value, null = sample_with_null(value, null)
-    order = extremeness(null, value[..., np.newaxis], side)
-    if undefined == "released":
-        order = np.where(np.isnan(null) | np.isnan(value)[..., np.newaxis], -1, order)
+    order = draw_order(value, null, side, undefined=undefined)
     return (order > 0).sum(axis=-1), (order == 0).sum(axis=-1)

@@ -80,7 +80,7 @@ def dense_convolutions(unit_map: UnitMap, image: torch.Tensor) -> Iterator[None]
             for name, part in module.named_modules()
             if isinstance(part, nn.Conv2d)
         ]
-    with torch.inference_mode():
+    with torch.no_grad():  # not inference mode: gradients are to flow through the matrices
         module(image)
         for handle in handles:
             handle.remove()

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import fx
 from tqdm.auto import tqdm
 
+from localspec.channels_last import channels_last
 from localspec.compatibility import count_logits
+from localspec.dense_convolutions import dense_convolutions
 from localspec.errors import InvalidInputError, require, whole
+from localspec.image_parametrisation import decode, decoder, initial_parameters
+from localspec.spatial_means import spatial_means
 from localspec.subclusters import Draws, Lesion
-from localspec.threads import SMALL_PASS, is_small, single_threaded
+from localspec.threads import SMALL_PASS, is_small, side_by_side
 from localspec.units import UnitMap, trace_units
 
+__all__ = ["Visualizations", "check_image_shape", "decode", "initial_parameters", "visualize"]
 STAGE_VERSION = 1
 N_STEPS = 64
 LEARNING_RATE = 0.05
 ADAM_EPSILON = 1e-8
-INITIAL_SD = 0.01
 N_REDIRECTED_STEPS = 17
 MAX_IMAGES = 2048
-# Square root of the covariance of colours in natural images, scaled to unit largest norm
-# (Olah et al. 2017); columns are the decorrelated directions.
-COLOUR_DIRECTIONS = ((0.26, 0.09, 0.02), (0.27, 0.00, -0.05), (0.27, -0.09, 0.03))
+MAX_VALUES = {"cpu": 2**21, "cuda": 2**29}  # kept by one pass; on a CPU, few enough for its caches
 
 
 @dataclass(frozen=True)
@@ -65,70 +68,14 @@ class _RedirectedReLU(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient):
         (value,) = ctx.saved_tensors
-        plain = torch.where(value < 0, 0, gradient)
+        negative = value < 0
+        plain = gradient.masked_fill(negative, 0)
+        blocked = ~plain.any(dim=tuple(range(1, plain.ndim)))
+        if not blocked.any():
+            return plain
         # the objective is maximised: a positive gradient pushes the input up
-        upward = torch.where((value < 0) & (gradient < 0), 0, gradient)
-        blocked = (plain == 0).flatten(1).all(dim=1)
+        upward = gradient.masked_fill(negative & (gradient < 0), 0)
         return torch.where(blocked.reshape(-1, *(1,) * (value.ndim - 1)), upward, plain)
-
-
-def _frequencies(height: int, width: int) -> torch.Tensor:
-    rows = torch.fft.fftfreq(height, dtype=torch.float64)[:, None]
-    columns = torch.fft.rfftfreq(width, dtype=torch.float64)[None, :]
-    return torch.sqrt(rows**2 + columns**2)
-
-
-def initial_parameters(
-    image_shape: tuple[int, int, int], *, seed: int, dtype: torch.dtype = torch.float32
-) -> torch.Tensor:
-    """Draw the Fourier coefficients that every image of one call starts from.
-
-    Parameters
-    ----------
-    image_shape : tuple of int
-        (n_channels, height, width).
-    seed : int
-    dtype : torch.dtype
-
-    Returns
-    -------
-    torch.Tensor, shape (n_channels, height, width // 2 + 1, 2)
-        Real and imaginary parts, normal with standard deviation 0.01.
-    """
-    channels, height, width = image_shape
-    generator = torch.Generator().manual_seed(seed)
-    shape = (channels, height, width // 2 + 1, 2)
-    return (torch.randn(shape, generator=generator, dtype=torch.float64) * INITIAL_SD).to(dtype)
-
-
-def decode(parameters: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """Turn Fourier coefficients into images with valid colours.
-
-    Parameters
-    ----------
-    parameters : torch.Tensor, shape (n_images, n_channels, height, width // 2 + 1, 2)
-    height, width : int
-
-    Returns
-    -------
-    torch.Tensor, shape (n_images, n_channels, height, width)
-        In [0, 1].
-
-    References
-    ----------
-    Olah et al. (2017), "Feature visualization"; the scale is Lucid's: amplitudes fall with
-    frequency, and the inverse transform is divided by four.
-    """
-    frequencies = _frequencies(height, width).to(parameters)
-    lowest = 1.0 / max(height, width)
-    scale = math.sqrt(height * width) / frequencies.clamp(min=lowest)
-    spectrum = torch.view_as_complex(parameters.contiguous()) * scale
-    image = torch.fft.irfft2(spectrum, s=(height, width)) / 4
-    if image.shape[1] == 3:
-        directions = torch.tensor(COLOUR_DIRECTIONS, dtype=torch.float64).to(image)
-        directions = directions / torch.linalg.vector_norm(directions, dim=0).max()
-        image = torch.einsum("nchw,dc->ndhw", image, directions)
-    return torch.sigmoid(image)
 
 
 def check_image_shape(unit_map: UnitMap, image_shape: Sequence[int]) -> None:
@@ -155,29 +102,47 @@ def _target_mask(unit_map: UnitMap, name: str, targets: Sequence[Lesion]) -> tor
     return mask.to(unit_map.device)
 
 
-def _objective(unit_map: UnitMap, node: fx.Node, images, mask, redirect: bool) -> torch.Tensor:
-    relu = _RedirectedReLU.apply if redirect else None
-    (value,) = unit_map.run(images, stops=(node,), relu=relu)
-    if value.ndim == 4:
-        value = value.mean(dim=(2, 3))
-    return (value.abs() * mask).sum(dim=1)
+@dataclass(frozen=True)
+class _Objective:
+    """What is maximised for sets of units of one layer: the sum of their means' magnitudes."""
+
+    unit_map: UnitMap
+    node: fx.Node
+    means: Callable[[torch.Tensor], torch.Tensor]
+    mask: torch.Tensor
+
+    def rows(self, chosen: torch.Tensor) -> _Objective:
+        """Return the objective of some of the images."""
+        return replace(self, mask=self.mask[chosen.to(self.mask.device)])
+
+    def __call__(self, images: torch.Tensor, redirect: bool) -> torch.Tensor:
+        """Return scores, shape (n_images,)."""
+        relu = _RedirectedReLU.apply if redirect else None
+        (value,) = self.unit_map.run(images, stops=(self.node,), relu=relu)
+        return (self.means(value).abs() * self.mask).sum(dim=1)
 
 
-def _optimise(unit_map, layer, mask, start, size, n_steps, learning_rate, bar):
+def _n_kept(unit_map: UnitMap, image: torch.Tensor) -> dict[fx.Node, int]:
+    """Return how many numbers of one image a pass up to each node keeps for its gradients."""
+    order = [node for node in unit_map.graph_module.graph.nodes if node.op != "output"]
+    with torch.inference_mode():
+        sizes = [value.numel() for value in unit_map.run(image, stops=tuple(order))]
+    return dict(zip(order, itertools.accumulate(sizes), strict=True))
+
+
+def _optimise(objective, decode_all, start, n_steps, learning_rate, advance):
     """Maximise each row's objective; return images and scores."""
-    height, width = size
-    parameters = start.expand(len(mask), *start.shape).clone().requires_grad_(True)
+    n_images = len(objective.mask)
+    parameters = start.expand(n_images, *start.shape).clone().requires_grad_(True)
     optimizer = torch.optim.Adam(
-        [parameters], lr=learning_rate, eps=ADAM_EPSILON, maximize=True, foreach=False
+        [parameters], lr=learning_rate, eps=ADAM_EPSILON, maximize=True, fused=True
     )
     for step in range(n_steps + 1):
-        images = decode(parameters, height, width)
-        redirect = step < N_REDIRECTED_STEPS
-        scores = _objective(unit_map, layer.pre_activation, images, mask, redirect)
+        scores = objective(decode_all(parameters), redirect=step < N_REDIRECTED_STEPS)
         (parameters.grad,) = torch.autograd.grad(scores.sum(), [parameters])  # not of weights
         optimizer.step()
-        bar.update(len(mask))
-    return decode(parameters.detach(), height, width), scores.detach()
+        advance(n_images)
+    return decode_all(parameters.detach()), scores.detach()
 
 
 def _entropy(unit_map: UnitMap, images: torch.Tensor) -> torch.Tensor:
@@ -251,28 +216,48 @@ def visualize(
         if len(target) != 1:
             raise InvalidInputError(f"target {index} must name one layer, not {list(target)}")
         by_layer.setdefault(next(iter(target)), []).append(index)
-    masks = {
-        name: _target_mask(unit_map, name, [targets[index] for index in indices])
-        for name, indices in by_layer.items()
-    }
     start = initial_parameters(image_shape, seed=seed, dtype=unit_map.dtype).to(unit_map.device)
+    decode_all = decoder(*image_shape[1:], start)
+    blank = start.new_zeros(1, *image_shape)
+    n_kept = _n_kept(unit_map, blank)
+    max_values = MAX_VALUES[unit_map.device.type]
+
+    def n_together(node: fx.Node) -> int:
+        return max(1, min(max_images, max_values // (n_kept[node] + 4 * start.numel())))
+
+    objectives, parts = {}, []
+    for name, indices in by_layer.items():
+        mask = _target_mask(unit_map, name, [targets[index] for index in indices])
+        node, means = spatial_means(unit_map, unit_map.layer(name).pre_activation)
+        objectives[name] = _Objective(unit_map, node, means, mask)
+        n_parts = math.ceil(len(indices) / n_together(node))
+        parts += [(name, rows) for rows in torch.arange(len(indices)).tensor_split(n_parts)]
+    parts.sort(key=lambda part: n_kept[objectives[part[0]].node] * len(part[1]), reverse=True)
+    n_rows = max((len(rows) for _, rows in parts), default=0)
+    small = is_small(unit_map.graph_module, blank, n_rows, SMALL_PASS)
     images = torch.zeros(len(targets), *image_shape, dtype=unit_map.dtype)
     scores = torch.zeros(len(targets), dtype=unit_map.dtype)
     entropies = torch.zeros(len(targets), dtype=unit_map.dtype)
     bar = tqdm(total=len(targets) * (n_steps + 1), desc="images", unit="step", disable=not progress)
-    n_rows = min(len(targets), max_images)
-    small = is_small(unit_map.graph_module, start.new_zeros(1, *image_shape), n_rows, SMALL_PASS)
-    with bar, single_threaded(small):
-        for name, indices in by_layer.items():
-            layer = unit_map.layer(name)
-            for rows in torch.arange(len(indices)).split(max_images):
-                found, reached = _optimise(
-                    *(unit_map, layer, masks[name][rows.to(unit_map.device)], start),
-                    *(image_shape[1:], n_steps, learning_rate, bar),
-                )
-                chosen = torch.tensor(indices)[rows]
-                images[chosen] = found.cpu()
-                scores[chosen] = reached.cpu()
-                with torch.inference_mode():
-                    entropies[chosen] = _entropy(unit_map, found).cpu()
+
+    def advance(n_images: int) -> None:
+        with bar.get_lock():
+            bar.update(n_images)
+
+    @torch.enable_grad()
+    def optimise_part(part: tuple[str, torch.Tensor]) -> None:
+        name, rows = part
+        found, reached = _optimise(
+            *(objectives[name].rows(rows), decode_all, start, n_steps, learning_rate, advance)
+        )
+        chosen = torch.tensor(by_layer[name])[rows]
+        images[chosen], scores[chosen] = found.cpu(), reached.cpu()
+        with torch.inference_mode():
+            split = found.split(n_together(unit_map.output))
+            entropies[chosen] = torch.cat([_entropy(unit_map, some) for some in split]).cpu()
+
+    apart = start.device.type == "cpu" and (small or len(parts) >= torch.get_num_threads())
+    with bar, dense_convolutions(unit_map, blank), channels_last(unit_map):
+        for _ in side_by_side(optimise_part, parts) if apart else map(optimise_part, parts):
+            pass
     return Visualizations(images.numpy(), scores.numpy(), entropies.numpy())

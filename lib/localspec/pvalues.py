@@ -1,16 +1,12 @@
-"""p-values of single subclusters, from a fixed number of draws or from draws one by one."""
+"""p-values of single subclusters from a fixed number of draws."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable
-from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from localspec.comparison import exceedances, extremeness
-from localspec.errors import InvalidInputError, choose, require
+from localspec.comparison import exceedances
+from localspec.errors import choose, require
 
 RULES = ("mid", "strict", "conservative", "randomised")
 
@@ -136,92 +132,3 @@ def fisher_shift(rule: str, n_draws: int) -> float:
     choose("rule", rule, RULES)
     require(n_draws >= 1, f"n_draws={n_draws} must be at least 1")
     return 1 / (2 * (n_draws + 1)) if rule == "strict" else 0.0
-
-
-@dataclass(frozen=True, eq=False)
-class SequentialResult:
-    """A sequential p-value and the draws it took.
-
-    Parameters
-    ----------
-    pvalue : float
-    n_draws : int
-        Draws that were used.
-    n_exceedances : int
-        How many of them are at least as extreme as the true value.
-    null_distribution : ndarray, shape (n_draws,)
-        Their values, in order.
-    """
-
-    pvalue: float
-    n_draws: int
-    n_exceedances: int
-    null_distribution: np.ndarray
-
-
-def sequential_p(
-    value: float,
-    draws: Iterable[ArrayLike],
-    side: str,
-    *,
-    max_exceedances: int = 10,
-    max_draws: int = 999,
-) -> SequentialResult:
-    """Draw random counterparts only until the p-value is known well enough.
-
-    Parameters
-    ----------
-    value : float
-        Value of the true subcluster; NaN if undefined.
-    draws : iterable of float or of array_like, shape (batch,)
-        Values of random counterparts, one by one or in batches of any size. It is not consumed
-        beyond the batch in which drawing stops; what is left of that batch is ignored.
-    side : {"low", "high"}
-        Whether low or high values are the extreme ones.
-    max_exceedances : int, default 10
-        Stop at this many draws at least as extreme as `value`.
-    max_draws : int, default 999
-        Stop after this many draws in any case.
-
-    Returns
-    -------
-    SequentialResult
-        With p = ``max_exceedances / l`` if the last exceedance needed came at draw l, else
-        ``(exceedances + 1) / (max_draws + 1)``.
-
-    Raises
-    ------
-    InvalidInputError
-        If `draws` ends before drawing may stop, a limit is below 1, or `side` is unknown.
-
-    Notes
-    -----
-    Ties count as exceedances (within a relative tolerance of 1e-9): there is no mid rule here, no
-    shift, and only plain Fisher can combine these p-values.
-
-    References
-    ----------
-    Besag and Clifford (1991), Sequential Monte Carlo p-values, Biometrika 78(2), 301-304.
-    Hod et al. (2021), arXiv:2110.08058: p of a subcluster.
-
-    Examples
-    --------
-    The second draw at least as high as 5 is the fourth in all: 2 / 4.
-
-    >>> sequential_p(5, [1, 7, 2, 5, 9], "high", max_exceedances=2).pvalue
-    0.5
-    """
-    require(max_exceedances >= 1, f"max_exceedances={max_exceedances} must be at least 1")
-    require(max_draws >= 1, f"max_draws={max_draws} must be at least 1")
-    null, found = [], 0
-    for draw in chain.from_iterable(np.atleast_1d(batch) for batch in draws):
-        null.append(float(draw))
-        found += int(extremeness(draw, value, side) >= 0)
-        if found == max_exceedances:
-            return SequentialResult(found / len(null), len(null), found, np.array(null))
-        if len(null) == max_draws:
-            return SequentialResult((found + 1) / (max_draws + 1), max_draws, found, np.array(null))
-    raise InvalidInputError(
-        f"draws ended after {len(null)} values with {found} exceedances; {max_exceedances} "
-        f"exceedances or {max_draws} draws are needed"
-    )

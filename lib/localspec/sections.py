@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from localspec.errors import choose
 from localspec.settings import Strict, distinct
@@ -26,6 +26,8 @@ CONTROL_PAGES = {  # of profiles such as digits-controls, never of the others
     "08_sensitivity": "SensitivitySection",
     "09_forks": "ForksSection",
     "10_published": "PublishedSection",
+    "11_more_draws": "MoreDrawsSection",
+    "12_gallery": "GallerySection",
 }
 ALL_PAGES = PAGES | CONTROL_PAGES
 
@@ -167,6 +169,35 @@ class PublishedSection(Section):
     untrained: Literal["train", "leave out"] = "train"
     n_clusters: NClusters = 12
     n_shuffles: NDraws = 50
+
+
+class MoreDrawsSection(SynthesisSection):
+    """Parameters of ``11_more_draws``: one network, one seed."""
+
+    profile: str = "digits-controls"
+    networks: Annotated[list[str], Field(min_length=1, max_length=1)] = ["mlp"]
+    seeds: Annotated[list[Seed], Field(min_length=1, max_length=1)] = [0]
+    max_draws: NDraws = 999
+    max_exceedances: NDraws = 10
+
+    @model_validator(mode="after")
+    def _can_stop_early(self) -> MoreDrawsSection:
+        if self.max_draws < max(self.max_exceedances, self.n_draws):
+            raise ValueError(
+                f"max_draws = {self.max_draws} must be at least max_exceedances = "
+                f"{self.max_exceedances} and n_draws = {self.n_draws}, the draws it starts with"
+            )
+        return self
+
+
+class GallerySection(CoherenceSection):
+    """Parameters of ``12_gallery``: one network."""
+
+    profile: str = "digits-controls"
+    networks: Annotated[list[str], Field(min_length=1, max_length=1)] = ["mlp"]
+    seeds: Annotated[list[Seed], Field(min_length=1, max_length=1)] = [0]
+    n_exciting: Annotated[int, Field(strict=True, ge=1)] = 6
+    show_images: Annotated[bool, Field(strict=True)] = False
 
 
 class YourNetworkSection(Strict):

@@ -51,9 +51,7 @@ NEWER = (
     *("image_channels", "conv_dropouts", "dropouts", "module_distance"),
     *("max_rotation", "max_shift", "flip", "precision", "memory_format", "n_threads"),
 )
-NOT_OF_TRAINING = {
-    *("n_pruning_epochs", "n_visualization_epochs", "n_lesion_images", "published")
-}
+NOT_OF_TRAINING = {*("n_pruning_epochs", "n_visualization_epochs", "n_lesion_images", "published")}
 
 
 class NetworkSettings(Strict):

@@ -36,7 +36,8 @@ from localspec.fishers_method import (
     fisher,
     permutation_fisher,
 )
-from localspec.pvalues import RULES, SequentialResult, empirical_p, fisher_shift, sequential_p
+from localspec.pvalues import RULES, empirical_p, fisher_shift
+from localspec.sequential import SequentialResult, sequential_p, sequential_p_values
 
 __all__ = [
     "EFFECT_KINDS",
@@ -66,6 +67,7 @@ __all__ = [
     "rank_chi2",
     "relative_compare",
     "sequential_p",
+    "sequential_p_values",
     "summarize_effects",
 ]
 

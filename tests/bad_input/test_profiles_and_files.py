@@ -13,6 +13,7 @@ from localspec.networks import open_network_file
 from localspec.pipeline import open_replicates
 from localspec.profiles import (
     ClusteringSection,
+    MoreDrawsSection,
     SynthesisSection,
     TrainingSection,
     YourNetworkSection,
@@ -114,6 +115,23 @@ SECTIONS = {
     "level": (lambda: SynthesisSection(level=5), "level = 5", "less than 1"),
     "a name": (lambda: ClusteringSection(n_cluster=6), "n_cluster is not a setting"),
     "n_images": (lambda: YourNetworkSection(n_images=-1), "n_images = -1", "equal to 3"),
+    "stopping never": (
+        lambda: MoreDrawsSection(n_draws=5, max_draws=9, max_exceedances=10),
+        *("max_draws = 9", "at least max_exceedances = 10"),
+    ),
+    "fewer draws than it starts with": (
+        lambda: MoreDrawsSection(max_draws=12),
+        *("max_draws = 12", "n_draws = 19"),
+    ),
+    "no exceedance": (
+        lambda: MoreDrawsSection(max_exceedances=0),
+        *("max_exceedances = 0", "greater than or equal to 1"),
+    ),
+    "two networks": (
+        lambda: MoreDrawsSection(networks=["mlp", "cnn"]),
+        *("networks = ['mlp', 'cnn']", "at most 1 item"),
+    ),
+    "two seeds": (lambda: MoreDrawsSection(seeds=[0, 1]), "seeds = [0, 1]", "at most 1 item"),
 }
 
 

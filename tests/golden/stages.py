@@ -20,6 +20,7 @@ from localspec.data import Dataset
 from localspec.feature_visualization import visualize
 from localspec.graphs import UnitGraph, from_blocks, layer_ranges, weight_graph
 from localspec.lesions import lesion_draws
+from localspec.more_draws import further_draws, further_lesions, further_visualizations
 from localspec.networks import build_network
 from localspec.partitions import Partition
 from localspec.planted import glue, shuffle_weights
@@ -157,6 +158,14 @@ def calibration() -> list[float]:
     return np.concatenate([part.ravel() for part in parts]).tolist()
 
 
+def more_draws() -> list[float]:
+    draws = further_draws(_partition(), 3, [0, 2], seed=(0, 1, 1))
+    lesioned = further_lesions(_network(), *_images(), draws)["lesioned"]
+    found = further_visualizations(_network(), draws, (1, 3, 4), n_steps=5)
+    parts = (*draws.units, lesioned, found["scores"], found["entropies"])
+    return np.concatenate([part.ravel() for part in parts]).astype(float).tolist()
+
+
 STAGES = {
     "training": training,
     "pruning": pruning,
@@ -168,6 +177,7 @@ STAGES = {
     "feature_visualization": feature_visualization,
     "planted": planted,
     "calibration": calibration,
+    "more_draws": more_draws,
 }
 
 

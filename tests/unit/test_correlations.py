@@ -1,5 +1,7 @@
 """The activations graph against scipy, numpy and plain hooks."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -61,6 +63,56 @@ def test_spearman_sees_order_only():
     values = rng.normal(size=(20, 4))
     assert correlation_matrix(np.exp(values)) == pytest.approx(correlation_matrix(values))
     assert correlation_matrix(-values) == pytest.approx(correlation_matrix(values))
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 1000), st.sampled_from([np.float16, np.float32, np.float64]))
+def test_spearman_of_every_precision(seed, precision):
+    # in half and single precision the last bits of a double are free to carry places
+    rng = np.random.default_rng(seed)
+    scales = 10.0 ** rng.integers(-6, 4, 5)
+    values = (rng.normal(size=(40, 5)) * scales).astype(precision).astype(float)
+    values[rng.random(values.shape) < 0.3] = 0.0
+    values[rng.random(values.shape) < 0.2] = -0.0
+    values[:5] = values[5:10]
+    values[0] = np.nextafter(0, 1, dtype=precision)  # the smallest number above zero
+    expected = squared(stats.spearmanr(values).statistic)
+    assert correlation_matrix(values) == pytest.approx(expected, abs=1e-12)
+
+
+def test_zeros_tie_whatever_their_sign():
+    values = np.array([[0.0, 1], [-0.0, 2], [-1.0, 3], [1.0, 4]])
+    # ranks 2.5, 2.5, 1, 4 and 1 to 4, centred 0, 0, -1.5, 1.5 and -1.5, -0.5, 0.5, 1.5:
+    # (-0.75 + 2.25)^2 / (4.5 x 5)
+    assert correlation_matrix(values)[0, 1] == pytest.approx(2.25 / 22.5)
+
+
+def test_two_images_and_one_unit():
+    assert correlation_matrix(np.array([[1.0, 5.0], [2.0, 4.0]]))[0, 1] == pytest.approx(1)
+    assert correlation_matrix(RATINGS[:, :1]).tolist() == [[0]]
+
+
+def test_spearman_is_the_same_number_in_any_order_and_pieces(monkeypatch):
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(300, 9)).round(1)
+    found = correlation_matrix(values)
+    assert (correlation_matrix(values[rng.permutation(300)]) == found).all()
+    monkeypatch.setattr(correlations, "BATCH_SIZE", 7)
+    for size in (1, 700, 10**6):
+        monkeypatch.setattr(correlations, "MAX_RANKED", size)
+        assert (correlation_matrix(values) == found).all()
+
+
+def test_spearman_keeps_memory_small():
+    values = np.random.default_rng(0).normal(size=(4000, 200))
+    tracemalloc.start()
+    correlation_matrix(values)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # ranks and products, and what threads rank or multiply at a time; a copy in double precision
+    # alone would be 6.4 MB more
+    bound = 4 * values.size + 24 * 200**2 + 8 * 200 * correlations.BATCH_SIZE
+    assert peak < bound + torch.get_num_threads() * 40 * correlations.MAX_RANKED
 
 
 @pytest.mark.parametrize("kind", KINDS)

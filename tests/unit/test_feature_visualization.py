@@ -10,8 +10,10 @@ from handmade import batch_norm, conv, dense, random_mlp, stack
 from scipy import stats
 from torch import nn
 
+from localspec import feature_visualization
 from localspec.errors import InvalidInputError
-from localspec.feature_visualization import _RedirectedReLU, decode, initial_parameters, visualize
+from localspec.feature_visualization import _RedirectedReLU, visualize
+from localspec.image_parametrisation import MAX_COEFFICIENTS, decode, initial_parameters
 
 # square root of the covariance of colours in natural images, from Lucid
 COLOURS = np.array([[0.26, 0.09, 0.02], [0.27, 0.00, -0.05], [0.27, -0.09, 0.03]])
@@ -207,6 +209,70 @@ def test_images_do_not_influence_each_other(alone, max_images):
         assert together.entropies[row] == pytest.approx(one.entropies[0], rel=1e-9)
 
 
+@pytest.fixture
+def numbers_together(monkeypatch):
+    """Return the list of how many images each optimisation is given."""
+    found, plain = [], feature_visualization._optimise
+
+    def noting(objective, *rest):
+        found.append(len(objective.mask))
+        return plain(objective, *rest)
+
+    monkeypatch.setattr(feature_visualization, "_optimise", noting)
+    return found
+
+
+# one image keeps 16 pixels, flattened 16, then 8, 8 and 6 values; 4 times 24 coefficients
+@pytest.mark.parametrize(("max_values", "expected"), [(300, [2, 2]), (149, [1] * 4), (1, [1] * 4)])
+def test_memory_bounds_the_images_at_once(monkeypatch, numbers_together, max_values, expected):
+    monkeypatch.setitem(feature_visualization.MAX_VALUES, "cpu", max_values)
+    network, targets = mlp((1, 4, 4)), [{"3": [unit]} for unit in range(4)]
+    found = visualize(network, targets, (1, 4, 4), n_steps=4)
+    assert numbers_together == expected
+    monkeypatch.undo()
+    together = visualize(network, targets, (1, 4, 4), n_steps=4)
+    assert found.images == pytest.approx(together.images, abs=1e-12)
+    assert found.entropies == pytest.approx(together.entropies)
+
+
+def test_large_colour_images_run_a_few_at_a_time(numbers_together):
+    network = nn.Sequential(
+        *(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 4, 3), nn.AdaptiveAvgPool2d(1)),
+        *(nn.Flatten(), nn.Linear(4, 2)),
+    ).eval()
+    shape = (3, 224, 224)
+    found = visualize(network, [{"2": [unit]} for unit in range(3)], shape, n_steps=1)
+    assert numbers_together == [1, 1, 1]  # 800,000 values of the first layer alone
+    assert found.images.shape == (3, *shape)
+    before = visualize(network, [{"2": [0]}], shape, n_steps=1, seed=0)
+    assert found.images[0] == pytest.approx(before.images[0], abs=1e-5)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_threads_do_not_change_results(monkeypatch, channels):
+    monkeypatch.setitem(feature_visualization.MAX_VALUES, "cpu", 3000)
+    targets = [{"0": [1]}, {"4": [0, 2]}, {"4": [3]}, {"8": [1]}, {"4": [1]}] * 2
+    before, found = torch.get_num_threads(), []
+    try:
+        for n_threads in (1, 2, 3):
+            torch.set_num_threads(n_threads)
+            found.append(visualize(cnn(channels), targets, (channels, 6, 7), n_steps=20))
+    finally:
+        torch.set_num_threads(before)
+    for other in found[1:]:
+        assert (other.images == found[0].images).all()
+        assert (other.scores == found[0].scores).all()
+        assert (other.entropies == found[0].entropies).all()
+
+
+def test_gradients_where_the_caller_wants_none():
+    target = [{"3": [1]}]
+    expected = visualize(mlp((1, 4, 4)), target, (1, 4, 4), n_steps=3)
+    with torch.no_grad():
+        found = visualize(mlp((1, 4, 4)), target, (1, 4, 4), n_steps=3)
+    assert (found.images == expected.images).all()
+
+
 def test_the_seed_alone_decides():
     network, target = mlp((1, 4, 4)), [{"3": [1]}]
     before = torch.random.get_rng_state()
@@ -277,7 +343,9 @@ def test_redirection_looks_at_whole_images():
     assert value.grad.tolist() == [[[[0, 1]], [[0, 0]]], [[[1, 1]], [[1, 1]]]]
 
 
-@pytest.mark.parametrize("shape", [(1, 4, 4), (1, 5, 7), (3, 3, 4), (1, 1, 1), (3, 7, 2)])
+@pytest.mark.parametrize(
+    "shape", [(1, 4, 4), (1, 5, 7), (3, 3, 4), (1, 1, 1), (3, 7, 2), (3, 12, 11), (1, 11, 12)]
+)
 def test_decoding(shape):
     channels, height, width = shape
     parameters = initial_parameters(shape, seed=4, dtype=torch.float64)
@@ -285,6 +353,10 @@ def test_decoding(shape):
     found = decode(parameters[None], height, width)
     expected = image_of(parameters, basis(height, width), height, width)
     assert found.numpy() == pytest.approx(expected.numpy(), abs=1e-12)
+
+
+def test_decoding_is_tested_with_and_without_a_matrix():
+    assert 7 * 2 * 2 < MAX_COEFFICIENTS < 12 * 6 * 2
 
 
 def test_start_is_normal_with_standard_deviation_one_hundredth():

@@ -1,0 +1,280 @@
+"""Everything that is known of each tested subcluster of one network, as records."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from localspec.data import DERIVED
+from localspec.errors import InvalidInputError, require
+from localspec.exciting_images import exciting_images
+from localspec.measures import MEASURES, Assessment
+from localspec.pipeline import PARTITIONINGS, Replicate
+from localspec.subclusters import Subcluster
+
+# data sets of drawings and products; photographs of others may not be published
+FREE_IMAGES = ("digits", "mnist", "fashion-mnist", *DERIVED)
+SHOWN_DRAW = 1  # the random counterpart whose image stands beside the true one
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One measure of one subcluster.
+
+    Attributes
+    ----------
+    value : float
+        NaN where undefined.
+    random_mean : float
+        Mean of the defined values of its random counterparts; NaN if there is none.
+    p_value : float
+        Under the rule of the conventions.
+    effect : float
+        NaN where undefined.
+    """
+
+    value: float
+    random_mean: float
+    p_value: float
+    effect: float
+
+
+@dataclass(frozen=True, eq=False)
+class GalleryRecord:
+    """One tested subcluster.
+
+    Attributes
+    ----------
+    anchor : str
+        Name of its card: letters, digits, dots, underscores and hyphens.
+    network, partitioning, layer : str
+    cluster : int
+    units : numpy.ndarray of int, shape (n_units,)
+        Within the layer, ascending.
+    findings : mapping of str to Finding
+        By measure. Where visualizations are made of another network than lesions, that network's
+        subclusters are records of their own, each with two of the four measures.
+    accuracy_lost, accuracy_lost_random : numpy.ndarray, shape (n_classes,), or None
+        By each class under the lesion of this subcluster, in [-1, 1], and by those of its random
+        counterparts on average.
+    image, random_image : numpy.ndarray, shape (n_channels, height, width), or None
+        Visualizations of this subcluster and of its first random counterpart, in [0, 1].
+    score, random_score : float
+        Objectives that those two reached; NaN without them.
+    exciting : numpy.ndarray of int, shape (n_exciting,)
+        Indices of the test images that excite it most, the strongest first.
+    exciting_scores : numpy.ndarray, shape (n_exciting,)
+    """
+
+    anchor: str
+    network: str
+    partitioning: str
+    layer: str
+    cluster: int
+    units: np.ndarray
+    findings: Mapping[str, Finding]
+    accuracy_lost: np.ndarray | None
+    accuracy_lost_random: np.ndarray | None
+    image: np.ndarray | None
+    random_image: np.ndarray | None
+    score: float
+    random_score: float
+    exciting: np.ndarray
+    exciting_scores: np.ndarray
+
+    @property
+    def n_units(self) -> int:
+        """Number of units."""
+        return len(self.units)
+
+
+@dataclass(frozen=True, eq=False)
+class Gallery:
+    """Every tested subcluster of one network.
+
+    Attributes
+    ----------
+    name : str
+        The network's, with its seed.
+    class_names : tuple of str
+    records : tuple of GalleryRecord
+        By partitioning, layer and cluster.
+    labels : Mapping of int to int
+        Class of every test image that a record names.
+    test_images : Mapping of int to numpy.ndarray, shape (n_channels, height, width)
+        Their pixels in [0, 1]; empty if they are not to be shown.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    records: tuple[GalleryRecord, ...]
+    labels: Mapping[int, int]
+    test_images: Mapping[int, np.ndarray]
+
+
+def card_anchor(partitioning: str, layer: str, cluster: int, *, network: str = "") -> str:
+    """Return the name of a subcluster's card, to link to.
+
+    Parameters
+    ----------
+    partitioning, layer : str
+    cluster : int
+    network : str, optional
+        Only for subclusters of another network than the gallery's.
+
+    Examples
+    --------
+    >>> card_anchor("weights/local", "dense2", 3)
+    'weights-local-dense2-3'
+    """
+    parts = (network, partitioning, layer, str(cluster))
+    return "-".join(re.sub(r"[^\w.]+", "-", part, flags=re.ASCII) for part in parts if part)
+
+
+def _finding(assessment: Assessment, index: int) -> Finding:
+    values = assessment.measure.values[:, index]
+    defined = values[1:][~np.isnan(values[1:])]
+    return Finding(
+        value=float(values[0]),
+        random_mean=float(defined.mean()) if len(defined) else float("nan"),
+        p_value=float(assessment.p_values[index]),
+        effect=float(assessment.effects.effect[index]),
+    )
+
+
+def _lost(replicate: Replicate, partitioning: str, index: int) -> tuple:
+    found = replicate.lesioned(partitioning)
+    lost = found.baseline - found.lesioned[:, index]
+    return lost[0], lost[1:].mean(axis=0)
+
+
+def _images(replicate: Replicate, partitioning: str, index: int) -> tuple:
+    found = replicate.visualizations(partitioning)
+    images, scores = found.images[:, index], found.scores[:, index]
+    return images[0], images[SHOWN_DRAW], float(scores[0]), float(scores[SHOWN_DRAW])
+
+
+def _records(
+    replicate: Replicate, subject: Replicate, partitioning: str, n_exciting: int
+) -> list[GalleryRecord]:
+    """Return the records of one partitioning that speak of `subject`'s network."""
+    names = [name for name in MEASURES if replicate.subject(name) is subject]
+    assessed = {name: subject.assessment(name, partitioning) for name in names}
+    parts: tuple[Subcluster, ...] = subject.draws(partitioning).subclusters
+    targets = [part.as_lesion() for part in parts]
+    exciting = exciting_images(
+        subject.trained, subject.dataset.x_test, targets, n_images=n_exciting
+    )
+    records = []
+    for index, part in enumerate(parts):
+        where = (partitioning, part.layer, part.cluster)
+        own = subject is replicate
+        lost = _lost(subject, partitioning, index) if own else (None, None)
+        seen = subject is replicate.visualized
+        images = _images(subject, partitioning, index) if seen else (None, None, np.nan, np.nan)
+        records.append(
+            GalleryRecord(
+                *(card_anchor(*where, network="" if own else subject.network), subject.network),
+                *(*where, part.units),
+                {name: _finding(found, index) for name, found in assessed.items()},
+                *(*lost, *images, exciting.indices[index], exciting.scores[index]),
+            )
+        )
+    return records
+
+
+def build_gallery(
+    replicate: Replicate, *, n_exciting: int = 6, show_images: bool = False
+) -> Gallery:
+    """Gather what is known of every tested subcluster of one network.
+
+    Parameters
+    ----------
+    replicate : Replicate
+        Of a network that classifies images.
+    n_exciting : int, optional
+        Test images to name for each subcluster: those that excite it most.
+    show_images : bool, optional
+        Show test images also of data sets whose photographs may not be published.
+
+    Returns
+    -------
+    Gallery
+
+    Raises
+    ------
+    InvalidInputError
+        If the data set has no classes or no images, or `n_exciting` is not a whole number from 1
+        to the number of test images.
+
+    Notes
+    -----
+    Lesions, visualizations and tests are those of the other pages, loaded if they are on disk. One
+    more pass over the test images for each partitioning finds the exciting ones, see
+    :func:`localspec.exciting_images.exciting_images`.
+
+    References
+    ----------
+    Hod et al., arXiv:2110.08058, "Importance", "Class coherence", "Input coherence", "Output
+    coherence", "Feature visualization".
+    """
+    dataset = replicate.dataset
+    require(
+        dataset.task == "classification" and len(dataset.image_shape) == 3,
+        f"data set {dataset.name!r} has no classes or no images: a gallery shows both",
+    )
+    subjects = list(dict.fromkeys(replicate.subject(name) for name in MEASURES))
+    records = tuple(
+        record
+        for partitioning in PARTITIONINGS
+        for subject in subjects
+        for record in _records(replicate, subject, partitioning, n_exciting)
+    )
+    named = sorted({int(index) for record in records for index in record.exciting})
+    shown = named if show_images or dataset.name in FREE_IMAGES else []
+    return Gallery(
+        name=replicate.name,
+        class_names=dataset.class_names,
+        records=records,
+        labels={index: int(dataset.y_test[index]) for index in named},
+        test_images={index: dataset.x_test[index].double().cpu().numpy() for index in shown},
+    )
+
+
+def gallery_table(gallery: Gallery) -> pd.DataFrame:
+    """Return one row a subcluster: its card, its size, p and effect of every measure.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``id`` is the name of the card; ``exciting`` the test images that excite it most; empty
+        where undefined.
+
+    Raises
+    ------
+    InvalidInputError
+        If no subcluster was tested.
+    """
+    if not gallery.records:
+        raise InvalidInputError(
+            f"no subcluster of {gallery.name} was tested: ask for other n_clusters"
+        )
+    rows = []
+    for record in gallery.records:
+        row = {"id": record.anchor, "network": record.network}
+        row |= {"partitioning": record.partitioning, "layer": record.layer}
+        row |= {"cluster": record.cluster, "n_units": record.n_units}
+        for name in MEASURES:
+            found = record.findings.get(name)
+            row[f"{name}_p"] = found.p_value if found else float("nan")
+            row[f"{name}_effect"] = found.effect if found else float("nan")
+        lost = record.accuracy_lost
+        damaged = lost is not None and lost.max() > 0
+        row["most_damaged_class"] = gallery.class_names[lost.argmax()] if damaged else ""
+        row["exciting"] = " ".join(map(str, record.exciting))
+        rows.append(row)
+    return pd.DataFrame(rows)

@@ -1,0 +1,89 @@
+"""Many small images in one: a sheet that a page loads once and shows parts of."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from localspec.errors import require
+
+MODES = {1: "L", 3: "RGB"}  # by number of channels
+
+
+@dataclass(frozen=True)
+class SpriteSheet:
+    """Images of one size in a grid, row by row.
+
+    Attributes
+    ----------
+    png : bytes
+        Lossless, eight bits a channel.
+    height, width : int
+        Of one image.
+    n_rows, n_columns : int
+        Of the grid.
+    """
+
+    png: bytes
+    height: int
+    width: int
+    n_rows: int
+    n_columns: int
+
+    def position(self, index: int) -> tuple[int, int]:
+        """Return the row and column of an image."""
+        return divmod(index, self.n_columns)
+
+    @property
+    def data_uri(self) -> str:
+        """The sheet as an address that holds it whole."""
+        return f"data:image/png;base64,{base64.b64encode(self.png).decode('ascii')}"
+
+
+def sprite_sheet(images: Sequence[np.ndarray]) -> SpriteSheet:
+    """Put images into one sheet.
+
+    Parameters
+    ----------
+    images : sequence of numpy.ndarray, shape (n_channels, height, width)
+        One or more of the same shape, grey or in three channels, in [0, 1].
+
+    Returns
+    -------
+    SpriteSheet
+        About as many columns as rows.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no image, shapes differ, or there are other than one or three channels.
+
+    Examples
+    --------
+    >>> sheet = sprite_sheet([np.zeros((1, 2, 2)), np.ones((1, 2, 2)), np.zeros((1, 2, 2))])
+    >>> sheet.n_rows, sheet.n_columns, sheet.position(2)
+    (2, 2, (1, 0))
+    """
+    shapes = {np.shape(image) for image in images}
+    require(
+        len(shapes) == 1 and all(len(one) == 3 and one[0] in MODES and min(one) for one in shapes),
+        f"images of a sheet must share one shape (1 or 3, height, width), not {sorted(shapes)}",
+    )
+    ((n_channels, height, width),) = shapes
+    n_columns = math.ceil(math.sqrt(len(images)))
+    n_rows = -(-len(images) // n_columns)
+    grid = np.zeros((n_rows * n_columns, n_channels, height, width), np.uint8)
+    grid[: len(images)] = np.round(255 * np.clip(images, 0, 1))
+    rows = grid.reshape(n_rows, n_columns, n_channels, height, width)
+    pixels = rows.transpose(0, 3, 1, 4, 2).reshape(n_rows * height, n_columns * width, n_channels)
+    file = io.BytesIO()
+    Image.fromarray(pixels.squeeze(2) if n_channels == 1 else pixels, MODES[n_channels]).save(
+        file, "PNG", optimize=True
+    )
+    return SpriteSheet(file.getvalue(), height, width, n_rows, n_columns)

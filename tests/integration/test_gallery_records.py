@@ -1,0 +1,157 @@
+"""The gallery's records: what the assessments, lesions and visualizations of a network say."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from localspec.errors import InvalidInputError
+from localspec.exciting_images import exciting_images
+from localspec.gallery import build_gallery, gallery_table
+from localspec.gallery_html import gallery_html
+from localspec.measures import MEASURES
+from localspec.pipeline import PARTITIONINGS, open_replicates
+from localspec.tables import subcluster_table, write_table
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def replicate(replicates):
+    return replicates[0]
+
+
+@pytest.fixture
+def gallery(replicate):
+    return build_gallery(replicate, n_exciting=4)
+
+
+@pytest.fixture
+def unnamed(section):
+    """Return a replicate whose data set has a name that no image may be published under."""
+    replicate = open_replicates(section(seeds=[0]), progress=False)[0]
+    replicate.__dict__["dataset"] = replace(replicate.dataset, name="photographs")
+    return replicate
+
+
+def test_every_tested_subcluster_is_there_once(replicate, gallery):
+    tested = [
+        (name, part.layer, part.cluster, part.units.tolist())
+        for name in PARTITIONINGS
+        for part in replicate.draws(name).subclusters
+    ]
+    found = [(r.partitioning, r.layer, r.cluster, r.units.tolist()) for r in gallery.records]
+    assert found == tested
+    assert len(tested) > 8
+    assert len({record.anchor for record in gallery.records}) == len(tested)
+
+
+def test_findings_equal_the_assessments(replicate, gallery):
+    for partitioning in PARTITIONINGS:
+        records = [r for r in gallery.records if r.partitioning == partitioning]
+        for name in MEASURES:
+            found = replicate.assessment(name, partitioning)
+            for kind, expected in (
+                ("p_value", found.p_values),
+                ("effect", found.effects.effect),
+                ("value", found.measure.values[0]),
+            ):
+                shown = [getattr(record.findings[name], kind) for record in records]
+                np.testing.assert_array_equal(shown, expected)
+
+
+def test_damage_is_the_change_of_accuracy_of_each_class(replicate, gallery):
+    record = gallery.records[0]
+    x, y = replicate.dataset.x_test, replicate.dataset.y_test
+    network = replicate.trained.module
+    before = network(x).argmax(1)
+    units = torch.from_numpy(record.units)
+    layer = network.get_submodule(record.layer)
+    handle = layer.register_forward_hook(lambda *given: given[-1].index_fill(1, units, 0.0))
+    after = network(x).argmax(1)
+    handle.remove()
+    for label in range(10):
+        of_class = y == label
+        lost = (before == y)[of_class].double().mean() - (after == y)[of_class].double().mean()
+        assert record.accuracy_lost[label] == pytest.approx(float(lost), abs=1e-12)
+    lesioned = replicate.lesioned(record.partitioning)
+    random = lesioned.baseline - np.mean([row[0] for row in lesioned.lesioned[1:]], axis=0)
+    assert record.accuracy_lost_random == pytest.approx(random, abs=1e-12)
+
+
+def test_images_are_the_true_one_and_that_of_the_first_draw(replicate, gallery):
+    made = replicate.visualizations("weights/local")
+    records = [r for r in gallery.records if r.partitioning == "weights/local"]
+    for index, record in enumerate(records):
+        np.testing.assert_array_equal(record.image, made.images[0, index])
+        np.testing.assert_array_equal(record.random_image, made.images[1, index])
+        assert (record.score, record.random_score) == tuple(made.scores[:2, index])
+
+
+def test_exciting_images_are_test_images(replicate, gallery):
+    record = gallery.records[-1]
+    targets = [{record.layer: record.units}]
+    x = replicate.dataset.x_test
+    expected = exciting_images(replicate.trained, x, targets, n_images=4)
+    assert record.exciting.tolist() == expected.indices[0].tolist()
+    for index in record.exciting.tolist():
+        assert gallery.labels[index] == int(replicate.dataset.y_test[index])
+        np.testing.assert_array_equal(gallery.test_images[index], x[index].numpy())
+
+
+def test_table_agrees_with_the_table_of_subclusters(replicate, gallery):
+    table = gallery_table(gallery)
+    other = subcluster_table([replicate])
+    for name in MEASURES:
+        for kind in ("p", "effect"):
+            np.testing.assert_array_equal(table[f"{name}_{kind}"], other[f"{name}_{kind}"])
+    printed = write_table(table, "gallery", profile="tiny")
+    assert printed["id"].tolist() == [record.anchor for record in gallery.records]
+
+
+def test_photographs_are_shown_only_when_asked_for(unnamed):
+    hidden = build_gallery(unnamed, n_exciting=2)
+    assert (len(hidden.test_images), len(hidden.labels)) == (0, len(set(_named(hidden))))
+    assert 'class="lsg-sprite lsg-test"' not in gallery_html(hidden)
+    shown = build_gallery(unnamed, n_exciting=2, show_images=True)
+    assert list(shown.test_images) == sorted(set(_named(shown)))
+
+
+def _named(gallery):
+    return [int(index) for record in gallery.records for index in record.exciting]
+
+
+def test_the_same_twice(replicate, gallery):
+    assert gallery_html(build_gallery(replicate, n_exciting=4)) == gallery_html(gallery)
+
+
+def test_a_network_made_for_visualization_has_records_of_its_own(section):
+    (replicate,) = open_replicates(section(seeds=[0], conventions="released"), progress=False)
+    gallery = build_gallery(replicate, n_exciting=2)
+    names = list(dict.fromkeys(record.network for record in gallery.records))
+    assert names == ["mlp", "mlp in three channels"]
+    for record in gallery.records:
+        own = record.network == "mlp"
+        assert list(record.findings) == list(MEASURES[:2] if own else MEASURES[2:])
+        assert (record.image is None) == own
+        assert (record.accuracy_lost is None) == (not own)
+    assert {record.image.shape for record in gallery.records if record.image is not None} == {
+        (3, 8, 8)
+    }
+    anchors = [record.anchor for record in gallery.records]
+    assert len(set(anchors)) == len(anchors)
+    assert "of another network" in gallery_html(gallery)
+
+
+@pytest.mark.parametrize(("n_exciting", "words"), [(0, "at least 1"), (900, "there are 899")])
+def test_bad_numbers_of_exciting_images(replicate, n_exciting, words):
+    with pytest.raises(InvalidInputError, match=words):
+        build_gallery(replicate, n_exciting=n_exciting)
+
+
+def test_data_without_classes_are_refused(section):
+    replicate = open_replicates(section(seeds=[0]), progress=False)[0]
+    replicate.__dict__["dataset"] = replace(replicate.dataset, class_names=())
+    with pytest.raises(InvalidInputError, match="has no classes or no images"):
+        build_gallery(replicate)

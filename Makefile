@@ -39,8 +39,8 @@ serve: $(INSTALLED) ## serve the built book to this machine only, at PORT (8000)
 	@exec $(VENV_PYTHON) tools/serve.py "$(PORT)"
 
 bench: $(INSTALLED) ## run the benchmarks
-	@$(VENV_PYTHON) -m pytest benchmarks --benchmark-only
-	@$(VENV_PYTHON) benchmarks/clustering.py
+	@for name in clustering correlations lesions visualization; do \
+		$(VENV_PYTHON) benchmarks/$$name.py || exit 1; done
 
 lint: $(INSTALLED) ## check style, the order of modules, and the notebooks
 	@$(VENV_PYTHON) -m ruff check .

@@ -16,12 +16,12 @@ from localspec.feature_visualization import N_REDIRECTED_STEPS, N_STEPS, visuali
 from localspec.image_parametrisation import decoder, initial_parameters
 from localspec.networks import cnn, initialise, mlp
 
-SHAPE, THREADS, N_ROUNDS, N_ALONE = (1, 28, 28), 2, 4, 8
+SHAPE, THREADS, N_ROUNDS, N_ALONE = (1, 28, 28), 2, 3, 4
 LAYERS = {
     "MLP": [("dense1", "dense2", "dense3", "dense4")],
     "CNN": [("conv2",), ("conv3",), ("conv2", "conv3")],
 }
-N_IMAGES = {"MLP": 240, "CNN": 64}
+N_IMAGES = {"MLP": 240, "CNN": 36}
 N_UNITS = {"MLP": 16, "CNN": 8}
 
 

@@ -29,7 +29,9 @@ LEARNING_RATE = 0.05
 ADAM_EPSILON = 1e-8
 N_REDIRECTED_STEPS = 17
 MAX_IMAGES = 2048
-MAX_VALUES = {"cpu": 2**21, "cuda": 2**29}  # kept by one pass; on a CPU, few enough for its caches
+MAX_VALUES = {"cpu": 2**21, "cuda": 2**29}  # that one pass keeps for its gradients
+MIN_PARTS = 4  # of a layer's images, so that several cores have work; but
+SMALL_PART = 2**18  # values are not split: Python's own work would count for more
 
 
 @dataclass(frozen=True)
@@ -183,7 +185,8 @@ def visualize(
     seed : int, optional
         Of the parameters that all images start from.
     max_images : int, optional
-        Bounds memory: images optimised at once.
+        Most images that one thread optimises at once; fewer if they are large, which bounds memory
+        (on a CPU to about 30 MB a thread beside the results, or what one image takes).
     progress : bool, optional
 
     Returns
@@ -198,8 +201,11 @@ def visualize(
     Notes
     -----
     The objective is the sum over units of the absolute value of the spatial mean of the
-    pre-ReLU value. All images of a layer run together, through the network up to that layer.
-    Adam works element by element, so images do not influence each other.
+    pre-ReLU value. Images of a layer run together, through the network up to that layer and
+    without the values of a convolution that are averaged at once. Adam works element by element,
+    so images do not influence each other. Which images run together does not depend on the number
+    of threads; on a CPU, each part runs on one thread, several side by side, except that a few
+    large images take all threads in turn.
 
     References
     ----------
@@ -230,7 +236,8 @@ def visualize(
         mask = _target_mask(unit_map, name, [targets[index] for index in indices])
         node, means = spatial_means(unit_map, unit_map.layer(name).pre_activation)
         objectives[name] = _Objective(unit_map, node, means, mask)
-        n_parts = math.ceil(len(indices) / n_together(node))
+        wanted = min(MIN_PARTS, len(indices), len(indices) * n_kept[node] // SMALL_PART)
+        n_parts = max(math.ceil(len(indices) / n_together(node)), wanted)
         parts += [(name, rows) for rows in torch.arange(len(indices)).tensor_split(n_parts)]
     parts.sort(key=lambda part: n_kept[objectives[part[0]].node] * len(part[1]), reverse=True)
     n_rows = max((len(rows) for _, rows in parts), default=0)

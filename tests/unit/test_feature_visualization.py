@@ -265,6 +265,31 @@ def test_threads_do_not_change_results(monkeypatch, channels):
         assert (other.entropies == found[0].entropies).all()
 
 
+def test_much_work_is_shared_between_cores(monkeypatch, numbers_together):
+    # up to layer "3" an image keeps 16 + 16 + 8 + 8 + 6 values, up to layer "1" 16 + 16 + 8
+    monkeypatch.setattr(feature_visualization, "SMALL_PART", 540)
+    targets = [{"3": [1]}] * 33 + [{"1": [1]}] * 13
+    visualize(mlp((1, 4, 4)), targets, (1, 4, 4), n_steps=1)
+    assert sorted(numbers_together) == [11, 11, 11, 13]
+    numbers_together.clear()
+    monkeypatch.setattr(
+        feature_visualization, "SMALL_PART", 1
+    )  # more parts than images: none empty
+    visualize(mlp((1, 4, 4)), targets[:3], (1, 4, 4), n_steps=1)
+    assert numbers_together == [1, 1, 1]
+
+
+def test_maps_with_the_channels_last_in_memory():
+    # single precision takes this way, double precision not; the network is left as it was
+    module = cnn().float()
+    double = visualize(cnn(), [{"4": [1]}, {"8": [0]}], (1, 6, 7), n_steps=8)
+    before = [part.stride() for part in module.parameters()]
+    single = visualize(module, [{"4": [1]}, {"8": [0]}], (1, 6, 7), n_steps=8)
+    assert single.images == pytest.approx(double.images, abs=1e-3)
+    assert single.scores == pytest.approx(double.scores, rel=1e-4)
+    assert [part.stride() for part in module.parameters()] == before
+
+
 def test_gradients_where_the_caller_wants_none():
     target = [{"3": [1]}]
     expected = visualize(mlp((1, 4, 4)), target, (1, 4, 4), n_steps=3)

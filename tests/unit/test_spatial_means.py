@@ -62,6 +62,14 @@ def test_means_are_those_of_the_convolution(options, size):
     assert torch.allclose(found, value.mean(dim=(2, 3)), rtol=1e-12, atol=1e-12)
 
 
+def test_maps_with_the_channels_last_in_memory():
+    layer = conv(random(4, 2, 3, 3), random(4), padding=1)
+    network = stack(layer, nn.ReLU(), nn.Flatten(), dense(random(2, 120)))
+    x = random(3, 2, 5, 6).to(memory_format=torch.channels_last)
+    _, found, value = means_of(network, x)
+    assert torch.allclose(found, value.mean(dim=(2, 3)), rtol=1e-12, atol=1e-12)
+
+
 def test_gradients_are_those_of_the_convolution():
     network = stack(
         conv(random(4, 2, 3, 3), random(4), padding=1),

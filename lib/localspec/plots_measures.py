@@ -103,7 +103,10 @@ def class_damage(replicate: Replicate, partitioning: str) -> Figure:
             axis.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
     names = [f"{part.layer} / {part.cluster} ({part.n_units} units)" for part in tested]
     axis.set_yticks(range(len(tested)), names, fontsize=8)
-    axis.set_xticks(range(len(replicate.dataset.class_names)), replicate.dataset.class_names)
+    names = replicate.dataset.class_names
+    axis.set_xticks(range(len(names)), names)
+    if max(map(len, names)) > 2:
+        axis.tick_params("x", labelrotation=45)
     axis.set_xlabel("class")
     axis.grid(False)
     axis.set_title(f"{replicate.name}, {partitioning}: change of accuracy (points)")
@@ -202,7 +205,7 @@ def effect_forest(table: pd.DataFrame) -> Figure:
         axis.invert_yaxis()
         arrow = "left" if part["favourable"].iloc[0] == "below" else "right"
         axis.set_title(name.replace("_", " "))
-        axis.set_xlabel(f"effect (more specialized: {arrow})", fontsize=9)
+        axis.set_xlabel(f"effect\n(more specialized: {arrow})", fontsize=9)
     handles = [
         Line2D([], [], marker="o", color=BLUE, label="mean effect, standard error"),
         Line2D([], [], marker="o", color=GREEN, label="the same, significant"),

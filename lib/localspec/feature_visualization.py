@@ -226,7 +226,7 @@ def visualize(
     decode_all = decoder(*image_shape[1:], start)
     blank = start.new_zeros(1, *image_shape)
     n_kept = _n_kept(unit_map, blank)
-    max_values = MAX_VALUES[unit_map.device.type]
+    max_values = MAX_VALUES["cpu" if unit_map.device.type == "cpu" else "cuda"]
 
     def n_together(node: fx.Node) -> int:
         return max(1, min(max_images, max_values // (n_kept[node] + 4 * start.numel())))

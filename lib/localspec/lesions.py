@@ -167,7 +167,8 @@ def lesion_predictions(
     firsts = sorted(groups, key=unit_map.position)
     stops = tuple({node: None for first in firsts for node in unit_map.frontier(first)})
     x = x.to(unit_map.device, unit_map.dtype)
-    max_values = max_values or MAX_VALUES[unit_map.device.type]
+    on_cpu = unit_map.device.type == "cpu"
+    max_values = max_values or MAX_VALUES["cpu" if on_cpu else "cuda"]
     stacked, kept = widths(unit_map, x, points, firsts)
     bar = tqdm(total=len(lesions) * len(x), desc="lesions", unit="image", disable=not progress)
 
@@ -189,7 +190,7 @@ def lesion_predictions(
 
     with dense_convolutions(unit_map, x[:1]), bar:
         parts = x.split(_batch_size(stacked, kept, max_values))
-        found = list(side_by_side(predict, parts, 1 if x.is_cuda else None))
+        found = list(side_by_side(predict, parts, None if on_cpu else 1))
     return np.concatenate(found, axis=1)
 
 

@@ -148,11 +148,14 @@ def cnn(
     return nn.Sequential(OrderedDict(layers | dict(head.named_children())))
 
 
-def initialise(module: nn.Module, generator: torch.Generator) -> None:
-    """Draw Glorot-uniform kernels and set biases to zero, in place (Keras's defaults)."""
+def initialise(module: nn.Module, generator: torch.Generator, kernels: str = "glorot") -> None:
+    """Draw uniform kernels, Glorot's (Keras's default) or He's; set biases to zero, in place."""
     for layer in module.modules():
         if isinstance(layer, nn.Linear | nn.Conv2d):
-            nn.init.xavier_uniform_(layer.weight, generator=generator)
+            if kernels == "he":
+                nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu", generator=generator)
+            else:
+                nn.init.xavier_uniform_(layer.weight, generator=generator)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
 
@@ -201,7 +204,7 @@ def build_network(
             module = mlp(math.prod(image_shape), settings.hidden, n_outputs, **shared)
     module = module.to(DTYPES[choose("dtype", dtype, DTYPES)])
     generator = torch.Generator().manual_seed(seed)
-    initialise(module, generator)
+    initialise(module, generator, settings.initialisation)
     if settings.module_distance is not None:
         initialise_clusterable(module, settings.module_distance, generator)
     return module

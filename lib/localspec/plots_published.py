@@ -60,3 +60,29 @@ def published_beside_ours(table: pd.DataFrame) -> Figure:
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=4)
     return figure
+
+
+def moved_figures(table: pd.DataFrame) -> None:
+    """Draw how far each change moves a figure that differs: one figure each, one row a change.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`localspec.diagnosis.diagnosis_table`; nothing is drawn of an empty one.
+    """
+    if table.empty:
+        return
+    for (network, quantity), part in table.groupby(["network", "quantity"], sort=False):
+        rows = np.arange(len(part))
+        _, axis = plt.subplots(figsize=(7, 0.32 * len(part) + 1.3), layout="constrained")
+        first = part.iloc[0]
+        axis.axvspan(first["allowed_low"], first["allowed_high"], color="0.9", zorder=1)
+        axis.axvline(first["published"], color=GREY, linewidth=1.5)
+        axis.axvline(first["mean"], color=ORANGE, linewidth=1, linestyle=":")
+        colours = [BLUE if verdict == HOLDS else ORANGE for verdict in part["verdict"]]
+        axis.hlines(rows, part["min"], part["max"], color=colours, linewidth=2)
+        axis.scatter(part["mean"], rows, s=28, color=colours, zorder=3)
+        axis.set_yticks(rows, part["changed"], fontsize=9)
+        axis.invert_yaxis()
+        axis.set_title(f"{network}: {TITLES[quantity]}")
+        axis.set_xlabel("grey line: published mean; pale: where our mean must lie")

@@ -97,6 +97,14 @@ class Profile(Strict):
         return self
 
     @model_validator(mode="after")
+    def _diagnosed_networks_exist(self) -> Profile:
+        published = [name for name, one in self.networks.items() if one.published is not None]
+        for name, network in self.networks.items():
+            if network.diagnoses is not None:
+                choose(f"network that {name} diagnoses", network.diagnoses, published)
+        return self
+
+    @model_validator(mode="after")
     def _clusters_fit(self) -> Profile:
         if set(self.pages) - {"01_training"}:
             self.check_clusters(self.method.n_clusters)

@@ -96,7 +96,8 @@ def prune(
     trained : TrainedNetwork
         Left as it is; a copy is pruned.
     settings : NetworkSettings
-        ``n_pruning_epochs`` sets the length.
+        ``n_pruning_epochs`` sets the length; without ``pruning_penalties`` the penalties on
+        weights end with training.
     dataset : Dataset
     seed : int
     device : {"auto", "cpu", "cuda"}, optional
@@ -118,6 +119,8 @@ def prune(
     module = copy.deepcopy(trained.module).to(resolve_device(device)).requires_grad_(True)
     dataset = dataset.to(resolve_device(device))
     n_batches = -(-len(dataset.y_train) // settings.batch_size)
+    if not settings.pruning_penalties:
+        settings = settings.model_copy(update={"l1": 0.0, "l2": 0.0})
     pruner = Pruner(module, n_batches * settings.n_pruning_epochs)
     return fit(
         *(module, settings, dataset),

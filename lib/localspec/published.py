@@ -137,7 +137,8 @@ def compare(ours: np.ndarray, published: np.ndarray, *, least_margin: float = 0.
     )
 
 
-def _ours(group: Sequence[ForkReplicate]) -> dict[str, np.ndarray]:
+def measured_quantities(group: Sequence[ForkReplicate]) -> dict[str, np.ndarray]:
+    """Return what is compared of a network's replicates: quantity to shape (n_replicates,)."""
     found = [replicate.clusterability() for replicate in group]
     values = {
         "ncut": np.array([one.statistic for one in found]),
@@ -151,7 +152,7 @@ def _ours(group: Sequence[ForkReplicate]) -> dict[str, np.ndarray]:
 
 def _rows(name: str, reading: str, group: Sequence[ForkReplicate], rows: pd.DataFrame) -> list:
     table = []
-    for quantity, ours in _ours(group).items():
+    for quantity, ours in measured_quantities(group).items():
         theirs = rows[quantity].to_numpy()
         spread = rows["shuffled_ncut_std"].mean() if quantity == "shuffled_ncut_mean" else 0.0
         found = compare(ours, theirs, least_margin=spread)
@@ -226,6 +227,22 @@ def published_table(replicates: Sequence[ForkReplicate]) -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
+def _opened(section: PublishedSection, field: str, progress: bool) -> list[ForkReplicate]:
+    """Return the replicates of the networks whose settings have `field`, if all are wanted."""
+    profile = load_profile(section.profile).select(section)
+    profile.check_clusters(profile.method.n_clusters)
+    found = []
+    for name, settings in profile.networks.items():
+        group = [
+            ForkReplicate(profile, name, seed, compute=section.compute, progress=progress)
+            for seed in profile.seeds
+        ]
+        wanted = getattr(settings, field) is not None
+        if wanted and (section.untrained == "train" or all(one.stored_path for one in group)):
+            found += group
+    return found
+
+
 def open_published(section: PublishedSection, *, progress: bool = True) -> list[ForkReplicate]:
     """Return the replicates that a notebook's parameters name and that figures are published of.
 
@@ -241,20 +258,18 @@ def open_published(section: PublishedSection, *, progress: bool = True) -> list[
         If the profile, one of its networks or data sets, or its device does not exist, or if
         nothing is left to compare.
     """
-    profile = load_profile(section.profile).select(section)
-    profile.check_clusters(profile.method.n_clusters)
-    found = []
-    for name, settings in profile.networks.items():
-        group = [
-            ForkReplicate(profile, name, seed, compute=section.compute, progress=progress)
-            for seed in profile.seeds
-        ]
-        wanted = settings.published is not None
-        if wanted and (section.untrained == "train" or all(one.stored_path for one in group)):
-            found += group
+    found = _opened(section, "published", progress)
     if not found:
         raise InvalidInputError(
             "no network with published figures is trained for every seed: run tools/train.py "
             f"{section.profile}, or set untrained='train'"
         )
     return found
+
+
+def open_diagnoses(section: PublishedSection, *, progress: bool = True) -> list[ForkReplicate]:
+    """Return the replicates of networks that differ from a published one in one thing.
+
+    Like :func:`open_published`, but there may be none.
+    """
+    return _opened(section, "diagnoses", progress)

@@ -50,8 +50,12 @@ Rate = Annotated[float, Field(strict=True, ge=0, lt=1)]
 NEWER = (
     *("image_channels", "conv_dropouts", "dropouts", "module_distance"),
     *("max_rotation", "max_shift", "flip", "precision", "memory_format", "n_threads"),
+    "initialisation",
 )
-NOT_OF_TRAINING = {*("n_pruning_epochs", "n_visualization_epochs", "n_lesion_images", "published")}
+NOT_OF_TRAINING = {
+    *("n_pruning_epochs", "pruning_penalties", "n_visualization_epochs", "n_lesion_images"),
+    *("published", "diagnoses"),
+}
 
 
 class NetworkSettings(Strict):
@@ -76,9 +80,11 @@ class NetworkSettings(Strict):
     n_epochs: Annotated[int, Field(strict=True, ge=1)] = 20
     n_pruning_epochs: Annotated[int, Field(strict=True, ge=0)] = 0  # after those, to 90 % sparsity
     batch_size: Annotated[int, Field(strict=True, ge=1)] = 128
+    pruning_penalties: bool = True  # l1 and l2 go on while weights are pruned
     learning_rate: Annotated[float, Field(strict=True, gt=0)] = 1e-3
     l1: Annotated[float, Field(strict=True, ge=0)] = 0.0
     l2: Annotated[float, Field(strict=True, ge=0)] = 0.0
+    initialisation: Literal["glorot", "he"] = "glorot"  # of kernels; both uniform
     # d of clusterable initialisation: weights between random modules times d, see clusterable.py
     module_distance: Annotated[float, Field(strict=True, gt=0, le=1)] | None = None
     max_rotation: Annotated[float, Field(strict=True, ge=0, le=180)] = 0.0  # degrees, of training
@@ -93,6 +99,8 @@ class NetworkSettings(Strict):
     # test images that lesions are tried on, chosen by the seed; None: all
     n_lesion_images: Annotated[int, Field(strict=True, ge=1)] | None = None
     published: str | None = None  # its model in the table of published figures
+    # the network with published figures that this one differs from in one thing, to see what moves
+    diagnoses: str | None = None
 
     def training_key(self) -> dict[str, Any]:
         """Return what the trained weights depend on; newer settings only where they are used."""

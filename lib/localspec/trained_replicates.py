@@ -114,7 +114,9 @@ class TrainedReplicate:
         return {**self.settings.training_key(), **self._mode_key(), **data}
 
     def _pruning_parameters(self) -> dict:
-        return {"n_pruning_epochs": self.settings.n_pruning_epochs, **self._mode_key()}
+        settings = self.settings
+        penalties = {} if settings.pruning_penalties else {"pruning_penalties": False}
+        return {"n_pruning_epochs": settings.n_pruning_epochs, **penalties, **self._mode_key()}
 
     @property
     def stored_path(self) -> Path | None:

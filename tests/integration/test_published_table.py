@@ -3,10 +3,11 @@
 import pytest
 import yaml
 
+from localspec.diagnosis import AS_ON_THIS_PAGE, diagnosis_table
 from localspec.errors import InvalidInputError
-from localspec.plots_published import published_beside_ours
+from localspec.plots_published import moved_figures, published_beside_ours
 from localspec.profiles import PublishedSection
-from localspec.published import QUANTITIES, open_published, published_table
+from localspec.published import QUANTITIES, open_diagnoses, open_published, published_table
 
 pytestmark = pytest.mark.integration
 
@@ -15,7 +16,11 @@ CNN = {
     **{"dataset": "digits", "architecture": "cnn", "channels": [6, 8], "hidden": [6]},
     **{"n_epochs": 1, "n_pruning_epochs": 1, "published": "CNN-MNIST"},
 }
-NETWORKS = {"mlp": MLP, "mlp-unpublished": {**MLP, "published": None}, "cnn": CNN}
+LONGER = {**MLP, "published": None, "diagnoses": "mlp", "n_epochs": 4}
+NETWORKS = {
+    **{"mlp": MLP, "mlp-unpublished": {**MLP, "published": None}, "cnn": CNN},
+    "mlp-longer": LONGER,
+}
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +82,30 @@ def test_settings_that_are_not_those_of_the_published_figures(section):
         InvalidInputError, match="n_clusters = 8, but the published figures have 12"
     ):
         published_table(open_published(section(n_clusters=8), progress=False))
+
+
+def test_the_diagnosis_changes_one_thing_at_a_time(section):
+    replicates = open_published(section(networks=["mlp", "cnn"]), progress=False)
+    others = open_diagnoses(section(), progress=False)
+    assert {one.network for one in others} == {"mlp-longer"}
+    table = published_table(replicates)
+    table["verdict"] = "holds"
+    at = table.set_index(["network", "reading", "quantity"]).index.get_loc
+    for network, quantity in [("mlp", "test_accuracy"), ("mlp", "ncut"), ("cnn", "ncut")]:
+        table.loc[at((network, "paper", quantity)), "verdict"] = "differs"
+    found = diagnosis_table(replicates, others, table)
+    rows = found.set_index(["network", "quantity", "changed"]).sort_index()
+    assert (rows.xs(AS_ON_THIS_PAGE, level="changed")["change"] == 0).all()
+    accuracy = rows.loc[("mlp", "test_accuracy")]
+    assert set(accuracy.index) == {AS_ON_THIS_PAGE, "n_epochs: 4"}  # graphs have no accuracy
+    values = [one.trained.history["test_accuracy"][-1] for one in others]
+    assert accuracy.loc["n_epochs: 4", "mean"] == pytest.approx(sum(values) / 2)
+    assert "kernel_norm: induced" in rows.loc[("cnn", "ncut")].index
+    assert "kernel_norm: induced" not in rows.loc[("mlp", "ncut")].index
+    other = table.set_index(["network", "reading", "quantity"]).loc[
+        ("cnn", "kernel_norm: induced", "ncut"), "ours"
+    ]
+    assert rows.loc[("cnn", "ncut", "kernel_norm: induced"), "mean"] == pytest.approx(other)
+    moved_figures(found)
+    assert diagnosis_table(replicates, others, table.assign(verdict="holds")).empty
+    moved_figures(found.iloc[:0])

@@ -90,10 +90,13 @@ def test_the_cnn_of_the_paper():
     assert shapes == [(64, 1, 3, 3), (64, 64, 3, 3), (64, 64, 3, 3), (128, 3136), (10, 128)]
 
 
-def test_glorot_uniform_kernels_and_zero_biases():
-    network = build_network(SETTINGS, (1, 20, 20), 10, seed=0)
+@pytest.mark.parametrize("kernels", ["glorot", "he"])
+def test_uniform_kernels_and_zero_biases(kernels):
+    settings = SETTINGS.model_copy(update={"initialisation": kernels})
+    network = build_network(settings, (1, 20, 20), 10, seed=0)
     for layer in (module for module in network if isinstance(module, nn.Linear)):
-        bound = math.sqrt(6 / (layer.in_features + layer.out_features))
+        mean_width = (layer.in_features + layer.out_features) / 2
+        bound = math.sqrt(3 / mean_width if kernels == "glorot" else 6 / layer.in_features)
         weights = layer.weight.detach()
         assert weights.abs().max() <= bound
         assert weights.abs().max() > 0.98 * bound

@@ -3,6 +3,7 @@
 import pytest
 import yaml
 
+from localspec.diagnosis import changed_settings
 from localspec.errors import ArtifactError, InvalidInputError
 from localspec.profiles import (
     PAGES,
@@ -97,6 +98,8 @@ def test_a_name_in_the_file_wins(tmp_path):
             {**network(precision="bfloat16"), "dtype": "float64"},
             "precision 'bfloat16' of network 'mlp' has no effect on float64",
         ),
+        (network(initialisation="lecun"), "initialisation = 'lecun'.*'glorot' or 'he'"),
+        (network(diagnoses="mlp-l1"), "network that mlp diagnoses='mlp-l1' is not known"),
         (network(learning_rate=0), "learning_rate = 0"),
         (network(l2=-1e-5), "l2 = -1e-05"),
         (network(n_epochs=0), "n_epochs = 0"),
@@ -280,7 +283,8 @@ def test_newer_settings_are_in_the_key_only_where_they_are_used():
 def test_pruned_networks_continue_from_unpruned_ones(name):
     networks = load_profile(name).networks
     pruned = {name for name in networks if name.endswith("-pruned")}
-    assert pruned == {name for name, one in networks.items() if one.n_pruning_epochs}
+    own = {name: one for name, one in networks.items() if one.diagnoses is None}
+    assert pruned == {name for name, one in own.items() if one.n_pruning_epochs}
     for one in pruned:
         assert networks[one].training_key() == networks[one.removesuffix("-pruned")].training_key()
 
@@ -319,3 +323,12 @@ def test_the_published_networks_are_there_pruned_and_unpruned(name):
             if bool(one.n_pruning_epochs) == is_pruned
         }
         assert ours >= PUBLISHED[name]
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
+def test_a_diagnosis_changes_one_thing(name):
+    networks = load_profile(name).networks
+    diagnoses = [one for one in networks.values() if one.diagnoses is not None]
+    assert diagnoses
+    for one in diagnoses:
+        assert len(changed_settings(one, networks[one.diagnoses]).split(", ")) == 1

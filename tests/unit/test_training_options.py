@@ -203,6 +203,17 @@ def test_a_resumed_pruning_ends_in_the_same_bits(tmp_path, monkeypatch):
     assert equal(run(checkpoint=checkpoint), run())
 
 
+def test_without_penalties_pruning_is_that_of_a_network_without_any():
+    l1 = changed(DENSE, l1=0.01, n_pruning_epochs=2)
+    trained = fit(l1)
+
+    def pruned(settings):
+        return prune(trained, settings, toy(), seed=0, device="cpu")
+
+    assert equal(pruned(changed(l1, pruning_penalties=False)), pruned(changed(l1, l1=0.0)))
+    assert not equal(pruned(l1), pruned(changed(l1, l1=0.0)))
+
+
 def test_a_training_begins_anew_where_its_checkpoint_is_damaged(tmp_path, monkeypatch):
     checkpoint = Checkpoint("training", "0" * 32, root=tmp_path, interval_s=0)
     interrupted(lambda **more: fit(DENSE, **more), checkpoint, 2, monkeypatch)

@@ -1,0 +1,53 @@
+"""Put the notes on a published page into it: what this profile's run of the notebook shows.
+
+A notebook serves many profiles, so its own text holds for all of them. What is said of one
+profile's numbers lies in `book/notes/<profile>/<page>.md`: the part before the heading
+`## What differs and why` is shown below the page's title and introduction, the part after it at the
+end of the page's section of that name.
+"""
+
+import json
+from pathlib import Path
+
+from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
+
+from run_stamps import PAGE
+
+NOTES = "book/notes"
+DIFFERS = "## What differs and why"
+
+
+def _heading(cell: dict) -> str:
+    return "".join(cell["source"]).splitlines()[0] if cell["source"] else ""
+
+
+def with_notes(notebook: dict, notes: str) -> dict:
+    """Return a notebook with the two parts of its notes in their places."""
+    first, _, differs = notes.partition(DIFFERS)
+    cells = [dict(cell) for cell in notebook["cells"]]
+    texts = [index for index, cell in enumerate(cells) if cell["cell_type"] == "markdown"]
+    if differs:
+        places = [index for index in texts if _heading(cells[index]) == DIFFERS]
+        if not places:
+            raise ExtensionError(f"the notes have a part {DIFFERS!r}, which the page lacks")
+        text = "".join(cells[places[0]]["source"]).rstrip()
+        cells[places[0]]["source"] = f"{text}\n{differs.strip()}\n"
+    note = {"cell_type": "markdown", "id": "notes", "metadata": {}, "source": first.strip()}
+    return {**notebook, "cells": [*cells[: texts[0] + 1], note, *cells[texts[0] + 1 :]]}
+
+
+def insert_notes(app: Sphinx, docname: str, source: list[str]) -> None:
+    match = PAGE.fullmatch(docname)
+    if not match:
+        return
+    path = Path(app.srcdir, NOTES, match["profile"], f"{match['page']}.md")
+    app.env.note_dependency(str(path))
+    if path.is_file():
+        notes = path.read_text(encoding="utf-8")
+        source[0] = json.dumps(with_notes(json.loads(source[0]), notes))
+
+
+def setup(app: Sphinx) -> dict:
+    app.connect("source-read", insert_notes)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -9,10 +9,9 @@ end of the page's section of that name.
 import json
 from pathlib import Path
 
+from run_stamps import PAGE
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
-
-from run_stamps import PAGE
 
 NOTES = "book/notes"
 DIFFERS = "## What differs and why"

@@ -23,6 +23,7 @@ import torch
 from torch import fx, nn
 from torch.nn import functional as F
 
+from localspec.channels_last import are_last
 from localspec.unit_layers import Reader, UnitLayer
 from localspec.unit_maps import UnitMap
 
@@ -89,6 +90,9 @@ class Contributions:
         replacement: torch.Tensor | None = None,
     ) -> None:
         self.reader, module, stops = reader, reader.module, (reader.source,)
+        # the module that runs may be another form of the reader's
+        running = unit_map.graph_module.get_submodule(reader.node.target)
+        self.channels_last = are_last(running)
         (read,) = unit_map.run(values, start=point, stops=stops)
         lesioned = []
         for node, value in zip(unit_map.frontier(point), values, strict=True):
@@ -120,9 +124,10 @@ class Contributions:
             )
             shape = (n_images, n_units, *self.base.shape[1:])
             units = maps.reshape(shape).transpose(0, 1)
-        table = self.base.new_empty(n_units + 2, *self.base.shape)
-        table[:n_units], table[n_units], table[n_units + 1] = units, self.base, self.silent
-        return table.flatten(1)
+        rows = [units, self.base[None], self.silent.expand_as(self.base)[None]]
+        if self.channels_last:
+            rows = [row.movedim(2, -1) for row in rows]
+        return torch.cat(rows).flatten(1)
 
     def read(self, keep: torch.Tensor) -> torch.Tensor:
         """Return the reader's values under lesions.
@@ -140,7 +145,10 @@ class Contributions:
         signs = torch.where(rebuilt, keep, keep - 1)
         if not _is_direct(self.reader):
             rows = torch.cat([signs, (~rebuilt).to(keep), rebuilt.to(keep)], dim=1)
-            return (rows @ self.table).reshape(-1, *self.base.shape[1:])
+            found, shape = rows @ self.table, self.base.shape[1:]
+            if self.channels_last:
+                return found.reshape(-1, *shape[1:], shape[0]).movedim(-1, 1)
+            return found.reshape(-1, *shape)
         stacked = self.base.new_empty(len(keep), *self.base.shape)
         for row, sign, from_nothing in zip(stacked, signs, rebuilt[:, 0].tolist(), strict=True):
             units = sign.nonzero()[:, 0]

@@ -10,11 +10,12 @@ import torch
 from torch import fx
 from tqdm.auto import tqdm
 
+from localspec.channels_last import channels_last
 from localspec.compatibility import check_classes, count_logits
 from localspec.conventions import Conventions, resolve
 from localspec.data import check_images
 from localspec.dense_convolutions import dense_convolutions
-from localspec.errors import InvalidInputError, choose
+from localspec.errors import InvalidInputError, choose, whole
 from localspec.lesion_passes import LesionPass, widths
 from localspec.lesion_points import lesion_points
 from localspec.lesion_replacement import REPLACEMENTS, mean_values
@@ -26,6 +27,7 @@ STAGE_VERSION = 1
 BATCH_SIZE = 500
 MAX_VALUES = {"cpu": 2**19, "cuda": 2**27}  # on a CPU they then stay in its caches
 MAX_KEPT = 2**23
+KEPT_FACTOR = 4  # as many more where contributions are kept: they are then read less often
 MIN_LESIONS = 16
 
 
@@ -151,6 +153,8 @@ def lesion_predictions(
     count_logits(unit_map, x[:1])
     _check(unit_map, lesions)
     choose("replacement", replacement, REPLACEMENTS)
+    if max_values is not None:
+        whole("max_values", max_values, 1)
     last = unit_map.tensors[-1].name  # where a lesion of nothing starts
     points = {
         name: lesion_points(unit_map, unit_map.layer(name), conventions, replacement)
@@ -168,8 +172,9 @@ def lesion_predictions(
     stops = tuple({node: None for first in firsts for node in unit_map.frontier(first)})
     x = x.to(unit_map.device, unit_map.dtype)
     on_cpu = unit_map.device.type == "cpu"
-    max_values = max_values or MAX_VALUES["cpu" if on_cpu else "cuda"]
     stacked, kept = widths(unit_map, x, points, firsts)
+    if max_values is None:
+        max_values = MAX_VALUES["cpu" if on_cpu else "cuda"] * (KEPT_FACTOR if kept else 1)
     bar = tqdm(total=len(lesions) * len(x), desc="lesions", unit="image", disable=not progress)
 
     @torch.inference_mode()
@@ -188,7 +193,7 @@ def lesion_predictions(
                 bar.update(len(chunk) * len(part))
         return predicted
 
-    with dense_convolutions(unit_map, x[:1]), bar:
+    with dense_convolutions(unit_map, x[:1]), channels_last(unit_map), bar:
         parts = x.split(_batch_size(stacked, kept, max_values))
         found = list(side_by_side(predict, parts, None if on_cpu else 1))
     return np.concatenate(found, axis=1)

@@ -111,10 +111,12 @@ def test_mlp_lesions_equal_hooks(data):
 
 @pytest.mark.parametrize("max_values", [1, 300, 10**6])
 @pytest.mark.parametrize("batch_size", [1, 7, 1000])
-def test_cnn_lesions_equal_hooks_whatever_the_batches(monkeypatch, max_values, batch_size):
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])  # other places in memory
+def test_cnn_lesions_equal_hooks_whatever_the_batches(monkeypatch, max_values, batch_size, dtype):
     monkeypatch.setattr(lesions, "BATCH_SIZE", batch_size)
-    network = small_cnn()
+    network = small_cnn().to(dtype)
     x, y = images((40, 1, 8, 8), 3, seed=1)
+    x = x.to(dtype)
     expected = hooked(network, x, y, CNN_LESIONS, 3)
     assert len({tuple(row) for row in expected}) >= 6  # the lesions do something
     found = lesion_accuracies(network, x, y, CNN_LESIONS, max_values=max_values)
@@ -205,10 +207,12 @@ class Functional(nn.Module):
 
 @pytest.mark.parametrize("activation", [F.relu, torch.relu, torch.Tensor.relu])
 @pytest.mark.parametrize("flatten", ["flatten", "method", "view", "reshape", "size", "size first"])
-def test_networks_written_with_functions(activation, flatten):
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_networks_written_with_functions(activation, flatten, dtype):
     activation = (lambda x: x.relu()) if activation is torch.Tensor.relu else activation
-    network = Functional(activation, flatten)
+    network = Functional(activation, flatten).to(dtype)
     x, y = images((20, 1, 8, 8), 3)
+    x = x.to(dtype)
     wanted = [{}, {"conv1": [0]}, {"conv2": [1, 2]}, {"conv1": [2], "conv2": [0]}]
     found = lesion_accuracies(network, x, y, wanted, max_values=500)
     assert as_counts(found, y) == hooked(network, x, y, wanted, 3)
@@ -349,6 +353,12 @@ def test_units_that_are_not_there(lesion, message):
     x, y = images((6, 2), 2)
     with pytest.raises(InvalidInputError, match=message):
         lesion_accuracies(random_mlp([2, 3, 2], 0), x, y, [{}, lesion])
+
+
+def test_memory_for_nothing():
+    x, y = images((6, 2), 2)
+    with pytest.raises(InvalidInputError, match="max_values.* 1.*0"):
+        lesion_accuracies(random_mlp([2, 3, 2], 0), x, y, [{}], max_values=0)
 
 
 @pytest.mark.parametrize(

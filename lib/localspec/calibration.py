@@ -186,6 +186,7 @@ def null_evidence(
     n_steps: int = feature_visualization.N_STEPS,
     seed: int = 0,
     conventions: Conventions | str = "paper",
+    precision: str = "full",
     progress: bool = False,
 ) -> NullEvidence:
     """Lesion and visualize every subcluster of null partitions, and their counterparts.
@@ -201,6 +202,8 @@ def null_evidence(
         Of feature visualization.
     conventions : Conventions or str
         Uses ``lesion_point`` and ``lesion_readers``.
+    precision : {"full", "bfloat16"}
+        Of what lesions compute.
     progress : bool, optional
 
     Returns
@@ -221,6 +224,7 @@ def null_evidence(
         *(network, dataset.x_test, dataset.y_test, [{}, *sets]),
         n_classes=dataset.n_classes,
         conventions=conventions,
+        precision=precision,
         progress=progress,
     )
     images = feature_visualization.visualize(

@@ -14,7 +14,6 @@ from torch import nn
 
 from localspec.units import UnitMap
 
-
 DTYPES = (torch.float32, torch.bfloat16)
 
 

@@ -21,12 +21,13 @@ from localspec.lesion_points import lesion_points
 from localspec.lesion_replacement import REPLACEMENTS, mean_values
 from localspec.subclusters import Draws, Lesion
 from localspec.threads import side_by_side
-from localspec.units import UnitMap, trace_units
+from localspec.units import UnitMap, in_bfloat16, trace_units
 
 STAGE_VERSION = 1
 BATCH_SIZE = 500
 MAX_VALUES = {"cpu": 2**19, "cuda": 2**27}  # on a CPU they then stay in its caches
 MAX_KEPT = 2**23
+PRECISIONS = ("full", "bfloat16")
 KEPT_FACTOR = 4  # as many more where contributions are kept: they are then read less often
 MIN_LESIONS = 16
 
@@ -103,6 +104,7 @@ def lesion_predictions(
     conventions: Conventions | str = "paper",
     replacement: str = "zero",
     x_mean: torch.Tensor | None = None,
+    precision: str = "full",
     max_values: int | None = None,
     progress: bool = False,
 ) -> np.ndarray:
@@ -122,6 +124,9 @@ def lesion_predictions(
         Put zero, or each unit's mean after its activation, in its place.
     x_mean : torch.Tensor, shape (n_mean_images, ...), optional
         Images to take means over; by default `x`.
+    precision : {"full", "bfloat16"}
+        The network's own, or bfloat16: on processors and GPUs that have it faster, and no longer
+        exact; :func:`other_predictions` counts what that changes.
     max_values : int, optional
         Bounds memory: numbers in the largest array that one thread stacks (lesions x images x
         values of a layer). By default few enough for a processor's caches, many on a GPU.
@@ -148,8 +153,10 @@ def lesion_predictions(
     Hod et al., arXiv:2110.08058, "Lesion".
     """
     conventions = resolve(conventions)
-    unit_map = trace_units(network)
+    choose("precision", precision, PRECISIONS)
+    unit_map = in_bfloat16(network) if precision == "bfloat16" else trace_units(network)
     check_images(x)
+    x = x.to(unit_map.device, unit_map.dtype)
     count_logits(unit_map, x[:1])
     _check(unit_map, lesions)
     choose("replacement", replacement, REPLACEMENTS)
@@ -170,7 +177,6 @@ def lesion_predictions(
         groups.setdefault(min(acting, key=unit_map.position), []).append(index)
     firsts = sorted(groups, key=unit_map.position)
     stops = tuple({node: None for first in firsts for node in unit_map.frontier(first)})
-    x = x.to(unit_map.device, unit_map.dtype)
     on_cpu = unit_map.device.type == "cpu"
     stacked, kept = widths(unit_map, x, points, firsts)
     if max_values is None:
@@ -197,6 +203,23 @@ def lesion_predictions(
         parts = x.split(_batch_size(stacked, kept, max_values))
         found = list(side_by_side(predict, parts, None if on_cpu else 1))
     return np.concatenate(found, axis=1)
+
+
+def other_predictions(
+    network, x: torch.Tensor, lesions: Sequence[Lesion], *, precision: str, **options
+) -> tuple[int, int]:
+    """Count the predictions under lesions that another precision changes.
+
+    Parameters are those of :func:`lesion_predictions`.
+
+    Returns
+    -------
+    n_other, n_predictions : int
+        Predictions that differ, and all of them (lesions x images).
+    """
+    full = lesion_predictions(network, x, lesions, **options)
+    changed = lesion_predictions(network, x, lesions, precision=precision, **options)
+    return int((full != changed).sum()), full.size
 
 
 def lesion_accuracies(

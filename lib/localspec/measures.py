@@ -21,6 +21,7 @@ from localspec.statistics import (
 )
 
 MEASURES = ("importance", "class_coherence", "input_coherence", "output_coherence")
+LESIONED = ("importance", "class_coherence")  # measures made from accuracies
 VISUALIZED = ("input_coherence", "output_coherence")  # measures made from images
 TOLERANCE = 1e-9
 

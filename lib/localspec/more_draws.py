@@ -118,6 +118,7 @@ def further_lesions(
     *,
     n_classes: int | None = None,
     conventions: Conventions | str = "paper",
+    precision: str = "full",
     progress: bool = False,
 ) -> dict[str, np.ndarray]:
     """Lesion random counterparts, without the true subclusters.
@@ -134,6 +135,7 @@ def further_lesions(
         By default one more than the largest label.
     conventions : Conventions or str
         Uses ``lesion_point`` and ``lesion_readers``.
+    precision : {"full", "bfloat16"}
     progress : bool, optional
 
     Returns
@@ -148,7 +150,10 @@ def further_lesions(
 
     def measured(sets: list[Lesion]) -> np.ndarray:
         return lesions.lesion_accuracies(
-            *(network, x, y, sets), n_classes=n_classes, conventions=conventions
+            *(network, x, y, sets),
+            n_classes=n_classes,
+            conventions=conventions,
+            precision=precision,
         )
 
     return {"lesioned": _in_blocks(draws, measured, "lesions of further draws", progress)}

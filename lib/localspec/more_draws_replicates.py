@@ -130,8 +130,9 @@ class MoreDrawsReplicate(Replicate):
         else:
             work, given = more_draws.further_lesions, (*self.lesion_images(), draws)
             options = {"n_classes": self.dataset.n_classes, "conventions": self.conventions}
+            options |= {"precision": self.settings.lesion_precision}
             parameters |= {"evidence": "lesions", **self.conventions.only("lesion_point")}
-            parameters |= self.branching_conventions("lesion_readers") | self.lesion_image_key()
+            parameters |= self.branching_conventions("lesion_readers") | self.lesion_key()
 
         def compute():
             return work(self.trained, *given, progress=self.progress, **options), {}

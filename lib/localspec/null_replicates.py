@@ -55,6 +55,7 @@ class NullReplicate(Replicate):
                 n_steps=method.n_steps,
                 seed=self.seed,
                 conventions=self.conventions,
+                precision=self.settings.lesion_precision,
                 progress=self.progress,
             )
             return vars(result), {}
@@ -68,7 +69,7 @@ class NullReplicate(Replicate):
             },
             **self.conventions.only("min_units", "lesion_point"),
             **self.branching_conventions("lesion_readers"),
-            **self.lesion_image_key(),
+            **self.lesion_key(),
         }
         inputs = (self._partition(PARTITIONING).key,)
         artifact = self._cached("calibration", calibration, parameters, compute, inputs)

@@ -150,10 +150,11 @@ class Replicate(TrainedReplicate):
         indices = torch.from_numpy(np.sort(chosen))
         return x[indices], y[indices]
 
-    def lesion_image_key(self) -> dict[str, int]:
-        """Return what results depend on where not all test images are used."""
-        n_images = self.settings.n_lesion_images
-        return {} if n_images is None else {"n_images": n_images, "images_seed": self.seed}
+    def lesion_key(self) -> dict[str, int | str]:
+        """Return what results depend on where lesions are not of all images in full precision."""
+        n_images, precision = self.settings.n_lesion_images, self.settings.lesion_precision
+        images = {} if n_images is None else {"n_images": n_images, "images_seed": self.seed}
+        return images | ({} if precision == "full" else {"precision": precision})
 
     def lesioned(self, partitioning: str) -> lesions.LesionedAccuracies:
         """Return the accuracies under lesions of all subclusters and counterparts."""
@@ -164,18 +165,38 @@ class Replicate(TrainedReplicate):
                 self.draws(partitioning),
                 n_classes=self.dataset.n_classes,
                 conventions=self.conventions,
+                precision=self.settings.lesion_precision,
                 progress=self.progress,
             )
             return vars(result), {}
 
         parameters = self.conventions.only("lesion_point")
-        parameters |= self.lesion_image_key()
+        parameters |= self.lesion_key()
         parameters |= self.branching_conventions("lesion_readers")
         artifact = self._cached(
             *("lesions", lesions, parameters, compute),
             inputs=(self._draws_key(partitioning),),
         )
         return lesions.LesionedAccuracies(**artifact.arrays)
+
+    def other_predictions(self, partitioning: str) -> tuple[int, int]:
+        """Return how many predictions under true subclusters' lesions the precision changes."""
+
+        def compute():
+            parts = self.draws(partitioning).subclusters
+            counts = lesions.other_predictions(
+                *(self.trained, self.lesion_images()[0], [part.as_lesion() for part in parts]),
+                precision=self.settings.lesion_precision,
+                conventions=self.conventions,
+            )
+            return {"counts": np.array(counts)}, {}
+
+        parameters = {"compared": True, **self.conventions.only("lesion_point")}
+        parameters |= self.lesion_key() | self.branching_conventions("lesion_readers")
+        inputs = (self._draws_key(partitioning),)
+        artifact = self._cached("lesions", lesions, parameters, compute, inputs)
+        n_other, n_predictions = artifact.arrays["counts"].tolist()
+        return n_other, n_predictions
 
     @cached_property
     def visualized(self) -> Replicate:

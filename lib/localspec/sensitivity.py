@@ -13,13 +13,12 @@ from localspec.artifacts import stage_key
 from localspec.errors import choose
 from localspec.lesion_replacement import mean_outputs
 from localspec.lesions import LesionedAccuracies
-from localspec.measures import MEASURES, TOLERANCE, Assessment, Measure, assess
+from localspec.measures import LESIONED, MEASURES, TOLERANCE, Assessment, Measure, assess
 from localspec.pipeline import PARTITIONINGS, Replicate
 from localspec.profiles import Profile, SensitivitySection, load_profile
 from localspec.units import UnitLayer, trace_units
 
 STRATA = ("weight norm", "mean activation")
-LESIONED = ("importance", "class_coherence")
 
 
 @dataclass(frozen=True)
@@ -204,13 +203,14 @@ class VariedReplicate(Replicate):
                 self.draws(partitioning),
                 n_classes=self.dataset.n_classes,
                 conventions=self.conventions,
+                precision=self.settings.lesion_precision,
                 replacement=self.variation.replacement,
                 x_mean=self.dataset.x_train,
                 progress=self.progress,
             )
             return vars(result), {}
 
-        parameters = {"replacement": self.variation.replacement, **self.lesion_image_key()}
+        parameters = {"replacement": self.variation.replacement, **self.lesion_key()}
         parameters |= self.branching_conventions("lesion_readers")
         inputs = (self._draws_key(partitioning),)
         artifact = self._cached("lesions", lesions, parameters, compute, inputs)

@@ -54,7 +54,7 @@ NEWER = (
 )
 NOT_OF_TRAINING = {
     *("n_pruning_epochs", "pruning_penalties", "n_visualization_epochs", "n_lesion_images"),
-    *("published", "diagnoses"),
+    *("lesion_precision", "published", "diagnoses"),
 }
 
 
@@ -98,6 +98,7 @@ class NetworkSettings(Strict):
     n_visualization_epochs: Annotated[int, Field(strict=True, ge=1)] | None = None
     # test images that lesions are tried on, chosen by the seed; None: all
     n_lesion_images: Annotated[int, Field(strict=True, ge=1)] | None = None
+    lesion_precision: Literal["full", "bfloat16"] = "full"  # of what lesions compute
     published: str | None = None  # its model in the table of published figures
     # the network with published figures that this one differs from in one thing, to see what moves
     diagnoses: str | None = None

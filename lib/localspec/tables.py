@@ -11,7 +11,7 @@ import pandas as pd
 
 from localspec.artifacts import record, results_root, write_atomically
 from localspec.errors import InvalidInputError
-from localspec.measures import MEASURES
+from localspec.measures import LESIONED, MEASURES
 from localspec.partitions import NO_CLUSTER
 from localspec.pipeline import PARTITIONINGS, Replicate
 from localspec.statistics import summarize_effects
@@ -186,7 +186,11 @@ def network_test_table(
     measures: Sequence[str] = MEASURES,
     partitionings: Sequence[str] = PARTITIONINGS,
 ) -> pd.DataFrame:
-    """Return the tests of whole partitions: one row a network, seed, partitioning and measure."""
+    """Return the tests of whole partitions: one row a network, seed, partitioning and measure.
+
+    Where lesions of a network are not of full precision, ``other_predictions`` is the share of
+    predictions under its true subclusters' lesions that this changes.
+    """
     _check(replicates)
     rows = []
     for replicate in replicates:
@@ -195,6 +199,10 @@ def network_test_table(
                 subject = replicate.subject(name)
                 overlap = subject.draws(partitioning).mean_overlap
                 found = subject.assessment(name, partitioning)
+                changed = {}
+                if name in LESIONED and subject.settings.lesion_precision != "full":
+                    n_other, n_predictions = subject.other_predictions(partitioning)
+                    changed = {"other_predictions": n_other / n_predictions}
                 rows.append(
                     {
                         **{"network": subject.network, "seed": replicate.seed},
@@ -206,6 +214,7 @@ def network_test_table(
                         "fisher_p": float(found.fisher.pvalue),
                         "permutation_p": float(found.permutation.pvalue),
                         "mean_effect": summarize_effects([found.effects]).mean,
+                        **changed,
                     }
                 )
     return pd.DataFrame(rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 from torch import fx, nn
@@ -18,7 +19,7 @@ from localspec.tracing import UNARY, Tracer, source_of
 from localspec.unit_layers import BatchNormScale, ChannelNorm, Reader, Reading, UnitLayer, Writer
 from localspec.unit_maps import UnitMap
 
-__all__ = ["UnitLayer", "UnitMap", "trace_units"]
+__all__ = ["UnitLayer", "UnitMap", "in_bfloat16", "trace_units"]
 
 
 @dataclass(frozen=True)
@@ -217,3 +218,26 @@ def trace_units(network, *, conventions: Conventions | str | None = None) -> Uni
     tensors, readers = _connect(tracer)
     n_inputs = tracer.sizes.get(tracer.input, 0)
     return UnitMap(tracer.graph_module, tensors, readers, n_inputs, residual_units or "tensor")
+
+
+def in_bfloat16(network) -> UnitMap:
+    """Return a copy of a network with weights and values in bfloat16.
+
+    Parameters
+    ----------
+    network : torch.nn.Module, UnitMap, or anything with a ``module``
+        Left as it is.
+
+    Returns
+    -------
+    UnitMap
+
+    Examples
+    --------
+    >>> module = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)).eval()
+    >>> in_bfloat16(module).dtype, trace_units(module).dtype
+    (torch.bfloat16, torch.float32)
+    """
+    unit_map = trace_units(network)
+    changed = copy.deepcopy(unit_map.graph_module).bfloat16()
+    return trace_units(changed).seen_by(unit_map.residual_units)

@@ -9,7 +9,7 @@ import pytest
 
 from localspec.errors import ArtifactError, InvalidInputError
 from localspec.measures import MEASURES
-from localspec.pipeline import PARTITIONINGS
+from localspec.pipeline import PARTITIONINGS, Replicate
 from localspec.tables import (
     clusterability_table,
     format_number,
@@ -133,6 +133,21 @@ def test_clusterability_table(replicates):
         assert row.p_floor == pytest.approx(1 / 5)
         counts = (row.n_isolated, row.n_near_dead, row.n_zero_volume, row.n_empty)
         assert counts == (result.n_isolated, result.n_near_dead, 0, 0)
+
+
+def test_what_a_lower_precision_changes_is_told(replicates):
+    tests = network_test_table(replicates[:1], ["importance"], ["weights/global"])
+    assert "other_predictions" not in tests
+    profile = replicates[0].profile
+    settings = profile.networks["mlp"].model_copy(update={"lesion_precision": "bfloat16"})
+    reduced = Replicate(
+        profile.model_copy(update={"networks": {"mlp": settings}}), "mlp", 0, progress=False
+    )
+    assert reduced.trained.module[1].weight.equal(replicates[0].trained.module[1].weight)
+    (told,) = network_test_table([reduced], ["importance"], ["weights/global"])["other_predictions"]
+    assert 0 < told < 0.1
+    both = [one.lesioned("weights/global").lesioned[0] for one in (reduced, replicates[0])]
+    assert 0 < np.abs(both[0] - both[1]).max() < 0.1
 
 
 def test_partition_table(replicates):

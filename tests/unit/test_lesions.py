@@ -14,7 +14,13 @@ from torch.nn import functional as F
 from localspec import lesions
 from localspec.conventions import Conventions
 from localspec.errors import InvalidInputError
-from localspec.lesions import class_sizes, lesion_accuracies, lesion_draws
+from localspec.lesions import (
+    class_sizes,
+    lesion_accuracies,
+    lesion_draws,
+    lesion_predictions,
+    other_predictions,
+)
 from localspec.measures import assess, importance
 from localspec.partitions import Partition
 from localspec.subclusters import draw
@@ -121,6 +127,22 @@ def test_cnn_lesions_equal_hooks_whatever_the_batches(monkeypatch, max_values, b
     assert len({tuple(row) for row in expected}) >= 6  # the lesions do something
     found = lesion_accuracies(network, x, y, CNN_LESIONS, max_values=max_values)
     assert as_counts(found, y) == expected
+
+
+def test_bfloat16_is_that_of_the_network_in_bfloat16():
+    network = small_cnn().float()
+    x, _ = images((40, 1, 8, 8), 3, seed=1)
+    found = lesion_predictions(network, x, CNN_LESIONS, precision="bfloat16")
+    assert network[0].weight.dtype == torch.float32  # left as it is
+    reduced = copy.deepcopy(network).bfloat16()
+    assert np.array_equal(found, lesion_predictions(reduced, x, CNN_LESIONS))
+    full = lesion_predictions(network, x, CNN_LESIONS)
+    n_other, n_predictions = other_predictions(network, x, CNN_LESIONS, precision="bfloat16")
+    assert (n_other, n_predictions) == (int((found != full).sum()), len(CNN_LESIONS) * 40)
+    assert 0 < n_other < 0.1 * n_predictions  # seven bits decide otherwise here and there
+    assert other_predictions(network, x, CNN_LESIONS, precision="full")[0] == 0
+    with pytest.raises(InvalidInputError, match="precision='float16'"):
+        lesion_predictions(network, x, CNN_LESIONS, precision="float16")
 
 
 @pytest.mark.parametrize("max_values", [1, 10**6])
@@ -357,7 +379,7 @@ def test_units_that_are_not_there(lesion, message):
 
 def test_memory_for_nothing():
     x, y = images((6, 2), 2)
-    with pytest.raises(InvalidInputError, match="max_values.* 1.*0"):
+    with pytest.raises(InvalidInputError, match=r"max_values.* 1.*0"):
         lesion_accuracies(random_mlp([2, 3, 2], 0), x, y, [{}], max_values=0)
 
 

@@ -61,7 +61,7 @@ def claims_table(synthesis: pd.DataFrame, datasets: dict[str, str]) -> pd.DataFr
 
     References
     ----------
-    Hod et al., arXiv:2110.08058, abstract.
+    Hod et al., arXiv:2110.08058, "Claims".
     """
     judged = synthesis[synthesis["network"].map(datasets).isin(PAPER_DATASETS)]
     rows = []
@@ -103,7 +103,7 @@ def graph_differences(replicates: Sequence[Replicate], *, seed: int = 0) -> pd.D
 
     References
     ----------
-    Hod et al., arXiv:2110.08058, "Families": weights as good as activations.
+    Hod et al., arXiv:2110.08058, "Weights against activations".
     """
 
     def ratios(group: list[Replicate], name: str, partitioning: str) -> np.ndarray:

@@ -15,6 +15,10 @@ PROSE = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "book")
 NOTEBOOKS = {
     path.name: path.read_text(encoding="utf-8") for path in (ROOT / "notebooks").glob("*.md")
 }
+NOTES = {
+    f"{path.parent.name}/{path.name}": path.read_text(encoding="utf-8")
+    for path in (ROOT / "book" / "notes").glob("*/*.md")
+}
 METHOD = PROSE["method.md"]
 HEADINGS = set(re.findall(r"^## (.+)$", METHOD, flags=re.MULTILINE))
 CONCEPT = re.compile(r'arXiv:2110\.08058,\s+((?:"[^"]+"(?:,\s+|\s+and\s+)?)+)')
@@ -67,9 +71,9 @@ def test_commands_exist(name):
         assert (ROOT / notebook).is_file()
 
 
-@pytest.mark.parametrize("name", [*PROSE, *NOTEBOOKS])
+@pytest.mark.parametrize("name", [*PROSE, *NOTEBOOKS, *NOTES])
 def test_nothing_is_claimed_of_the_paper_beyond_its_abstract(name):
-    text = {**PROSE, **NOTEBOOKS}[name]
+    text = {**PROSE, **NOTEBOOKS, **NOTES}[name]
     numbered = r"\b(section|table|figure|fig\.|equation|eq\.|appendix)\s+\(?[0-9A-Z]\d*\b"
     assert re.findall(numbered, text, flags=re.IGNORECASE) == []
     assert re.findall(r"the paper (says|states|shows|finds|reports|proves)", text) == []

@@ -1,0 +1,50 @@
+"""Notes on one profile's run: in their places on the page, and of pages that are published."""
+
+import json
+from pathlib import Path
+
+import pytest
+import run_notes
+from sphinx.errors import ExtensionError
+
+pytestmark = pytest.mark.book
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTES = sorted((ROOT / "book" / "notes").glob("*/*.md"))
+TITLE, CODE = "# A page\n\nText.", "print(1)"
+DIFFERS = "## What differs and why\n\n- First.\n"
+
+
+def page(*texts: str) -> dict:
+    cells = [{"cell_type": "markdown", "source": text.splitlines(True)} for text in texts]
+    cells.insert(1, {"cell_type": "code", "source": CODE})
+    return {"cells": cells, "metadata": {}}
+
+
+def sources(notebook: dict) -> list[str]:
+    return ["".join(cell["source"]) for cell in notebook["cells"]]
+
+
+def test_both_parts_are_put_in_their_places():
+    given = page(TITLE, DIFFERS)
+    found = run_notes.with_notes(given, f"**Here.** Seven.\n\n{run_notes.DIFFERS}\n\n- Second.\n")
+    assert sources(found) == [TITLE, "**Here.** Seven.", CODE, f"{DIFFERS}- Second.\n"]
+    assert sources(given) == [TITLE, CODE, DIFFERS]  # left as it is
+
+
+def test_the_second_part_may_be_missing():
+    found = run_notes.with_notes(page(TITLE, DIFFERS), "Seven.\n")
+    assert sources(found) == [TITLE, "Seven.", CODE, DIFFERS]
+
+
+def test_a_page_without_the_section():
+    with pytest.raises(ExtensionError, match="which the page lacks"):
+        run_notes.with_notes(page(TITLE), f"Seven.\n\n{run_notes.DIFFERS}\n\n- Second.\n")
+
+
+@pytest.mark.parametrize("path", NOTES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_notes_belong_to_a_published_page(path):
+    published = ROOT / "book" / "runs" / path.parent.name / f"{path.stem}.ipynb"
+    notebook = json.loads(published.read_text(encoding="utf-8"))
+    found = run_notes.with_notes(notebook, path.read_text(encoding="utf-8"))
+    assert len(found["cells"]) == len(notebook["cells"]) + 1

@@ -178,11 +178,13 @@ def published_rows(model: str, *, pruned: bool) -> pd.DataFrame:
     Raises
     ------
     InvalidInputError
-        If nothing is published of that model.
+        If nothing is published of that model, pruned or unpruned.
     """
     table = load_published("clusterability")
-    choose("published model", model, list(dict.fromkeys(table["model"])))
-    return table[(table["model"] == model) & (table["pruned"] == pruned)]
+    table = table[table["pruned"] == pruned]
+    what = f"published {'pruned' if pruned else 'unpruned'} model"
+    choose(what, model, list(dict.fromkeys(table["model"])))
+    return table[table["model"] == model]
 
 
 def published_table(replicates: Sequence[ForkReplicate]) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from localspec.profiles import (
     load_profile,
     section_of,
 )
+from localspec.published import published_rows
 
 MINIMAL = {"networks": {"mlp": {"dataset": "digits", "hidden": [8, 4]}}, "seeds": [0, 3]}
 
@@ -332,3 +333,10 @@ def test_a_diagnosis_changes_one_thing(name):
     assert diagnoses
     for one in diagnoses:
         assert len(changed_settings(one, networks[one.diagnoses]).split(", ")) == 1
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "polynomials"])
+def test_figures_are_published_of_every_network_that_says_so(name):
+    for one in load_profile(name).networks.values():
+        if one.published is not None:
+            assert len(published_rows(one.published, pruned=one.n_pruning_epochs > 0)) >= 5

@@ -17,21 +17,20 @@ NOTES = "book/notes"
 DIFFERS = "## What differs and why"
 
 
-def _heading(cell: dict) -> str:
-    return "".join(cell["source"]).splitlines()[0] if cell["source"] else ""
-
-
 def with_notes(notebook: dict, notes: str) -> dict:
     """Return a notebook with the two parts of its notes in their places."""
     first, _, differs = notes.partition(DIFFERS)
     cells = [dict(cell) for cell in notebook["cells"]]
     texts = [index for index, cell in enumerate(cells) if cell["cell_type"] == "markdown"]
     if differs:
-        places = [index for index in texts if _heading(cells[index]) == DIFFERS]
+        places = [index for index in texts if DIFFERS in "".join(cells[index]["source"])]
         if not places:
             raise ExtensionError(f"the notes have a part {DIFFERS!r}, which the page lacks")
-        text = "".join(cells[places[0]]["source"]).rstrip()
-        cells[places[0]]["source"] = f"{text}\n{differs.strip()}\n"
+        text = "".join(cells[places[0]]["source"])
+        before, after = text.split(DIFFERS)
+        section, *others = after.split("\n## ")
+        parts = [f"{before}{DIFFERS}{section.rstrip()}\n{differs.strip()}\n", *others]
+        cells[places[0]]["source"] = "\n## ".join(parts)
     note = {"cell_type": "markdown", "id": "notes", "metadata": {}, "source": first.strip()}
     return {**notebook, "cells": [*cells[: texts[0] + 1], note, *cells[texts[0] + 1 :]]}
 

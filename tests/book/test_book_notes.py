@@ -32,6 +32,13 @@ def test_both_parts_are_put_in_their_places():
     assert sources(given) == [TITLE, CODE, DIFFERS]  # left as it is
 
 
+def test_a_section_among_others_of_one_cell():
+    given = page(TITLE, f"## One\n\nA.\n\n{DIFFERS}\n## Three\n\nC.\n")
+    found = run_notes.with_notes(given, f"Seven.\n\n{run_notes.DIFFERS}\n\n- Second.\n")
+    expected = f"## One\n\nA.\n\n{DIFFERS}- Second.\n\n## Three\n\nC.\n"
+    assert sources(found)[-1] == expected
+
+
 def test_the_second_part_may_be_missing():
     found = run_notes.with_notes(page(TITLE, DIFFERS), "Seven.\n")
     assert sources(found) == [TITLE, "Seven.", CODE, DIFFERS]

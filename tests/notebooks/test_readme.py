@@ -45,7 +45,8 @@ def published_rows(data):
 
 def test_published_figures_are_those_of_the_pages():
     rows = re.findall(
-        r"^\| (MNIST|Fashion-MNIST|Polynomials) \| ([\w-]+) \| (.+?) \| (.+?) \| (.+?) \| (\d of \d) \|$",
+        r"^\| (MNIST|Fashion-MNIST|Polynomials) \| ([\w-]+)"
+        r" \| (.+?) \| (.+?) \| (.+?) \| (\d of \d) \|$",
         (ROOT / "README.md").read_text(encoding="utf-8"),
         re.MULTILINE,
     )

@@ -112,17 +112,21 @@ def compare(name: str, dtype: torch.dtype, precision: str = "full") -> dict:
 def gemm_rate(layer: str, *, n_lesions: int = 40, n_images: int = 10_000) -> dict:
     """Compare the engine's rate on lesions of one layer of the MLP with its matrix product's.
 
-    Operations are those that the engine needs: a product with the lesioned units' columns at the
-    next layer, then the full layers behind it, for every lesion and image.
+    Operations are those that the engine needs: for every image the layers up to the next one, once;
+    for every lesion and image a product with the lesioned units' columns at the next layer, then
+    the full layers behind it.
     """
     network = NETWORKS["MLP"][0]()
     initialise(network, torch.Generator().manual_seed(0))
     network = network.eval().requires_grad_(False)
     x = torch.rand(n_images, 1, 28, 28, generator=torch.Generator().manual_seed(0))
     lesions = [one for one in lesions_of(network, n_lesions) if layer in one]
-    behind = [256] * (4 - int(layer[-1])) + [10]  # units of the layers behind it
-    products = 256 // CLUSTERS * behind[0] + sum(a * b for a, b in pairwise(behind))
-    operations = 2 * n_images * len(lesions) * products
+    number = int(layer[-1])
+    before = [784, *(256,) * (number + 1)][: number + 2]  # inputs, units up to the next layer
+    behind = [256] * (4 - number) + [10]  # units of the layers behind it
+    once = sum(a * b for a, b in pairwise(before))
+    each = 256 // CLUSTERS * behind[0] + sum(a * b for a, b in pairwise(behind))
+    operations = 2 * n_images * (once + len(lesions) * each)
     rows = 2 * engine.BATCH_SIZE  # as many as the engine stacks for a layer of 256 units
     a, b = torch.rand(rows, 256), torch.rand(256, 256)
     repeats = 100

@@ -24,7 +24,7 @@ from localspec.threads import side_by_side
 from localspec.units import UnitMap, in_bfloat16, trace_units
 
 STAGE_VERSION = 1
-BATCH_SIZE = 500
+BATCH_SIZE = 1000
 MAX_VALUES = {"cpu": 2**19, "cuda": 2**27}  # on a CPU they then stay in its caches
 MAX_KEPT = 2**23
 PRECISIONS = ("full", "bfloat16")

@@ -30,13 +30,14 @@ def published_beside_ours(table: pd.DataFrame) -> Figure:
     configurations = table[["network", "reading"]].drop_duplicates()
     rows = {tuple(each): row for row, each in enumerate(configurations.to_numpy())}
     names = [name if reading == "paper" else f"{name}, {reading}" for name, reading in rows]
+    quantities = [name for name in QUANTITIES if name in set(table["quantity"])]
     figure, axes = plt.subplots(
-        *(1, len(QUANTITIES)),
+        *(1, len(quantities)),
         figsize=(11, 0.36 * len(rows) + 1.6),
         sharey=True,
         layout="constrained",
     )
-    for axis, quantity in zip(axes, QUANTITIES, strict=True):
+    for axis, quantity in zip(axes, quantities, strict=True):
         part = table[table["quantity"] == quantity]
         for one in part.itertuples():
             row = rows[(one.network, one.reading)]

@@ -69,7 +69,9 @@ def test_bad_values():
         compare(np.array([1.0]), np.array([1.0, 2.0]))
     with pytest.raises(InvalidInputError, match="published must be"):
         compare(np.array([1.0, 2.0]), np.array([1.0, np.nan]))
-    with pytest.raises(InvalidInputError, match="published model='MNISTT' is not known"):
+    with pytest.raises(InvalidInputError, match="pruned model='POLY' is not known"):
+        published_rows("POLY", pruned=True)  # only unpruned ones are published
+    with pytest.raises(InvalidInputError, match="published unpruned model='MNISTT' is not known"):
         published_rows("MNISTT", pruned=False)
     with pytest.raises(InvalidInputError, match="choose one of 'clusterability'"):
         load_published("cluster")

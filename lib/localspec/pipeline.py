@@ -195,8 +195,7 @@ class Replicate(TrainedReplicate):
         parameters |= self.lesion_key() | self.branching_conventions("lesion_readers")
         inputs = (self._draws_key(partitioning),)
         artifact = self._cached("lesions", lesions, parameters, compute, inputs)
-        n_other, n_predictions = artifact.arrays["counts"].tolist()
-        return n_other, n_predictions
+        return tuple(artifact.arrays["counts"].tolist())
 
     @cached_property
     def visualized(self) -> Replicate:

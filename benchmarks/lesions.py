@@ -1,7 +1,7 @@
 """The lesion engine against one plain forward pass a lesion, as ratios measured in the same run.
 
 Usage: python benchmarks/lesions.py [MLP] [CNN] [VGG]
-    adds their rows to benchmarks/tables/lesions.csv
+    puts their rows into benchmarks/tables/lesions.csv
 
 The plain way zeroes a layer's units by a hook and runs all images through the whole network, in
 batches of 1,000, on as many threads. It takes so long that it runs one of several lesions only:
@@ -32,7 +32,7 @@ NETWORKS = {
     ),
 }
 # images, lesions of each layer, and which of them the plain way runs: every n-th
-SIZES = {"MLP": (10_000, 100, 10), "CNN": (10_000, 40, 40), "VGG": (1_000, 16, 16)}
+SIZES = {"MLP": (10_000, 100, 10), "CNN": (10_000, 40, 40), "VGG": (1_000, 4, 4)}
 CLUSTERS = 16  # a lesion takes one unit in so many
 BATCH_SIZE = 1_000
 N_ROUNDS = {"MLP": 3, "CNN": 1, "VGG": 1}

@@ -34,11 +34,18 @@ def machine() -> str:
     return f"{model}, {os.cpu_count()} cores"
 
 
-def write(name: str, rows: list[dict]) -> None:
-    """Write rows to ``benchmarks/tables/<name>.csv``, with machine, torch and date; print them."""
+def write(name: str, rows: list[dict], *, tables: Path = TABLES) -> None:
+    """Write rows to ``benchmarks/tables/<name>.csv``, with machine, torch and date; print them.
+
+    Rows that are there of networks (column ``network``) which were not measured now are kept.
+    """
     table = pd.DataFrame(rows).map(lambda x: f"{x:.4g}" if isinstance(x, float) else x)
     table["machine"], table["torch"] = machine(), torch.__version__
     table["date"] = date.today().isoformat()
-    TABLES.mkdir(exist_ok=True)
-    table.to_csv(TABLES / f"{name}.csv", index=False)
     print(table.drop(columns=["machine", "torch", "date"]).to_string(index=False))
+    path = tables / f"{name}.csv"
+    if path.exists() and "network" in table:
+        old = pd.read_csv(path, dtype=str, keep_default_na=False)
+        table = pd.concat([old[~old["network"].isin(table["network"])], table])
+    tables.mkdir(exist_ok=True)
+    table.to_csv(path, index=False)

@@ -119,9 +119,9 @@ def diagnosis_table(
     Parameters
     ----------
     replicates : sequence of ForkReplicate
-        From :func:`localspec.published.open_published`.
+        From :func:`localspec.published_replicates.open_published`.
     others : sequence of ForkReplicate
-        From :func:`localspec.published.open_diagnoses`: networks trained otherwise.
+        From :func:`localspec.published_replicates.open_diagnoses`: networks trained otherwise.
     table : pandas.DataFrame
         From :func:`localspec.published.published_table`.
 

@@ -12,7 +12,6 @@ import pandas as pd
 from localspec.errors import InvalidInputError, choose
 from localspec.forks import ForkReplicate, Reading
 from localspec.pipeline import by_network
-from localspec.profiles import PublishedSection, load_profile
 
 TABLES = ("clusterability", "feature_visualization", "lesions", "paper_claims")
 QUANTITIES = ("ncut", "shuffled_ncut_mean", "test_accuracy")
@@ -227,51 +226,3 @@ def published_table(replicates: Sequence[ForkReplicate]) -> pd.DataFrame:
             other = [one.under(KERNEL_NORM.conventions) for one in group]
             table += _rows(name, "kernel_norm: induced", other, rows)
     return pd.DataFrame(table)
-
-
-def _opened(section: PublishedSection, field: str, progress: bool) -> list[ForkReplicate]:
-    """Return the replicates of the networks whose settings have `field`, if all are wanted."""
-    profile = load_profile(section.profile).select(section)
-    profile.check_clusters(profile.method.n_clusters)
-    found = []
-    for name, settings in profile.networks.items():
-        group = [
-            ForkReplicate(profile, name, seed, compute=section.compute, progress=progress)
-            for seed in profile.seeds
-        ]
-        wanted = getattr(settings, field) is not None
-        if wanted and (section.untrained == "train" or all(one.stored_path for one in group)):
-            found += group
-    return found
-
-
-def open_published(section: PublishedSection, *, progress: bool = True) -> list[ForkReplicate]:
-    """Return the replicates that a notebook's parameters name and that figures are published of.
-
-    Parameters
-    ----------
-    section : PublishedSection
-        ``untrained="leave out"`` leaves out networks that are not stored for every seed.
-    progress : bool, optional
-
-    Raises
-    ------
-    InvalidInputError
-        If the profile, one of its networks or data sets, or its device does not exist, or if
-        nothing is left to compare.
-    """
-    found = _opened(section, "published", progress)
-    if not found:
-        raise InvalidInputError(
-            "no network with published figures is trained for every seed: run tools/train.py "
-            f"{section.profile}, or set untrained='train'"
-        )
-    return found
-
-
-def open_diagnoses(section: PublishedSection, *, progress: bool = True) -> list[ForkReplicate]:
-    """Return the replicates of networks that differ from a published one in one thing.
-
-    Like :func:`open_published`, but there may be none.
-    """
-    return _opened(section, "diagnoses", progress)

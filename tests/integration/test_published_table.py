@@ -7,7 +7,13 @@ from localspec.diagnosis import AS_ON_THIS_PAGE, diagnosis_table
 from localspec.errors import InvalidInputError
 from localspec.plots_published import moved_figures, published_beside_ours
 from localspec.profiles import PublishedSection
-from localspec.published import QUANTITIES, open_diagnoses, open_published, published_table
+from localspec.published import QUANTITIES, load_published, published_table
+from localspec.published_replicates import (
+    open_diagnoses,
+    open_published,
+    open_unpublished,
+    replicates_table,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -75,6 +81,24 @@ def test_the_table(section):
     )
     labels = [text.get_text() for text in published_beside_ours(table).axes[0].get_yticklabels()]
     assert labels == ["mlp", "cnn", "cnn, kernel_norm: induced"]
+
+
+def test_every_replicate_has_the_columns_of_the_published_table(section):
+    replicates = open_published(section(), progress=False)
+    unpublished = open_unpublished(section(), progress=False)
+    assert {one.network for one in unpublished} == {"mlp-unpublished"}
+    table = replicates_table([*replicates, *unpublished])
+    assert list(table) == [*load_published("clusterability"), "n_isolated"]
+    assert table["training"].tolist() == ["mlp"] * 2 + ["cnn"] * 2 + ["mlp-unpublished"] * 2
+    assert table["replicate"].tolist() == [0, 1] * 3
+    assert table["model"].tolist() == ["MNIST"] * 2 + ["CNN-MNIST"] * 2 + [""] * 2
+    assert table["pruned"].tolist() == [False] * 2 + [True] * 2 + [False] * 2
+    row, one = table.iloc[3], replicates[3]
+    assert (row["ncut"], row["p_value"]) == (
+        one.clusterability().statistic,
+        one.clusterability().pvalue,
+    )
+    assert row["test_accuracy"] == one.trained.history["test_accuracy"][-1]
 
 
 def test_settings_that_are_not_those_of_the_published_figures(section):

@@ -1,0 +1,113 @@
+"""The replicates that a page of published figures compares, and what was measured of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from localspec.errors import InvalidInputError
+from localspec.forks import ForkReplicate
+from localspec.profiles import PublishedSection, load_profile
+from localspec.settings import NetworkSettings
+
+
+def _opened(
+    section: PublishedSection, wanted: Callable[[NetworkSettings], bool], progress: bool
+) -> list[ForkReplicate]:
+    """Return the replicates of the networks that are wanted, if they are or may be trained."""
+    profile = load_profile(section.profile).select(section)
+    profile.check_clusters(profile.method.n_clusters)
+    found = []
+    for name, settings in profile.networks.items():
+        group = [
+            ForkReplicate(profile, name, seed, compute=section.compute, progress=progress)
+            for seed in profile.seeds
+        ]
+        there = section.untrained == "train" or all(one.stored_path for one in group)
+        if wanted(settings) and there:
+            found += group
+    return found
+
+
+def open_published(section: PublishedSection, *, progress: bool = True) -> list[ForkReplicate]:
+    """Return the replicates that a notebook's parameters name and that figures are published of.
+
+    Parameters
+    ----------
+    section : PublishedSection
+        ``untrained="leave out"`` leaves out networks that are not stored for every seed.
+    progress : bool, optional
+
+    Raises
+    ------
+    InvalidInputError
+        If the profile, one of its networks or data sets, or its device does not exist, or if
+        nothing is left to compare.
+    """
+    found = _opened(section, lambda settings: settings.published is not None, progress)
+    if not found:
+        raise InvalidInputError(
+            "no network with published figures is trained for every seed: run tools/train.py "
+            f"{section.profile}, or set untrained='train'"
+        )
+    return found
+
+
+def open_diagnoses(section: PublishedSection, *, progress: bool = True) -> list[ForkReplicate]:
+    """Return the replicates of networks that differ from a published one in one thing.
+
+    Like :func:`open_published`, but there may be none.
+    """
+    return _opened(section, lambda settings: settings.diagnoses is not None, progress)
+
+
+def open_unpublished(section: PublishedSection, *, progress: bool = True) -> list[ForkReplicate]:
+    """Return the replicates of networks that stand for themselves: nothing to compare them with.
+
+    Like :func:`open_published`, but there may be none. Networks that diagnose another are left out.
+    """
+
+    def wanted(settings: NetworkSettings) -> bool:
+        return settings.published is None and settings.diagnoses is None
+
+    return _opened(section, wanted, progress)
+
+
+def replicates_table(replicates: Sequence[ForkReplicate]) -> pd.DataFrame:
+    """Return what was measured of each replicate, as the published table has it.
+
+    Parameters
+    ----------
+    replicates : sequence of ForkReplicate
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a replicate, with the columns of ``load_published("clusterability")`` and the
+        number of units without edges; ``training`` is the network's name in the profile, ``model``
+        its published counterpart if there is one. Accuracies are those of the last epoch, that on
+        training images its running mean; of regressions there are none.
+    """
+    rows = []
+    for replicate in replicates:
+        settings, method = replicate.settings, replicate.profile.method
+        found, history = replicate.clusterability(), replicate.trained.history
+        classifies = replicate.dataset.task == "classification"
+        accuracies = {
+            name: float(history[name][-1]) if classifies else np.nan
+            for name in ("train_accuracy", "test_accuracy")
+        }
+        rows.append(
+            {
+                **{"model": settings.published or "", "architecture": settings.architecture},
+                **{"dataset": settings.dataset, "training": replicate.network},
+                **{"pruned": settings.n_pruning_epochs > 0, "replicate": replicate.seed},
+                **{"n_clusters": method.n_clusters, "n_shuffles": method.n_shuffles},
+                **{"ncut": found.statistic, "shuffled_ncut_mean": float(found.null.mean())},
+                **{"shuffled_ncut_std": float(found.null.std()), "z_score": found.z_score},
+                **{"p_value": found.pvalue, **accuracies, "n_isolated": found.n_isolated},
+            }
+        )
+    return pd.DataFrame(rows)

@@ -57,6 +57,9 @@ class Conventions(Strict):
         images side by side.
     l2_first_layer : {"l2", "l1"}
         Penalty on an MLP's first kernel in runs with L2 regularization.
+    dropped_weights : {"stay", "return"}
+        Weights that pruning has set to zero: they stay there, or stand at the next choice with
+        the size that one step of the optimiser has given them, and can come back.
     residual_units : {"tensor", "reader"}
         Units of a tensor that several layers read (chains have none): its channels, or its
         channels once for each layer that reads them, as layers of their own named
@@ -86,6 +89,7 @@ class Conventions(Strict):
     lesion_point: Literal["unit", "normalized"] = "unit"
     visualization_channels: Literal["own", "copies", "squeezed"] = "own"
     l2_first_layer: Literal["l2", "l1"] = "l2"
+    dropped_weights: Literal["stay", "return"] = "stay"
     residual_units: Literal["tensor", "reader"] = "tensor"
     lesion_readers: Literal["all", "one"] = "all"
 
@@ -123,6 +127,7 @@ RELEASED = Conventions(
     lesion_point="unit",
     visualization_channels="squeezed",
     l2_first_layer="l1",
+    dropped_weights="stay",
     residual_units="reader",
     lesion_readers="one",
 )

@@ -12,7 +12,7 @@ from scipy import sparse
 from localspec.forks import ForkReplicate, readings
 from localspec.graphs import UnitGraph
 from localspec.pipeline import by_network
-from localspec.published import DIFFERS, HOLDS, measured_quantities
+from localspec.published import DIFFERS, DROPPED_WEIGHTS, HOLDS, measured_quantities
 from localspec.settings import NetworkSettings
 from localspec.spectral import live_units, ncut, spectral_labels
 
@@ -144,6 +144,10 @@ def diagnosis_table(
             if settings.diagnoses == difference["network"]:
                 changed = changed_settings(settings, group[0].settings)
                 rows.append(_row(difference, changed, measured_quantities(trained)[quantity]))
+        if group[0].settings.n_pruning_epochs:
+            returning = [one.under(DROPPED_WEIGHTS.conventions) for one in group]
+            name = f"{DROPPED_WEIGHTS.option}: {DROPPED_WEIGHTS.value}"
+            rows.append(_row(difference, name, measured_quantities(returning)[quantity]))
         if quantity == "ncut":
             found: dict[str, list[float]] = {}
             for replicate in group:

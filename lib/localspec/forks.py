@@ -44,6 +44,7 @@ CONCERNS: dict[str, Callable[[NetworkSettings], bool]] = {
     "residual_units": _branches,
     "lesion_readers": _branches,
     "l2_first_layer": lambda network: network.architecture == "mlp" and network.l2 > 0,
+    "dropped_weights": lambda network: network.n_pruning_epochs > 0,
 }
 
 

@@ -8,14 +8,14 @@ import torch
 from torch import nn
 
 from localspec.checkpoints import Checkpoint
-from localspec.conventions import Conventions
+from localspec.conventions import Conventions, resolve
 from localspec.data import Dataset
 from localspec.networks import resolve_device
 from localspec.optimisation import kernels
 from localspec.profiles import NetworkSettings
 from localspec.training import TrainedNetwork, fit
 
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 FINAL_SPARSITY, INITIAL_SPARSITY = 0.9, 0.5
 N_STEPS_BETWEEN = 10
 
@@ -60,11 +60,30 @@ class Pruner(nn.Module):
     network : torch.nn.Module
     n_steps : int
         Length of the schedule.
+    dropped_weights : {"stay", "return"}, optional
+        Whether weights that have been dropped are zero at the next choice, or as large as the
+        optimiser's last step has made them.
+
+    Examples
+    --------
+    Half of four weights are dropped at first; then a step of the optimiser moves all of them.
+
+    >>> def after_a_step(dropped_weights):
+    ...     layer = nn.Linear(4, 1, bias=False)
+    ...     layer.weight.data = torch.tensor([[4.0, 3.0, 2.0, 1.0]])
+    ...     pruner = Pruner(layer, 1000, dropped_weights)
+    ...     pruner(0)
+    ...     layer.weight.data += torch.tensor([[-1.0, -2.5, 0.0, 2.0]])
+    ...     pruner(10)
+    ...     return layer.weight.tolist()
+    >>> after_a_step("stay"), after_a_step("return")
+    ([[3.0, 0.5, 0.0, 0.0]], [[3.0, 0.0, 0.0, 2.0]])
     """
 
-    def __init__(self, network: nn.Module, n_steps: int) -> None:
+    def __init__(self, network: nn.Module, n_steps: int, dropped_weights: str = "stay") -> None:
         super().__init__()
         self.weights, self.n_steps = kernels(network), n_steps
+        self.stay = dropped_weights == "stay"
         for index, weight in enumerate(self.weights):
             self.register_buffer(f"mask{index}", torch.ones_like(weight, dtype=torch.bool))
 
@@ -74,6 +93,8 @@ class Pruner(nn.Module):
         choose = step % N_STEPS_BETWEEN == 0 or step == self.n_steps
         for weight, mask in zip(self.weights, self.buffers(), strict=True):
             if choose:
+                if self.stay:
+                    weight.mul_(mask)
                 mask.copy_(largest(weight, sparsity(step, self.n_steps)))
             weight.mul_(mask)
 
@@ -102,6 +123,7 @@ def prune(
     seed : int
     device : {"auto", "cpu", "cuda"}, optional
     conventions : Conventions or str
+        ``dropped_weights`` and ``l2_first_layer`` matter here.
     progress : bool, optional
     checkpoint : Checkpoint, optional
         See :func:`localspec.training.fit`.
@@ -114,14 +136,16 @@ def prune(
 
     References
     ----------
-    Hod et al., arXiv:2110.08058, "Networks and training".
+    Hod et al., arXiv:2110.08058, "Networks and training"; the schedule is that of Zhu and Gupta
+    (2017), arXiv:1710.01878.
     """
     module = copy.deepcopy(trained.module).to(resolve_device(device)).requires_grad_(True)
     dataset = dataset.to(resolve_device(device))
     n_batches = -(-len(dataset.y_train) // settings.batch_size)
     if not settings.pruning_penalties:
         settings = settings.model_copy(update={"l1": 0.0, "l2": 0.0})
-    pruner = Pruner(module, n_batches * settings.n_pruning_epochs)
+    n_steps = n_batches * settings.n_pruning_epochs
+    pruner = Pruner(module, n_steps, resolve(conventions).dropped_weights)
     return fit(
         *(module, settings, dataset),
         n_epochs=settings.n_pruning_epochs,

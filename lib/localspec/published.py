@@ -12,11 +12,13 @@ import pandas as pd
 from localspec.errors import InvalidInputError, choose
 from localspec.forks import ForkReplicate, Reading
 from localspec.pipeline import by_network
+from localspec.settings import NetworkSettings
 
 TABLES = ("clusterability", "feature_visualization", "lesions", "paper_claims")
 QUANTITIES = ("ncut", "shuffled_ncut_mean", "test_accuracy")
 HOLDS, DIFFERS = "holds", "differs"
 KERNEL_NORM = Reading("kernel_norm", "induced")
+DROPPED_WEIGHTS = Reading("dropped_weights", "return")
 Z = 1.959963984540054  # two-sided 95 % of the normal distribution
 
 
@@ -186,6 +188,12 @@ def published_rows(model: str, *, pruned: bool) -> pd.DataFrame:
     return table[table["model"] == model]
 
 
+def _other_readings(settings: NetworkSettings) -> list[Reading]:
+    """Return the forks that published figures of such a network are known to depend on."""
+    found = [KERNEL_NORM] if settings.architecture != "mlp" else []
+    return found + ([DROPPED_WEIGHTS] if settings.n_pruning_epochs and settings.l1 else [])
+
+
 def published_table(replicates: Sequence[ForkReplicate]) -> pd.DataFrame:
     """Compare networks with their published counterparts.
 
@@ -193,7 +201,8 @@ def published_table(replicates: Sequence[ForkReplicate]) -> pd.DataFrame:
     ----------
     replicates : sequence of ForkReplicate
         Under the plain reading. Networks with convolutions are compared under the released
-        kernel norm as well.
+        kernel norm as well; networks pruned under L1, which have many weights near zero, also
+        with dropped weights that may return.
 
     Returns
     -------
@@ -222,7 +231,7 @@ def published_table(replicates: Sequence[ForkReplicate]) -> pd.DataFrame:
                     f"{setting} = {given}, but the published figures have {wanted}: set that"
                 )
         table += _rows(name, "paper", group, rows)
-        if settings.architecture != "mlp":
-            other = [one.under(KERNEL_NORM.conventions) for one in group]
-            table += _rows(name, "kernel_norm: induced", other, rows)
+        for reading in _other_readings(settings):
+            other = [one.under(reading.conventions) for one in group]
+            table += _rows(name, f"{reading.option}: {reading.value}", other, rows)
     return pd.DataFrame(table)

@@ -116,7 +116,9 @@ class TrainedReplicate:
     def _pruning_parameters(self) -> dict:
         settings = self.settings
         penalties = {} if settings.pruning_penalties else {"pruning_penalties": False}
-        return {"n_pruning_epochs": settings.n_pruning_epochs, **penalties, **self._mode_key()}
+        dropped = self.conventions.only("dropped_weights")
+        n_epochs = {"n_pruning_epochs": settings.n_pruning_epochs}
+        return {**n_epochs, **penalties, **dropped, **self._mode_key()}
 
     @property
     def stored_path(self) -> Path | None:

@@ -50,14 +50,12 @@ def test_every_fork_is_read_otherwise_where_it_can_matter():
     everything = {
         **{"dataset": "digits", "architecture": "resnet", "channels": [4, 4]},
     }
-    options = {
-        option
-        for option, _ in of(everything) | of(NETWORKS["cnn"]) | of({**NETWORKS["mlp"], "l2": 1e-4})
-    }
+    mlp = {**NETWORKS["mlp"], "l2": 1e-4, "n_pruning_epochs": 1}
+    options = {option for option, _ in of(everything) | of(NETWORKS["cnn"]) | of(mlp)}
     assert options == set(Conventions.model_fields)
     assert ("p_rule", "conservative") in of(NETWORKS["mlp"])
     assert ("p_rule", "mid") not in of(NETWORKS["mlp"])
-    assert not {"kernel_norm", "l2_first_layer", "residual_units"} & {
+    assert not {"kernel_norm", "l2_first_layer", "residual_units", "dropped_weights"} & {
         o for o, _ in of(NETWORKS["mlp"])
     }
     assert ("l2_first_layer", "l1") in of({**NETWORKS["mlp"], "l2": 1e-4})

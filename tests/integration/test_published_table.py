@@ -20,7 +20,7 @@ pytestmark = pytest.mark.integration
 MLP = {"dataset": "digits", "hidden": [14, 12], "n_epochs": 2, "published": "MNIST"}
 CNN = {
     **{"dataset": "digits", "architecture": "cnn", "channels": [6, 8], "hidden": [6]},
-    **{"n_epochs": 1, "n_pruning_epochs": 1, "published": "CNN-MNIST"},
+    **{"n_epochs": 1, "n_pruning_epochs": 1, "l1": 1e-4, "published": "CNN-MNIST"},
 }
 LONGER = {**MLP, "published": None, "diagnoses": "mlp", "n_epochs": 4}
 NETWORKS = {
@@ -60,7 +60,10 @@ def test_the_table(section):
     assert {one.network for one in replicates} == {"mlp", "cnn"}
     table = published_table(replicates)
     keys = table[["network", "reading", "quantity"]].apply(tuple, axis=1).tolist()
-    readings = [("mlp", "paper"), ("cnn", "paper"), ("cnn", "kernel_norm: induced")]
+    readings = [
+        *(("mlp", "paper"), ("cnn", "paper"), ("cnn", "kernel_norm: induced")),
+        ("cnn", "dropped_weights: return"),
+    ]
     assert keys == [(*one, quantity) for one in readings for quantity in QUANTITIES]
     rows = table.set_index(["network", "reading", "quantity"])
     row = rows.loc[("mlp", "paper", "ncut")]
@@ -79,8 +82,11 @@ def test_the_table(section):
         rows.loc[("cnn", "kernel_norm: induced", "ncut"), "ours"]
         != rows.loc[("cnn", "paper", "ncut"), "ours"]
     )
+    # here the network itself is another
+    returned = rows.loc[("cnn", "dropped_weights: return")]
+    assert (returned["ours"] != rows.loc[("cnn", "paper")]["ours"]).any()
     labels = [text.get_text() for text in published_beside_ours(table).axes[0].get_yticklabels()]
-    assert labels == ["mlp", "cnn", "cnn, kernel_norm: induced"]
+    assert labels == ["mlp", "cnn", "cnn, kernel_norm: induced", "cnn, dropped_weights: return"]
 
 
 def test_every_replicate_has_the_columns_of_the_published_table(section):
@@ -124,7 +130,9 @@ def test_the_diagnosis_changes_one_thing_at_a_time(section):
     assert set(accuracy.index) == {AS_ON_THIS_PAGE, "n_epochs: 4"}  # graphs have no accuracy
     values = [one.trained.history["test_accuracy"][-1] for one in others]
     assert accuracy.loc["n_epochs: 4", "mean"] == pytest.approx(sum(values) / 2)
-    assert "kernel_norm: induced" in rows.loc[("cnn", "ncut")].index
+    assert {"kernel_norm: induced", "dropped_weights: return"} <= set(
+        rows.loc[("cnn", "ncut")].index
+    )
     assert "kernel_norm: induced" not in rows.loc[("mlp", "ncut")].index
     other = table.set_index(["network", "reading", "quantity"]).loc[
         ("cnn", "kernel_norm: induced", "ncut"), "ours"

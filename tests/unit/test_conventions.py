@@ -16,7 +16,7 @@ def test_the_plain_reading_is_the_default():
         **{"cluster_count_layers": "own", "draws": "joint", "p_rule": "mid"},
         **{"undefined_ranges": "least_extreme", "min_units": "two", "lesion_point": "unit"},
         **{"l2_first_layer": "l2", "local_triples": "whole", "visualization_channels": "own"},
-        **{"residual_units": "tensor", "lesion_readers": "all"},
+        **{"residual_units": "tensor", "lesion_readers": "all", "dropped_weights": "stay"},
     }
 
 
@@ -28,7 +28,7 @@ def test_the_released_reading():
         **{"undefined_ranges": "released", "min_units": "three", "lesion_point": "unit"},
         **{"l2_first_layer": "l1", "local_triples": "second_matrix"},
         **{"visualization_channels": "squeezed"},
-        **{"residual_units": "reader", "lesion_readers": "one"},
+        **{"residual_units": "reader", "lesion_readers": "one", "dropped_weights": "stay"},
     }
 
 

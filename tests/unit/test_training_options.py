@@ -10,11 +10,12 @@ from torch import nn
 
 from localspec import training, training_progress
 from localspec.checkpoints import Checkpoint
+from localspec.conventions import Conventions
 from localspec.data import Dataset, load_dataset
 from localspec.errors import CheckpointWarning
 from localspec.networks import build_network
 from localspec.profiles import NetworkSettings
-from localspec.pruning import prune
+from localspec.pruning import largest, prune
 from localspec.training import train
 
 DENSE = NetworkSettings(dataset="toy", hidden=(8, 6), dropout=0.3, n_epochs=4, batch_size=16)
@@ -201,6 +202,23 @@ def test_a_resumed_pruning_ends_in_the_same_bits(tmp_path, monkeypatch):
     interrupted(run, checkpoint, 3, monkeypatch)
     assert any(name.startswith("pruner.mask") for name in checkpoint.load())
     assert equal(run(checkpoint=checkpoint), run())
+
+
+def test_dropped_weights_stay_zero_or_return():
+    # choices after 0, 10 and 20 steps, among weights that L1 holds near zero
+    settings = changed(DENSE, n_pruning_epochs=5, learning_rate=0.05, l1=0.05)
+    trained = fit(settings)
+    first = largest(trained.module.dense1.weight, 0.5)
+
+    def kept(reading):
+        conventions = Conventions(dropped_weights=reading)
+        options = {"seed": 0, "device": "cpu", "conventions": conventions}
+        return prune(trained, settings, toy(), **options).module.dense1.weight != 0
+
+    staying, returning = kept("stay"), kept("return")
+    assert not (staying & ~first).any()
+    assert (returning & ~first).any()
+    assert staying.sum() == returning.sum() == round(0.1 * first.numel())
 
 
 def test_without_penalties_pruning_is_that_of_a_network_without_any():

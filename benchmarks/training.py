@@ -1,0 +1,113 @@
+"""Replicates of an MLP trained at once in batched products against one by one, in the same run.
+
+Usage: python benchmarks/training.py    writes benchmarks/tables/training.csv
+
+One by one on two threads is the baseline. "side by side" is what tools/train.py does: as many
+processes as cores, each with one network after another on one thread. "batched" stacks the
+replicates' weights, so that a layer is one batched product for all of them. All ways start from the
+same weights and see the same batches. Seconds are per replicate and epoch of MNIST (469 batches of
+128), extrapolated from fewer steps; the smallest of several rounds counts.
+"""
+
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+
+import torch
+from ratios import measure, write
+from torch.nn import functional as F
+
+from localspec.networks import initialise, mlp
+from localspec.optimisation import KerasAdam
+
+SIZES = (784, 256, 256, 256, 256, 10)
+N_REPLICATES, N_STEPS, BATCH = 4, 100, 128
+STEPS_PER_EPOCH = 469
+N_ROUNDS = 3
+CORES = 2
+
+
+def batches(seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return a replicate's inputs (n_steps, batch, 784) and classes (n_steps, batch)."""
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.rand(N_STEPS, BATCH, SIZES[0], generator=generator)
+    return x, torch.randint(SIZES[-1], (N_STEPS, BATCH), generator=generator)
+
+
+def network(seed: int) -> torch.nn.Module:
+    """Return a replicate before training."""
+    made = mlp(SIZES[0], SIZES[1:-1], SIZES[-1])
+    initialise(made, torch.Generator().manual_seed(seed))
+    return made
+
+
+def one(seed: int, n_threads: int) -> list[torch.Tensor]:
+    """Train one replicate; return its parameters."""
+    torch.set_num_threads(n_threads)
+    module = network(seed)
+    optimizer = KerasAdam(module.parameters())
+    for x, y in zip(*batches(seed), strict=True):
+        optimizer.zero_grad()
+        F.cross_entropy(module(x), y).backward()
+        optimizer.step()
+    return [parameter.detach() for parameter in module.parameters()]
+
+
+def batched(n_threads: int) -> list[torch.Tensor]:
+    """Train all replicates at once; return their stacked parameters."""
+    torch.set_num_threads(n_threads)
+    each = [list(network(seed).parameters()) for seed in range(N_REPLICATES)]
+    stacked = [torch.stack(same).detach().requires_grad_(True) for same in zip(*each, strict=True)]
+    optimizer = KerasAdam(stacked)
+    inputs, classes = zip(*map(batches, range(N_REPLICATES)), strict=True)
+    inputs, classes = torch.stack(inputs, dim=1), torch.stack(classes, dim=1)
+    for x, y in zip(inputs, classes, strict=True):
+        optimizer.zero_grad()
+        for index in range(0, len(stacked), 2):
+            weight, bias = stacked[index : index + 2]
+            x = torch.baddbmm(bias[:, None], x if index == 0 else F.relu(x), weight.mT)
+        losses = F.cross_entropy(x.flatten(0, 1), y.flatten(), reduction="sum") / BATCH
+        losses.backward()
+        optimizer.step()
+    return [parameter.detach() for parameter in stacked]
+
+
+def main() -> None:
+    """Measure and write."""
+    found: dict[str, list] = {}
+    context = multiprocessing.get_context("spawn")  # forked threads of torch would hang
+    with ProcessPoolExecutor(CORES, context) as pool:
+
+        def one_by_one() -> None:
+            found["one by one"] = [one(seed, CORES) for seed in range(N_REPLICATES)]
+
+        def side_by_side() -> None:
+            seeds = range(N_REPLICATES)
+            found["side by side"] = list(pool.map(one, seeds, [1] * N_REPLICATES))
+
+        def at_once() -> None:
+            found["batched"] = list(zip(*batched(CORES), strict=True))
+
+        ways = {"one by one": one_by_one, "side by side": side_by_side, "batched": at_once}
+        measure(ways, n_rounds=1)  # starts the processes
+        seconds = measure(ways, n_rounds=N_ROUNDS)
+    plain = found["one by one"]
+    write(
+        "training",
+        [
+            {
+                **{"network": "MLP", "way": way, "replicates": N_REPLICATES, "cores": CORES},
+                "seconds_per_epoch": taken / N_REPLICATES / N_STEPS * STEPS_PER_EPOCH,
+                "times_faster": seconds["one by one"] / taken,
+                "largest_difference": max(
+                    float((a - b).abs().max())
+                    for theirs, ours in zip(plain, found[way], strict=True)
+                    for a, b in zip(theirs, ours, strict=True)
+                ),
+            }
+            for way, taken in seconds.items()
+        ],
+    )
+
+
+if __name__ == "__main__":
+    main()

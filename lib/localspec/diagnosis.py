@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from localspec.errors import InvalidInputError
 from localspec.forks import ForkReplicate, readings
 from localspec.graphs import UnitGraph
 from localspec.pipeline import by_network
@@ -79,7 +81,8 @@ def changes_of_ncut(replicate: ForkReplicate) -> Iterator[tuple[str, float]]:
         yield f"k-means starts: {n_starts}", value(graph, n_starts=n_starts)
     yield "other seed of k-means", value(graph, seed=seed + OTHER_SEED)
     step = replicate.settings.learning_rate  # about the size of one step of Adam
-    yield f"weights below {step:g} left out", value(without_small_edges(graph, step))
+    with suppress(InvalidInputError):  # where nothing is left to cluster
+        yield f"weights below {step:g} left out", value(without_small_edges(graph, step))
     for reading in readings(replicate.settings):
         if reading.option in GRAPH_FORKS:
             changed = replicate.under(reading.conventions).graph("weights")

@@ -39,7 +39,7 @@ serve: $(INSTALLED) ## serve the built book to this machine only, at PORT (8000)
 	@exec $(VENV_PYTHON) tools/serve.py "$(PORT)"
 
 bench: $(INSTALLED) ## run the benchmarks
-	@for name in clustering correlations lesions visualization; do \
+	@for name in clustering correlations lesions training visualization; do \
 		$(VENV_PYTHON) benchmarks/$$name.py || exit 1; done
 
 lint: $(INSTALLED) ## check style, the order of modules, and the notebooks

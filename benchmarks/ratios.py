@@ -34,7 +34,7 @@ def machine() -> str:
     return f"{model}, {os.cpu_count()} cores"
 
 
-def write(name: str, rows: list[dict], *, tables: Path = TABLES) -> None:
+def write(name: str, rows: list[dict]) -> None:
     """Write rows to ``benchmarks/tables/<name>.csv``, with machine, torch and date; print them.
 
     Rows that are there of networks (column ``network``) which were not measured now are kept.
@@ -43,9 +43,9 @@ def write(name: str, rows: list[dict], *, tables: Path = TABLES) -> None:
     table["machine"], table["torch"] = machine(), torch.__version__
     table["date"] = date.today().isoformat()
     print(table.drop(columns=["machine", "torch", "date"]).to_string(index=False))
-    path = tables / f"{name}.csv"
+    path = TABLES / f"{name}.csv"
     if path.exists() and "network" in table:
         old = pd.read_csv(path, dtype=str, keep_default_na=False)
         table = pd.concat([old[~old["network"].isin(table["network"])], table])
-    tables.mkdir(exist_ok=True)
+    TABLES.mkdir(exist_ok=True)
     table.to_csv(path, index=False)

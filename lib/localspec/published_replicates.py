@@ -25,8 +25,9 @@ def _opened(
             ForkReplicate(profile, name, seed, compute=section.compute, progress=progress)
             for seed in profile.seeds
         ]
-        there = section.untrained == "train" or all(one.stored_path for one in group)
-        if wanted(settings) and there:
+        if not wanted(settings):
+            continue
+        if section.untrained == "train" or all(one.stored_path for one in group):
             found += group
     return found
 

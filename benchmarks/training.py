@@ -6,8 +6,8 @@ One by one on two threads is the baseline. "side by side" is what tools/train.py
 processes as cores, each with one network after another on one thread. "batched" stacks the
 replicates' weights, so that a layer is one batched product for all of them. All ways start from the
 same weights and see the same batches. Seconds are per replicate and epoch of MNIST (469 batches of
-128), extrapolated from fewer steps; the smallest of several rounds counts. Weights of the ways differ
-by rounding, which Adam enlarges from step to step: one thread and two differ as much.
+128), extrapolated from fewer steps; the smallest of several rounds counts. Weights of the ways
+differ by rounding, which Adam enlarges from step to step: one thread and two differ as much.
 """
 
 import multiprocessing

@@ -19,6 +19,7 @@ from ratios import measure, write
 from torch import nn
 
 from localspec import lesions as engine
+from localspec.lesion_passes import BATCH_SIZE
 from localspec.networks import cnn, initialise, mlp
 from localspec.units import trace_units
 
@@ -34,7 +35,7 @@ NETWORKS = {
 # images, lesions of each layer, and which of them the plain way runs: every n-th
 SIZES = {"MLP": (10_000, 100, 10), "CNN": (10_000, 40, 40), "VGG": (1_000, 4, 4)}
 CLUSTERS = 16  # a lesion takes one unit in so many
-BATCH_SIZE = 1_000
+PLAIN_BATCH = 1_000
 N_ROUNDS = {"MLP": 3, "CNN": 1, "VGG": 1}
 
 
@@ -60,7 +61,7 @@ def plain(network: nn.Module, x: torch.Tensor, lesions: list) -> torch.Tensor:
 
         handle = network.get_submodule(name).register_forward_hook(zero)
         with torch.inference_mode():
-            found.append(torch.cat([network(part) for part in x.split(BATCH_SIZE)]))
+            found.append(torch.cat([network(part) for part in x.split(PLAIN_BATCH)]))
         handle.remove()
     return torch.stack(found)
 
@@ -127,7 +128,7 @@ def gemm_rate(layer: str, *, n_lesions: int = 40, n_images: int = 10_000) -> dic
     once = sum(a * b for a, b in pairwise(before))
     each = 256 // CLUSTERS * behind[0] + sum(a * b for a, b in pairwise(behind))
     operations = 2 * n_images * (once + len(lesions) * each)
-    rows = 2 * engine.BATCH_SIZE  # as many as the engine stacks for a layer of 256 units
+    rows = 2 * BATCH_SIZE  # as many as the engine stacks for a layer of 256 units
     a, b = torch.rand(rows, 256), torch.rand(256, 256)
     repeats = 100
 

@@ -46,6 +46,8 @@ def write(name: str, rows: list[dict]) -> None:
     path = TABLES / f"{name}.csv"
     if path.exists() and "network" in table:
         old = pd.read_csv(path, dtype=str, keep_default_na=False)
+        places = list(dict.fromkeys([*old["network"], *table["network"]]))
         table = pd.concat([old[~old["network"].isin(table["network"])], table])
+        table = table.sort_values("network", key=lambda names: names.map(places.index), kind="stable")
     TABLES.mkdir(exist_ok=True)
     table.to_csv(path, index=False)

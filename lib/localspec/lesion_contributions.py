@@ -2,17 +2,15 @@
 
 A lesion changes the next layer's linear part by the sum of what the lesioned units contributed to
 it; where fewer units are kept than lesioned, it is cheaper to add up what the kept ones contribute.
-Where the next layer spends several multiplications on a unit and output (a convolution, a dense
-layer that reads flattened maps), every unit's contribution is computed once, and the next layer's
-values under all lesions are one matrix product::
+A dense layer behind a dense layer multiplies the lesioned units' columns alone, a convolution
+convolves the lesioned channels alone. A dense layer that reads flattened maps spends many
+multiplications on a unit and output: there every unit's contribution is computed once, and the
+layer's values under all lesions are one matrix product::
 
                        units           all none        image 1, output 1 .. image B, output m
     lesions [  0 -1 -1  0  ...  0       1   0  ]    [ units x (images x outputs)              ]
             [  1  0  0  0  ...  1       0   1  ]  @ [ value with all units                    ]
                                                     [ value with none (all lesioned)          ]
-
-Where it spends one (a dense layer behind a dense layer), a product with the lesioned units' columns
-alone is as cheap as adding contributions up.
 """
 
 from __future__ import annotations
@@ -54,11 +52,11 @@ def n_contributed(reader: Reader, n_values: int) -> int:
     n_values : int
         Of the reader for one image.
     """
-    return 0 if _is_direct(reader) else (reader.n_read + 2) * n_values
+    return (reader.n_read + 2) * n_values if _reads_flattened(reader) else 0
 
 
-def _is_direct(reader: Reader) -> bool:
-    return isinstance(reader.module, nn.Linear) and reader.module.in_features == reader.n_read
+def _reads_flattened(reader: Reader) -> bool:
+    return isinstance(reader.module, nn.Linear) and reader.module.in_features > reader.n_read
 
 
 class Contributions:
@@ -101,33 +99,21 @@ class Contributions:
         (nothing,) = unit_map.run(lesioned, start=point, stops=stops)
         self.base, self.silent = module(read), module(nothing)
         difference = read - nothing
-        if _is_direct(reader):
+        if _reads_flattened(reader):
+            self.table = self._table(difference)
+        elif isinstance(module, nn.Linear):
             self.units = difference.T.contiguous()  # (n_units, n_images)
             self.weights = module.weight.T.contiguous()  # (n_units, n_outputs)
         else:
-            self.table = self._table(difference)
+            self.maps = difference  # (n_images, n_units, height, width)
 
     def _table(self, difference: torch.Tensor) -> torch.Tensor:
-        """Return each unit's contributions, and the values with all and with no unit."""
-        module, n_units = self.reader.module, self.reader.n_read
-        n_images, weight = len(difference), module.weight
-        if isinstance(module, nn.Linear):
-            parts = difference.reshape(n_images, n_units, -1).transpose(0, 1)
-            weights = weight.reshape(len(weight), n_units, -1).permute(1, 2, 0)
-            units = torch.bmm(parts, weights)
-        else:
-            # one group a unit: channel u of the map meets the kernels that read u, nothing else
-            kernels = weight.transpose(0, 1).reshape(n_units * len(weight), 1, *weight.shape[2:])
-            maps = F.conv2d(
-                *(difference, kernels, None, module.stride, module.padding, module.dilation),
-                groups=n_units,
-            )
-            shape = (n_images, n_units, *self.base.shape[1:])
-            units = maps.reshape(shape).transpose(0, 1)
-        rows = [units, self.base[None], self.silent.expand_as(self.base)[None]]
-        if self.channels_last:
-            rows = [row.movedim(2, -1) for row in rows]
-        return torch.cat(rows).flatten(1)
+        """Return each unit's contributions, then the values with all units and with none."""
+        weight, n_units = self.reader.module.weight, self.reader.n_read
+        parts = difference.reshape(len(difference), n_units, -1).transpose(0, 1)
+        weights = weight.reshape(len(weight), n_units, -1).permute(1, 2, 0)
+        nothing = self.silent.expand_as(self.base)
+        return torch.cat([torch.bmm(parts, weights), self.base[None], nothing[None]]).flatten(1)
 
     def read(self, keep: torch.Tensor) -> torch.Tensor:
         """Return the reader's values under lesions.
@@ -143,19 +129,32 @@ class Contributions:
         """
         rebuilt = keep.sum(dim=1, keepdim=True) < keep.shape[1] / 2
         signs = torch.where(rebuilt, keep, keep - 1)
-        if not _is_direct(self.reader):
+        n_images, shape = len(self.base), self.base.shape[1:]
+        if _reads_flattened(self.reader):
             rows = torch.cat([signs, (~rebuilt).to(keep), rebuilt.to(keep)], dim=1)
-            found, shape = rows @ self.table, self.base.shape[1:]
-            if self.channels_last:
-                return found.reshape(-1, *shape[1:], shape[0]).movedim(-1, 1)
-            return found.reshape(-1, *shape)
-        stacked = self.base.new_empty(len(keep), *self.base.shape)
-        for row, sign, from_nothing in zip(stacked, signs, rebuilt[:, 0].tolist(), strict=True):
+            return (rows @ self.table).reshape(-1, *shape)
+        stacked = torch.empty(
+            (len(keep) * n_images, *shape),
+            memory_format=torch.channels_last if self.channels_last else torch.contiguous_format,
+            dtype=keep.dtype,
+            device=keep.device,
+        )
+        rows = stacked.split(n_images)
+        for row, sign, from_nothing in zip(rows, signs, rebuilt[:, 0].tolist(), strict=True):
             units = sign.nonzero()[:, 0]
-            start = self.silent if from_nothing else self.base
-            torch.addmm(
-                *(start, self.units[units].T, self.weights[units]),
-                alpha=1 if from_nothing else -1,
-                out=row,
-            )
-        return stacked.flatten(0, 1)
+            start, factor = (self.silent, 1) if from_nothing else (self.base, -1)
+            if not len(units):
+                row.copy_(start)
+            elif isinstance(self.reader.module, nn.Linear):
+                torch.addmm(start, self.units[units].T, self.weights[units], alpha=factor, out=row)
+            else:
+                torch.add(start, self._convolved(units), alpha=factor, out=row)
+        return stacked
+
+    def _convolved(self, units: torch.Tensor) -> torch.Tensor:
+        """Return what some units contribute together, shape (n_images, n_channels, ...)."""
+        module = self.reader.module
+        return F.conv2d(
+            *(self.maps[:, units], module.weight[:, units], None, module.stride, module.padding),
+            module.dilation,
+        )

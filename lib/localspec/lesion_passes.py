@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import fx
@@ -12,6 +13,12 @@ from localspec.lesion_points import LesionPoint, keep_masks, lesion_edits
 from localspec.subclusters import Lesion
 from localspec.unit_layers import Reader
 from localspec.unit_maps import UnitMap
+
+BATCH_SIZE = 1000
+MAX_VALUES = {"cpu": 2**19, "cuda": 2**27}  # on a CPU they then stay in its caches
+MAX_KEPT = {"cpu": 2**23, "cuda": 2**29}  # of all layers before lesions, or of one's contributions
+MAPS_FACTOR = 4  # as many more where maps are read, for fewer and larger products
+MIN_LESIONS = 16  # of each image together, where contributions are kept
 
 Points = Mapping[str, tuple[LesionPoint, ...]]
 
@@ -81,8 +88,28 @@ def _stacked(value: torch.Tensor, n_lesions: int) -> torch.Tensor:
     return value.repeat(n_lesions, *(1,) * (value.ndim - 1))
 
 
-def widths(unit_map: UnitMap, x: torch.Tensor, points: Points, nodes: Sequence[fx.Node]):
-    """Return how many numbers of one image passes hold.
+@dataclass(frozen=True)
+class Batch:
+    """How much of the work at one node is done at a time.
+
+    Attributes
+    ----------
+    n_images : int
+    n_lesions : int
+    """
+
+    n_images: int
+    n_lesions: int
+
+
+def batches(
+    unit_map: UnitMap,
+    x: torch.Tensor,
+    points: Points,
+    nodes: Sequence[fx.Node],
+    max_values: int | None,
+) -> tuple[int, dict[fx.Node, Batch]]:
+    """Return how much of the work before lesions and behind each node is done at a time.
 
     Parameters
     ----------
@@ -91,25 +118,44 @@ def widths(unit_map: UnitMap, x: torch.Tensor, points: Points, nodes: Sequence[f
     points : mapping of str to tuple of LesionPoint
     nodes : sequence of torch.fx.Node
         Where lesions act first.
+    max_values : int or None
+        Numbers in the largest array that is stacked; None for as many as suit the device.
 
     Returns
     -------
-    dict of torch.fx.Node to int
-        The largest that is stacked for each lesion, by node.
-    int
-        The largest that is kept for all lesions; 0 where none is.
+    n_together : int
+        Images that pass the layers before lesions together.
+    dict of torch.fx.Node to Batch
+        What follows each node.
     """
+    device = "cpu" if unit_map.device.type == "cpu" else "cuda"
     order = [*unit_map.graph_module.graph.nodes][:-1]
     with torch.inference_mode():
         values = dict(zip(order, unit_map.run(x[:1], stops=tuple(order)), strict=True))
     sizes = {node: values[node].numel() for node in order}
-    stacked, kept = {}, 0
+    position, most_kept = unit_map.position, MAX_KEPT[device]
+
+    def most(maps: bool) -> int:
+        return max_values or MAX_VALUES[device] * (MAPS_FACTOR if maps else 1)
+
+    last = max((position(node) for node in nodes), default=0)
+    before = [other for other in order if position(other) <= last]
+    carried = {other for node in nodes for other in unit_map.frontier(node)}
+    n_together = min(
+        most(maps=True) // max(sizes[other] for other in before),
+        most_kept // max(sum(sizes[other] for other in carried), 1),
+    )
+    n_together = max(1, min(BATCH_SIZE, n_together))
+    found = {}
     for node in nodes:
         reader = reader_at(unit_map, node, points)
         begin = node if reader is None else reader.node
-        behind = [other for other in order if unit_map.position(other) >= unit_map.position(begin)]
+        behind = [other for other in order if position(other) >= position(begin)]
         frontier = sum(sizes[other] for other in unit_map.frontier(begin))
-        stacked[node] = max(frontier, *(sizes[other] for other in behind))
-        if reader is not None:
-            kept = max(kept, n_contributed(reader, sizes[reader.node]))
-    return stacked, kept
+        stacked = max(frontier, *(sizes[other] for other in behind))
+        kept = 0 if reader is None else n_contributed(reader, sizes[reader.node])
+        at_once = most(maps=values[node].ndim > 2)
+        n_images = at_once // (stacked * (MIN_LESIONS if kept else 1))
+        n_images = max(1, min(n_together, n_images, most_kept // max(kept, 1)))
+        found[node] = Batch(n_images, max(1, at_once // (stacked * n_images)))
+    return n_together, found

@@ -16,7 +16,7 @@ from localspec.conventions import Conventions, resolve
 from localspec.data import check_images
 from localspec.dense_convolutions import dense_convolutions
 from localspec.errors import InvalidInputError, choose, whole
-from localspec.lesion_passes import LesionPass, widths
+from localspec.lesion_passes import LesionPass, batches
 from localspec.lesion_points import lesion_points
 from localspec.lesion_replacement import REPLACEMENTS, mean_values
 from localspec.subclusters import Draws, Lesion
@@ -24,12 +24,7 @@ from localspec.threads import side_by_side
 from localspec.units import UnitMap, in_bfloat16, trace_units
 
 STAGE_VERSION = 1
-BATCH_SIZE = 1000
-MAX_VALUES = {"cpu": 2**19, "cuda": 2**27}  # on a CPU they then stay in its caches
-MAX_KEPT = 2**23
 PRECISIONS = ("full", "bfloat16")
-KEPT_FACTOR = 4  # as many more where contributions are kept: they are then read less often
-MIN_LESIONS = 16
 
 
 @dataclass(frozen=True)
@@ -88,12 +83,6 @@ def _check(unit_map: UnitMap, lesions: Sequence[Lesion]) -> None:
                     f"lesion {index}: units of layer {name!r} must be from 0 to "
                     f"{layer.n_units - 1}, not {units.min()} to {units.max()}"
                 )
-
-
-def _batch_size(stacked: dict[fx.Node, int], kept: int, max_values: int) -> int:
-    """Return images a batch; where contributions are kept, several lesions of each are stacked."""
-    largest = max(stacked.values(), default=1) * (MIN_LESIONS if kept else 1)
-    return max(1, min(BATCH_SIZE, max_values // largest, MAX_KEPT // max(kept, 1)))
 
 
 def lesion_predictions(
@@ -178,9 +167,7 @@ def lesion_predictions(
     firsts = sorted(groups, key=unit_map.position)
     stops = tuple({node: None for first in firsts for node in unit_map.frontier(first)})
     on_cpu = unit_map.device.type == "cpu"
-    stacked, kept = widths(unit_map, x, points, firsts)
-    if max_values is None:
-        max_values = MAX_VALUES["cpu" if on_cpu else "cuda"] * (KEPT_FACTOR if kept else 1)
+    n_together, sizes = batches(unit_map, x, points, firsts, max_values)
     bar = tqdm(total=len(lesions) * len(x), desc="lesions", unit="image", disable=not progress)
 
     @torch.inference_mode()
@@ -190,17 +177,21 @@ def lesion_predictions(
         prefixes = dict(zip(stops, found, strict=True))
         for first in firsts:
             values = [prefixes[node] for node in unit_map.frontier(first)]
-            behind = LesionPass(unit_map, first, values, points, means)
-            size = max(1, max_values // (stacked[first] * len(part)))
-            for begin in range(0, len(groups[first]), size):
-                chunk = groups[first][begin : begin + size]
-                logits = behind.logits([lesions[index] for index in chunk])
-                predicted[chunk] = logits.argmax(1).reshape(len(chunk), -1).cpu().numpy()
-                bar.update(len(chunk) * len(part))
+            n_images, n_lesions = sizes[first].n_images, sizes[first].n_lesions
+            for start in range(0, len(part), n_images):
+                images = slice(start, start + n_images)
+                some = [value[images] for value in values]
+                behind = LesionPass(unit_map, first, some, points, means)
+                for begin in range(0, len(groups[first]), n_lesions):
+                    chunk = groups[first][begin : begin + n_lesions]
+                    logits = behind.logits([lesions[index] for index in chunk])
+                    classes = logits.argmax(1).reshape(len(chunk), -1).cpu().numpy()
+                    predicted[chunk, images] = classes
+                    bar.update(classes.size)
         return predicted
 
     with dense_convolutions(unit_map, x[:1]), channels_last(unit_map), bar:
-        parts = x.split(_batch_size(stacked, kept, max_values))
+        parts = x.split(n_together)
         found = list(side_by_side(predict, parts, None if on_cpu else 1))
     return np.concatenate(found, axis=1)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from localspec import lesions
+from localspec import lesion_passes
 from localspec.conventions import Conventions
 from localspec.errors import InvalidInputError
 from localspec.lesions import (
@@ -119,7 +119,7 @@ def test_mlp_lesions_equal_hooks(data):
 @pytest.mark.parametrize("batch_size", [1, 7, 1000])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])  # other places in memory
 def test_cnn_lesions_equal_hooks_whatever_the_batches(monkeypatch, max_values, batch_size, dtype):
-    monkeypatch.setattr(lesions, "BATCH_SIZE", batch_size)
+    monkeypatch.setattr(lesion_passes, "BATCH_SIZE", batch_size)
     network = small_cnn().to(dtype)
     x, y = images((40, 1, 8, 8), 3, seed=1)
     x = x.to(dtype)

@@ -15,7 +15,7 @@ from branching import (
 )
 from handmade import dense, made
 
-from localspec import lesions
+from localspec import lesion_passes
 from localspec.conventions import Conventions
 from localspec.lesion_contributions import reader_of
 from localspec.lesions import lesion_accuracies, lesion_draws
@@ -189,7 +189,7 @@ def zeroed(value, units):
 def test_lesions_equal_plain_passes(
     build, forward, wanted, conventions, max_values, batch_size, monkeypatch
 ):
-    monkeypatch.setattr(lesions, "BATCH_SIZE", batch_size)
+    monkeypatch.setattr(lesion_passes, "BATCH_SIZE", batch_size)
     x, y = images(40)
     network = centred(build(), x)
     end = " end" if conventions is NORMALIZED else ""

@@ -48,6 +48,7 @@ def write(name: str, rows: list[dict]) -> None:
         old = pd.read_csv(path, dtype=str, keep_default_na=False)
         places = list(dict.fromkeys([*old["network"], *table["network"]]))
         table = pd.concat([old[~old["network"].isin(table["network"])], table])
-        table = table.sort_values("network", key=lambda names: names.map(places.index), kind="stable")
+        table["place"] = table["network"].map(places.index)
+        table = table.sort_values("place", kind="stable").drop(columns="place")
     TABLES.mkdir(exist_ok=True)
     table.to_csv(path, index=False)

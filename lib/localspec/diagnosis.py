@@ -115,7 +115,11 @@ def _row(difference: pd.Series, changed: str, values: np.ndarray) -> dict:
 
 
 def diagnosis_table(
-    replicates: Sequence[ForkReplicate], others: Sequence[ForkReplicate], table: pd.DataFrame
+    replicates: Sequence[ForkReplicate],
+    others: Sequence[ForkReplicate],
+    table: pd.DataFrame,
+    *,
+    untrained: str = "train",
 ) -> pd.DataFrame:
     """Return how far each change moves the figures that differ from the published ones.
 
@@ -127,6 +131,9 @@ def diagnosis_table(
         From :func:`localspec.published_replicates.open_diagnoses`: networks trained otherwise.
     table : pandas.DataFrame
         From :func:`localspec.published.published_table`.
+    untrained : {"train", "leave out"}, optional
+        What becomes of the other reading of dropped weights, which takes networks of its own,
+        where one of them is not stored.
 
     Returns
     -------
@@ -147,8 +154,10 @@ def diagnosis_table(
             if settings.diagnoses == difference["network"]:
                 changed = changed_settings(settings, group[0].settings)
                 rows.append(_row(difference, changed, measured_quantities(trained)[quantity]))
-        if group[0].settings.n_pruning_epochs:
-            returning = [one.under(DROPPED_WEIGHTS.conventions) for one in group]
+        returning = [one.under(DROPPED_WEIGHTS.conventions) for one in group]
+        if group[0].settings.n_pruning_epochs and (
+            untrained == "train" or all(one.stored_path for one in returning)
+        ):
             name = f"{DROPPED_WEIGHTS.option}: {DROPPED_WEIGHTS.value}"
             rows.append(_row(difference, name, measured_quantities(returning)[quantity]))
         if quantity == "ncut":

@@ -5,6 +5,7 @@ import yaml
 
 from localspec.diagnosis import AS_ON_THIS_PAGE, diagnosis_table
 from localspec.errors import InvalidInputError
+from localspec.forks import ForkReplicate
 from localspec.plots_published import moved_figures, published_beside_ours
 from localspec.profiles import PublishedSection
 from localspec.published import QUANTITIES, load_published, published_table
@@ -142,3 +143,20 @@ def test_the_diagnosis_changes_one_thing_at_a_time(section):
     moved_figures(found)
     assert diagnosis_table(replicates, others, table.assign(verdict="holds")).empty
     moved_figures(found.iloc[:0])
+
+
+def test_the_diagnosis_trains_nothing_where_untrained_networks_are_left_out(section, monkeypatch):
+    replicates = open_published(section(networks=["cnn"]), progress=False)
+    table = published_table(replicates)
+    at = table.set_index(["reading", "quantity"]).index.get_loc
+    table["verdict"] = "holds"
+    table.loc[at(("paper", "ncut")), "verdict"] = "differs"
+
+    def changes() -> set[str]:
+        found = diagnosis_table(replicates, [], table, untrained="leave out")
+        return set(found["changed"])
+
+    assert {"kernel_norm: induced", "dropped_weights: return"} <= changes()  # stored by the test
+    monkeypatch.setattr(ForkReplicate, "stored_path", None)
+    assert "kernel_norm: induced" in changes()
+    assert "dropped_weights: return" not in changes()

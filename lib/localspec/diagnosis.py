@@ -11,7 +11,7 @@ import pandas as pd
 from scipy import sparse
 
 from localspec.errors import InvalidInputError
-from localspec.forks import ForkReplicate, readings
+from localspec.forks import ForkReplicate, Reading, readings
 from localspec.graphs import UnitGraph
 from localspec.pipeline import by_network
 from localspec.published import DIFFERS, DROPPED_WEIGHTS, HOLDS, measured_quantities
@@ -52,6 +52,10 @@ def without_small_edges(graph: UnitGraph, least: float) -> UnitGraph:
     return replace(graph, adjacency=kept)
 
 
+def _graph_readings(settings: NetworkSettings) -> list[Reading]:
+    return [one for one in readings(settings) if one.option in GRAPH_FORKS]
+
+
 def changes_of_ncut(replicate: ForkReplicate) -> Iterator[tuple[str, float]]:
     """Yield what is done otherwise with a trained network's graph, and the n-cut that follows.
 
@@ -83,10 +87,9 @@ def changes_of_ncut(replicate: ForkReplicate) -> Iterator[tuple[str, float]]:
     step = replicate.settings.learning_rate  # about the size of one step of Adam
     with suppress(InvalidInputError):  # where nothing is left to cluster
         yield f"weights below {step:g} left out", value(without_small_edges(graph, step))
-    for reading in readings(replicate.settings):
-        if reading.option in GRAPH_FORKS:
-            changed = replicate.under(reading.conventions).graph("weights")
-            yield f"{reading.option}: {reading.value}", value(changed)
+    for reading in _graph_readings(replicate.settings):
+        changed = replicate.under(reading.conventions).graph("weights")
+        yield str(reading), value(changed)
 
 
 def changed_settings(settings: NetworkSettings, base: NetworkSettings) -> str:
@@ -140,7 +143,7 @@ def diagnosis_table(
     pandas.DataFrame
         One row a figure that differs and a change: the mean, least and largest value over our
         networks, ``change`` of the mean, the published mean, the range that ours must lie in,
-        and the verdict if this were our figure. Changes of the graph concern n-cut only. Empty
+        and the verdict if this were our figure. Changes of the graph concern n-cuts only. Empty
         where nothing differs.
     """
     groups = {group[0].network: group for group in by_network(replicates)}
@@ -158,8 +161,13 @@ def diagnosis_table(
         if group[0].settings.n_pruning_epochs and (
             untrained == "train" or all(one.stored_path for one in returning)
         ):
-            name = f"{DROPPED_WEIGHTS.option}: {DROPPED_WEIGHTS.value}"
-            rows.append(_row(difference, name, measured_quantities(returning)[quantity]))
+            values = measured_quantities(returning)[quantity]
+            rows.append(_row(difference, str(DROPPED_WEIGHTS), values))
+        if quantity == "shuffled_ncut_mean":
+            for reading in _graph_readings(group[0].settings):
+                others_read = [one.under(reading.conventions) for one in group]
+                values = measured_quantities(others_read)[quantity]
+                rows.append(_row(difference, str(reading), values))
         if quantity == "ncut":
             found: dict[str, list[float]] = {}
             for replicate in group:

@@ -55,6 +55,9 @@ class Reading:
     option: str
     value: str
 
+    def __str__(self) -> str:
+        return f"{self.option}: {self.value}"
+
     @property
     def conventions(self) -> Conventions:
         """The plain reading but for this option."""

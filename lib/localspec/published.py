@@ -233,5 +233,5 @@ def published_table(replicates: Sequence[ForkReplicate]) -> pd.DataFrame:
         table += _rows(name, "paper", group, rows)
         for reading in _other_readings(settings):
             other = [one.under(reading.conventions) for one in group]
-            table += _rows(name, f"{reading.option}: {reading.value}", other, rows)
+            table += _rows(name, str(reading), other, rows)
     return pd.DataFrame(table)

@@ -140,6 +140,15 @@ def test_the_diagnosis_changes_one_thing_at_a_time(section):
         ("cnn", "kernel_norm: induced", "ncut"), "ours"
     ]
     assert rows.loc[("cnn", "ncut", "kernel_norm: induced"), "mean"] == pytest.approx(other)
+    table.loc[at(("cnn", "paper", "shuffled_ncut_mean")), "verdict"] = "differs"
+    shuffled = diagnosis_table(replicates, others, table)
+    shuffled = shuffled[shuffled["quantity"] == "shuffled_ncut_mean"].set_index("changed")["mean"]
+    assert set(shuffled.index) == {
+        *(AS_ON_THIS_PAGE, "kernel_norm: induced", "dropped_weights: return")
+    }
+    assert shuffled["kernel_norm: induced"] == pytest.approx(
+        table.loc[at(("cnn", "kernel_norm: induced", "shuffled_ncut_mean")), "ours"]
+    )
     moved_figures(found)
     assert diagnosis_table(replicates, others, table.assign(verdict="holds")).empty
     moved_figures(found.iloc[:0])

@@ -25,15 +25,24 @@ SCOPES = ("global", "local")
 
 
 def _verdict(tests: pd.DataFrame) -> str:
-    """Say in how many networks at least one of a claim's tests is significant."""
-    decided = tests[tests["verdict"].isin(["significant", "not significant"])]
-    if decided.empty:
+    """Say in which networks at least one of a claim's tests is significant."""
+    found: dict[str, list[str]] = {"holds": [], "does not hold": [], "undecided": []}
+    for network, part in tests.groupby("network", sort=False)["verdict"]:
+        if (part == "significant").any():
+            found["holds"].append(str(network))
+        elif (part == "not significant").any():
+            found["does not hold"].append(str(network))
+        else:
+            found["undecided"].append(str(network))
+    if not found["holds"] and not found["does not hold"]:
         return "undecided: no test could be decided"
-    by_network = (decided["verdict"] == "significant").groupby(decided["network"]).any()
-    if by_network.all():
-        return "holds"
-    names = ", ".join(by_network.index[by_network])
-    return f"holds for {names} only" if names else "does not hold"
+    if not found["undecided"]:
+        if not found["does not hold"]:
+            return "holds"
+        names = ", ".join(found["holds"])
+        return f"holds for {names} only" if names else "does not hold"
+    parts = [f"{verdict} for {', '.join(names)}" for verdict, names in found.items() if names]
+    return "; ".join(parts)
 
 
 def claims_table(synthesis: pd.DataFrame, datasets: dict[str, str]) -> pd.DataFrame:
@@ -52,11 +61,13 @@ def claims_table(synthesis: pd.DataFrame, datasets: dict[str, str]) -> pd.DataFr
         One row a claim: the number of tests that it is about, how many are significant after
         Benjamini-Hochberg, and the verdict. A claim "holds" for a network if at least one of its
         tests is significant there (a partitioning for importance; a partitioning and one of three
-        measures for coherence), and "holds" if it does for every network.
+        measures for coherence), and "holds" if it does for every network. Networks of which no
+        test could be decided are named.
 
     Notes
     -----
-    Networks on data that the paper does not use get no verdict. Nor does the claim that screening
+    Networks on data that the paper does not use get no verdict and are not counted, unless there
+    are no others. Nor does the claim that screening
     finds groups that can be understood: that is for readers of the gallery.
 
     References
@@ -64,12 +75,13 @@ def claims_table(synthesis: pd.DataFrame, datasets: dict[str, str]) -> pd.DataFr
     Hod et al., arXiv:2110.08058, "Claims".
     """
     judged = synthesis[synthesis["network"].map(datasets).isin(PAPER_DATASETS)]
+    counted = synthesis if judged.empty else judged
     rows = []
     for claim in load_published("paper_claims").itertuples():
         graph, measures = TESTS_OF.get(claim.id, ("", ()))
-        about = synthesis["partitioning"].str.startswith(f"{graph}/")
-        tests = synthesis[about & synthesis["measure"].isin(measures)]
-        verdict = _verdict(tests[tests.index.isin(judged.index)])
+        about = counted["partitioning"].str.startswith(f"{graph}/")
+        tests = counted[about & counted["measure"].isin(measures)]
+        verdict = _verdict(tests)
         if claim.id not in TESTS_OF:
             verdict = "no test decides it: look at the gallery"
         elif judged.empty:

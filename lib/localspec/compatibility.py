@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import torch
-from torch import fx
+from torch import fx, nn
 
 from localspec.errors import InvalidInputError
+from localspec.operations import SQUASHING_CALLS, operation_kind
 from localspec.units import UnitMap
 
 
@@ -48,6 +49,18 @@ def count_logits(unit_map: UnitMap, image: torch.Tensor) -> int:
             "return logits of shape (n_images, n_classes)"
         )
     return logits.shape[1]
+
+
+def check_logits(unit_map: UnitMap) -> None:
+    """Refuse a network whose outputs are squashed: their softmax would not be its probabilities."""
+    node = unit_map.output
+    while (kind := operation_kind(node, unit_map.graph_module))[0] == "passed":
+        node = node.all_input_nodes[0]
+    if isinstance(kind[1], nn.Sigmoid | nn.Tanh) or node.target in SQUASHING_CALLS:
+        raise InvalidInputError(
+            f"the network's outputs pass a sigmoid or tanh (node {node.name!r}): return what it "
+            "reads, the logits"
+        )
 
 
 def check_classes(unit_map: UnitMap, x: torch.Tensor, y: torch.Tensor) -> None:

@@ -51,19 +51,28 @@ def _factor(module: nn.Module, mode: str) -> torch.Tensor:
 
 
 def _scale(
-    norms: tuple[ChannelNorm | BatchNormScale, ...], start: int, n_units: int, mode: str
+    norms: tuple[ChannelNorm | BatchNormScale, ...],
+    start: int,
+    n_units: int,
+    mode: str,
+    *,
+    pixels: bool = False,
 ) -> torch.Tensor | float:
     """Return the product of what normalizations multiply some units by.
 
     Units ``start .. start + n_units - 1`` of a layer, of which a ChannelNorm sees the first one
-    as its own `start`.
+    as its own `start`. A normalization of images counts their channels, of which each unit is one
+    or, in a network that reads them as a row, a pixel.
     """
     scale: torch.Tensor | float = 1.0
     if mode == "none":
         return scale
     for norm in norms:
         begin = start + (norm.start if isinstance(norm, ChannelNorm) else 0)
-        scale = scale * _factor(norm.module, mode)[begin : begin + n_units]
+        factor = _factor(norm.module, mode)
+        if pixels:
+            factor = factor.repeat_interleave(n_units // len(factor))
+        scale = scale * factor[begin : begin + n_units]
     return scale
 
 
@@ -118,7 +127,7 @@ def edges_into(
             block = weights[reading.start : reading.start + n_read]
             block = block * _scale(writer.norms, 0, n_written, mode)
             block = block * _scale(own, writer.start, n_written, mode)
-            out = _scale(reading.norms, 0, n_read, mode)
+            out = _scale(reading.norms, 0, n_read, mode, pixels=name is None)
             block = block * (out[:, None] if isinstance(out, torch.Tensor) else out)
             whole = found.setdefault(name, np.zeros((n_read, layer.n_units)))
             whole[:, columns] += block.double().cpu().numpy()

@@ -182,7 +182,8 @@ def all_p_values(replicates: Sequence[NullReplicate]) -> dict[str, PValues]:
     -------
     dict of str to dict
         Arrays of shape (n_networks, n_partitions); those of ``"subcluster"`` have one axis more,
-        as long as the most subclusters of a network, with NaN where another has fewer.
+        as long as the most subclusters of a network, with NaN where another has fewer. The rule
+        "released" is there if every network has it.
 
     Raises
     ------
@@ -194,7 +195,8 @@ def all_p_values(replicates: Sequence[NullReplicate]) -> dict[str, PValues]:
     found: dict[str, PValues] = {}
     for name in MEASURES:
         each = [null_p_values(one.evidence(), name, seed=one.seed) for one in replicates]
-        found[name] = {key: _stacked([one[key] for one in each]) for key in each[0]}
+        common = [key for key in each[0] if all(key in one for one in each)]
+        found[name] = {key: _stacked([one[key] for one in each]) for key in common}
     return found
 
 

@@ -13,7 +13,7 @@ from torch import fx
 from tqdm.auto import tqdm
 
 from localspec.channels_last import channels_last
-from localspec.compatibility import count_logits
+from localspec.compatibility import check_logits, count_logits
 from localspec.dense_convolutions import dense_convolutions
 from localspec.errors import InvalidInputError, require, whole
 from localspec.image_parametrisation import decode, decoder, initial_parameters
@@ -87,6 +87,7 @@ def check_image_shape(unit_map: UnitMap, image_shape: Sequence[int]) -> None:
             f"image_shape must be (1 or 3, height, width), not {tuple(image_shape)}"
         )
     count_logits(unit_map, torch.zeros(1, *image_shape))
+    check_logits(unit_map)
 
 
 def _target_mask(unit_map: UnitMap, name: str, targets: Sequence[Lesion]) -> torch.Tensor:
@@ -267,4 +268,7 @@ def visualize(
     with bar, dense_convolutions(unit_map, blank), channels_last(unit_map):
         for _ in side_by_side(optimise_part, parts) if apart else map(optimise_part, parts):
             pass
-    return Visualizations(images.numpy(), scores.numpy(), entropies.numpy())
+    found = (images, scores, entropies)
+    if unit_map.dtype == torch.bfloat16:  # NumPy has no such type
+        found = tuple(values.float() for values in found)
+    return Visualizations(*(values.numpy() for values in found))

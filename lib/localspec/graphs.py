@@ -206,8 +206,8 @@ def weight_graph(network, *, conventions: Conventions | str = "paper") -> UnitGr
     """
     conventions = resolve(conventions)
     unit_map = trace_units(network, conventions=conventions)
-    convolutions = any(layer.is_conv for layer in unit_map.layers)
-    chosen = unit_map.tested if convolutions else unit_map.layers
+    convolutions = tuple(layer for layer in unit_map.layers if layer.is_conv)
+    chosen = convolutions or unit_map.layers
     names = {layer.name for layer in unit_map.tested}
     ranges = [(layer.name, layer.n_units, layer.name in names) for layer in chosen]
     sizes: dict[str | None, int] = {layer.name: layer.n_units for layer in chosen}

@@ -81,15 +81,6 @@ def further_draws(
     )
 
 
-def true_sets(draws: Draws) -> np.ndarray:
-    """Return which draws are the true subcluster itself: bool, shape (n_draws, n_subclusters)."""
-    same = [
-        (np.sort(rows, axis=1) == part.units).all(axis=1)
-        for part, rows in zip(draws.subclusters, draws.units, strict=True)
-    ]
-    return np.reshape(same, (len(draws.subclusters), draws.n_draws)).T.astype(bool)
-
-
 def _in_blocks(
     draws: Draws, measured: Callable[[list[Lesion]], np.ndarray], desc: str, progress: bool
 ) -> np.ndarray:

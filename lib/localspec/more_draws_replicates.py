@@ -100,7 +100,7 @@ class MoreDrawsReplicate(Replicate):
             found = self._further_measures(together, partitioning, number, draws, chosen)
             drawn = np.stack([measure.values for measure in found])
             # a draw of the true units ties with them, whatever else was computed beside it
-            return np.where(more_draws.true_sets(draws), values[:, :1, chosen], drawn)
+            return np.where(draws.are_true, values[:, :1, chosen], drawn)
 
         return sequential_p_values(
             *(values[:, 0], values[:, 1:], further, [measure.side for measure in measures]),

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from collections import OrderedDict
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -15,6 +13,7 @@ from torch import nn
 from localspec.clusterable import initialise_clusterable
 from localspec.data import DTYPES
 from localspec.errors import InvalidInputError, choose
+from localspec.module_files import importable, load_module_file
 from localspec.profiles import NetworkSettings
 from localspec.residual import resnet
 
@@ -225,39 +224,6 @@ def resolve_device(name: str) -> torch.device:
     return torch.device("cuda" if available and name != "cpu" else "cpu")
 
 
-def load_module_file(path: str | Path, functions: tuple[str, ...]) -> ModuleType:
-    """Import a Python file that defines the named functions.
-
-    Raises
-    ------
-    InvalidInputError
-        If the file is not there or lacks one of the functions.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise InvalidInputError(
-            f"there is no file {path}: give the path of a Python file that defines "
-            + " and ".join(f"{name}()" for name in functions)
-        )
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise InvalidInputError(f"{path} is not a Python file (its name must end in .py)")
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # whatever the file's own code raises
-        raise InvalidInputError(
-            f"{path} cannot be imported ({type(error).__name__}: {error}): run it with Python on "
-            "its own first"
-        ) from error
-    missing = [name for name in functions if not callable(getattr(module, name, None))]
-    if missing:
-        raise InvalidInputError(
-            f"{path} must define " + " and ".join(f"{name}()" for name in missing)
-        )
-    return module
-
-
 def open_network_file(path: str | Path) -> tuple[nn.Module, dict[str, torch.Tensor]]:
     """Return what the functions ``network`` and ``data`` of a Python file return.
 
@@ -281,7 +247,8 @@ def open_network_file(path: str | Path) -> tuple[nn.Module, dict[str, torch.Tens
     returned: dict[str, Any] = {}
     for name in ("network", "data"):
         try:
-            returned[name] = getattr(module, name)()
+            with importable(Path(path).parent):
+                returned[name] = getattr(module, name)()
         except Exception as error:  # whatever the file's own code raises
             raise InvalidInputError(
                 f"{name}() of {path} failed with {type(error).__name__}: {error}"

@@ -16,15 +16,20 @@ ACTIVATION_CALLS = {
     *(F.relu, torch.relu, F.relu6, F.leaky_relu, F.elu, F.gelu, F.silu),
     *(torch.sigmoid, torch.tanh, "relu", "sigmoid", "tanh"),
 }
+SQUASHING_CALLS = {torch.sigmoid, torch.tanh, "sigmoid", "tanh"}
 RELU_CALLS = {F.relu, torch.relu, "relu"}
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 PASSED = (
-    *(nn.Flatten, nn.Identity, nn.Dropout, nn.Dropout2d, nn.Softmax, nn.LogSoftmax),
+    *(nn.Flatten, nn.Identity, nn.Dropout, nn.Dropout2d),
     *(nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d),
 )
 PASSED_CALLS = {
     *(torch.flatten, F.dropout, F.max_pool2d, F.avg_pool2d, F.adaptive_avg_pool2d),
-    *(F.softmax, F.log_softmax, "flatten", "view", "reshape", "contiguous", "softmax"),
+    *("flatten", "view", "reshape", "contiguous"),
+}
+SOFTMAXES = (nn.Softmax, nn.LogSoftmax)
+SOFTMAX_CALLS = {
+    *(F.softmax, F.log_softmax, torch.softmax, torch.log_softmax, "softmax", "log_softmax"),
 }
 RESHAPES = {torch.flatten, "flatten", "view", "reshape"}
 ADDITIONS = {operator.add, torch.add, "add"}
@@ -77,11 +82,33 @@ def flatten_views(graph_module: fx.GraphModule) -> None:
     graph_module.recompile()
 
 
+def drop_final_softmax(graph_module: fx.GraphModule) -> None:
+    """Let a network return the logits that a softmax would be the last to read.
+
+    A softmax anywhere else mixes units and stays, to be refused.
+    """
+    (output,) = (node for node in graph_module.graph.nodes if node.op == "output")
+    (last,) = output.all_input_nodes if len(output.all_input_nodes) == 1 else (output,)
+    module = graph_module.get_submodule(last.target) if last.op == "call_module" else None
+    called = last.op in ("call_function", "call_method") and last.target in SOFTMAX_CALLS
+    if called or isinstance(module, SOFTMAXES):
+        output.replace_input_with(last, last.all_input_nodes[0])
+        graph_module.graph.eliminate_dead_code()
+        graph_module.recompile()
+
+
 def is_reshape(node: fx.Node, graph_module: fx.GraphModule) -> bool:
     """Whether a node lays its input out in another shape."""
     if node.op == "call_module":
         return isinstance(graph_module.get_submodule(node.target), nn.Flatten)
     return node.target in RESHAPES
+
+
+def stays_random(node: fx.Node) -> bool:
+    """Whether a node is a call of dropout that goes on in evaluation mode."""
+    if node.target is not F.dropout:
+        return False
+    return bool(node.kwargs.get("training", node.args[2] if len(node.args) > 2 else True))
 
 
 def _overwrites(node: fx.Node, graph_module: fx.GraphModule) -> bool:

@@ -217,7 +217,7 @@ class PlantedReplicate(Replicate):
             return found.to_arrays(), {}
 
         parameters = {**settings.training_key(), **self._mode_key(), **seeded}
-        parameters["classes"] = list(classes)
+        parameters |= {"classes": list(classes), **self._data_key()}
         return self._cached("training", training, parameters, compute)
 
     @cached_property

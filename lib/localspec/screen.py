@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import torch
+from torch import nn
 
 from localspec.clustering import cluster
 from localspec.compatibility import check_classes, check_n_clusters
@@ -24,6 +27,7 @@ from localspec.units import UnitMap, trace_units
 
 KINDS = ("weights", "activations")
 SCOPES = ("global", "local")
+LAST_COLUMNS = ("evidence", "n_extreme")
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,7 @@ class Report:
 
     def units(self, row: int) -> np.ndarray:
         """Return the units of the subcluster in a row of the table, as indices in its layer."""
+        require(row in range(len(self.table)), f"row {row} is not one of {len(self.table)}")
         entry = self.table.iloc[row]
         for part in self.draws[entry["partitioning"]].subclusters:
             if (part.layer, part.cluster) == (entry["layer"], entry["cluster"]):
@@ -66,6 +71,14 @@ def _check_data(unit_map: UnitMap, x: torch.Tensor, y: torch.Tensor, source: tor
         raise InvalidInputError(
             "x and x_train must have shape (n_images, n_channels, height, width) and agree but for "
             f"n_images, not {tuple(x.shape)} and {tuple(source.shape)}"
+        )
+    for images in (x, source):
+        low, high = (float(value) for value in images.aminmax())
+        require(
+            low >= 0 and high <= 1,
+            f"images must lie in [0, 1], as visualizations do, not from {low:.3g} to {high:.3g}: "
+            "divide by 255, or pass images before they are standardized and "
+            "standardized(network, mean, std)",
         )
     check_classes(unit_map, x, y)
     check_image_shape(unit_map, tuple(x.shape[1:]))
@@ -105,6 +118,46 @@ def _rows(name: str, draws: Draws, assessed: dict[str, Assessment], level: float
     return rows
 
 
+def standardized(network: nn.Module, mean: Sequence[float], std: Sequence[float]) -> nn.Sequential:
+    """Return a network that reads images in [0, 1] and standardizes them itself.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Reads images of which every channel was shifted and scaled.
+    mean, std : sequence of float, length n_channels
+        What was subtracted from each channel, and what it was then divided by.
+
+    Returns
+    -------
+    torch.nn.Sequential
+        ``standardization`` (a batch normalization with these numbers), then ``network``, in
+        evaluation mode.
+
+    Raises
+    ------
+    InvalidInputError
+        If there are not as many means as deviations, or a deviation is not positive.
+
+    Examples
+    --------
+    >>> network = standardized(nn.Flatten(), mean=[0.5], std=[0.25])
+    >>> network(torch.tensor([[[[0.0, 0.5, 1.0]]]])).tolist()
+    [[-2.0, 0.0, 2.0]]
+    """
+    require(
+        len(mean) == len(std) > 0 and min(std) > 0,
+        f"mean and std must have a number for each channel, and std be positive, not {mean} and "
+        f"{std}",
+    )
+    norm = nn.BatchNorm2d(len(mean), eps=0.0, affine=False)
+    shift, scale = torch.tensor([list(mean), list(std)], dtype=torch.float64)
+    norm.running_mean, norm.running_var = shift, scale.square()
+    first = next(network.parameters(), torch.zeros(1))
+    parts = {"standardization": norm.to(first.device, first.dtype), "network": network}
+    return nn.Sequential(OrderedDict(parts)).eval()
+
+
 def screen(
     network: torch.nn.Module,
     x: torch.Tensor,
@@ -125,7 +178,7 @@ def screen(
     ----------
     network : torch.nn.Module
         A classifier in evaluation mode that :func:`localspec.units.trace_units` can trace; it
-        reads images in [0, 1] of shape (n_channels, height, width).
+        reads images in [0, 1] of shape (n_channels, height, width); see :func:`standardized`.
     x : torch.Tensor, shape (n_images, n_channels, height, width)
         Images that were not trained on, for lesions.
     y : torch.Tensor of int, shape (n_images,)
@@ -192,7 +245,9 @@ def screen(
         ]
         drawn[name] = draws
         assessments |= {(name, measure): one for measure, one in assessed.items()}
-    table = pd.DataFrame(rows)
+    parts = ("partitioning", "layer", "cluster", "n_units")
+    columns = [*parts, *(f"{m}{end}" for m in MEASURES for end in ("", "_p")), *LAST_COLUMNS]
+    table = pd.DataFrame(rows, columns=columns)
     if len(table):
         order = table.assign(evidence=table["evidence"].round(9)).sort_values(
             ["n_extreme", "evidence"], ascending=False, kind="stable"

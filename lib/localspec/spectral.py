@@ -227,8 +227,10 @@ def spectral_labels(
         raise InvalidInputError("spectral clustering needs finite edges")
     live = live_units(graph)
     if not live.any():
+        why = " (of a network with convolutions it joins their channels, and takes two of them)"
         raise InvalidInputError(
             f"no two units of the {graph.kind} graph have an edge: there is nothing to cluster"
+            + (why if graph.kind == "weights" else "")
         )
     if not 1 <= n_clusters <= live.sum():
         raise InvalidInputError(

@@ -73,6 +73,15 @@ class Draws:
         ]
         return float(np.mean(shares)) if shares else float("nan")
 
+    @property
+    def are_true(self) -> np.ndarray:
+        """Which draws are the true subcluster itself: bool, shape (n_draws, n_subclusters)."""
+        same = [
+            (np.sort(rows, axis=1) == subcluster.units).all(axis=1)
+            for subcluster, rows in zip(self.subclusters, self.units, strict=True)
+        ]
+        return np.reshape(same, (len(self.subclusters), self.n_draws)).T.astype(bool)
+
     def lesions(self) -> list[Lesion]:
         """Return true and random sets as one list: subcluster by subcluster, true one first."""
         listed: list[Lesion] = []
@@ -82,9 +91,16 @@ class Draws:
         return listed
 
     def arrange(self, values: np.ndarray) -> np.ndarray:
-        """Return values of :meth:`lesions` as (n_draws + 1, n_subclusters, ...), row 0 true."""
+        """Return values of :meth:`lesions` as (n_draws + 1, n_subclusters, ...), row 0 true.
+
+        A draw that is the true subcluster itself takes its value: rounding, which can hang on what
+        is computed beside it, does not part them.
+        """
         shape = (len(self.subclusters), self.n_draws + 1, *np.shape(values)[1:])
-        return np.moveaxis(np.reshape(values, shape), 1, 0)
+        arranged = np.moveaxis(np.reshape(values, shape), 1, 0).copy()
+        for index, subcluster in np.argwhere(self.are_true):
+            arranged[index + 1, subcluster] = arranged[0, subcluster]
+        return arranged
 
 
 def subclusters(

@@ -16,7 +16,7 @@ import torch
 from torch import fx, nn
 
 from localspec.errors import InvalidInputError
-from localspec.operations import is_reshape, operation_kind
+from localspec.operations import is_reshape, operation_kind, stays_random
 
 ALLOWED = (
     "allowed are Linear, Conv2d, BatchNorm, ReLU-like activations, pooling, Dropout, Flatten, sums "
@@ -100,12 +100,16 @@ class Tracer:
         elif len(inputs) > 1:
             self._refuse(node, "it reads several values")
         elif kind == "batch norm":
+            if module.running_mean is None:
+                self._refuse(node, "it normalizes by the batch (track_running_stats=False)")
             self._check_width(node, module, module.num_features)
             parts = zip(self.parts[inputs[0]], self.starts(inputs[0]), strict=True)
             self.parts[node] = tuple(
                 replace(part, norms=(*part.norms, (node, start))) for part, start in parts
             )
         else:
+            if stays_random(node):
+                self._refuse(node, "it stays on in evaluation mode: pass training=self.training")
             self.parts[node] = self.parts[inputs[0]]
             if is_reshape(node, self.graph_module):
                 self._flat[node] = True

@@ -110,8 +110,10 @@ class TrainedReplicate:
         return artifact
 
     def _training_parameters(self) -> dict:
-        data = {"data": self.dataset.fingerprint} if self.dataset.fingerprint else {}
-        return {**self.settings.training_key(), **self._mode_key(), **data}
+        return {**self.settings.training_key(), **self._mode_key(), **self._data_key()}
+
+    def _data_key(self) -> dict:
+        return {"data": self.dataset.fingerprint} if self.dataset.fingerprint else {}
 
     def _pruning_parameters(self) -> dict:
         settings = self.settings

@@ -78,9 +78,12 @@ class UnitMap:
 
     @property
     def tested(self) -> tuple[UnitLayer, ...]:
-        """Layers whose subclusters are tested: convolutions if any, else hidden dense layers."""
-        convolutions = tuple(layer for layer in self.layers if layer.is_conv)
-        return convolutions or tuple(layer for layer in self.layers if self.readers_of(layer))
+        """Layers whose subclusters are tested: convolutions if any, else hidden dense layers.
+
+        Units whose values are the logits are no hidden units.
+        """
+        hidden = tuple(layer for layer in self.layers if self.readers_of(layer))
+        return tuple(layer for layer in hidden if layer.is_conv) or hidden
 
     @property
     def dtype(self) -> torch.dtype:

@@ -10,6 +10,7 @@ from torch import fx, nn
 from localspec.conventions import Conventions, resolve
 from localspec.errors import InvalidInputError
 from localspec.operations import (
+    drop_final_softmax,
     flatten_views,
     operation_kind,
     separate_overwritten,
@@ -114,7 +115,7 @@ def _connect(tracer: Tracer) -> tuple[tuple[UnitLayer, ...], tuple[Reader, ...]]
             norms = tuple(norm_of(norm) for norm in part.norms if norm[0] not in into)
             known = part.origin is not tracer.input
             tensor = names[part.origin] if known else None
-            readings.append(Reading(tensor, start, norms if known else ()))
+            readings.append(Reading(tensor, start, norms))
         module = tracer.graph_module.get_submodule(node.target)
         n_read = tracer.width(source)
         readers[node] = Reader(str(node.target), module, node, tuple(readings), n_read)
@@ -148,6 +149,7 @@ def _trace(module: nn.Module) -> fx.GraphModule:
         ) from error
     separate_overwritten(graph_module)
     flatten_views(graph_module)
+    drop_final_softmax(graph_module)
     separate_readers(graph_module)
     return graph_module
 
@@ -173,11 +175,15 @@ def trace_units(network, *, conventions: Conventions | str | None = None) -> Uni
     InvalidInputError
         If the network cannot be traced, is in training mode, has an operation that is not in the
         list above (a product of two tensors, a concatenation along another dimension, a sum of
-        tensors of different numbers of channels, a view that mixes channels), has no hidden
-        layer, or holds weights that are not finite; the message names it.
+        tensors of different numbers of channels, a view that mixes channels, a softmax that is
+        not its last operation), returns something else for the same image (dropout that stays on,
+        normalization by the batch), has no hidden layer, or holds weights that are not finite;
+        the message names it.
 
     Notes
     -----
+    A softmax that is the last operation is left out: what it reads are the logits.
+
     A layer of units is a tensor that a dense layer or convolution (a *reader*) reads: the output
     of a module, or a sum. The units of a concatenation are those of its parts. Edges lead from
     every tensor that a reader reads to the first tensor behind it on every way; a skip connection

@@ -10,7 +10,7 @@ from localspec import screen as screen_module
 from localspec.errors import InvalidInputError
 from localspec.measures import MEASURES
 from localspec.pipeline import PARTITIONINGS
-from localspec.screen import screen
+from localspec.screen import screen, standardized
 
 pytestmark = pytest.mark.integration
 
@@ -149,6 +149,9 @@ def test_nothing_to_test():
     )
     report = screen(network, *images(), n_clusters=2, n_draws=3)
     assert len(report.table) == 0
+    assert {"partitioning", "layer", "n_units", "importance_p", "evidence"} <= set(report.table)
+    with pytest.raises(InvalidInputError, match="row 0"):
+        report.units(0)
     assert report.tests["permutation_p"].isna().all()
 
 
@@ -158,6 +161,9 @@ def test_nothing_to_test():
         ({"x": torch.rand(160, 8).double()}, "must have shape"),
         ({"x": torch.rand(160, 2, 2, 2).double()}, "1 or 3"),
         ({"y": torch.zeros(3).long()}, "labels must be"),
+        ({"x": 255 * images()[0]}, r"lie in \[0, 1\].* not from .* divide by 255"),
+        ({"x": images()[0] - 0.5}, r"lie in \[0, 1\].*standardized\(network, mean, std\)"),
+        ({"x_train": images()[0] - 0.5}, r"lie in \[0, 1\]"),
         ({"n_draws": 0}, "n_draws must be"),
         ({"n_clusters": 1}, "n_clusters must be"),
         ({"n_clusters": 500}, "n_clusters must be"),
@@ -172,6 +178,37 @@ def test_what_does_not_fit_is_refused_before_any_lesion(monkeypatch, changes, me
     options = {"x": x, "y": y, "n_clusters": 4, "n_draws": 2, **changes}
     with pytest.raises(InvalidInputError, match=message):
         screen(planted(), options.pop("x"), options.pop("y"), **options)
+
+
+def test_squashed_outputs_are_refused():
+    for last in (nn.Sigmoid(), nn.Tanh()):
+        with pytest.raises(InvalidInputError, match=r"sigmoid or tanh .* the logits"):
+            screen(nn.Sequential(planted(), last).eval(), *images(), n_clusters=4)
+
+
+def test_a_network_of_standardized_images():
+    x, y = images(60)
+    network = standardized(planted(), mean=[0.5], std=[0.25])
+    assert torch.allclose(network(x), planted()((x - 0.5) / 0.25), rtol=1e-12)
+    settings = {"n_clusters": 4, "n_draws": 1}
+    report = screen(network, x, y, **settings)
+    assert set(report.table["layer"]) == {"network.1", "network.3"}
+    # a softmax behind the logits changes nothing
+    after = screen(nn.Sequential(network, nn.Softmax(dim=1)).eval(), x, y, **settings)
+    assert after.table["output_coherence"].tolist() == report.table["output_coherence"].tolist()
+
+
+@pytest.mark.parametrize(("mean", "std"), [([0.5], [0.2, 0.3]), ([], []), ([0.5], [0.0])])
+def test_standardizations_that_are_refused(mean, std):
+    with pytest.raises(InvalidInputError, match="a number for each channel"):
+        standardized(planted(), mean, std)
+
+
+def test_a_network_in_bfloat16():
+    x, y = images(60)
+    network = planted().bfloat16()
+    report = screen(network, x.bfloat16(), y, n_clusters=4, n_draws=1)
+    assert report.table["input_coherence"].gt(0).all()
 
 
 def test_a_class_without_images_is_refused():

@@ -1,12 +1,15 @@
 """Null partitions, and the rates of false positives in them, by hand."""
 
+from functools import partial
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from localspec.calibration import NullEvidence, null_draws
 from localspec.errors import InvalidInputError
-from localspec.false_positives import clustered_rate, combined, null_p_values
+from localspec.false_positives import all_p_values, clustered_rate, combined, null_p_values
 from localspec.partitions import Partition
 from localspec.tables_calibration import conclusions, judgement
 
@@ -198,3 +201,16 @@ def test_conclusions_tell_of_timid_tests():
     timid = conclusions(_rates((0.01, 0.0, 0.02), (0.05, 0.04, 0.06)))[0]
     assert "false positives in 1.0% to 1.0%" in timid
     assert "effects get lost, for importance." in timid
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_the_released_chain_is_there_if_every_network_has_it(order):
+    rng = np.random.default_rng(0)
+    # six null partitions leave draws for five subclusters, not for six
+    nulls = [
+        SimpleNamespace(seed=n, evidence=partial(evidence, rng.random((6, 4, n)))) for n in (5, 6)
+    ]
+    found = all_p_values([nulls[index] for index in order])["importance"]
+    assert found["subcluster", "mid"].shape == (2, 6, 6)
+    assert ("subcluster", "released") not in found
+    assert ("subcluster", "released") in all_p_values(nulls[:1])["importance"]

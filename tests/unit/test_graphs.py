@@ -128,6 +128,28 @@ def test_batch_norm_of_an_mlp_scales_edges_from_the_pixels_too():
     )
 
 
+def test_batch_norm_of_the_pixels_scales_the_edges_out_of_them():
+    first = batch_norm(nn.BatchNorm1d, GAMMA, VARIANCE)
+    plain = upper(weight_graph(stack(dense(W1), nn.ReLU(), dense(W2))))
+    scaled = upper(weight_graph(stack(nn.Flatten(), first, dense(W1), nn.ReLU(), dense(W2))))
+    assert scaled == pytest.approx(
+        {edge: value * {0: 4, 1: 1.5}.get(edge[0], 1) for edge, value in plain.items()}
+    )
+
+
+def test_batch_norm_of_a_channel_scales_all_its_pixels():
+    norm = batch_norm(nn.BatchNorm2d, GAMMA, VARIANCE)  # two channels of two pixels each
+    first = np.arange(1.0, 9.0).reshape(2, 4)
+    plain = upper(weight_graph(stack(dense(first), nn.ReLU(), dense(W2))))
+    network = stack(norm, nn.Flatten(), dense(first), nn.ReLU(), dense(W2))
+    assert upper(weight_graph(network)) == pytest.approx(
+        {
+            edge: value * {0: 4, 1: 4, 2: 1.5, 3: 1.5}.get(edge[0], 1)
+            for edge, value in plain.items()
+        }
+    )
+
+
 def test_batch_norm_without_scale_counts_its_variance():
     norm = nn.BatchNorm1d(2, eps=1e-3, affine=False)
     norm.running_var = torch.tensor(VARIANCE).double()  # factors 1 / 0.5 and 1 / 2

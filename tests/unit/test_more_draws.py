@@ -10,7 +10,7 @@ from localspec import more_draws
 from localspec.conventions import Conventions
 from localspec.errors import InvalidInputError
 from localspec.feature_visualization import visualize
-from localspec.more_draws import further_draws, further_lesions, further_visualizations, true_sets
+from localspec.more_draws import further_draws, further_lesions, further_visualizations
 from localspec.partitions import Partition
 from localspec.subclusters import Draws, Subcluster, draw
 
@@ -51,9 +51,9 @@ def test_a_subcluster_that_is_not_there(position):
 def test_true_sets_by_hand():
     parts = (Subcluster("1", 0, np.array([0, 1])), Subcluster("1", 1, np.array([2, 3, 4])))
     rows = (np.array([[0, 1], [1, 0], [0, 2]]), np.array([[2, 3, 5], [2, 3, 4], [0, 1, 2]]))
-    found = true_sets(Draws(parts, rows, 3))
+    found = Draws(parts, rows, 3).are_true
     assert found.tolist() == [[True, False], [True, True], [False, False]]
-    assert true_sets(Draws((), (), 3)).shape == (3, 0)
+    assert Draws((), (), 3).are_true.shape == (3, 0)
 
 
 def test_lesions_are_those_of_every_draw():

@@ -11,7 +11,6 @@ from localspec.networks import (
     NORM_OPTIONS,
     build_network,
     initialise,
-    load_module_file,
     mlp,
     resolve_device,
 )
@@ -148,33 +147,6 @@ def test_devices(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert resolve_device("auto").type == resolve_device("cuda").type == "cuda"
     assert resolve_device("cpu").type == "cpu"
-
-
-# --- files ---
-
-
-def test_a_file_with_its_functions(tmp_path):
-    path = tmp_path / "mine.py"
-    path.write_text("def network():\n    return 1\n\ndef data():\n    return 2\n")
-    module = load_module_file(path, ("network", "data"))
-    assert (module.network(), module.data()) == (1, 2)
-    assert load_module_file(str(path), ("data",)).data() == 2
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("missing.py", None, r"no file .*missing.py: .* defines network\(\) and data\(\)"),
-        ("weights.bin", "x", "not a Python file"),
-        ("half.py", "def data(): pass", r"must define network\(\)$"),
-        ("none.py", "network = 3", r"must define network\(\) and data\(\)$"),
-    ],
-)
-def test_files_that_are_refused(tmp_path, name, content, message):
-    if content is not None:
-        (tmp_path / name).write_text(content)
-    with pytest.raises(InvalidInputError, match=message):
-        load_module_file(tmp_path / name, ("network", "data"))
 
 
 # --- residual networks ---

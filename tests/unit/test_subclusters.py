@@ -164,6 +164,17 @@ def test_lesions_are_listed_by_subcluster_and_values_arranged_by_draw():
     assert draws.arrange(stacked)[2, 1].tolist() == [60, 61]  # subcluster 1, draw 2: lesion 6
 
 
+def test_a_draw_that_is_the_true_set_takes_its_value():
+    part = Subcluster("a", 0, np.array([1, 4, 6]))
+    other = Subcluster("a", 1, np.array([0, 2]))
+    rows = (np.array([[6, 1, 4], [1, 4, 5]]), np.array([[0, 3], [2, 0]]))
+    values = np.arange(12.0).reshape(6, 2)  # two subclusters, each true and drawn twice
+    found = Draws((part, other), rows, 2).arrange(values)
+    assert found[:, 0].tolist() == [[0, 1], [0, 1], [4, 5]]
+    assert found[:, 1].tolist() == [[6, 7], [8, 9], [6, 7]]
+    assert values.tolist() == np.arange(12.0).reshape(6, 2).tolist()  # left as they were
+
+
 def test_nothing_to_test():
     draws = draw(sized(1, 1, 1), 19)
     assert draws.subclusters == ()

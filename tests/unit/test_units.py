@@ -7,7 +7,9 @@ from handmade import batch_norm, conv, dense, random_mlp, stack
 from torch import nn
 from torch.nn import functional as F
 
+from localspec.correlations import unit_values
 from localspec.errors import InvalidInputError
+from localspec.graphs import weight_graph
 from localspec.training import TrainedNetwork
 from localspec.units import trace_units
 
@@ -38,6 +40,55 @@ def test_hidden_dense_layers_of_an_mlp_are_tested():
 def test_convolutions_of_a_cnn_are_tested():
     assert layers(cnn()) == [("0", 3, True), ("3", 2, True), ("7", 4, False), ("9", 5, False)]
     assert [layer.name for layer in trace_units(cnn()).tested] == ["0", "3"]
+
+
+def test_a_convolution_that_writes_the_logits_is_not_tested():
+    network = stack(
+        *(conv(np.ones((3, 1, 3, 3))), nn.ReLU(), conv(np.ones((2, 3, 1, 1)))),
+        *(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+    )
+    assert layers(network) == [("0", 3, True), ("2", 2, True)]
+    assert [layer.name for layer in trace_units(network).tested] == ["0"]
+    graph = weight_graph(network)  # its logits are nodes, as those of an MLP
+    assert [(layer.name, layer.n_units, layer.tested) for layer in graph.layers] == [
+        *(("0", 3, True), ("2", 2, False))
+    ]
+    assert list(unit_values(network, torch.ones(4, 1, 5, 5).double())) == ["0"]
+
+
+@pytest.mark.parametrize(
+    "last", [nn.Softmax(dim=1), nn.LogSoftmax(dim=1), lambda x: torch.softmax(x, 1), None]
+)
+def test_a_final_softmax_is_left_out(last):
+    def forward(made, x):
+        logits = made.b(torch.relu(made.a(x)))
+        return logits if last is None else last(logits)
+
+    parts = {"last": last} if isinstance(last, nn.Module) else {}
+    network = Made(forward, a=square(), b=square(), **parts)
+    (logits,) = trace_units(network).run(X)
+    assert logits.tolist() == torch.relu(X).tolist()
+
+
+@pytest.mark.parametrize(
+    "between", [nn.Softmax(dim=1), nn.BatchNorm1d(2, track_running_stats=False)]
+)
+def test_what_mixes_units_or_images_is_refused(between):
+    with pytest.raises(InvalidInputError, match="cannot follow units through module"):
+        trace_units(stack(square(), between, square()))
+
+
+def test_dropout_that_stays_on():
+    def made(**options):
+        return Made(
+            lambda m, x: m.b(F.dropout(torch.relu(m.a(x)), 0.5, **options)),
+            **{"a": square(), "b": square()},
+        )
+
+    for options in ({}, {"training": True}):
+        with pytest.raises(InvalidInputError, match=r"stays on .* training=self.training"):
+            trace_units(made(**options))
+    assert trace_units(made(training=False)).run(X)[0].tolist() == torch.relu(X).tolist()
 
 
 def test_layers_are_named_by_their_path():

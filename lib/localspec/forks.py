@@ -104,6 +104,13 @@ class ForkReplicate(Replicate):
         """The reading of the method."""
         return self.chosen
 
+    @property
+    def reading(self) -> str:
+        """What is read otherwise than plainly; ``"paper"`` if nothing is."""
+        chosen = self.chosen.model_dump().items()
+        other = [f"{name}: {value}" for name, value in chosen if value != getattr(PAPER, name)]
+        return ", ".join(other) or "paper"
+
     def like(self, profile: Profile, network: str) -> ForkReplicate:
         """Return the replicate of another profile's network that is like this one otherwise."""
         shared = {"compute": self.compute, "progress": self.progress}

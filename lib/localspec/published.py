@@ -188,7 +188,7 @@ def published_rows(model: str, *, pruned: bool) -> pd.DataFrame:
     return table[table["model"] == model]
 
 
-def _other_readings(settings: NetworkSettings) -> list[Reading]:
+def other_readings(settings: NetworkSettings) -> list[Reading]:
     """Return the forks that published figures of such a network are known to depend on."""
     found = [KERNEL_NORM] if settings.architecture != "mlp" else []
     return found + ([DROPPED_WEIGHTS] if settings.n_pruning_epochs and settings.l1 else [])
@@ -231,7 +231,7 @@ def published_table(replicates: Sequence[ForkReplicate]) -> pd.DataFrame:
                     f"{setting} = {given}, but the published figures have {wanted}: set that"
                 )
         table += _rows(name, "paper", group, rows)
-        for reading in _other_readings(settings):
+        for reading in other_readings(settings):
             other = [one.under(reading.conventions) for one in group]
             table += _rows(name, str(reading), other, rows)
     return pd.DataFrame(table)

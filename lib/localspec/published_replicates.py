@@ -9,7 +9,9 @@ import pandas as pd
 
 from localspec.errors import InvalidInputError
 from localspec.forks import ForkReplicate
+from localspec.pipeline import by_network
 from localspec.profiles import PublishedSection, load_profile
+from localspec.published import other_readings
 from localspec.settings import NetworkSettings
 
 
@@ -76,6 +78,22 @@ def open_unpublished(section: PublishedSection, *, progress: bool = True) -> lis
     return _opened(section, wanted, progress)
 
 
+def under_every_reading(replicates: Sequence[ForkReplicate]) -> list[ForkReplicate]:
+    """Return replicates with published figures, and behind each network those read otherwise.
+
+    Parameters
+    ----------
+    replicates : sequence of ForkReplicate
+        Under the plain reading.
+    """
+    found = []
+    for group in by_network(replicates):
+        found += group
+        for reading in other_readings(group[0].settings):
+            found += [one.under(reading.conventions) for one in group]
+    return found
+
+
 def replicates_table(replicates: Sequence[ForkReplicate]) -> pd.DataFrame:
     """Return what was measured of each replicate, as the published table has it.
 
@@ -86,10 +104,12 @@ def replicates_table(replicates: Sequence[ForkReplicate]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row a replicate, with the columns of ``load_published("clusterability")`` and the
-        number of units without edges; ``training`` is the network's name in the profile, ``model``
-        its published counterpart if there is one. Accuracies are those of the last epoch, that on
-        training images its running mean; of regressions there are none.
+        One row a replicate, with the columns of ``load_published("clusterability")``, the numbers
+        of units without edges, of units and clusters that weigh next to nothing, and of empty
+        clusters (see :class:`localspec.clusterability.Clusterability`), and how the method was
+        read; ``training`` is the network's name in the profile, ``model`` its published
+        counterpart if there is one. Accuracies are those of the last epoch, that on training
+        images its running mean; of regressions there are none.
     """
     rows = []
     for replicate in replicates:
@@ -109,6 +129,8 @@ def replicates_table(replicates: Sequence[ForkReplicate]) -> pd.DataFrame:
                 **{"ncut": found.statistic, "shuffled_ncut_mean": float(found.null.mean())},
                 **{"shuffled_ncut_std": float(found.null.std()), "z_score": found.z_score},
                 **{"p_value": found.pvalue, **accuracies, "n_isolated": found.n_isolated},
+                **{"n_near_dead": found.n_near_dead, "n_zero_volume": found.n_zero_volume},
+                **{"n_empty": found.n_empty, "reading": replicate.reading},
             }
         )
     return pd.DataFrame(rows)

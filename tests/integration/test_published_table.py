@@ -14,6 +14,7 @@ from localspec.published_replicates import (
     open_published,
     open_unpublished,
     replicates_table,
+    under_every_reading,
 )
 
 pytestmark = pytest.mark.integration
@@ -96,7 +97,9 @@ def test_every_replicate_has_the_columns_of_the_published_table(section):
     unpublished = open_unpublished(section(), progress=False)
     assert {one.network for one in unpublished} == {"mlp-unpublished"}
     table = replicates_table([*replicates, *unpublished])
-    assert list(table) == [*load_published("clusterability"), "n_isolated"]
+    counts = ["n_isolated", "n_near_dead", "n_zero_volume", "n_empty"]
+    assert list(table) == [*load_published("clusterability"), *counts, "reading"]
+    assert set(table["reading"]) == {"paper"}
     assert table["training"].tolist() == ["mlp"] * 2 + ["cnn"] * 2 + ["mlp-unpublished"] * 2
     assert table["replicate"].tolist() == [0, 1] * 3
     assert table["model"].tolist() == ["MNIST"] * 2 + ["CNN-MNIST"] * 2 + [""] * 2
@@ -107,6 +110,14 @@ def test_every_replicate_has_the_columns_of_the_published_table(section):
         one.clusterability().pvalue,
     )
     assert row["test_accuracy"] == one.trained.history["test_accuracy"][-1]
+    every = under_every_reading(replicates)
+    otherwise = ["kernel_norm: induced", "dropped_weights: return"]
+    assert [(one.network, one.reading) for one in every[::2]] == [
+        *(("mlp", "paper"), *(("cnn", reading) for reading in ("paper", *otherwise)))
+    ]
+    induced = replicates_table(every).query("reading == 'kernel_norm: induced'")["ncut"]
+    compared = published_table(replicates).query("reading == 'kernel_norm: induced'")
+    assert induced.mean() == pytest.approx(compared.iloc[0]["ours"])
 
 
 def test_settings_that_are_not_those_of_the_published_figures(section):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,6 +87,21 @@ def _check_data(unit_map: UnitMap, x: torch.Tensor, y: torch.Tensor, source: tor
     class_sizes(y, n_classes)
 
 
+def _check_partition(unit_map: UnitMap, name: str, partition: Partition) -> None:
+    for part in partition.tested:
+        layer = unit_map.layer(part.name)
+        if not unit_map.readers_of(layer):
+            raise InvalidInputError(
+                f"partition {name!r} names layer {part.name!r}, whose units are the logits: only "
+                "hidden layers are tested"
+            )
+        if part.n_units != layer.n_units:
+            raise InvalidInputError(
+                f"partition {name!r} has {part.n_units} labels for layer {part.name!r} of "
+                f"{layer.n_units} units: label every unit, -1 for those that take no part"
+            )
+
+
 def _partitions(unit_map: UnitMap, x: torch.Tensor, n_clusters, n_images, seed, conventions):
     rng = np.random.default_rng(seed)
     chosen = torch.from_numpy(np.sort(rng.permutation(len(x))[:n_images]))
@@ -165,6 +180,7 @@ def screen(
     *,
     x_train: torch.Tensor | None = None,
     n_clusters: int = 6,
+    partitions: Mapping[str, Partition] | None = None,
     n_draws: int = 19,
     n_images: int = 4992,
     seed: int = 0,
@@ -185,6 +201,9 @@ def screen(
     x_train : torch.Tensor, shape (n_images, n_channels, height, width), optional
         Images for correlations of activations; by default `x`.
     n_clusters : int, optional
+    partitions : mapping of str to Partition, optional
+        Groups of one's own, see :meth:`localspec.partitions.Partition.from_labels`, by any names;
+        by default those of the four partitionings.
     n_draws : int, optional
         Random counterparts of each subcluster; p cannot fall below ``1 / (2 n_draws + 2)``
         under the mid rule.
@@ -216,8 +235,11 @@ def screen(
     unit_map = trace_units(network, conventions=conventions)
     source = x if x_train is None else x_train
     _check_data(unit_map, x, y, source)
-    check_n_clusters(unit_map, n_clusters)
-    partitions = _partitions(unit_map, source, n_clusters, n_images, seed, conventions)
+    if partitions is None:
+        check_n_clusters(unit_map, n_clusters)
+        partitions = _partitions(unit_map, source, n_clusters, n_images, seed, conventions)
+    for name, partition in partitions.items():
+        _check_partition(unit_map, name, partition)
     rows: list[dict] = []
     tests: list[dict] = []
     drawn: dict[str, Draws] = {}
@@ -253,4 +275,4 @@ def screen(
             ["n_extreme", "evidence"], ascending=False, kind="stable"
         )
         table = order.reset_index(drop=True)
-    return Report(table, pd.DataFrame(tests), partitions, drawn, assessments)
+    return Report(table, pd.DataFrame(tests), dict(partitions), drawn, assessments)

@@ -9,6 +9,7 @@ from torch import nn
 from localspec import screen as screen_module
 from localspec.errors import InvalidInputError
 from localspec.measures import MEASURES
+from localspec.partitions import Partition
 from localspec.pipeline import PARTITIONINGS
 from localspec.screen import screen, standardized
 
@@ -138,6 +139,35 @@ def test_correlations_use_the_images_given_for_them():
     assert one.values.tolist() == two.values.tolist()
     with pytest.raises(InvalidInputError, match="no unit varies"):
         screen(planted(), x, y, x_train=torch.ones(5, 1, 2, 4).double(), n_clusters=4, n_draws=1)
+
+
+def test_groups_of_ones_own():
+    group = np.arange(N_CLASSES * GROUP) // GROUP
+    right = {"1": group, "3": np.where(group == 1, -1, group)}
+    wrong = {"1": np.arange(N_CLASSES * GROUP) % N_CLASSES}
+    partitions = {"right": Partition.from_labels(right), "wrong": Partition.from_labels(wrong)}
+    report = screen(planted(), *images(), partitions=partitions, n_draws=19)
+    assert report.partitions == partitions
+    table = report.table.set_index(["partitioning", "layer"])
+    assert sorted(table.loc[("right", "3"), "cluster"]) == [0, 2, 3]
+    assert set(report.tests["partitioning"]) == {"right", "wrong"}
+    p_values = report.tests.set_index(["partitioning", "measure"])["permutation_p"]
+    assert p_values["right", "class_coherence"] == 0.05  # the least of 19 draws
+    assert p_values["wrong", "class_coherence"] > 0.05
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ({"1": [0, 0, 1, 1]}, r"'mine' has 4 labels for layer '1' of 24 units"),
+        ({"0": [0, 0, 1, 1]}, r"no layer '0'; the network has: 1, 3, 5"),
+        ({"5": [0, 0, 1, 1]}, r"'5', whose units are the logits"),
+    ],
+)
+def test_groups_that_do_not_fit_are_refused(labels, message):
+    partitions = {"mine": Partition.from_labels(labels)}
+    with pytest.raises(InvalidInputError, match=message):
+        screen(planted(), *images(), partitions=partitions)
 
 
 def test_nothing_to_test():

@@ -40,6 +40,8 @@ def check(profile: str) -> None:
     from localspec.errors import LocalspecError
     from localspec.profiles import load_profile
 
+    if Path(profile).suffix:
+        refuse(f"{profile!r} is not a profile's name: put the file in notebooks/profiles and name it")
     try:
         pages = load_profile(profile).pages
     except LocalspecError as error:

@@ -38,6 +38,7 @@ def test_the_page_fails_where_its_parameters_are_read(tmp_path, page, parameters
     ("tool", "profile", "words"),
     [
         ("run.py", "digit", ["profile='digit' is not known", "'digits'"]),
+        ("run.py", "my/own.yml", ["'my/own.yml' is not a profile's name", "notebooks/profiles"]),
         ("run_page.py", "digit", ["cannot read the profile", "digit.yml", "No such file"]),
     ],
 )

@@ -41,7 +41,7 @@ def check(profile: str) -> None:
     from localspec.profiles import load_profile
 
     if Path(profile).suffix:
-        refuse(f"{profile!r} is not a profile's name: put the file in notebooks/profiles and name it")
+        refuse(f"{profile!r} is not a profile's name: put the file into notebooks/profiles")
     try:
         pages = load_profile(profile).pages
     except LocalspecError as error:

@@ -134,3 +134,25 @@ def replicates_table(replicates: Sequence[ForkReplicate]) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def means_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the means over the replicates of each network and reading.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Of :func:`replicates_table`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a network and reading, in the order of `table`: ``training``, ``reading``,
+        ``n_networks``, and the means of the columns ``ncut``, ``shuffled_ncut_mean``,
+        ``z_score``, ``test_accuracy`` and ``n_zero_volume``.
+    """
+    groups = table.groupby(["training", "reading"], sort=False)
+    means = groups[["ncut", "shuffled_ncut_mean", "z_score", "test_accuracy", "n_zero_volume"]]
+    found = means.mean()
+    found.insert(0, "n_networks", groups.size())
+    return found.reset_index()

@@ -10,6 +10,7 @@ from localspec.plots_published import moved_figures, published_beside_ours
 from localspec.profiles import PublishedSection
 from localspec.published import QUANTITIES, load_published, published_table
 from localspec.published_replicates import (
+    means_table,
     open_diagnoses,
     open_published,
     open_unpublished,
@@ -118,6 +119,15 @@ def test_every_replicate_has_the_columns_of_the_published_table(section):
     induced = replicates_table(every).query("reading == 'kernel_norm: induced'")["ncut"]
     compared = published_table(replicates).query("reading == 'kernel_norm: induced'")
     assert induced.mean() == pytest.approx(compared.iloc[0]["ours"])
+    means = means_table(replicates_table([*every, *unpublished]))
+    names = means["training"] + ", " + means["reading"]
+    assert names.tolist() == [
+        *("mlp, paper", "cnn, paper", *(f"cnn, {reading}" for reading in otherwise)),
+        "mlp-unpublished, paper",
+    ]
+    assert means["n_networks"].tolist() == [2] * 5
+    assert means["ncut"].tolist()[2] == pytest.approx(induced.mean())
+    assert means["test_accuracy"].tolist()[1] == pytest.approx(table["test_accuracy"][2:4].mean())
 
 
 def test_settings_that_are_not_those_of_the_published_figures(section):

@@ -55,6 +55,37 @@ class Clusterability:
     n_empty: int = 0
 
 
+def inside_to_outside(ncut: float, n_clusters: int) -> float:
+    """Return how much edge weight lies inside of an average cluster for each unit that leaves it.
+
+    Parameters
+    ----------
+    ncut : float
+        Of all clusters together.
+    n_clusters : int
+
+    Returns
+    -------
+    float
+        ``(1 - share) / (2 share)`` with ``share = ncut / n_clusters``, the mean over clusters of
+        the share that leaves the cluster: an edge inside counts at both of its ends. Infinite
+        where nothing leaves.
+
+    References
+    ----------
+    Filan et al., arXiv:2103.03386, "Clusterability".
+
+    Examples
+    --------
+    Two triangles that one edge joins: of seven ends of edges in each, one leaves it.
+
+    >>> round(inside_to_outside(2 / 7, 2), 9)  # three edges inside, one leaves
+    3.0
+    """
+    share = ncut / n_clusters
+    return (1 - share) / (2 * share) if share > 0 else float("inf")
+
+
 def clusterability(
     graph: UnitGraph,
     n_clusters: int,

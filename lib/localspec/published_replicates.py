@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
+from localspec.clusterability import inside_to_outside
 from localspec.errors import InvalidInputError
 from localspec.forks import ForkReplicate
 from localspec.pipeline import by_network
@@ -149,10 +150,13 @@ def means_table(table: pd.DataFrame) -> pd.DataFrame:
     pandas.DataFrame
         One row a network and reading, in the order of `table`: ``training``, ``reading``,
         ``n_networks``, and the means of the columns ``ncut``, ``shuffled_ncut_mean``,
-        ``z_score``, ``test_accuracy`` and ``n_zero_volume``.
+        ``z_score``, ``test_accuracy`` and ``n_zero_volume``; ``inside_to_outside`` of the mean
+        n-cut, see :func:`localspec.clusterability.inside_to_outside`.
     """
     groups = table.groupby(["training", "reading"], sort=False)
-    means = groups[["ncut", "shuffled_ncut_mean", "z_score", "test_accuracy", "n_zero_volume"]]
-    found = means.mean()
+    columns = ["ncut", "shuffled_ncut_mean", "z_score", "test_accuracy", "n_zero_volume"]
+    found = groups[columns].mean()
     found.insert(0, "n_networks", groups.size())
+    ratios = map(inside_to_outside, found["ncut"], groups["n_clusters"].first())
+    found.insert(2, "inside_to_outside", list(ratios))
     return found.reset_index()

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from localspec.artifacts import record, results_root, write_atomically
+from localspec.clusterability import inside_to_outside
 from localspec.errors import InvalidInputError
 from localspec.measures import LESIONED, MEASURES
 from localspec.partitions import NO_CLUSTER
@@ -95,6 +96,7 @@ def clusterability_table(replicates: Sequence[Replicate]) -> pd.DataFrame:
                 **{"network": replicate.network, "seed": replicate.seed},
                 **{"n_clusters": method.n_clusters, "n_shuffles": method.n_shuffles},
                 "ncut": result.statistic,
+                "inside_to_outside": inside_to_outside(result.statistic, method.n_clusters),
                 "shuffled_ncut_mean": float(result.null.mean()),
                 "shuffled_ncut_std": float(result.null.std()),
                 "z_score": result.z_score,

@@ -126,6 +126,7 @@ def test_every_replicate_has_the_columns_of_the_published_table(section):
         "mlp-unpublished, paper",
     ]
     assert means["n_networks"].tolist() == [2] * 5
+    assert (means["inside_to_outside"] + 1 / 2).tolist() == pytest.approx(6 / means["ncut"])
     assert means["ncut"].tolist()[2] == pytest.approx(induced.mean())
     assert means["test_accuracy"].tolist()[1] == pytest.approx(table["test_accuracy"][2:4].mean())
 

@@ -125,6 +125,7 @@ def test_clusterability_table(replicates):
         # the profile's number of shuffles, which the synthesis notebook does not set
         assert (row.seed, row.n_clusters, row.n_shuffles) == (replicate.seed, 3, 4)
         assert row.ncut == result.statistic
+        assert row.inside_to_outside == pytest.approx(3 / (2 * row.ncut) - 1 / 2)
         assert row.shuffled_ncut_mean == pytest.approx(sum(null) / 4)
         spread = (sum((null - sum(null) / 4) ** 2) / 4) ** 0.5
         assert row.shuffled_ncut_std == pytest.approx(spread)

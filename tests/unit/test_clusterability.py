@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from localspec.clusterability import clusterability
+from localspec.clusterability import clusterability, inside_to_outside
 from localspec.clustering import cluster, ncut
 from localspec.errors import InvalidInputError
 from localspec.graphs import UnitGraph, from_blocks, layer_ranges
@@ -45,6 +45,18 @@ def test_figures_follow_from_the_null():
     # the figure of the network is that of its own clustering
     labels = cluster(graph, 3, seed=5).labels
     assert result.statistic == pytest.approx(ncut(graph.adjacency, labels))
+
+
+def test_weight_inside_for_each_that_leaves():
+    # a triangle and a square with a diagonal, joined by two edges: 3 and 5 edges inside
+    inside, leaving, clusters = np.array([3, 5]), 2, 2
+    shares = leaving / (2 * inside + leaving)
+    ratio = inside_to_outside(shares.sum(), clusters)
+    assert ratio == pytest.approx((1 - shares.mean()) / (2 * shares.mean()))
+    assert min(inside / leaving) < ratio < max(inside / leaving)
+    assert inside_to_outside(12 * 0.5, 12) == 0.5  # half of what every cluster's units have leaves
+    assert inside_to_outside(0.0, 12) == np.inf
+    assert inside_to_outside(12.0, 12) == 0.0  # nothing inside
 
 
 def test_a_modular_network_is_clusterable():

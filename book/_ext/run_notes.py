@@ -15,6 +15,16 @@ from sphinx.errors import ExtensionError
 
 NOTES = "book/notes"
 DIFFERS = "## What differs and why"
+RUN_OF = {  # what the titles of a profile's pages say besides the notebook's
+    "cifar10": "CIFAR-10",
+    "fashion-controls": "Fashion-MNIST",
+    "fashion-mnist": "Fashion-MNIST",
+    "mnist": "MNIST",
+    "mnist-controls": "MNIST",
+    "paper": "the paper's protocol",
+    "polynomials": "polynomials",
+}
+DEFAULTS = "# The notebook's defaults; what this run had is in the box below.\n"
 
 
 def with_notes(notebook: dict, notes: str) -> dict:
@@ -35,15 +45,31 @@ def with_notes(notebook: dict, notes: str) -> dict:
     return {**notebook, "cells": [*cells[: texts[0] + 1], note, *cells[texts[0] + 1 :]]}
 
 
+def of_this_run(notebook: dict, profile: str) -> dict:
+    """Return a notebook whose title names its profile and whose cell of defaults says so."""
+    cells = [dict(cell) for cell in notebook["cells"]]
+    added = RUN_OF.get(profile)
+    for cell in cells:
+        if added and cell["cell_type"] == "markdown":
+            first, *rest = "".join(cell["source"]).split("\n")
+            cell["source"] = "\n".join([f"{first}: {added}", *rest])
+            break
+    for cell in cells:
+        if "parameters" in cell["metadata"].get("tags", []):
+            cell["source"] = DEFAULTS + "".join(cell["source"])
+    return {**notebook, "cells": cells}
+
+
 def insert_notes(app: Sphinx, docname: str, source: list[str]) -> None:
     match = PAGE.fullmatch(docname)
     if not match:
         return
     path = Path(app.srcdir, NOTES, match["profile"], f"{match['page']}.md")
     app.env.note_dependency(str(path))
+    notebook = of_this_run(json.loads(source[0]), match["profile"])
     if path.is_file():
-        notes = path.read_text(encoding="utf-8")
-        source[0] = json.dumps(with_notes(json.loads(source[0]), notes))
+        notebook = with_notes(notebook, path.read_text(encoding="utf-8"))
+    source[0] = json.dumps(notebook)
 
 
 def setup(app: Sphinx) -> dict:

@@ -45,7 +45,7 @@ class Visualizations:
     scores : numpy.ndarray, shape (n_targets,)
         Objective after ``n_steps`` updates.
     entropies : numpy.ndarray, shape (n_targets,)
-        Entropy in nats of the network's softmax on `images`.
+        Entropy in nats of the network's softmax on `images`, always of double precision.
     """
 
     images: np.ndarray
@@ -149,8 +149,11 @@ def _optimise(objective, decode_all, start, n_steps, learning_rate, advance):
 
 
 def _entropy(unit_map: UnitMap, images: torch.Tensor) -> torch.Tensor:
-    """Return the entropy of the softmax, accurate also where it is nearly 0."""
-    (logits,) = unit_map.run(images)
+    """Return the entropy of the softmax, accurate also where it is nearly 0.
+
+    In double precision whatever the network's: exp(-104) is 0 in single precision already.
+    """
+    logits = unit_map.run(images)[0].double()
     below = logits - logits.amax(dim=1, keepdim=True)
     others = below.scatter(1, logits.argmax(dim=1, keepdim=True), -torch.inf)
     log_total = torch.log1p(others.exp().sum(dim=1))
@@ -245,7 +248,7 @@ def visualize(
     small = is_small(unit_map.graph_module, blank, n_rows, SMALL_PASS)
     images = torch.zeros(len(targets), *image_shape, dtype=unit_map.dtype)
     scores = torch.zeros(len(targets), dtype=unit_map.dtype)
-    entropies = torch.zeros(len(targets), dtype=unit_map.dtype)
+    entropies = torch.zeros(len(targets), dtype=torch.float64)
     bar = tqdm(total=len(targets) * (n_steps + 1), desc="images", unit="step", disable=not progress)
 
     def advance(n_images: int) -> None:
@@ -268,7 +271,6 @@ def visualize(
     with bar, dense_convolutions(unit_map, blank), channels_last(unit_map):
         for _ in side_by_side(optimise_part, parts) if apart else map(optimise_part, parts):
             pass
-    found = (images, scores, entropies)
     if unit_map.dtype == torch.bfloat16:  # NumPy has no such type
-        found = tuple(values.float() for values in found)
-    return Visualizations(*(values.numpy() for values in found))
+        images, scores = images.float(), scores.float()
+    return Visualizations(images.numpy(), scores.numpy(), entropies.numpy())

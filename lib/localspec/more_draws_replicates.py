@@ -126,7 +126,7 @@ class MoreDrawsReplicate(Replicate):
         if of_images:
             work, given = more_draws.further_visualizations, (draws, self.dataset.image_shape)
             options = {"n_steps": self.profile.method.n_steps, "seed": self.seed}
-            parameters |= {"evidence": "visualizations", **options}
+            parameters |= {"evidence": "visualizations", **options, **self._image_key()}
         else:
             work, given = more_draws.further_lesions, (*self.lesion_images(), draws)
             options = {"n_classes": self.dataset.n_classes, "conventions": self.conventions}

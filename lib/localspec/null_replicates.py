@@ -70,6 +70,7 @@ class NullReplicate(Replicate):
             **self.conventions.only("min_units", "lesion_point"),
             **self.branching_conventions("lesion_readers"),
             **self.lesion_key(),
+            **self._image_key(),
         }
         inputs = (self._partition(PARTITIONING).key,)
         artifact = self._cached("calibration", calibration, parameters, compute, inputs)

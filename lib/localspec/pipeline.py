@@ -240,7 +240,7 @@ class Replicate(TrainedReplicate):
 
         artifact = self._cached(
             *("feature_visualization", feature_visualization),
-            *({"n_steps": n_steps, "seed": self.seed}, compute),
+            *({"n_steps": n_steps, "seed": self.seed, **self._image_key()}, compute),
             inputs=(self._draws_key(partitioning),),
         )
         return feature_visualization.Visualizations(**artifact.arrays)

@@ -7,6 +7,7 @@ from importlib.resources import files
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 from localspec.graphs import UnitGraph
@@ -14,10 +15,12 @@ from localspec.partitions import NO_CLUSTER, Partition
 from localspec.pipeline import Replicate
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#8C8C8C"
+MIN_NUMBERED = 0.08  # share of a layer from which on a bar is wide enough for its number
 
 
 def use_style() -> None:
-    """Use the project's figure style from now on."""
+    """Use the project's style of figures from now on, and show long texts in tables whole."""
+    pd.set_option("display.max_colwidth", None)
     plt.style.use(str(files("localspec").joinpath("localspec.mplstyle")))
 
 
@@ -95,7 +98,7 @@ def clusters_per_layer(partitions: dict[str, Partition], *, title: str = "") -> 
             for label in np.unique(labels[labels != NO_CLUSTER]):
                 size = int((labels == label).sum())
                 axis.barh(row, size, left=left, color=plt.cm.tab20(label % 20), edgecolor="white")
-                if size >= 5:
+                if size >= MIN_NUMBERED * layer.n_units:  # else numbers would run into each other
                     axis.text(left + size / 2, row, size, ha="center", va="center", fontsize=8)
                 left += size
         axis.set_yticks(range(len(partition.tested)), [layer.name for layer in partition.tested])

@@ -55,7 +55,7 @@ def power_curve(table: pd.DataFrame, combined: pd.DataFrame, *, level: float = 0
         style = {"color": colour, "label": name.replace("_", " ")}
         shift = 0.06 * (2 * index - 1)
         for axis, column in ((share, "share_significant"), (p_axis, "p")):
-            values = part[column].to_numpy()
+            values = part[column].where(part["p"].notna()).to_numpy()  # nothing to test: no point
             axis.plot(where[:-1], values[:-1], linewidth=1.4, **style)
             axis.scatter(where + (shift if axis is share else 0.0), values, s=34, color=colour)
     share.axhline(level, color=GREY, linestyle="--", linewidth=1)

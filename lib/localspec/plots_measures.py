@@ -16,7 +16,7 @@ from localspec.pipeline import PARTITIONINGS, Replicate
 from localspec.plots import BLUE, GREEN, GREY, ORANGE, name_networks
 
 LABELS = {
-    "importance": "accuracy drop (points)",
+    "importance": "accuracy drop (points)\nlinear from -1 to 1",
     "class_coherence": "range of damage / mean damage",
     "input_coherence": "score",
     "output_coherence": "entropy (nats)",
@@ -71,6 +71,8 @@ def against_draws(
         axis.set_xticks([])
         if log:
             axis.set_yscale("log")
+        elif name == "importance":  # a few subclusters are most of their layer
+            axis.set_yscale("symlog", linthresh=1.0)
     for axis in axes.flat[len(partitionings) :]:
         axis.set_visible(False)
     for axis in axes[:, 0]:
@@ -93,7 +95,8 @@ def class_damage(replicate: Replicate, partitioning: str) -> Figure:
     change = 100 * (accuracies.lesioned[0] - accuracies.baseline)
     tested = replicate.draws(partitioning).subclusters
     figure, axis = plt.subplots(figsize=(8, 0.3 * len(tested) + 1.4), layout="constrained")
-    limit = max(1.0, float(np.abs(change).max()))
+    # a subcluster that is most of its layer would leave all others pale
+    limit = max(1.0, float(np.quantile(np.abs(change), 0.95)))
     image = axis.imshow(change, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto")
     for row, column in np.ndindex(change.shape):
         if abs(change[row, column]) >= 0.5:
@@ -110,7 +113,7 @@ def class_damage(replicate: Replicate, partitioning: str) -> Figure:
     axis.set_xlabel("class")
     axis.grid(False)
     axis.set_title(f"{replicate.name}, {partitioning}: change of accuracy (points)")
-    figure.colorbar(image, ax=axis)
+    figure.colorbar(image, ax=axis, extend="both" if np.abs(change).max() > limit else "neither")
     return figure
 
 

@@ -112,6 +112,13 @@ class TrainedReplicate:
     def _training_parameters(self) -> dict:
         return {**self.settings.training_key(), **self._mode_key(), **self._data_key()}
 
+    def _image_key(self) -> dict:
+        """Return what visualizations depend on besides their settings.
+
+        Entropies are of double precision; keys of networks of that precision need not say so.
+        """
+        return {} if self.profile.dtype == "float64" else {"entropies": "float64"}
+
     def _data_key(self) -> dict:
         return {"data": self.dataset.fingerprint} if self.dataset.fingerprint else {}
 

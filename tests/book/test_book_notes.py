@@ -44,6 +44,20 @@ def test_the_second_part_may_be_missing():
     assert sources(found) == [TITLE, "Seven.", CODE, DIFFERS]
 
 
+def test_title_and_defaults_of_a_run():
+    given = page(TITLE, DIFFERS)
+    given["cells"][1]["metadata"] = {"tags": ["parameters"]}
+    given["cells"][0]["metadata"] = given["cells"][2]["metadata"] = {}
+    found = sources(run_notes.of_this_run(given, "mnist"))
+    assert found == ["# A page: MNIST\n\nText.", f"{run_notes.DEFAULTS}{CODE}", DIFFERS]
+    assert sources(run_notes.of_this_run(given, "digits"))[0] == TITLE
+
+
+def test_every_profile_but_that_of_the_digits_is_named():
+    profiles = {path.name for path in (ROOT / "book" / "runs").iterdir()}
+    assert profiles - set(run_notes.RUN_OF) == {"digits", "digits-controls"}
+
+
 def test_a_page_without_the_section():
     with pytest.raises(ExtensionError, match="which the page lacks"):
         run_notes.with_notes(page(TITLE), f"Seven.\n\n{run_notes.DIFFERS}\n\n- Second.\n")

@@ -400,13 +400,15 @@ def exact_entropy(logits):
     return float(-sum(w / total * (w / total).ln() for w in weights))
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("lead", [0.0, 0.5, 5.0, 30.0, 40.0, 100.0, 600.0])
-def test_entropy_is_accurate_also_where_it_is_nearly_nothing(lead):
+def test_entropy_is_accurate_also_where_it_is_nearly_nothing(lead, dtype):
     # the logits hardly depend on the image: lead, 0 and 0.25
     network = stack(
         *(nn.Flatten(), dense(np.ones((1, 4))), nn.ReLU()),
         dense([[0.01], [0.0], [0.0]], [lead, 0.0, 0.25]),
     )
+    network = network.to(dtype)
     found = visualize(network, [{"1": [0]}], (1, 2, 2), n_steps=2)
     logits = network(torch.from_numpy(found.images))[0].tolist()
     assert found.entropies[0] == pytest.approx(exact_entropy(logits), rel=1e-9, abs=0)

@@ -15,7 +15,7 @@ from localspec.partitions import NO_CLUSTER, Partition
 from localspec.pipeline import Replicate
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#8C8C8C"
-MIN_NUMBERED = 0.08  # share of a layer from which on a bar is wide enough for its number
+MIN_NUMBERED = 0.08  # share of the widest layer from which on a bar is wide enough for its number
 
 
 def use_style() -> None:
@@ -93,12 +93,13 @@ def clusters_per_layer(partitions: dict[str, Partition], *, title: str = "") -> 
         1, len(partitions), figsize=(9.5, 2.8), sharey=True, layout="constrained", squeeze=False
     )
     for axis, (name, partition) in zip(axes[0], partitions.items(), strict=True):
+        widest = max(layer.n_units for layer in partition.tested)
         for row, layer in enumerate(partition.tested):
             labels, left = partition.of(layer), 0
             for label in np.unique(labels[labels != NO_CLUSTER]):
                 size = int((labels == label).sum())
                 axis.barh(row, size, left=left, color=plt.cm.tab20(label % 20), edgecolor="white")
-                if size >= MIN_NUMBERED * layer.n_units:  # else numbers would run into each other
+                if size >= MIN_NUMBERED * widest:  # else numbers would run into each other
                     axis.text(left + size / 2, row, size, ha="center", va="center", fontsize=8)
                 left += size
         axis.set_yticks(range(len(partition.tested)), [layer.name for layer in partition.tested])

@@ -84,6 +84,6 @@ def moved_figures(table: pd.DataFrame) -> None:
         axis.hlines(rows, part["min"], part["max"], color=colours, linewidth=2)
         axis.scatter(part["mean"], rows, s=28, color=colours, zorder=3)
         axis.set_yticks(rows, part["changed"], fontsize=9)
-        axis.invert_yaxis()
+        axis.set_ylim(len(part) - 0.5, -0.5)  # the first row on top, none on the frame
         axis.set_title(f"{network}: {TITLES[quantity]}")
         axis.set_xlabel("grey line: published mean; pale: where our mean must lie")

@@ -197,9 +197,10 @@ def conclusions(table: pd.DataFrame, *, level: float = 0.05) -> list[str]:
     missed = rows[~(rows["high"] <= bound)]
     largest = f"largest upper bound {rows['high'].max():.4f}, required at most {bound:.4g}"
     if len(missed):
-        lines.append(f"Requirement MISSED for {_names(missed['measure'])} ({largest}).")
+        lines.append(f"Requirement MISSED for {_names(missed['measure'])} by permutation Fisher of single "
+            f"networks ({largest}).")
     else:
-        lines.append(f"Requirement met for all measures ({largest}).")
+        lines.append(f"Requirement met for all measures by permutation Fisher of single networks ({largest}).")
     return lines
 
 

@@ -195,12 +195,14 @@ def conclusions(table: pd.DataFrame, *, level: float = 0.05) -> list[str]:
     rows = table[(table["test"] == PERMUTATION) & (table["rule"] == "mid")]
     bound = BOUND_RATIO * level
     missed = rows[~(rows["high"] <= bound)]
-    largest = f"largest upper bound {rows['high'].max():.4f}, required at most {bound:.4g}"
+    largest = (
+        f"permutation Fisher of single networks, largest upper bound {rows['high'].max():.4f}, "
+        f"required at most {bound:.4g}"
+    )
     if len(missed):
-        lines.append(f"Requirement MISSED for {_names(missed['measure'])} by permutation Fisher of single "
-            f"networks ({largest}).")
+        lines.append(f"Requirement MISSED for {_names(missed['measure'])} ({largest}).")
     else:
-        lines.append(f"Requirement met for all measures by permutation Fisher of single networks ({largest}).")
+        lines.append(f"Requirement met for all measures ({largest}).")
     return lines
 
 

@@ -88,6 +88,11 @@ def _check_data(unit_map: UnitMap, x: torch.Tensor, y: torch.Tensor, source: tor
 
 
 def _check_partition(unit_map: UnitMap, name: str, partition: Partition) -> None:
+    require(
+        isinstance(partition, Partition),
+        f"partition {name!r} must be a Partition, not {type(partition).__name__}: make one by "
+        "Partition.from_labels",
+    )
     for part in partition.tested:
         layer = unit_map.layer(part.name)
         if not unit_map.readers_of(layer):
@@ -238,6 +243,7 @@ def screen(
     if partitions is None:
         check_n_clusters(unit_map, n_clusters)
         partitions = _partitions(unit_map, source, n_clusters, n_images, seed, conventions)
+    require(len(partitions) > 0, "partitions must hold at least one partition, or be None for the four")
     for name, partition in partitions.items():
         _check_partition(unit_map, name, partition)
     rows: list[dict] = []

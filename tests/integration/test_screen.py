@@ -170,6 +170,18 @@ def test_groups_that_do_not_fit_are_refused(labels, message):
         screen(planted(), *images(), partitions=partitions)
 
 
+@pytest.mark.parametrize(
+    ("partitions", "message"),
+    [
+        ({}, "at least one partition"),
+        ({"mine": {"1": [0, 0, 1, 1]}}, r"'mine' must be a Partition, not dict.*from_labels"),
+    ],
+)
+def test_what_is_no_partition_is_refused(partitions, message):
+    with pytest.raises(InvalidInputError, match=message):
+        screen(planted(), *images(), partitions=partitions)
+
+
 def test_nothing_to_test():
     # clusters of single units only: an empty report, not a crash
     network = (

@@ -243,7 +243,7 @@ def screen(
     if partitions is None:
         check_n_clusters(unit_map, n_clusters)
         partitions = _partitions(unit_map, source, n_clusters, n_images, seed, conventions)
-    require(len(partitions) > 0, "partitions must hold at least one partition, or be None for the four")
+    require(len(partitions) > 0, "partitions must hold at least one, or be None for the four")
     for name, partition in partitions.items():
         _check_partition(unit_map, name, partition)
     rows: list[dict] = []

@@ -173,7 +173,7 @@ def test_groups_that_do_not_fit_are_refused(labels, message):
 @pytest.mark.parametrize(
     ("partitions", "message"),
     [
-        ({}, "at least one partition"),
+        ({}, "at least one, or be None"),
         ({"mine": {"1": [0, 0, 1, 1]}}, r"'mine' must be a Partition, not dict.*from_labels"),
     ],
 )

@@ -32,6 +32,7 @@ COPIED_FOLDERS = ("lib", "notebooks", "tools")
 TOKEN = "LOCALSPEC_FAULTS_TOKEN"  # in the environment of every process of a run
 VICTIMS = ("make", "run", "group")
 GONE_WITHIN_S = 10.0  # the children of a killed process notice it within a second or two
+LOOKS = 5  # in a row, a tenth of a second apart
 QUIET_S = 2.0
 OUTSIDE = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "CORES", "VERBOSE", "LOCALSPEC_RECORD")
 
@@ -158,11 +159,20 @@ class Run:
         self.process.wait()
 
     def seconds_until_gone(self) -> float:
-        """Wait until nothing of it is alive; return how long that took, or infinity."""
-        start = time.monotonic()
+        """Wait until nothing of it is alive; return how long that took, or infinity.
+
+        A process has no readable environment while it becomes another program: one look that finds
+        nothing may have missed it, so several in a row must.
+        """
+        start, n_empty, gone_s = time.monotonic(), 0, 0.0
         while time.monotonic() - start < GONE_WITHIN_S:
-            if not self.alive():
-                return time.monotonic() - start
+            if self.alive():
+                n_empty = 0
+            else:
+                gone_s = gone_s if n_empty else time.monotonic() - start
+                n_empty += 1
+                if n_empty == LOOKS:
+                    return gone_s
             time.sleep(0.1)
         return float("inf")
 

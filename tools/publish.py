@@ -150,7 +150,7 @@ def publish(profile: str, pages: list[str], results: Path, published: Path) -> N
 def publish_networks(profile: Any, published: Path) -> list[Path]:
     """Copy the stored networks that the profile names, under their keys; return what is there.
 
-    Networks of fewer than all seeds are copied as far as they are; others are removed.
+    Networks of fewer than the wanted seeds are copied as far as they are; others are removed.
     """
     from localspec.trained_replicates import TrainedReplicate
 
@@ -158,7 +158,7 @@ def publish_networks(profile: Any, published: Path) -> list[Path]:
     found = [
         TrainedReplicate(profile, name, seed, compute="never", progress=False).stored_path
         for name in profile.published_networks
-        for seed in profile.seeds
+        for seed in profile.published_seeds or profile.seeds
     ]
     sources = {path.name: path for path in found if path is not None}
     for name, source in sources.items():

@@ -79,6 +79,7 @@ class Profile(Strict):
     method: Method = Method()
     sections: dict[str, dict[str, Any]] = {}  # page -> its own values, above all others
     published_networks: list[str] = []  # whose weights are published beside the pages
+    published_seeds: Seeds | None = None  # of these networks; all unless given
     your_network: YourNetworkSection = YourNetworkSection()
 
     @model_validator(mode="after")
@@ -94,6 +95,8 @@ class Profile(Strict):
     def _published_networks_exist(self) -> Profile:
         for name in self.published_networks:
             choose("network of published_networks", name, self.networks)
+        for seed in self.published_seeds or ():
+            choose("seed of published_seeds", seed, self.seeds)
         return self
 
     @model_validator(mode="after")

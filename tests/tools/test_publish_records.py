@@ -137,5 +137,7 @@ def test_networks_are_published_under_their_keys(tmp_path, monkeypatch):
     assert path.name == first.stored_path.name
     stored = load_file(path)
     assert (stored["weights.dense1.weight"] == weight).all()
+    second = profile.model_copy(update={"published_seeds": [1]})
+    assert publish.publish_networks(second, tmp_path / "runs") == []
     nothing = profile.model_copy(update={"published_networks": []})
     assert publish.publish_networks(nothing, tmp_path / "runs") == []

@@ -209,13 +209,13 @@ def network_test_table(
                     {
                         **{"network": subject.network, "seed": replicate.seed},
                         **{"partitioning": partitioning, "measure": name},
+                        "permutation_p": float(found.permutation.pvalue),
+                        "mean_effect": summarize_effects([found.effects]).mean,
+                        "fisher_p": float(found.fisher.pvalue),
+                        "fisher_statistic": float(found.fisher.statistic),
                         "n_subclusters": len(found.p_values),
                         "n_undefined": found.measure.n_undefined,
                         "draw_overlap": overlap,
-                        "fisher_statistic": float(found.fisher.statistic),
-                        "fisher_p": float(found.fisher.pvalue),
-                        "permutation_p": float(found.permutation.pvalue),
-                        "mean_effect": summarize_effects([found.effects]).mean,
                         **changed,
                     }
                 )

@@ -200,6 +200,8 @@ def test_subcluster_table_of_some_measures_and_partitionings(replicates):
 def test_network_test_table(replicates):
     table = network_test_table(replicates)
     assert len(table) == 2 * 4 * 4
+    first = ["network", "seed", "partitioning", "measure", "permutation_p", "mean_effect"]
+    assert list(table.columns[:6]) == first  # what is seen of it on a narrow screen
     for row in table.itertuples():
         found = replicates[row.seed].assessment(row.measure, row.partitioning)
         p = found.p_values

@@ -61,6 +61,12 @@ class Measure:
         """Number of true subclusters whose value is undefined."""
         return int(np.isnan(self.values[0]).sum())
 
+    @property
+    def undefined_draws(self) -> float:
+        """Share of random counterparts whose value is undefined; NaN where there are none."""
+        draws = np.isnan(self.values[1:])
+        return float(draws.mean()) if draws.size else float("nan")
+
 
 @dataclass(frozen=True)
 class Assessment:

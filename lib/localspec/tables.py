@@ -215,6 +215,7 @@ def network_test_table(
                         "fisher_statistic": float(found.fisher.statistic),
                         "n_subclusters": len(found.p_values),
                         "n_undefined": found.measure.n_undefined,
+                        "undefined_draws": found.measure.undefined_draws,
                         "draw_overlap": overlap,
                         **changed,
                     }

@@ -207,6 +207,8 @@ def test_network_test_table(replicates):
         p = found.p_values
         assert row.n_subclusters == len(p)
         assert row.n_undefined == np.isnan(found.measure.values[0]).sum()
+        undefined = np.isnan(found.measure.values[1:])
+        assert row.undefined_draws == undefined.sum() / undefined.size
         assert row.fisher_statistic == pytest.approx(-np.log(p).mean())
         assert row.fisher_p == found.fisher.pvalue
         assert row.permutation_p == found.permutation.pvalue

@@ -185,6 +185,7 @@ def test_undefined_ranges_rank_last_and_have_no_effect():
     assert np.isnan(found.effects.effect[0])
     assert found.effects.n_undefined_draws.tolist() == [1]
     assert found.measure.n_undefined == 1
+    assert found.measure.undefined_draws == 1 / 3
 
 
 def test_released_undefined_ranges_come_out_as_significant():

@@ -14,7 +14,7 @@ from sklearn.metrics import adjusted_rand_score
 from localspec.correlations import unit_values
 from localspec.errors import require
 from localspec.graphs import UnitGraph
-from localspec.partitions import Partition
+from localspec.partitions import NO_CLUSTER, Partition
 from localspec.pipeline import PARTITIONINGS
 from localspec.sensitivity import Variation, VariedReplicate
 from localspec.spectral import live_units
@@ -24,6 +24,8 @@ def layer_agreement(
     first: Partition, second: Partition, order: dict[str, np.ndarray] | None = None
 ) -> float:
     """Return the adjusted Rand score of two partitions, averaged over tested layers.
+
+    Units without a cluster in either are left out, and so is a layer that has no others.
 
     Parameters
     ----------
@@ -44,8 +46,10 @@ def layer_agreement(
         labels = second.of(two)
         if order is not None:
             labels = labels[order[one.name]]
-        scores.append(adjusted_rand_score(first.of(one), labels))
-    return float(np.mean(scores))
+        live = (first.of(one) != NO_CLUSTER) & (labels != NO_CLUSTER)
+        if live.any():
+            scores.append(adjusted_rand_score(first.of(one)[live], labels[live]))
+    return float(np.mean(scores)) if scores else float("nan")
 
 
 def match_units(first: np.ndarray, second: np.ndarray) -> np.ndarray:

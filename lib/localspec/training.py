@@ -68,6 +68,13 @@ def _check(settings: NetworkSettings, dataset: Dataset) -> None:
             f"inputs of shape {dataset.image_shape} are no images (n_channels, height, width) to "
             "rotate, shift or flip: leave max_rotation, max_shift and flip out"
         )
+    n_images = len(dataset.x_train)
+    normalized = settings.batch_norm != "none" or settings.architecture == "vgg"
+    if normalized and n_images % settings.batch_size == 1 % settings.batch_size:
+        raise InvalidInputError(
+            f"batch_size = {settings.batch_size} leaves a batch of one of the {n_images} training "
+            "images, which batch normalization cannot normalize: take another batch_size"
+        )
 
 
 def fit(

@@ -23,6 +23,15 @@ def test_agreement_of_matched_units():
     assert layer_agreement(first, second, {"a": np.array([0, 2, 1, 3])}) == 1.0
 
 
+def test_units_without_a_cluster_do_not_agree():
+    # a: alike where both are live; b: none is
+    first = Partition.from_labels({"a": [0, 0, 1, 1, -1, -1], "b": [0, -1]})
+    second = Partition.from_labels({"a": [0, 1, 0, 1, -1, -1], "b": [-1, 0]})
+    assert layer_agreement(first, second) == pytest.approx(-0.5)
+    gone = Partition.from_labels({"a": [-1] * 6, "b": [-1, -1]})
+    assert np.isnan(layer_agreement(first, gone))
+
+
 def test_units_are_found_again_in_spite_of_scale_and_noise():
     rng = np.random.default_rng(0)
     values, order = rng.normal(size=(200, 12)), rng.permutation(12)

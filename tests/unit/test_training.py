@@ -126,6 +126,14 @@ def test_training_values_are_running_averages_over_images():
     assert trained.history["test_accuracy"] == pytest.approx([accuracy, accuracy])
 
 
+@pytest.mark.parametrize(("n_train", "batch_size"), [(20, 19), (21, 5), (20, 1)])
+def test_a_batch_of_one_cannot_be_normalized(n_train, batch_size):
+    message = f"batch_size = {batch_size} leaves a batch of one of the {n_train} training images"
+    with pytest.raises(InvalidInputError, match=message):
+        fit(toy(n_train), batch_size=batch_size, batch_norm="after")
+    assert fit(toy(n_train), batch_size=batch_size, n_epochs=1).history["test_loss"].size == 1
+
+
 def test_training_values_are_taken_before_and_test_values_after_the_steps():
     # one batch an epoch: the third epoch trains on the network as the second left it
     data = toy()

@@ -21,6 +21,7 @@ RUN_OF = {  # what the titles of a profile's pages say besides the notebook's
     "fashion-mnist": "Fashion-MNIST",
     "mnist": "MNIST",
     "mnist-controls": "MNIST",
+    "mnist-dropout": "MNIST, CNN with dropout",
     "paper": "the paper's protocol",
     "polynomials": "polynomials",
 }

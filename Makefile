@@ -32,8 +32,8 @@ test: $(INSTALLED) ## run every test
 run: $(INSTALLED) ## run the pages of PROFILE (digits) that are not current
 	$(RUN) "$(PROFILE)"
 
-publish: $(INSTALLED) ## copy the results of PROFILE (digits) into book/runs/
-	@$(VENV_PYTHON) tools/publish.py "$(PROFILE)"
+publish: $(INSTALLED) ## copy the results of PROFILE (digits), or of its PAGES, into book/runs/
+	@$(VENV_PYTHON) tools/publish.py "$(PROFILE)" $(PAGES)
 
 serve: $(INSTALLED) ## serve the built book to this machine only, at PORT (8000)
 	@exec $(VENV_PYTHON) tools/serve.py "$(PORT)"

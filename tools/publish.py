@@ -1,7 +1,8 @@
 """Publish a profile's results: copy its pages, tables and stamps into book/runs/<profile>/.
 
-Usage: python tools/publish.py [PROFILE]
+Usage: python tools/publish.py [PROFILE [PAGE ...]]
 
+With pages named, only those are published; the others, and the networks, stay as they are.
 What did not change stays byte for byte: a picture that differs in a few pixels only under an
 unchanged cell, and the information on a run whose parameters, stages and tables are the same.
 """
@@ -81,8 +82,8 @@ def keep_information(record: dict, old: dict | None) -> dict:
 
 
 def read_records(results: Path, pages: list[str]) -> dict[str, dict]:
-    """Return the records of all pages; refuse what was not run or was changed since."""
-    records, tables = {}, {}
+    """Return the records of pages; refuse what was not run or was changed since."""
+    records = {}
     for page in pages:
         marker = results / f"{page}.json"
         again = f"run the profile first: make run PROFILE={results.name}"
@@ -92,9 +93,6 @@ def read_records(results: Path, pages: list[str]) -> dict[str, dict]:
         problem = table_problem(record, results / "tables")
         if problem:
             refuse(f"{page}: {problem}; {again}")
-        for name in record["tables"]:
-            if tables.setdefault(name, page) != page:
-                refuse(f"{page} and {tables[name]} both write the table {name}")
         records[page] = record
     return records
 
@@ -133,16 +131,30 @@ def remove_others(folder: Path, pages: list[str], records: dict[str, dict]) -> N
         path.unlink()
 
 
-def publish(profile: str, pages: list[str], results: Path, published: Path) -> None:
-    """Publish from `results`/`profile` into `published`/`profile`."""
-    source, folder = results / profile, published / profile
-    records, old = read_records(source, pages), old_records(folder)
+def check_tables(records: dict[str, dict]) -> None:
+    """Refuse two pages that write one table."""
+    tables: dict[str, str] = {}
     for page, record in records.items():
+        for name in record["tables"]:
+            if tables.setdefault(name, page) != page:
+                refuse(f"{page} and {tables[name]} both write the table {name}")
+
+
+def publish(
+    profile: str, pages: list[str], results: Path, published: Path, chosen: list[str] | None = None
+) -> None:
+    """Publish the chosen ones of a profile's pages from `results` into `published`."""
+    source, folder = results / profile, published / profile
+    old = old_records(folder)
+    found = read_records(source, pages if chosen is None else chosen)
+    records = {page: found.get(page, old.get(page)) for page in pages if page in {**old, **found}}
+    check_tables(records)
+    for page, record in found.items():
         target = folder / f"{page}.ipynb"
         write(target, page_text(source / target.name, target))
         for name in record["tables"]:
             write(folder / "tables" / name, (source / "tables" / name).read_bytes())
-    remove_others(folder, pages, records)
+    remove_others(folder, list(records), records)
     stamps = {page: keep_information(record, old.get(page)) for page, record in records.items()}
     write(folder / "stamps.json", as_json({"profile": profile, "pages": stamps}))
 
@@ -171,19 +183,21 @@ def publish_networks(profile: Any, published: Path) -> list[Path]:
 
 
 def main() -> None:
-    if len(sys.argv) > 2:
-        refuse("usage: make publish PROFILE=digits")
-    profile = sys.argv[1] if sys.argv[1:] else "digits"
-    from localspec.errors import LocalspecError
+    profile, *chosen = sys.argv[1:] or ["digits"]
+    from localspec.errors import LocalspecError, choose
     from localspec.profiles import load_profile
 
     try:
         loaded = load_profile(NOTEBOOKS / "profiles" / f"{profile}.yml")
-        publish(profile, loaded.pages, results_root(), PUBLISHED)
-        networks = publish_networks(loaded, PUBLISHED)
+        for page in chosen:
+            choose(f"page of {profile}", page, loaded.pages)
+        publish(profile, loaded.pages, results_root(), PUBLISHED, chosen or None)
+        networks = [] if chosen else publish_networks(loaded, PUBLISHED)
     except LocalspecError as error:
         refuse(str(error))
-    what = f"{len(loaded.pages)} pages" + (f" and {len(networks)} networks" if networks else "")
+    what = f"{len(chosen or loaded.pages)} pages" + (
+        f" and {len(networks)} networks" if networks else ""
+    )
     print(f"published {what} into {shown(PUBLISHED / profile)}")
 
 

@@ -9,7 +9,7 @@ from localspec.errors import choose, require
 
 RTOL = 1e-9  # values closer than this, relatively, count as equal: rounding decides nothing
 SIDES = ("low", "high")
-UNDEFINED = ("least_extreme", "released")
+UNDEFINED = ("least_extreme", "left_out", "released")
 
 
 def relative_compare(a: ArrayLike, b: ArrayLike, *, rtol: float = RTOL) -> np.ndarray:
@@ -126,9 +126,9 @@ def draw_order(
         Values of the random counterparts; NaN where undefined.
     side : {"low", "high"}
         Whether low or high values are the extreme ones.
-    undefined : {"least_extreme", "released"}
-        NaN is the least extreme value and ties with NaN; or, as in the released code, a
-        comparison with NaN counts nothing.
+    undefined : {"least_extreme", "left_out", "released"}
+        NaN is the least extreme value and ties with NaN; or a comparison with NaN counts nothing
+        ("released": and the draw is still one of the draws, as in the released code).
 
     Returns
     -------
@@ -149,7 +149,7 @@ def draw_order(
     choose("undefined", undefined, UNDEFINED)
     value, null = sample_with_null(value, null)
     order = extremeness(null, value[..., np.newaxis], side)
-    if undefined == "released":
+    if undefined != "least_extreme":
         order[np.isnan(null) | np.isnan(value)[..., np.newaxis]] = -1
     return order
 

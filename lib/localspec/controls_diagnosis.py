@@ -9,12 +9,12 @@ import pandas as pd
 from sklearn.metrics import adjusted_rand_score
 
 from localspec.clustering import cluster
+from localspec.coherence_checks import checked_coherence
 from localspec.controls import NOT_SIGNIFICANT, SIGNIFICANT
 from localspec.lesions import LesionedAccuracies
 from localspec.measures import Assessment, Measure, assess
 from localspec.partitions import NO_CLUSTER, Partition
 from localspec.planted import MEASURES, PARTITIONING, PlantedReplicate, class_halves
-from localspec.sensitivity import conditioned_ranges
 from localspec.statistics import combine_replicates
 
 SELECTIVITY, EQUAL_DAMAGE = "half_selectivity", "coherence_at_equal_damage"
@@ -101,11 +101,10 @@ def _known_row(group: Sequence[PlantedReplicate], name: str, level: float) -> di
 def _known_assessment(replicate: PlantedReplicate, name: str) -> Assessment:
     if name in MEASURES:
         return replicate.assessment(name, PARTITIONING)
-    accuracies = replicate.lesioned(PARTITIONING)
     if name == SELECTIVITY:
+        accuracies = replicate.lesioned(PARTITIONING)
         return assess(half_selectivity(accuracies), seed=replicate.seed)
-    layers = [part.layer for part in replicate.draws(PARTITIONING).subclusters]
-    return assess(conditioned_ranges(accuracies, layers), seed=replicate.seed)
+    return checked_coherence(replicate, "equal_damage", PARTITIONING)
 
 
 def clusters_table(

@@ -41,9 +41,10 @@ class Conventions(Strict):
         counterpart at once, or every subcluster draws on its own.
     p_rule : {"mid", "strict", "conservative", "randomised"}
         How ties with the random counterparts count.
-    undefined_ranges : {"least_extreme", "released"}
+    undefined_ranges : {"least_extreme", "left_out", "released"}
         What a class coherence with (almost) no damage to divide by counts as: the least extreme
-        value, or whatever floating-point division makes of it.
+        value; nothing, so that subclusters are ranked among defined counterparts alone; or
+        whatever floating-point division makes of it.
     min_units : {"two", "three"}
         Tested subclusters: at least two units and at most 99 % of the layer's live units, or
         more than two and fewer than 99 % of the whole layer.
@@ -84,7 +85,7 @@ class Conventions(Strict):
     local_triples: Literal["whole", "second_matrix"] = "whole"
     draws: Literal["joint", "independent"] = "joint"
     p_rule: Literal["mid", "strict", "conservative", "randomised"] = "mid"
-    undefined_ranges: Literal["least_extreme", "released"] = "least_extreme"
+    undefined_ranges: Literal["least_extreme", "left_out", "released"] = "least_extreme"
     min_units: Literal["two", "three"] = "two"
     lesion_point: Literal["unit", "normalized"] = "unit"
     visualization_channels: Literal["own", "copies", "squeezed"] = "own"

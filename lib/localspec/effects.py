@@ -61,7 +61,7 @@ def effect_size(
         Values r of their random counterparts; NaN where undefined.
     kind : {"drop", "range", "score", "entropy"}
         The statistic; see Notes.
-    undefined : {"least_extreme", "released"}
+    undefined : {"least_extreme", "left_out", "released"}
         An undefined true value has no effect size; or, as in the released code, one of 0.
 
     Returns
@@ -98,7 +98,7 @@ def effect_size(
     choose("kind", kind, EFFECT_KINDS)
     choose("undefined", undefined, UNDEFINED)
     true, null = sample_with_null(true, null)
-    if undefined == "least_extreme":
+    if undefined != "released":
         true, null = _checked(true, kind), _checked(null, kind)
     null_effects = np.empty(null.shape)
     for draw in range(null.shape[-1]):

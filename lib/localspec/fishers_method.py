@@ -97,10 +97,11 @@ def fisher(p_values: ArrayLike, *, rule: str = "mid", n_draws: int | None = None
 
 
 def _mean_log(p_values: np.ndarray) -> np.ndarray:
-    """Return the mean of -ln p over the last axis, NaN where that is empty."""
-    if p_values.shape[-1] == 0:
-        return np.full(p_values.shape[:-1], np.nan)[()]
-    return np.log(1 / p_values).mean(axis=-1)
+    """Return the mean of -ln p over the defined entries of the last axis, NaN without any."""
+    defined = ~np.isnan(p_values)
+    n_defined = defined.sum(axis=-1)
+    total = np.log(1 / np.where(defined, p_values, 1.0)).sum(axis=-1)
+    return np.where(n_defined > 0, total / np.maximum(n_defined, 1), np.nan)[()]
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +119,7 @@ class PermutationFisherResult:
     n_draws : int
         Number of permuted partitions.
     p_values : ndarray, shape (..., n_draws + 1, n)
-        Subcluster p-values of every partition, the true one first.
+        Subcluster p-values of every partition, the true one first; NaN where left out.
     null_distribution : ndarray, shape (..., n_draws)
         Mean of -ln p of each permuted partition.
     """
@@ -152,8 +153,9 @@ def permutation_fisher(
         Rule of the subcluster p-values; "strict" ones are shifted.
     rng : numpy.random.Generator or int, optional
         Needed by the rule "randomised" only.
-    undefined : {"least_extreme", "released"}
-        What an undefined value counts as; see `empirical_p`.
+    undefined : {"least_extreme", "left_out", "released"}
+        What an undefined value counts as; see `empirical_p`. Left out, it is missing in the mean
+        of its row; a row without any defined p-value is the least extreme.
 
     Returns
     -------

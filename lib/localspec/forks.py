@@ -15,6 +15,7 @@ from localspec.conventions import PAPER, RELEASED, Conventions
 from localspec.partitions import NO_CLUSTER, Partition
 from localspec.pipeline import PARTITIONINGS, Replicate
 from localspec.profiles import ForksSection, Profile, load_profile
+from localspec.sensitivity import OTHER_SEED
 from localspec.settings import NetworkSettings
 from localspec.spectral import ncut
 from localspec.synthesis import synthesis_table
@@ -50,7 +51,7 @@ CONCERNS: dict[str, Callable[[NetworkSettings], bool]] = {
 
 @dataclass(frozen=True)
 class Reading:
-    """One fork read otherwise: an option and its value."""
+    """One fork read otherwise: an option and its value; or `YARDSTICK`, which is no fork."""
 
     option: str
     value: str
@@ -61,6 +62,8 @@ class Reading:
     @property
     def conventions(self) -> Conventions:
         """The plain reading but for this option."""
+        if self == YARDSTICK:
+            return PAPER
         return PAPER.model_copy(update={self.option: self.value})
 
     @property
@@ -69,15 +72,20 @@ class Reading:
         return getattr(RELEASED, self.option) == self.value
 
 
+# the plain reading with other random counterparts: what chance moves without any fork
+YARDSTICK = Reading("draws", "other seed")
+
+
 def readings(network: NetworkSettings) -> list[Reading]:
-    """Return every other reading of every fork that can concern a network."""
-    return [
+    """Return the yardstick and every other reading of every fork that can concern a network."""
+    others = [
         Reading(option, value)
         for option, field in Conventions.model_fields.items()
         if CONCERNS.get(option, lambda _: True)(network)
         for value in get_args(field.annotation)
         if value != getattr(PAPER, option)
     ]
+    return [YARDSTICK, *others]
 
 
 class ForkReplicate(Replicate):
@@ -114,7 +122,7 @@ class ForkReplicate(Replicate):
     def like(self, profile: Profile, network: str) -> ForkReplicate:
         """Return the replicate of another profile's network that is like this one otherwise."""
         shared = {"compute": self.compute, "progress": self.progress}
-        return ForkReplicate(profile, network, self.seed, self.chosen, **shared)
+        return type(self)(profile, network, self.seed, self.chosen, **shared)
 
     def under(self, chosen: Conventions) -> ForkReplicate:
         """Return the same replicate under other conventions."""
@@ -126,6 +134,15 @@ class ForkReplicate(Replicate):
         """The n-cut of the weights graph."""
         partition = self.partition("weights/global")
         return ncut(self.graph("weights").adjacency, partition.labels)
+
+
+class RedrawnReplicate(ForkReplicate):
+    """A replicate with other random counterparts."""
+
+    @property
+    def draws_seed(self) -> int:
+        """Seed of random counterparts, far from that of any other replicate."""
+        return self.seed + OTHER_SEED
 
 
 def open_forks(
@@ -145,7 +162,7 @@ def open_forks(
     return {
         name: {
             reading: [
-                ForkReplicate(
+                _opened(reading)(
                     *(profile, name, seed, PAPER if reading is None else reading.conventions),
                     **shared,
                 )
@@ -155,6 +172,10 @@ def open_forks(
         }
         for name, network in profile.networks.items()
     }
+
+
+def _opened(reading: Reading | None) -> type[ForkReplicate]:
+    return RedrawnReplicate if reading == YARDSTICK else ForkReplicate
 
 
 def _labels_alike(one: Partition, other: Partition) -> float:
@@ -224,7 +245,8 @@ def fork_table(
         partitionings and replicates (empty where the units are others); ``n_subclusters`` tested
         in all, and ``ncut`` of weights/global, mean over replicates, each beside that of the
         plain reading; ``largest_change_of_p`` over partitionings and measures, and which test it
-        is; ``verdicts_changed`` of 16; ``mean_change_of_effect`` of magnitudes.
+        is; ``tests_gained`` and ``tests_lost``: tests that have subclusters under one of the two
+        readings only; ``verdicts_changed`` of 16; ``mean_change_of_effect`` of magnitudes.
     """
     rows = []
     for name, by_reading in opened.items():
@@ -237,9 +259,10 @@ def fork_table(
                 & (tests["option"] == reading.option)
                 & (tests["reading"] == reading.value)
             ]
-            change = (part["p"] - part["p_plain"]).abs().fillna(0.0)
-            largest = part.loc[change.idxmax()]
+            change = (part["p"] - part["p_plain"]).abs()
+            largest = part.loc[change.fillna(0.0).idxmax()]
             where = f"{largest['measure']}, {largest['partitioning']}" if change.max() > 0 else ""
+            tested = part["p"].notna(), part["p_plain"].notna()
             alike = [
                 _labels_alike(one.partition(partitioning), other.partition(partitioning))
                 for one, other in zip(plain, group, strict=True)
@@ -257,6 +280,8 @@ def fork_table(
                     "ncut_plain": float(np.mean([one.ncut for one in plain])),
                     "largest_change_of_p": float(change.max()),
                     "where": where,
+                    "tests_gained": int((tested[0] & ~tested[1]).sum()),
+                    "tests_lost": int((tested[1] & ~tested[0]).sum()),
                     "verdicts_changed": f"{int(verdicts.sum())} of {len(part)}",
                     "mean_change_of_effect": float(
                         (part["effect"] - part["effect_plain"]).abs().mean()

@@ -40,7 +40,7 @@ class Measure:
     effect_kind : {"drop", "range", "score", "entropy"}
     effect_values : numpy.ndarray, shape (n_draws + 1, n_subclusters)
         What effect sizes are made of: for importance the change of accuracy, else `values`.
-    undefined_ranges : {"least_extreme", "released"}
+    undefined_ranges : {"least_extreme", "left_out", "released"}
         What an undefined value counts as.
     """
 
@@ -76,6 +76,7 @@ class Assessment:
     ----------
     measure : Measure
     p_values : numpy.ndarray, shape (n_subclusters,)
+        NaN where the measure leaves undefined values out and there is nothing to rank.
     effects : EffectSize
         Of every subcluster.
     fisher : FisherResult
@@ -235,7 +236,7 @@ def assess(
         measure=measure,
         p_values=p_values,
         effects=effects,
-        fisher=fisher(p_values, rule=rule, n_draws=measure.n_draws),
+        fisher=fisher(p_values[~np.isnan(p_values)], rule=rule, n_draws=measure.n_draws),
         permutation=permutation_fisher(
             measure.values, measure.side, rule=rule, rng=seed, undefined=undefined
         ),

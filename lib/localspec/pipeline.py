@@ -55,6 +55,11 @@ class Replicate(TrainedReplicate):
         """Seed of k-means."""
         return self.seed
 
+    @property
+    def draws_seed(self) -> int:
+        """Seed of random counterparts."""
+        return self.seed
+
     def graph(self, kind: str) -> graphs.UnitGraph:
         """Return the graph of a kind, "weights" or "activations"."""
         if kind == "weights":
@@ -129,14 +134,14 @@ class Replicate(TrainedReplicate):
         """Return the tested subclusters of one partitioning and their random counterparts."""
         return subclusters.draw(
             *(self.partition(partitioning), self.profile.method.n_draws),
-            seed=(self.seed, PARTITIONINGS.index(partitioning)),
+            seed=(self.draws_seed, PARTITIONINGS.index(partitioning)),
             conventions=self.conventions,
         )
 
     def _draws_key(self, partitioning: str) -> str:
         parameters = {
             **{"n_draws": self.profile.method.n_draws, "partitioning": partitioning},
-            **{"seed": self.seed, **self.conventions.only("draws", "min_units")},
+            **{"seed": self.draws_seed, **self.conventions.only("draws", "min_units")},
         }
         version = subclusters.STAGE_VERSION
         return stage_key("draws", version, parameters, (self._partition(partitioning).key,))
@@ -170,13 +175,10 @@ class Replicate(TrainedReplicate):
             )
             return vars(result), {}
 
-        parameters = self.conventions.only("lesion_point")
-        parameters |= self.lesion_key()
+        parameters = self.conventions.only("lesion_point") | self.lesion_key()
         parameters |= self.branching_conventions("lesion_readers")
-        artifact = self._cached(
-            *("lesions", lesions, parameters, compute),
-            inputs=(self._draws_key(partitioning),),
-        )
+        inputs = (self._draws_key(partitioning),)
+        artifact = self._cached("lesions", lesions, parameters, compute, inputs)
         return lesions.LesionedAccuracies(**artifact.arrays)
 
     def other_predictions(self, partitioning: str) -> tuple[int, int]:
@@ -264,10 +266,8 @@ class Replicate(TrainedReplicate):
 
 def by_network(replicates: Sequence[Replicate]) -> list[list[Replicate]]:
     """Return the replicates of each network, in the order in which networks come."""
-    networks: dict[str, list[Replicate]] = {}
-    for replicate in replicates:
-        networks.setdefault(replicate.network, []).append(replicate)
-    return list(networks.values())
+    names = dict.fromkeys(one.network for one in replicates)
+    return [[one for one in replicates if one.network == name] for name in names]
 
 
 def open_replicates(section: Section, *, progress: bool = True) -> list[Replicate]:

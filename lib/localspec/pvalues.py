@@ -35,20 +35,23 @@ def empirical_p(
         How draws tied with the true value count; see Notes.
     rng : numpy.random.Generator or int, optional
         Generator or seed; needed by the rule "randomised" only, one number per value.
-    undefined : {"least_extreme", "released"}
-        An undefined value is the least extreme one and ties with undefined draws; or comparisons
-        with it count nothing, so that it comes out as "significant", as in the released code.
+    undefined : {"least_extreme", "left_out", "released"}
+        An undefined value is the least extreme one and ties with undefined draws; or it has no
+        p-value, and defined ones are ranked among their defined draws alone; or comparisons with
+        it count nothing, so that it comes out as "significant", as in the released code.
 
     Returns
     -------
     ndarray, shape (...)
-        p-values in (0, 1].
+        p-values in (0, 1]; with ``undefined="left_out"`` NaN where the value or all its draws are
+        undefined.
 
     Raises
     ------
     InvalidInputError
-        If shapes do not agree, there is no draw, an option is unknown, or the rule "randomised"
-        has no `rng`.
+        If shapes do not agree, there is no draw, an option is unknown, the rule "randomised" has
+        no `rng`, or the rule is "strict" where undefined draws are left out (its shift for
+        Fisher's method goes by the number of draws).
 
     Notes
     -----
@@ -82,6 +85,10 @@ def empirical_p(
         rule != "randomised" or rng is not None,
         "rule='randomised' needs rng: pass a seed or a numpy.random.Generator",
     )
+    require(
+        rule != "strict" or undefined != "left_out",
+        "rule='strict' counts all draws: with undefined='left_out' use rule='mid'",
+    )
     g, e = exceedances(value, null, side, undefined=undefined)
     if rule == "strict":
         rank = g + 1.0
@@ -92,7 +99,11 @@ def empirical_p(
     else:
         uniform = 1.0 - np.random.default_rng(rng).random(np.shape(g))  # (0, 1]: p is never 0
         rank = g + uniform * (1 + e)
-    return rank / (np.shape(null)[-1] + 1)
+    if undefined != "left_out":
+        return rank / (np.shape(null)[-1] + 1)
+    n_defined = (~np.isnan(np.asarray(null, dtype=float))).sum(axis=-1)
+    missing = np.isnan(np.asarray(value, dtype=float)) | (n_defined == 0)
+    return np.where(missing, np.nan, rank / (n_defined + 1))[()]
 
 
 def fisher_shift(rule: str, n_draws: int) -> float:

@@ -10,10 +10,11 @@ import torch
 
 from localspec import lesions, subclusters
 from localspec.artifacts import stage_key
+from localspec.coherence_checks import checked_coherence
 from localspec.errors import choose
 from localspec.lesion_replacement import mean_outputs
 from localspec.lesions import LesionedAccuracies
-from localspec.measures import LESIONED, MEASURES, TOLERANCE, Assessment, Measure, assess
+from localspec.measures import LESIONED, MEASURES, Assessment
 from localspec.pipeline import PARTITIONINGS, Replicate
 from localspec.profiles import Profile, SensitivitySection, load_profile
 from localspec.units import UnitLayer, trace_units
@@ -34,8 +35,8 @@ class Variation:
         Draws match the subcluster in how many units of each quantile of this it has.
     replacement : {"zero", "mean"}
         What lesioned units are replaced by.
-    conditioned : bool
-        Class coherence is compared at equal damage, see :func:`conditioned_ranges`.
+    check : {"defined", "equal_damage"}, optional
+        How class coherence is checked, see :func:`localspec.coherence_checks.checked_coherence`.
     n_clusters : int, optional
     clustering_seed : int, optional
         Of k-means, added to the network's seed.
@@ -45,7 +46,7 @@ class Variation:
     measures: tuple[str, ...] = MEASURES
     strata: str | None = None
     replacement: str = "zero"
-    conditioned: bool = False
+    check: str | None = None
     n_clusters: int | None = None
     clustering_seed: int = 0
 
@@ -60,61 +61,11 @@ def variations(other_n_clusters: Sequence[int] = (4, 8)) -> tuple[Variation, ...
         BASELINE,
         *(Variation(f"draws matched in {name}", strata=name) for name in STRATA),
         Variation("mean in place of zero", LESIONED, replacement="mean"),
-        Variation("at equal damage", ("class_coherence",), conditioned=True),
+        Variation("defined draws only", ("class_coherence",), check="defined"),
+        Variation("at equal damage", ("class_coherence",), check="equal_damage"),
         *(Variation(f"k = {k}", n_clusters=k) for k in other_n_clusters),
         Variation("other k-means seed", clustering_seed=OTHER_SEED),
     )
-
-
-def conditioned_ranges(accuracies: LesionedAccuracies, layers: Sequence[str]) -> Measure:
-    """Measure class coherence at equal damage.
-
-    Parameters
-    ----------
-    accuracies : LesionedAccuracies
-    layers : sequence of str, length n_subclusters
-        Layer of each subcluster.
-
-    Returns
-    -------
-    Measure
-        The range of changes over classes, over the range that a lesion of that layer with as
-        much damage would have; NaN where class coherence is undefined.
-
-    Notes
-    -----
-    What a lesion would have is a line through log range against log of the mean change's
-    magnitude, fitted by least squares to all lesions of the layer. True subclusters take part in
-    the fit like their draws, so that under the null hypothesis all rows remain exchangeable.
-
-    References
-    ----------
-    Hod et al., arXiv:2110.08058, "Class coherence"; the condition is this project's.
-
-    Examples
-    --------
-    Ranges that are proportional to the damage are as wide as expected: all ratios are 1.
-
-    >>> lesioned = np.array([[[0.8, 0.6]], [[0.6, 0.2]], [[0.9, 0.8]]])
-    >>> accuracies = LesionedAccuracies(np.ones(2), lesioned, np.array([50, 50]))
-    >>> conditioned_ranges(accuracies, ["a"]).values.round(6).ravel().tolist()
-    [1.0, 1.0, 1.0]
-    """
-    change = accuracies.lesioned - accuracies.baseline
-    damage = np.abs(change.mean(axis=-1))
-    spread = change.max(axis=-1, initial=-np.inf) - change.min(axis=-1, initial=np.inf)
-    one_image = 1 / accuracies.class_sizes
-    defined = damage >= one_image.mean() * (1 - TOLERANCE)
-    ratios = np.full(damage.shape, np.nan)
-    for layer in dict.fromkeys(layers):
-        chosen = defined & (np.asarray(layers) == layer)
-        if chosen.any():
-            x = np.log(damage[chosen])
-            y = np.log(np.maximum(spread[chosen], one_image.min()))  # the least there is to see
-            varies = np.ptp(x) > TOLERANCE
-            line = np.polynomial.Polynomial.fit(x, y, 1 if varies else 0)
-            ratios[chosen] = np.exp(y - line(x))
-    return Measure("class_coherence", "high", ratios, "range", ratios)
 
 
 class VariedReplicate(Replicate):
@@ -218,11 +169,9 @@ class VariedReplicate(Replicate):
 
     def assessment(self, name: str, partitioning: str) -> Assessment:
         """Return a measure of one partitioning with p-values and effects."""
-        if not (self.variation.conditioned and name == "class_coherence"):
-            return super().assessment(name, partitioning)
-        layers = [part.layer for part in self.draws(partitioning).subclusters]
-        measure = conditioned_ranges(self.lesioned(partitioning), layers)
-        return assess(measure, conventions=self.conventions, seed=self.seed)
+        if name == "class_coherence" and self.variation.check is not None:
+            return checked_coherence(self, self.variation.check, partitioning)
+        return super().assessment(name, partitioning)
 
 
 def _incoming(layer: UnitLayer) -> torch.Tensor:

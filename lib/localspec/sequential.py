@@ -92,7 +92,7 @@ def sequential_p(
     >>> sequential_p(5, [1, 7, 2, 5, 9], "high", max_exceedances=2).pvalue
     0.5
     """
-    _check_limits(max_exceedances, max_draws)
+    _check_options(max_exceedances, max_draws, undefined)
     null, n_draws, found = [], 0, 0
     for given in draws:
         batch = np.atleast_1d(np.asarray(given, dtype=float))[: max_draws - n_draws]
@@ -180,7 +180,7 @@ def sequential_p_values(
     >>> a.pvalue, b.pvalue
     (1.0, 0.5)
     """
-    _check_limits(max_exceedances, max_draws)
+    _check_options(max_exceedances, max_draws, undefined)
     values, first = np.asarray(values, dtype=float), np.asarray(first, dtype=float)
     fits = values.ndim == 2 and first.ndim == 3 and first.shape[1] > 0
     require(
@@ -246,6 +246,11 @@ def _of(rounds: list[np.ndarray], drawn_for: list[np.ndarray], row: int, column:
         yield from (found[row, :, position] for position in np.flatnonzero(chosen == column))
 
 
-def _check_limits(max_exceedances: int, max_draws: int) -> None:
+def _check_options(max_exceedances: int, max_draws: int, undefined: str) -> None:
     require(max_exceedances >= 1, f"max_exceedances={max_exceedances} must be at least 1")
     require(max_draws >= 1, f"max_draws={max_draws} must be at least 1")
+    require(
+        undefined != "left_out",
+        "undefined='left_out' has no stopping rule, since undefined draws would count as none: use "
+        "'least_extreme'",
+    )

@@ -7,7 +7,15 @@ import pytest
 import yaml
 
 from localspec.conventions import PAPER, RELEASED, Conventions
-from localspec.forks import ForkReplicate, Reading, fork_table, fork_tests, open_forks, readings
+from localspec.forks import (
+    YARDSTICK,
+    ForkReplicate,
+    Reading,
+    fork_table,
+    fork_tests,
+    open_forks,
+    readings,
+)
 from localspec.plots_forks import changes_of_p
 from localspec.profiles import ForksSection
 from localspec.settings import NetworkSettings
@@ -105,6 +113,38 @@ def test_the_table(opened, tests):
         ]
         assert row["largest_change_of_p"] == pytest.approx(part["change"].max())
         assert (row["where"] == "") == (part["change"].max() == 0)
+
+
+def test_the_yardstick_draws_again_and_changes_nothing_else(opened, tests):
+    assert next(reading for reading in opened["mlp"] if reading is not None) == YARDSTICK
+    assert YARDSTICK.conventions == PAPER
+    assert not YARDSTICK.is_released
+    plain, redrawn = opened["mlp"][None][0], opened["mlp"][YARDSTICK][0]
+    one, other = plain.draws("weights/global"), redrawn.draws("weights/global")
+    pairs = zip(one.subclusters, other.subclusters, strict=True)
+    assert all(np.array_equal(a.units, b.units) for a, b in pairs)
+    assert not all(np.array_equal(a, b) for a, b in zip(one.units, other.units, strict=True))
+    moved = tests[tests["reading"] == YARDSTICK.value]
+    assert (moved["p"] != moved["p_plain"]).any()
+    row = (
+        fork_table(opened, tests)
+        .set_index(["network", "option", "reading"])
+        .loc[("mlp", YARDSTICK.option, YARDSTICK.value)]
+    )
+    assert (row["adjusted_rand"], row["tests_gained"], row["tests_lost"]) == (1, 0, 0)
+
+
+def test_a_test_that_exists_under_one_reading_only_is_no_unchanged_one(opened, tests):
+    key = ("mlp", "p_rule", "conservative")
+    columns = ["network", "option", "reading"]
+    of_it = (tests[columns] == list(key)).all(axis=1) & tests["p"].notna()
+    lost, gained = tests.index[of_it][:2]
+    fewer = tests.copy()
+    fewer.loc[lost, "p"] = np.nan
+    fewer.loc[gained, "p_plain"] = np.nan
+    for table, counts in ((tests, (0, 0)), (fewer, (1, 1))):
+        row = fork_table(opened, table).set_index(columns).loc[key]
+        assert (row["tests_gained"], row["tests_lost"]) == counts
 
 
 def test_the_figure_has_a_row_for_every_reading(opened, tests):

@@ -58,11 +58,11 @@ def test_matched_draws_keep_strata(varied):
 
 def test_tables_and_figures(varied):
     tests = sensitivity_table(varied)
-    # 5 variations concern all four measures, mean ablation two and equal damage one
-    assert len(tests) == len(PARTITIONINGS) * (5 * 4 + 2 + 1)
+    # 5 variations concern all four measures, mean ablation two, two class coherence
+    assert len(tests) == len(PARTITIONINGS) * (5 * 4 + 2 + 2)
     survival = survival_table(tests)
     assert len(survival) == 16
-    assert (survival["same_verdict"].str.match(r"^\d of [4-6]$")).all()
+    assert (survival["same_verdict"].str.match(r"^\d of [4-7]$")).all()
     stability = stability_table(varied, n_seeds=2)
     assert set(stability["over"]) == {"k-means seeds", "k = 4", "training seeds"}
     assert len(stability) == len(PARTITIONINGS) * (2 * 2 + 2 + 1)

@@ -41,8 +41,8 @@ def run_of(tmp_path, notebook_with, picture):
 def published(tmp_path):
     """Function that publishes pages and returns the folder."""
 
-    def make(*pages: str):
-        publish.publish(PROFILE, list(pages), tmp_path / "results", tmp_path / "runs")
+    def make(*pages: str, chosen: list[str] | None = None):
+        publish.publish(PROFILE, list(pages), tmp_path / "results", tmp_path / "runs", chosen)
         return tmp_path / "runs" / PROFILE
 
     return make
@@ -87,6 +87,29 @@ def test_what_no_longer_exists_is_removed_and_networks_stay(run_of, published):
     assert not (folder / "tables" / "two.csv").exists()
     assert list(commits(folder)) == ["one"]
     assert network.exists()
+
+
+def test_chosen_pages_leave_the_others_as_they_were(run_of, published, tmp_path):
+    run_of("one")
+    run_of("two")
+    folder = published("one", "two")
+    for page in ("one", "two"):
+        run_of(page, "a,b\n3,4\n", commit="second")
+    published("one", "two", "never", chosen=["two"])
+    assert commits(folder) == {"one": "first", "two": "second"}
+    assert (folder / "tables" / "one.csv").read_text() == "a,b\n1,2\n"
+    assert (folder / "tables" / "two.csv").read_text() == "a,b\n3,4\n"
+    assert sorted(path.stem for path in folder.glob("*.ipynb")) == ["one", "two"]
+
+
+def test_a_chosen_page_must_not_write_the_table_of_another(run_of, published, capsys):
+    run_of("one")
+    folder = published("one", "two", chosen=["one"])
+    run_of("two", name="one.csv")
+    with pytest.raises(SystemExit):
+        published("one", "two", chosen=["two"])
+    assert "one and two both write" in capsys.readouterr().err.replace("two and one", "one and two")
+    assert not (folder / "two.ipynb").exists()
 
 
 def test_a_page_without_a_marker_is_refused(run_of, published, tmp_path, capsys):

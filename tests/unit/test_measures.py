@@ -188,6 +188,15 @@ def test_undefined_ranges_rank_last_and_have_no_effect():
     assert found.measure.undefined_draws == 1 / 3
 
 
+def test_undefined_ranges_left_out_have_no_p_and_do_not_count():
+    # 3 is above the only defined draw: (0 + 1/2) / 2; the other subcluster has no range
+    values = [[3, NAN], [1, 1], [NAN, 2]]
+    found = assess(measure("class_coherence", "high", "range", values, "left_out"))
+    assert found.p_values == pytest.approx([1 / 4, NAN], nan_ok=True)
+    assert (found.fisher.n, found.fisher.statistic) == (1, pytest.approx(np.log(4)))
+    assert found.effects.effect == pytest.approx([1.5, NAN], nan_ok=True)
+
+
 def test_released_undefined_ranges_come_out_as_significant():
     evidence = accuracies([0.5, 0.5], [0.5, 0.5], [0.2, 0.4], [0.1, 0.3])
     found = assess(coherence(evidence, "class", conventions="released"), conventions="released")

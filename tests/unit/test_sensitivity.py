@@ -10,13 +10,14 @@ from handmade import dense, random_mlp, stack
 from torch import nn
 
 from localspec.conventions import Conventions
+from localspec.equal_damage import conditioned_ranges
 from localspec.errors import InvalidInputError
 from localspec.lesion_replacement import mean_outputs
 from localspec.lesions import LesionedAccuracies, lesion_accuracies
 from localspec.measures import MEASURES
 from localspec.partitions import Partition
 from localspec.pipeline import PARTITIONINGS
-from localspec.sensitivity import BASELINE, conditioned_ranges, unit_strengths, variations
+from localspec.sensitivity import BASELINE, unit_strengths, variations
 from localspec.subclusters import draw, quantile_strata
 from localspec.tables_sensitivity import survival_table
 
@@ -145,6 +146,7 @@ def test_equal_damage_by_hand():
     expected = 2.0 ** np.array([-1 / 3, 2 / 3, -1 / 3])
     assert found.values.ravel() == pytest.approx(expected)
     assert (found.name, found.side, found.effect_kind) == ("class_coherence", "high", "range")
+    assert found.undefined_ranges == "left_out"
 
 
 def test_equal_damage_is_by_layer_and_undefined_without_damage():
@@ -173,7 +175,7 @@ def test_variations_have_different_names_and_the_baseline_first():
     found = variations((4, 8))
     names = [one.name for one in found]
     assert found[0] == BASELINE
-    assert len(set(names)) == len(names) == 8
+    assert len(set(names)) == len(names) == 9
     assert [one.n_clusters for one in found if one.n_clusters] == [4, 8]
 
 

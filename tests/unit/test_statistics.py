@@ -11,6 +11,7 @@ from localspec.comparison import exceedances, extremeness
 from localspec.errors import InvalidInputError
 from localspec.statistics import empirical_p, fisher_shift, relative_compare, sequential_p
 
+OUT = "left_out"
 NAN, INF = math.nan, math.inf
 fixed = settings(derandomize=True, deadline=None, max_examples=100, database=None)
 integers = st.integers(-20, 20)
@@ -110,6 +111,19 @@ def test_released_reading_makes_undefined_values_significant(rule):
     expected = 0.5 / 5 if rule == "mid" else 1 / 5
     p = empirical_p(NAN, [1, NAN, NAN, 2], "high", rule, undefined="released")
     assert p == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("rule", "expected"), [("mid", 2 / 3), ("conservative", 1)])
+def test_left_out_ranks_among_defined_draws_alone(rule, expected):
+    # of 1, 2 and two undefined draws: g = 1 and e = 1 of two defined ones; (1 + 1/2 + 1/2) / 3
+    p = empirical_p([1, NAN, 1], [[1, NAN, NAN, 2]] * 2 + [[NAN] * 4], "high", rule, undefined=OUT)
+    assert p == pytest.approx([expected, NAN, NAN], nan_ok=True)
+    assert empirical_p(5, SEVEN, "high", rule, undefined=OUT) == empirical_p(5, SEVEN, "high", rule)
+
+
+def test_strict_has_no_shift_for_draws_left_out():
+    with pytest.raises(InvalidInputError, match="undefined='left_out' use rule='mid'"):
+        empirical_p(1, [2, NAN], "low", "strict", undefined=OUT)
 
 
 def test_randomised_spreads_uniformly_over_the_tied_ranks():

@@ -70,6 +70,18 @@ def with_dependence(values):
 
 
 @pytest.mark.parametrize("rule", ["mid", "conservative"])
+def test_permutation_fisher_keeps_its_level_where_undefined_values_are_left_out(rule, independent):
+    # half the values undefined, more of them in some rows than in others
+    missing = np.random.default_rng(14).random(independent.shape)
+    share = np.random.default_rng(15).random(independent.shape[:2])[..., np.newaxis]
+    values = np.where(missing < share, np.nan, independent)[:1000]
+    pvalues = permutation_fisher(values, "high", rule=rule, undefined="left_out").pvalue
+    for level in (0.05, 0.25, 0.5):
+        slack = 4 * np.sqrt(level * (1 - level) / 1000)
+        assert level - 2 * slack < np.mean(pvalues <= level + 1e-12) <= level + slack
+
+
+@pytest.mark.parametrize("rule", ["mid", "conservative"])
 def test_permutation_fisher_keeps_its_level(independent, half_tied, rule):
     for values in (independent, half_tied, with_dependence(independent)):
         pvalues = permutation_fisher(values[:1000], "high", rule=rule).pvalue

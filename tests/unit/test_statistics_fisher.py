@@ -227,6 +227,21 @@ def test_permutation_fisher_reading_undefined_values_as_released():
     assert permutation_fisher(values, "high", undefined="released").pvalue < 1
 
 
+def test_permutation_fisher_leaving_undefined_values_out():
+    # row 0: p of 3 among {1} is 1/4, of the undefined one nothing; row 1: 3/4 and nothing (no
+    # other value is defined); row 2: nothing at all, the least extreme
+    values = [[3.0, math.nan], [1.0, 7.0], [math.nan, math.nan]]
+    result = permutation_fisher(values, "high", undefined="left_out")
+    assert result.p_values == pytest.approx(
+        np.array([[1 / 4, math.nan], [3 / 4, math.nan], [math.nan, math.nan]]), nan_ok=True
+    )
+    assert result.statistic == pytest.approx(math.log(4))
+    assert result.null_distribution == pytest.approx([math.log(4 / 3), math.nan], nan_ok=True)
+    assert result.pvalue == pytest.approx(1 / 3)
+    swapped = permutation_fisher([values[i] for i in (2, 1, 0)], "high", undefined="left_out")
+    assert swapped.pvalue == 1
+
+
 def test_permutation_fisher_without_subclusters():
     result = permutation_fisher(np.empty((20, 0)), "low")
     assert math.isnan(result.statistic)

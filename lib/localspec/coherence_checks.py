@@ -1,0 +1,115 @@
+"""What is left of class coherence where counterparts that do hardly any damage do not count."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from localspec.equal_damage import conditioned_ranges
+from localspec.errors import choose
+from localspec.measures import Assessment, assess, coherence
+from localspec.pipeline import Replicate
+from localspec.statistics import benjamini_hochberg, combine_replicates
+
+MEASURE = "class_coherence"
+CHECKS = ("defined", "equal_damage")
+VERDICTS = ("significant", "not significant")
+
+
+def checked_coherence(replicate: Replicate, check: str, partitioning: str) -> Assessment:
+    """Assess class coherence without the help of counterparts that do hardly any damage.
+
+    Parameters
+    ----------
+    replicate : Replicate
+    check : {"defined", "equal_damage"}
+        Rank ranges among defined ones alone; or rank, among defined ones, what
+        :func:`localspec.equal_damage.conditioned_ranges` makes of them.
+    partitioning : str
+
+    Returns
+    -------
+    Assessment
+        With a p-value of NaN where the range, or that of every counterpart, is undefined. The
+        rule "strict" counts all draws and is replaced by "mid", which equals it without ties.
+
+    Raises
+    ------
+    InvalidInputError
+        If the check is unknown.
+
+    References
+    ----------
+    Hod et al., arXiv:2110.08058, "Class coherence"; the checks are this project's.
+    """
+    choose("check", check, CHECKS)
+    accuracies = replicate.lesioned(partitioning)
+    changed = {"undefined_ranges": "left_out"}
+    if replicate.conventions.p_rule == "strict":  # which counts all draws, undefined or not
+        changed["p_rule"] = "mid"
+    conventions = replicate.conventions.model_copy(update=changed)
+    if check == "equal_damage":
+        layers = [part.layer for part in replicate.draws(partitioning).subclusters]
+        measure = conditioned_ranges(accuracies, layers)
+    else:
+        measure = coherence(accuracies, "class", conventions=conventions)
+    return assess(measure, conventions=conventions, seed=replicate.seed)
+
+
+def coherence_checks_table(
+    replicates: Sequence[Replicate], synthesis: pd.DataFrame, *, level: float = 0.05
+) -> pd.DataFrame:
+    """Return what the checks leave of the verdicts on class coherence.
+
+    Parameters
+    ----------
+    replicates : sequence of Replicate
+    synthesis : pandas.DataFrame
+        Made of them by :func:`localspec.synthesis.synthesis_table`.
+    level : float, optional
+        False discovery rate of the family, in which a check's p-values take the place of those of
+        class coherence.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a network and partitioning. ``undefined_draws``: share of random counterparts
+        without a range; ``p`` and ``verdict`` as in `synthesis`; ``p_defined`` and
+        ``verdict_defined``, ``p_equal_damage`` and ``verdict_equal_damage``: of each check.
+
+    References
+    ----------
+    Hod et al., arXiv:2110.08058, "Class coherence", "Families".
+    """
+    at = np.flatnonzero(synthesis["measure"] == MEASURE)
+    rows = synthesis.iloc[at].reset_index(drop=True)
+    groups = [
+        ([one for one in replicates if one.network == row.network], row.partitioning)
+        for row in rows.itertuples()
+    ]
+    decided = synthesis["verdict"].isin(VERDICTS).to_numpy()
+    table = rows[["network", "partitioning", "p", "verdict"]]
+    table.insert(2, "undefined_draws", [_undefined(*group) for group in groups])
+    for check in CHECKS:
+        p_values = np.array([_combined(*group, check) for group in groups])
+        family = np.where(decided, synthesis["p"], np.nan)
+        family[at] = np.where(decided[at], p_values, np.nan)
+        rejected = benjamini_hochberg(family, alpha=level).rejected[at]
+        table[f"p_{check}"] = p_values
+        found = np.where(rejected, *VERDICTS)
+        table[f"verdict_{check}"] = np.where(decided[at], found, rows["verdict"])
+    return table
+
+
+def _undefined(group: Sequence[Replicate], partitioning: str) -> float:
+    """Return the share of undefined draws over all replicates; NaN without a draw."""
+    measures = [checked_coherence(one, "defined", partitioning).measure for one in group]
+    found = np.concatenate([np.isnan(one.values[1:]).ravel() for one in measures])
+    return float(found.mean()) if found.size else float("nan")
+
+
+def _combined(group: Sequence[Replicate], partitioning: str, check: str) -> float:
+    found = [checked_coherence(one, check, partitioning).permutation.pvalue for one in group]
+    return combine_replicates(found).pvalue

@@ -16,7 +16,8 @@ from localspec.threads import side_by_side
 from localspec.units import trace_units
 
 CORRELATIONS = ("spearman", "pearson", "kendall")
-BATCH_SIZE = 1000
+BATCH_SIZE = 1000  # images whose ranks are multiplied at a time
+ROUNDED = 64  # times the precision's epsilon: what sums of thousands of products are rounded by
 MAGNITUDE = 2**63 - 1  # all bits but the sign
 MAX_RANKED = 2**17  # values ranked by one thread at a time: few enough for its cache
 
@@ -44,9 +45,10 @@ def unit_values(
     check_images(x)
     count_logits(unit_map, x[:1])
     parts = []
+    stops = tuple(layer.pre_activation for layer in unit_map.tested)
     with torch.inference_mode():
-        for batch in x.to(unit_map.device, unit_map.dtype).split(BATCH_SIZE):
-            stops = tuple(layer.pre_activation for layer in unit_map.tested)
+        for batch in x.split(unit_map.n_together(x, stops)):
+            batch = batch.to(unit_map.device, unit_map.dtype)
             values = unit_map.run(batch, stops=stops)
             parts.append([_collapse(value, conventions.spatial_norm) for value in values])
     joined = [torch.cat(column).double().cpu().numpy() for column in zip(*parts, strict=True)]
@@ -60,19 +62,21 @@ def _collapse(value: torch.Tensor, norm: str) -> torch.Tensor:
     return columns.sum(dim=2) if norm == "l1" else columns.amax(dim=2)
 
 
-def constant_columns(values: np.ndarray) -> np.ndarray:
-    """Return which columns do not vary, but for rounding (1e-9 of their magnitude).
+def constant_columns(values: np.ndarray, rtol: float = RTOL) -> np.ndarray:
+    """Return which columns do not vary, but for rounding.
 
     Parameters
     ----------
     values : numpy.ndarray, shape (n_images, n_units)
+    rtol : float, optional
+        What counts as rounding, of a column's magnitude.
 
     Returns
     -------
     numpy.ndarray of bool, shape (n_units,)
     """
     low, high = values.min(axis=0), values.max(axis=0)
-    return high - low <= RTOL * np.maximum(np.abs(low), np.abs(high))
+    return high - low <= rtol * np.maximum(np.abs(low), np.abs(high))
 
 
 def _sorted(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -138,13 +142,29 @@ def _centred_products(values: np.ndarray) -> np.ndarray:
     return centred.T @ centred
 
 
-def correlation_matrix(values: np.ndarray, correlation: str = "spearman") -> np.ndarray:
+def rounding(dtype: torch.dtype) -> float:
+    """Return what differences between values computed in a precision can be, of their magnitude.
+
+    The same image in batches of other sizes comes out so differently: some last digits of each of
+    the many products that a value sums.
+    """
+    epsilon = torch.finfo(dtype).eps
+    return max(
+        RTOL, min(ROUNDED * epsilon, max(2 * epsilon, 1e-5))
+    )  # half precision sums in single
+
+
+def correlation_matrix(
+    values: np.ndarray, correlation: str = "spearman", *, rtol: float = RTOL
+) -> np.ndarray:
     """Return squared correlations between columns.
 
     Parameters
     ----------
     values : numpy.ndarray, shape (n_images, n_units)
     correlation : {"spearman", "pearson", "kendall"}
+    rtol : float, optional
+        Units that vary by less of their magnitude are constant.
 
     Returns
     -------
@@ -180,7 +200,7 @@ def correlation_matrix(values: np.ndarray, correlation: str = "spearman") -> np.
         return squared
     squared = _rank_products(values) if correlation == "spearman" else _centred_products(values)
     length = np.sqrt(squared.diagonal())
-    constant = constant_columns(values) | (length == 0)
+    constant = constant_columns(values, rtol) | (length == 0)
     length[constant] = np.inf
     squared /= np.outer(length, length)
     np.clip(squared, -1.0, 1.0, out=squared)
@@ -210,7 +230,7 @@ def activation_graph(
     Returns
     -------
     UnitGraph
-        Dense, over the tested units; units of zero variance are inactive.
+        Dense, over the tested units; units that do not vary, but for rounding, are inactive.
 
     Raises
     ------
@@ -230,7 +250,9 @@ def activation_graph(
     layers = layer_ranges([(name, part.shape[1], True) for name, part in values.items()])
     stacked = np.concatenate(list(values.values()), axis=1)
     del values
-    inactive = constant_columns(stacked)
+    rtol = rounding(trace_units(network).dtype)
+    inactive = constant_columns(stacked, rtol)
     if inactive.all():
         raise InvalidInputError("no unit varies over these images: are they all the same?")
-    return UnitGraph(correlation_matrix(stacked, correlation), layers, "activations", inactive)
+    matrix = correlation_matrix(stacked, correlation, rtol=rtol)
+    return UnitGraph(matrix, layers, "activations", inactive)

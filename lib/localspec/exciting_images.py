@@ -16,7 +16,6 @@ from localspec.subclusters import Lesion
 from localspec.threads import side_by_side
 from localspec.units import UnitMap, trace_units
 
-BATCH_SIZE = 500
 # leading bits of a score that are compared: what follows them is rounding
 COMPARED_BITS = {torch.float64: 30, torch.float32: 16}
 
@@ -128,7 +127,7 @@ def exciting_images(
     targets: Sequence[Lesion],
     *,
     n_images: int = 6,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
     progress: bool = False,
 ) -> ExcitingImages:
     """Find the images on which each set of units reaches the highest objective.
@@ -142,7 +141,8 @@ def exciting_images(
     n_images : int, optional
         Images to return for each set; at most as many as `x` holds.
     batch_size : int, optional
-        Bounds memory: images that go through the network at once.
+        Bounds memory: images that go through the network at once. By default as many as keep it
+        bounded, shared between two threads.
     progress : bool, optional
 
     Returns
@@ -181,7 +181,8 @@ def exciting_images(
     ([[2, 1]], [[4.0, 3.0]])
     """
     whole("n_images", n_images, 1)
-    whole("batch_size", batch_size, 1)
+    if batch_size is not None:
+        whole("batch_size", batch_size, 1)
     unit_map = trace_units(network)
     check_images(x)
     count_logits(unit_map, x[:1])
@@ -191,6 +192,8 @@ def exciting_images(
         )
     masks = _masks(unit_map, targets)
     n_bits = COMPARED_BITS.get(unit_map.dtype, COMPARED_BITS[torch.float32])
+    stops = tuple(unit_map.layer(name).pre_activation for name in masks)
+    batch_size = batch_size or max(1, unit_map.n_together(x, stops) // 2)
     none = {name: np.empty((len(rows), 0)) for name, (rows, _) in masks.items()}
     best = {name: (scores, scores.astype(int)) for name, scores in none.items()}
     starts = range(0, len(x) if masks else 0, batch_size)

@@ -11,7 +11,6 @@ from localspec.data import check_images
 from localspec.units import UnitMap, trace_units
 
 REPLACEMENTS = ("zero", "mean")
-BATCH_SIZE = 1000
 
 
 def mean_outputs(network, x: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -54,7 +53,8 @@ def mean_values(
     check_images(x)
     totals: list[torch.Tensor] = []
     with torch.inference_mode():
-        for part in x.to(unit_map.device, unit_map.dtype).split(BATCH_SIZE):
+        for part in x.split(unit_map.n_together(x, nodes)):
+            part = part.to(unit_map.device, unit_map.dtype)
             sums = [value.sum(dim=0) for value in unit_map.run(part, stops=nodes)]
             totals = [a + b for a, b in zip(totals, sums, strict=True)] if totals else sums
     return {node: total / len(x) for node, total in zip(nodes, totals, strict=True)}

@@ -13,6 +13,9 @@ from localspec.errors import InvalidInputError
 from localspec.operations import Runner, overwritable
 from localspec.unit_layers import Reader, UnitLayer
 
+MOST_IMAGES = 1000  # that pass a network together
+MOST_VALUES = 2**28  # of all layers on the way, where several images do: 1 GiB in single precision
+
 
 @dataclass(frozen=True)
 class UnitMap:
@@ -175,6 +178,27 @@ class UnitMap:
 
     def _may_overwrite(self, node: fx.Node, stops: Sequence[fx.Node]) -> bool:
         return node in self._overwritable and not {*self._overwritable[node]} & {*stops}
+
+    def n_together(self, x: torch.Tensor, stops: tuple[fx.Node, ...]) -> int:
+        """Return how many images may go to `stops` together, so that memory stays bounded.
+
+        Parameters
+        ----------
+        x : torch.Tensor, shape (n_images, ...)
+            Of which the first is tried.
+        stops : tuple of torch.fx.Node
+
+        Returns
+        -------
+        int
+            At least 1 and at most `MOST_IMAGES`; the values of all nodes on the way are kept while
+            they go, at most `MOST_VALUES` where more than one image goes.
+        """
+        nodes = (*self.frontier(self.input), *self._between(self.input, stops))
+        with torch.inference_mode():
+            values = self.run(x[:1].to(self.device, self.dtype), stops=nodes)
+        n_values = sum(value.numel() for value in values if isinstance(value, torch.Tensor))
+        return max(1, min(MOST_IMAGES, MOST_VALUES // max(n_values, 1)))
 
     def run(
         self,

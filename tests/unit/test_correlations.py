@@ -14,7 +14,13 @@ from torch import nn
 from localspec import correlations
 from localspec.clustering import cluster
 from localspec.conventions import Conventions
-from localspec.correlations import activation_graph, correlation_matrix, unit_values
+from localspec.correlations import (
+    activation_graph,
+    constant_columns,
+    correlation_matrix,
+    rounding,
+    unit_values,
+)
 from localspec.errors import InvalidInputError
 
 KINDS = ["spearman", "pearson", "kendall"]
@@ -113,6 +119,23 @@ def test_spearman_keeps_memory_small():
     # alone would be 6.4 MB more
     bound = 4 * values.size + 24 * 200**2 + 8 * 200 * correlations.BATCH_SIZE
     assert peak < bound + torch.get_num_threads() * 40 * correlations.MAX_RANKED
+
+
+def test_single_precision_rounds_more_than_a_constant_may_vary():
+    # a unit that reads constant pixels only; the last image goes through the network alone
+    rng = np.random.default_rng(0)
+    x = torch.full((1001, 1, 30, 30), 0.37)
+    x[:, 0, 0, :3] = torch.from_numpy(rng.random((1001, 3))).float()
+    weights = rng.normal(size=(3, 900))
+    weights[0, :3] = 0
+    network = stack(nn.Flatten(), dense(weights), nn.ReLU(), dense(np.ones((2, 3)))).float()
+    graph = activation_graph(network, x)
+    assert graph.inactive.tolist() == [True, False, False]
+    assert (graph.adjacency[0] == 0).all()
+    one_off = np.array([[1.0, 1.0], [1.0 + 2e-6, 1.0 + 2e-4]])
+    assert constant_columns(one_off, rounding(torch.float32)).tolist() == [True, False]
+    assert constant_columns(one_off, rounding(torch.float64)).tolist() == [False, False]
+    assert rounding(torch.bfloat16) < 0.02
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -18,7 +18,7 @@ from localspec.statistics import (
     summarize_effects,
 )
 
-UNCALIBRATED = "uncalibrated"
+UNCALIBRATED, INDEPENDENT = "uncalibrated", "independent draws"
 COLUMNS = [
     *("network", "partitioning", "measure", "p", "bh", "verdict", "effect", "effect_se"),
     *("effect_null", "effect_ratio", "favourable", "by", "plain_p", "p_floor"),
@@ -33,6 +33,7 @@ def _row(network: str, partitioning: str, name: str, group: Sequence[Replicate])
     effects = summarize_effects([one.effects for one in found])
     statistics = [one.fisher.statistic for one in found if one.fisher.n]
     single = len(found) == 1
+    joint = all(replicate.conventions.draws == "joint" for replicate in group)
     return {
         **{"network": network, "partitioning": partitioning, "measure": name},
         "n_replicates": len(found),
@@ -42,7 +43,7 @@ def _row(network: str, partitioning: str, name: str, group: Sequence[Replicate])
         "plain_p": plain.pvalue,
         "p": plain.pvalue if single else calibrated.pvalue,
         "p_floor": p_floor(found[0].measure.n_draws, max(calibrated.n, 1)),
-        "chain": UNCALIBRATED if single else "calibrated",
+        "chain": UNCALIBRATED if single else "calibrated" if joint else INDEPENDENT,
         "effect": effects.mean,
         "effect_se": effects.standard_error,
         "effect_null": effects.null_mean,
@@ -75,7 +76,7 @@ def synthesis_table(replicates: Sequence[Replicate], *, level: float = 0.05) -> 
     pandas.DataFrame
         One row a network, partitioning and measure. ``plain_p``: plain Fisher p-values of the
         replicates combined by the Bates distribution. ``p``: the same with permutation Fisher,
-        of which ``p_floor`` is the lowest possible value. ``bh`` and ``by``: ``p`` adjusted by
+        of which ``p_floor`` is the lowest possible value (plain Fisher has none). ``bh`` and ``by``: ``p`` adjusted by
         Benjamini-Hochberg and Benjamini-Yekutieli; ``verdict`` goes by ``bh``. ``effect``: mean
         over networks, with its standard error and its mean under permuted partitions.
 
@@ -87,7 +88,9 @@ def synthesis_table(replicates: Sequence[Replicate], *, level: float = 0.05) -> 
     Notes
     -----
     With one replicate permutation Fisher cannot decide; plain Fisher stands in, marked
-    uncalibrated, and the verdict is that the number of draws leaves it undecidable.
+    uncalibrated, and the verdict is that the number of draws leaves it undecidable. Where each
+    subcluster draws on its own, counterparts may overlap as clusters cannot, so that the level of
+    permutation Fisher is not assured: these rows are marked "independent draws".
 
     References
     ----------

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from localspec.claims import graph_differences
+from localspec.conventions import PAPER, RELEASED, Conventions
 from localspec.errors import InvalidInputError
 from localspec.measures import MEASURES, Measure, assess
 from localspec.pipeline import PARTITIONINGS, open_replicates
@@ -32,6 +33,7 @@ class Fake:
     plain: float = 0.5
     n_draws: int = 19
     n_subclusters: int = 2
+    conventions: Conventions = PAPER
 
     def assessment(self, name, partitioning):
         """Return an assessment of two subclusters with the p-values made up."""
@@ -118,6 +120,14 @@ def test_a_single_replicate_is_undecidable():
     assert table["p_floor"].tolist() == pytest.approx([0.05] * 16)
     more = synthesis_table([Fake("a", 0, {"other": 0.05}, n_draws=99)])
     assert set(more["verdict"]) == {"undecidable at 99 draws"}
+
+
+def test_independent_draws_are_marked():
+    joint = [Fake("a", seed, {"other": 0.5}) for seed in (0, 1)]
+    released = [Fake("b", seed, {"other": 0.5}, conventions=RELEASED) for seed in (0, 1)]
+    chains = synthesis_table([*joint, *released]).groupby("network")["chain"].unique()
+    assert chains["a"].tolist() == ["calibrated"]
+    assert chains["b"].tolist() == ["independent draws"]
 
 
 def test_a_single_replicate_does_not_decide_about_others():

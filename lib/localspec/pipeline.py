@@ -21,6 +21,7 @@ from localspec.correlations import activation_graph
 from localspec.measures import VISUALIZED, Assessment, Measure, assess, coherence, importance
 from localspec.partitions import Partition
 from localspec.profiles import Profile, Section, load_profile
+from localspec.spectral import weak_units
 from localspec.trained_replicates import TrainedReplicate
 
 PARTITIONINGS = (
@@ -73,6 +74,12 @@ class Replicate(TrainedReplicate):
             conventions=self.conventions,
         )
 
+    @cached_property
+    def _weak_units(self) -> dict[str, str]:
+        """What is named in keys only where it matters, so that other results stay current."""
+        degrees = np.asarray(self.graph("weights").adjacency.sum(axis=1)).ravel()
+        return {"weak_units": "follow"} if weak_units(degrees).any() else {}
+
     def _graph_key(self, kind: str) -> str:
         parameters = {"kind": kind, **self.conventions.only("kernel_norm", "batch_norm_edges")}
         if kind == "activations":
@@ -80,6 +87,7 @@ class Replicate(TrainedReplicate):
             parameters = {"kind": kind, **self.conventions.only("spatial_norm")}
             parameters |= {"correlation": method.correlation, "n_images": method.n_images}
         parameters |= self.branching_conventions("residual_units")
+        parameters |= self._weak_units if kind == "weights" else {}
         return stage_key("graph", graphs.STAGE_VERSION, parameters, (self._network.key,))
 
     def clusterability(self) -> clusterability.Clusterability:
@@ -145,21 +153,6 @@ class Replicate(TrainedReplicate):
         }
         version = subclusters.STAGE_VERSION
         return stage_key("draws", version, parameters, (self._partition(partitioning).key,))
-
-    def lesion_images(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the test images that lesions are tried on, with their labels."""
-        x, y, n_images = self.dataset.x_test, self.dataset.y_test, self.settings.n_lesion_images
-        if n_images is None or n_images >= len(x):
-            return x, y
-        chosen = np.random.default_rng(self.seed).permutation(len(x))[:n_images]
-        indices = torch.from_numpy(np.sort(chosen))
-        return x[indices], y[indices]
-
-    def lesion_key(self) -> dict[str, int | str]:
-        """Return what results depend on where lesions are not of all images in full precision."""
-        n_images, precision = self.settings.n_lesion_images, self.settings.lesion_precision
-        images = {} if n_images is None else {"n_images": n_images, "images_seed": self.seed}
-        return images | ({} if precision == "full" else {"precision": precision})
 
     def lesioned(self, partitioning: str) -> lesions.LesionedAccuracies:
         """Return the accuracies under lesions of all subclusters and counterparts."""

@@ -19,6 +19,8 @@ VOLUME_EPSILON = 1e-8
 N_STARTS, N_STARTS_LARGE, LARGE = 25, 100, 2000
 LARGE_SIDE = 1000  # units above which the largest eigenvectors come from ARPACK
 SMALLEST_SQUARE = 1e-12  # of a singular value that the other side's vector is divided by
+WEAK = 1e-18  # of all edge weight: units with less get their rows of the embedding from the others
+ATTACHED = 1e-8  # of a unit vector's square: weak units with less follow the others
 
 
 def ncut(adjacency: sparse.sparray | np.ndarray, labels: np.ndarray) -> float:
@@ -86,6 +88,11 @@ def spectral_embedding(
     and ``B' u = s v``, then (u, v) is an eigenvector to s, and (u, -v) one to -s. The vectors on
     the smaller side are the eigenvectors of ``B' B``, those on the other follow from them.
 
+    An eigenvector has a rounding error of 1e-16 in each entry, which D^-1/2 magnifies. At units
+    with next to no edge weight (below 1e-18 of all, as an L2 penalty leaves) only the error would
+    be left. Their rows E_S come from those of the others, E_L, by the same equation: with
+    ``P = D^-1 A``, ``(s I - P_SS) E_S = P_SL E_L``.
+
     References
     ----------
     Shi and Malik (2000); von Luxburg (2007), "normalized spectral clustering"; Dhillon (2001)
@@ -103,10 +110,34 @@ def spectral_embedding(
         normalized = dense * scale[:, None] * scale[None, :]
         if _is_large(len(scale), n_components):
             normalized = aslinearoperator(normalized)
-        found = _largest_eigenvectors(normalized, n_components)[1]
-    embedding = found * scale[:, None]
+        found = _largest_eigenvectors(normalized, n_components)
+    values, vectors = found
+    embedding = vectors * scale[:, None]
+    weak = weak_units(degrees)
+    if weak.any():
+        follows = (vectors[weak] ** 2).sum(axis=0) < ATTACHED
+        rows = sparse.csr_array(adjacency)[weak] / degrees[weak, None]
+        _follow(embedding, rows, weak, values, np.flatnonzero(follows & (values > ATTACHED)))
     peaks = np.abs(embedding).argmax(axis=0)
     return embedding * np.sign(embedding[peaks, np.arange(n_components)])
+
+
+def weak_units(degrees: np.ndarray) -> np.ndarray:
+    """Return which units have next to no edge weight (but some), given those of all units."""
+    return (degrees > 0) & (degrees < WEAK * degrees.sum())
+
+
+def _follow(
+    embedding: np.ndarray, rows, weak: np.ndarray, values: np.ndarray, columns: np.ndarray
+) -> None:
+    """Write the weak units' entries of some columns, as they follow from the others', in place."""
+    inner = sparse.csr_array(rows)[:, weak].toarray()
+    outer = sparse.csr_array(rows)[:, ~weak] @ embedding[~weak]
+    for column in columns:
+        matrix = values[column] * np.eye(len(inner)) - inner
+        *_, solution, info = linalg.lapack.dgesv(matrix, outer[:, column])
+        if info == 0:  # else the weak units are a part of their own
+            embedding[weak, column] = solution
 
 
 def _largest_eigenvectors(
@@ -127,8 +158,10 @@ def _is_large(size: int, n: int) -> bool:
     return size > LARGE_SIDE and 10 * n < size
 
 
-def _two_sided(adjacency, scale: np.ndarray, larger: np.ndarray, n: int) -> np.ndarray | None:
-    """Return eigenvectors by way of the smaller side; None if too few eigenvalues are positive."""
+def _two_sided(
+    adjacency, scale: np.ndarray, larger: np.ndarray, n: int
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return eigenvalues and vectors by way of the smaller side; None if too few are positive."""
     weights = [sparse.diags_array(part) for part in (scale[larger], scale[~larger])]
     block = (weights[0] @ sparse.csr_array(adjacency[larger][:, ~larger]) @ weights[1]).tocsr()
     size = block.shape[1]
@@ -148,7 +181,7 @@ def _two_sided(adjacency, scale: np.ndarray, larger: np.ndarray, n: int) -> np.n
     vectors = np.empty((len(scale), n))
     vectors[~larger] = right
     vectors[larger] = block @ right / np.sqrt(squares)
-    return vectors * np.sqrt(0.5)
+    return np.sqrt(squares), vectors * np.sqrt(0.5)
 
 
 def live_units(graph: UnitGraph) -> np.ndarray:

@@ -76,9 +76,10 @@ def synthesis_table(replicates: Sequence[Replicate], *, level: float = 0.05) -> 
     pandas.DataFrame
         One row a network, partitioning and measure. ``plain_p``: plain Fisher p-values of the
         replicates combined by the Bates distribution. ``p``: the same with permutation Fisher,
-        of which ``p_floor`` is the lowest possible value (plain Fisher has none). ``bh`` and ``by``: ``p`` adjusted by
-        Benjamini-Hochberg and Benjamini-Yekutieli; ``verdict`` goes by ``bh``. ``effect``: mean
-        over networks, with its standard error and its mean under permuted partitions.
+        of which ``p_floor`` is the lowest possible value (plain Fisher has none). ``bh`` and
+        ``by``: ``p`` adjusted by Benjamini-Hochberg and Benjamini-Yekutieli; ``verdict`` goes by
+        ``bh``. ``effect``: mean over networks, with its standard error and its mean under permuted
+        partitions.
 
     Raises
     ------

@@ -6,6 +6,9 @@ import json
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
 
+import numpy as np
+import torch
+
 from localspec import pruning, training
 from localspec.artifacts import MODES, Artifact, artifact_key, cached, stored_path
 from localspec.channels import with_channels
@@ -183,3 +186,18 @@ class TrainedReplicate:
     def trained(self) -> training.TrainedNetwork:
         """The trained network; pruned, if its settings say so."""
         return self._load(self._network)
+
+    def lesion_images(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the test images that lesions are tried on, with their labels."""
+        x, y, n_images = self.dataset.x_test, self.dataset.y_test, self.settings.n_lesion_images
+        if n_images is None or n_images >= len(x):
+            return x, y
+        chosen = np.random.default_rng(self.seed).permutation(len(x))[:n_images]
+        indices = torch.from_numpy(np.sort(chosen))
+        return x[indices], y[indices]
+
+    def lesion_key(self) -> dict[str, int | str]:
+        """Return what results depend on where lesions are not of all images in full precision."""
+        n_images, precision = self.settings.n_lesion_images, self.settings.lesion_precision
+        images = {} if n_images is None else {"n_images": n_images, "images_seed": self.seed}
+        return images | ({} if precision == "full" else {"precision": precision})

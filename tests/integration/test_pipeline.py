@@ -11,6 +11,7 @@ from localspec import (
     clustering,
     feature_visualization,
     lesions,
+    spectral,
     training,
 )
 from localspec.correlations import activation_graph
@@ -53,6 +54,18 @@ def no_computing(monkeypatch):
     monkeypatch.setattr(clustering, "cluster", fail)
     monkeypatch.setattr(lesions, "lesion_draws", fail)
     monkeypatch.setattr(feature_visualization, "visualize", fail)
+
+
+def test_weak_units_are_named_in_keys_where_there_are_any(first, monkeypatch):
+    def keys():
+        fresh = type(first)(first.profile, first.network, first.seed)
+        return {kind: fresh._graph_key(kind) for kind in ("weights", "activations")}
+
+    plain = keys()
+    monkeypatch.setattr(spectral, "WEAK", 1.0)  # then every unit is weak
+    weak = keys()
+    assert weak["weights"] != plain["weights"]
+    assert weak["activations"] == plain["activations"]
 
 
 @pytest.fixture(scope="module")

@@ -292,6 +292,38 @@ def test_a_side_of_too_few_directions_is_left_to_the_whole():
     assert np.allclose(values @ second, 0, atol=1e-12)
 
 
+@pytest.mark.parametrize("sided_too", [True, False])
+@pytest.mark.parametrize("exponent", [-20, -36])
+def test_units_with_next_to_no_weight_follow_the_others(sided_too, exponent):
+    adjacency, side = sided((12, 10, 9, 4), seed=3)
+    dead = np.array([13, 14, 20, 23, 24])  # of two layers: some joined to each other
+    scale = np.ones(len(adjacency))
+    scale[dead] = 10.0 ** (exponent + np.arange(5) / 2)
+    weak = adjacency * scale * scale[:, None]
+    found = spectral_embedding(weak, 5, side=side if sided_too else None)
+    # each row is the mean of its neighbours' over the eigenvalue, which live rows tell
+    degrees = weak.sum(axis=1)
+    means = weak @ found / degrees[:, None]
+    live = np.setdiff1d(np.arange(len(weak)), dead)
+    values = (means[live] * found[live]).sum(axis=0) / (found[live] ** 2).sum(axis=0)
+    assert np.allclose(means, found * values, atol=1e-9)
+    assert found[:, 0] == pytest.approx(found[0, 0])  # of the trivial one all are equal
+    assert np.abs(found[dead]).max() < 10 * np.abs(found[live]).max()
+
+
+def test_a_weak_part_of_its_own_stays_an_eigenvector():
+    # two pairs that nothing joins: the light one is a component like the heavy one
+    adjacency = np.zeros((4, 4))
+    adjacency[0, 1] = adjacency[1, 0] = 1.0
+    adjacency[2, 3] = adjacency[3, 2] = 1e-30
+    assert spectral.weak_units(adjacency.sum(axis=1)).tolist() == [False, False, True, True]
+    found = spectral_embedding(adjacency, 2)
+    lengths = (found**2 * adjacency.sum(axis=1)[:, None]).sum(axis=0)
+    assert lengths == pytest.approx([1, 1])
+    assert found[2] == pytest.approx(found[3])
+    assert np.abs(found[2]).max() > 1e10
+
+
 def test_unknown_scope():
     graph = one_layer(random_adjacency(5, np.random.default_rng(0)))
     with pytest.raises(InvalidInputError, match="choose one of 'global', 'local'"):

@@ -16,8 +16,9 @@ from sklearn.manifold import spectral_embedding as sklearn_embedding
 from threadpoolctl import threadpool_limits
 
 from localspec.clusterability import clusterability
+from localspec.embedding import spectral_embedding
 from localspec.graphs import UnitGraph, from_blocks, layer_ranges
-from localspec.spectral import N_STARTS, graph_sides, ncut, renumber, spectral_embedding
+from localspec.spectral import N_STARTS, graph_sides, ncut, renumber
 
 N_CLUSTERS, N_ROUNDS, N_SEEDS, THREADS = 12, 5, 5, (1, 2)
 GRAPHS = {

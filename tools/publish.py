@@ -146,6 +146,12 @@ def publish(
     """Publish the chosen ones of a profile's pages from `results` into `published`."""
     source, folder = results / profile, published / profile
     old = old_records(folder)
+    others = {path.stem for path in folder.glob("*.ipynb")} - {*(chosen or pages)}
+    if chosen is not None and others & {*pages} - {*old}:
+        refuse(
+            f"{shown(folder / 'stamps.json')} has no record of {', '.join(sorted(others))}: "
+            "publish all pages together, or restore it"
+        )
     found = read_records(source, pages if chosen is None else chosen)
     records = {page: found.get(page, old.get(page)) for page in pages if page in {**old, **found}}
     check_tables(records)

@@ -33,7 +33,8 @@ def checked_coherence(replicate: Replicate, check: str, partitioning: str) -> As
     -------
     Assessment
         With a p-value of NaN where the range, or that of every counterpart, is undefined. The
-        rule "strict" counts all draws and is replaced by "mid", which equals it without ties.
+        rule "strict" counts all draws and is replaced by "mid", which it equals, shifted, where
+        nothing ties.
 
     Raises
     ------
@@ -111,5 +112,7 @@ def _undefined(group: Sequence[Replicate], partitioning: str) -> float:
 
 
 def _combined(group: Sequence[Replicate], partitioning: str, check: str) -> float:
-    found = [checked_coherence(one, check, partitioning).permutation.pvalue for one in group]
-    return combine_replicates(found).pvalue
+    found = [checked_coherence(one, check, partitioning) for one in group]
+    if len(found) == 1:  # plain Fisher stands in, as in the synthesis
+        return float(found[0].fisher.pvalue)
+    return combine_replicates([one.permutation.pvalue for one in found]).pvalue

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import model_validator
+
 from localspec.errors import choose
 from localspec.settings import Strict
 
@@ -93,6 +95,15 @@ class Conventions(Strict):
     dropped_weights: Literal["stay", "return"] = "stay"
     residual_units: Literal["tensor", "reader"] = "tensor"
     lesion_readers: Literal["all", "one"] = "all"
+
+    @model_validator(mode="after")
+    def _ranked_alike(self) -> Conventions:
+        if self.p_rule == "strict" and self.undefined_ranges == "left_out":
+            raise ValueError(
+                "p_rule='strict' counts all draws: with undefined_ranges='left_out' use "
+                "p_rule='mid'"
+            )
+        return self
 
     @classmethod
     def preset(cls, name: str) -> Conventions:

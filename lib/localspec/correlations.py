@@ -143,10 +143,10 @@ def _centred_products(values: np.ndarray) -> np.ndarray:
 
 
 def rounding(dtype: torch.dtype) -> float:
-    """Return what differences between values computed in a precision can be, of their magnitude.
+    """Return what differences between values computed in a precision count as rounding.
 
-    The same image in batches of other sizes comes out so differently: some last digits of each of
-    the many products that a value sums.
+    Of their magnitude. The same image in batches of other sizes comes out with other last digits,
+    since the products that a value sums are added in another order.
     """
     epsilon = torch.finfo(dtype).eps
     return max(
@@ -197,6 +197,8 @@ def correlation_matrix(
             for j in range(i):
                 tau = stats.kendalltau(values[:, i], values[:, j]).statistic
                 squared[i, j] = squared[j, i] = 0.0 if np.isnan(tau) else tau**2
+        constant = constant_columns(values, rtol)
+        squared[constant], squared[:, constant] = 0.0, 0.0
         return squared
     squared = _rank_products(values) if correlation == "spearman" else _centred_products(values)
     length = np.sqrt(squared.diagonal())

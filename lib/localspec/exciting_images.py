@@ -16,6 +16,7 @@ from localspec.subclusters import Lesion
 from localspec.threads import side_by_side
 from localspec.units import UnitMap, trace_units
 
+MOST = 500  # images that go through the network at once
 # leading bits of a score that are compared: what follows them is rounding
 COMPARED_BITS = {torch.float64: 30, torch.float32: 16}
 
@@ -142,7 +143,7 @@ def exciting_images(
         Images to return for each set; at most as many as `x` holds.
     batch_size : int, optional
         Bounds memory: images that go through the network at once. By default as many as keep it
-        bounded, shared between two threads.
+        bounded, shared between threads.
     progress : bool, optional
 
     Returns
@@ -193,7 +194,8 @@ def exciting_images(
     masks = _masks(unit_map, targets)
     n_bits = COMPARED_BITS.get(unit_map.dtype, COMPARED_BITS[torch.float32])
     stops = tuple(unit_map.layer(name).pre_activation for name in masks)
-    batch_size = batch_size or max(1, unit_map.n_together(x, stops) // 2)
+    n_threads = torch.get_num_threads() if unit_map.device.type == "cpu" else 1
+    batch_size = batch_size or max(1, min(MOST, unit_map.n_together(x, stops) // n_threads))
     none = {name: np.empty((len(rows), 0)) for name, (rows, _) in masks.items()}
     best = {name: (scores, scores.astype(int)) for name, scores in none.items()}
     starts = range(0, len(x) if masks else 0, batch_size)
@@ -202,7 +204,7 @@ def exciting_images(
         batch = x[start : start + batch_size].to(unit_map.device, unit_map.dtype)
         return _scores(unit_map, batch, masks)
 
-    scored = side_by_side(work, starts, None if unit_map.device.type == "cpu" else 1)
+    scored = side_by_side(work, starts, n_threads)
     bar = tqdm(starts, desc="exciting images", unit="batch", disable=not progress)
     for start, by_layer in zip(bar, scored, strict=True):
         for name, scores in by_layer.items():

@@ -127,7 +127,7 @@ class ForkReplicate(Replicate):
     def under(self, chosen: Conventions) -> ForkReplicate:
         """Return the same replicate under other conventions."""
         shared = {"compute": self.compute, "progress": self.progress}
-        return ForkReplicate(self.profile, self.network, self.seed, chosen, **shared)
+        return type(self)(self.profile, self.network, self.seed, chosen, **shared)
 
     @cached_property
     def ncut(self) -> float:
@@ -245,8 +245,8 @@ def fork_table(
         partitionings and replicates (empty where the units are others); ``n_subclusters`` tested
         in all, and ``ncut`` of weights/global, mean over replicates, each beside that of the
         plain reading; ``largest_change_of_p`` over partitionings and measures, and which test it
-        is; ``tests_gained`` and ``tests_lost``: tests that have subclusters under one of the two
-        readings only; ``verdicts_changed`` of 16; ``mean_change_of_effect`` of magnitudes.
+        is; ``tests_gained`` and ``tests_lost``: tests that have a p under one of the two readings
+        only; ``verdicts_changed`` of 16; ``mean_change_of_effect`` of magnitudes.
     """
     rows = []
     for name, by_reading in opened.items():

@@ -21,7 +21,7 @@ from localspec.correlations import activation_graph
 from localspec.measures import VISUALIZED, Assessment, Measure, assess, coherence, importance
 from localspec.partitions import Partition
 from localspec.profiles import Profile, Section, load_profile
-from localspec.spectral import weak_units
+from localspec.spectral import may_have_weak_units
 from localspec.trained_replicates import TrainedReplicate
 
 PARTITIONINGS = (
@@ -77,8 +77,7 @@ class Replicate(TrainedReplicate):
     @cached_property
     def _weak_units(self) -> dict[str, str]:
         """What is named in keys only where it matters, so that other results stay current."""
-        degrees = np.asarray(self.graph("weights").adjacency.sum(axis=1)).ravel()
-        return {"weak_units": "follow"} if weak_units(degrees).any() else {}
+        return {"weak_units": "follow"} if may_have_weak_units(self.graph("weights")) else {}
 
     def _graph_key(self, kind: str) -> str:
         parameters = {"kind": kind, **self.conventions.only("kernel_norm", "batch_norm_edges")}

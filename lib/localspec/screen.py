@@ -132,7 +132,7 @@ def _rows(name: str, draws: Draws, assessed: dict[str, Assessment], level: float
             row[measure] = float(found.measure.values[0, index])
             row[f"{measure}_p"] = float(found.p_values[index])
         p_values = np.array([found.p_values[index] for found in assessed.values()])
-        row["evidence"] = float(-np.log(p_values).sum())
+        row["evidence"] = float(-np.nansum(np.log(p_values)))
         row["n_extreme"] = int((p_values <= level * (1 + 1e-9)).sum())
         rows.append(row)
     return rows

@@ -9,9 +9,9 @@ import torch
 from localspec import (
     clusterability,
     clustering,
+    embedding,
     feature_visualization,
     lesions,
-    spectral,
     training,
 )
 from localspec.correlations import activation_graph
@@ -62,7 +62,7 @@ def test_weak_units_are_named_in_keys_where_there_are_any(first, monkeypatch):
         return {kind: fresh._graph_key(kind) for kind in ("weights", "activations")}
 
     plain = keys()
-    monkeypatch.setattr(spectral, "WEAK", 1.0)  # then every unit is weak
+    monkeypatch.setattr(embedding, "WEAK", 1.0)  # then every unit is weak
     weak = keys()
     assert weak["weights"] != plain["weights"]
     assert weak["activations"] == plain["activations"]

@@ -102,6 +102,22 @@ def test_chosen_pages_leave_the_others_as_they_were(run_of, published, tmp_path)
     assert sorted(path.stem for path in folder.glob("*.ipynb")) == ["one", "two"]
 
 
+@pytest.mark.parametrize("stamps", [None, "<<<<<<< HEAD"])
+def test_without_stamps_no_page_is_chosen(run_of, published, stamps, capsys):
+    run_of("one")
+    run_of("two")
+    folder = published("one", "two")
+    if stamps is None:
+        (folder / "stamps.json").unlink()
+    else:
+        (folder / "stamps.json").write_text(stamps)
+    with pytest.raises(SystemExit):
+        published("one", "two", chosen=["two"])
+    assert "no record of one" in capsys.readouterr().err
+    assert (folder / "one.ipynb").exists()
+    assert (folder / "tables" / "one.csv").exists()
+
+
 def test_a_chosen_page_must_not_write_the_table_of_another(run_of, published, capsys):
     run_of("one")
     folder = published("one", "two", chosen=["one"])

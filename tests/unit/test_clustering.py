@@ -11,11 +11,12 @@ from scipy import linalg, sparse
 from sklearn.cluster import SpectralClustering
 from sklearn.metrics import adjusted_rand_score
 
-from localspec import spectral
+from localspec import embedding, spectral
 from localspec.clustering import cluster
+from localspec.embedding import spectral_embedding
 from localspec.errors import DegenerateDataWarning, InvalidInputError
 from localspec.graphs import UnitGraph, layer_ranges
-from localspec.spectral import live_units, ncut, spectral_embedding, spectral_labels
+from localspec.spectral import live_units, ncut, spectral_labels
 
 seeds = st.integers(0, 10_000)
 
@@ -278,7 +279,7 @@ def test_two_sides_give_the_eigenvectors_of_the_whole(sizes, sparsely):
 def test_large_sides_go_through_arpack(monkeypatch):
     adjacency, side = sided((700, 1300, 500, 200), seed=0, keep=0.3)
     found = spectral_embedding(sparse.csr_array(adjacency), 8, side=side)
-    monkeypatch.setattr(spectral, "LARGE_SIDE", 10_000)
+    monkeypatch.setattr(embedding, "LARGE_SIDE", 10_000)
     direct = spectral_embedding(adjacency, 8)
     assert np.allclose(found, direct, atol=1e-8)
 
@@ -316,12 +317,53 @@ def test_a_weak_part_of_its_own_stays_an_eigenvector():
     adjacency = np.zeros((4, 4))
     adjacency[0, 1] = adjacency[1, 0] = 1.0
     adjacency[2, 3] = adjacency[3, 2] = 1e-30
-    assert spectral.weak_units(adjacency.sum(axis=1)).tolist() == [False, False, True, True]
+    assert embedding.weak_units(adjacency.sum(axis=1)).tolist() == [False, False, True, True]
     found = spectral_embedding(adjacency, 2)
     lengths = (found**2 * adjacency.sum(axis=1)[:, None]).sum(axis=0)
     assert lengths == pytest.approx([1, 1])
     assert found[2] == pytest.approx(found[3])
     assert np.abs(found[2]).max() > 1e10
+
+
+def test_weak_units_joined_among_themselves_keep_eigenvectors_of_their_own():
+    # three weak units of each of two layers, joined to each other as strongly as to the others
+    adjacency, side = sided((8, 7, 5), seed=1)
+    rng = np.random.default_rng(0)
+    dead = np.array([8, 9, 10, 15, 16, 17])
+    weak = adjacency.copy()
+    weak[dead], weak[:, dead] = adjacency[dead] * 1e-30, adjacency[:, dead] * 1e-30
+    block = 1e-30 * (3 * np.eye(3) + 0.1 * rng.random((3, 3))) * adjacency.mean()
+    weak[np.ix_(dead[:3], dead[3:])], weak[np.ix_(dead[3:], dead[:3])] = block, block.T
+    found = spectral_embedding(weak, 5, side=side)
+    degrees = weak.sum(axis=1)
+    shares = (found[dead] ** 2 * degrees[dead, None]).sum(axis=0)
+    assert (shares > 0.99).any()
+    assert (shares < 1e-9).any()
+    # on the weak units every column satisfies the equation to its own size there
+    means = weak @ found / degrees[:, None]
+    values = (means[dead] * found[dead]).sum(axis=0) / (found[dead] ** 2).sum(axis=0)
+    error = np.abs(means[dead] - found[dead] * values).max(axis=0)
+    assert (error < 1e-6 * np.abs(found[dead]).max(axis=0)).all()
+
+
+def test_weight_that_is_hardly_a_number_stays_finite():
+    adjacency, side = sided((6, 5, 4), seed=2)
+    adjacency[7] *= 1e-312
+    adjacency[:, 7] *= 1e-312
+    assert np.isfinite(spectral_embedding(adjacency, 3, side=side)).all()
+
+
+def test_units_that_are_weak_on_one_side_only_are_noticed():
+    adjacency, _ = sided((4, 4, 4), seed=0)
+    adjacency[5, :4], adjacency[:4, 5] = 1e-25, 1e-25  # weak towards the first layer alone
+    layers = layer_ranges([("a", 4, False), ("b", 4, True), ("c", 4, False)])
+    inactive = np.zeros(12, dtype=bool)
+    assert not embedding.weak_units(adjacency.sum(axis=1)).any()
+    one_sided = UnitGraph(sparse.csr_array(adjacency), layers, "weights", inactive)
+    assert spectral.may_have_weak_units(one_sided)
+    adjacency[5, :4], adjacency[:4, 5] = 1e-3, 1e-3
+    strong = UnitGraph(sparse.csr_array(adjacency), layers, "weights", inactive)
+    assert not spectral.may_have_weak_units(strong)
 
 
 def test_unknown_scope():

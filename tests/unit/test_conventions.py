@@ -60,3 +60,8 @@ def test_only_the_options_that_a_stage_depends_on():
 def test_conventions_cannot_be_changed():
     with pytest.raises(ValidationError):
         PAPER.kernel_norm = "induced"
+
+
+def test_a_rule_that_counts_all_draws_leaves_none_out():
+    with pytest.raises(InvalidInputError, match="use p_rule='mid'"):
+        Conventions(p_rule="strict", undefined_ranges="left_out")

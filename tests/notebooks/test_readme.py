@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[2]
 QUANTITIES = ("ncut", "shuffled_ncut_mean", "test_accuracy")
 READINGS = {"paper": "", "kernel_norm: induced": ", released kernel norm"}
 PAGES_OF = {  # profiles whose published figures the README shows, by the name of their data
-    "MNIST": ["mnist"],
+    "MNIST": ["mnist", "mnist-dropout"],
     "Fashion-MNIST": ["fashion-mnist"],
     "Polynomials": ["polynomials"],
 }

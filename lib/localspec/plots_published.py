@@ -50,6 +50,7 @@ def published_beside_ours(table: pd.DataFrame) -> Figure:
             axis.scatter(one.ours, row + 0.15, s=24, color=colour, zorder=4)
         axis.use_sticky_edges = False  # leave room beside the bars
         axis.autoscale_view()
+        axis.locator_params(axis="x", nbins=4)  # accuracies have five digits
         axis.set_title(TITLES[quantity])
     axes[0].set_yticks(np.arange(len(names)), names, fontsize=9)
     axes[0].set_ylim(len(names) - 0.4, -0.6)

@@ -85,6 +85,8 @@ class Replicate(TrainedReplicate):
             method = self.profile.method
             parameters = {"kind": kind, **self.conventions.only("spatial_norm")}
             parameters |= {"correlation": method.correlation, "n_images": method.n_images}
+            if self.profile.dtype != "float64":  # there what counts as constant has not changed
+                parameters |= {"constant": "rounding"}
         parameters |= self.branching_conventions("residual_units")
         parameters |= self._weak_units if kind == "weights" else {}
         return stage_key("graph", graphs.STAGE_VERSION, parameters, (self._network.key,))

@@ -68,6 +68,22 @@ def test_weak_units_are_named_in_keys_where_there_are_any(first, monkeypatch):
     assert weak["activations"] == plain["activations"]
 
 
+def test_what_counts_as_constant_is_named_in_single_precision_only(first):
+    single = first.profile.model_copy(update={"dtype": "float32"})
+    parameters = []
+
+    def record(stage, version, given, inputs=()):
+        parameters.append(given)
+        return "key"
+
+    for profile in (first.profile, single):
+        fresh = type(first)(profile, first.network, first.seed)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("localspec.pipeline.stage_key", record)
+            fresh._graph_key("activations")
+    assert [given.get("constant") for given in parameters] == [None, "rounding"]
+
+
 @pytest.fixture(scope="module")
 def first(replicates):
     """The first replicate."""

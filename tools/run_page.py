@@ -163,6 +163,11 @@ def execute(notebook: NotebookNode, page: str, partial: Path, parameters: dict) 
         refuse(failure(page, error, partial))
 
 
+def first_on_path(folder: Path, others: str | None) -> str:
+    """Return the path of modules on which this tree's library, which is stamped, comes first."""
+    return os.pathsep.join(filter(None, [str(folder), others]))
+
+
 def run_page(profile: str, page: str, parameters: dict) -> None:
     """Run a page and write its notebook, then its marker."""
     folder = results_root() / profile
@@ -174,6 +179,7 @@ def run_page(profile: str, page: str, parameters: dict) -> None:
     os.environ.update(
         LOCALSPEC_RECORD=str(record),
         LOCALSPEC_RESULTS=str(results_root()),
+        PYTHONPATH=first_on_path(LIBRARY.parent, os.environ.get("PYTHONPATH")),
         PYDEVD_DISABLE_FILE_VALIDATION="1",
         # this environment's kernel, not one of that name in the user's folder
         JUPYTER_PATH=str(Path(sys.prefix, "share", "jupyter")),

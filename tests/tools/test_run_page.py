@@ -1,5 +1,9 @@
 """The executed page as it is kept, and its record."""
 
+import os
+import subprocess
+import sys
+
 import nbformat
 import pytest
 import run_page
@@ -113,3 +117,27 @@ def test_parameters_that_the_notebook_lacks_are_refused(source, capsys):
     with pytest.raises(SystemExit):
         run_page.check_parameters(source, {}, "page")
     assert "no cell tagged 'parameters'" in capsys.readouterr().err
+
+
+def test_a_page_runs_the_library_of_its_own_tree(monkeypatch, tmp_path, source):
+    # which is the one that is stamped, wherever else pip installed one from
+    found = {}
+
+    def execute(_source, _page, _partial, _parameters):
+        shown = [sys.executable, "-c", "import localspec; print(localspec.__file__)"]
+        done = subprocess.run(shown, env=os.environ, capture_output=True, text=True, check=True)
+        found["file"] = done.stdout
+        raise SystemExit
+
+    library = tmp_path / "lib" / "localspec"
+    library.mkdir(parents=True)
+    (library / "__init__.py").touch()
+    nbformat.write(source, tmp_path / "01_toy.ipynb")
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    monkeypatch.setenv("LOCALSPEC_RESULTS", str(tmp_path / "results"))
+    monkeypatch.setattr(run_page, "LIBRARY", library)
+    monkeypatch.setattr(run_page, "NOTEBOOKS", tmp_path)
+    monkeypatch.setattr(run_page, "execute", execute)
+    with pytest.raises(SystemExit):
+        run_page.run_page("toy", "01_toy", {"n": 6})
+    assert found["file"].strip() == str(library / "__init__.py")

@@ -11,8 +11,8 @@ PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13 python3
 
 VENV_PYTHON := .venv/bin/python
 INSTALLED := .venv/.installed
-# exec: make, not a shell, is then the parent whose end the runs watch
-RUN = @exec $(VENV_PYTHON) tools/run.py --die-with-parent --cores $(CORES) $(if $(VERBOSE),--verbose)
+# exec: make, not a shell, is then the parent whose end the runs watch; the shell knows its number
+RUN = @exec $(VENV_PYTHON) tools/run.py --parent $(shell echo $$PPID) --cores $(CORES) $(if $(VERBOSE),--verbose)
 
 .DEFAULT_GOAL := help
 .PHONY: help book test run publish serve bench lint sync clean

@@ -55,4 +55,6 @@ rule page:
     threads: 1  # pages run side by side; small networks gain nothing from more
     shell:
         "export OMP_NUM_THREADS={threads} MKL_NUM_THREADS={threads} OPENBLAS_NUM_THREADS={threads}; "
-        "exec {params.python:q} {params.tool:q} --die-with-parent {PROFILE:q} {wildcards.page:q}"
+        # bash's own word for its parent where tools/run.py is not the one who calls Snakemake
+        "exec {params.python:q} {params.tool:q} --parent ${{LOCALSPEC_RUN:-$PPID}} "
+        "{PROFILE:q} {wildcards.page:q}"

@@ -191,7 +191,11 @@ def check_quiet(bench: Bench, run: Run) -> float:
     bench.require(not left, f"still alive {GONE_WITHIN_S} s after the kill: {left}")
     before = bench.files()
     time.sleep(QUIET_S)
-    bench.require(bench.files() == before, "a file changed after the kill")
+    after = bench.files()
+    changed = sorted(
+        path for path in before.keys() | after.keys() if before.get(path) != after.get(path)
+    )
+    bench.require(not changed, f"changed after the kill: {', '.join(changed)}")
     return gone_s
 
 

@@ -63,13 +63,15 @@ def table_problem(record: dict, tables: Path) -> str | None:
     return None
 
 
-def die_with_parent(interval_s: float = 0.5) -> None:
-    """End this process soon after its parent has ended, however it ended.
+def die_with_parent(parent: int, interval_s: float = 0.5) -> None:
+    """End this process soon after process `parent`, which started it, has ended, however it did.
 
     A killed `make` cannot tell its children, and one that goes on would write into the folder of
-    the next run. Kernels watch their parent in the same way.
+    the next run. Kernels watch their parent in the same way. The parent says who it is: one that
+    ended while this process was starting can no longer be asked for.
     """
-    parent = os.getppid()
+    if os.getppid() != parent:
+        refuse(f"process {parent}, which this one was started for, has ended")
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -1,6 +1,6 @@
 """Run the pages of a profile that are not current, in their order, by Snakemake.
 
-Usage: python tools/run.py [--die-with-parent] [--verbose] [--cores N] [PROFILE]
+Usage: python tools/run.py [--parent PID] [--verbose] [--cores N] [PROFILE]
 """
 
 import argparse
@@ -74,16 +74,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("profile", nargs="?", default="digits")
     parser.add_argument("--cores", type=int, default=2, help="pages at a time, each on one core")
-    parser.add_argument("--die-with-parent", action="store_true", help="end when the caller ends")
+    parser.add_argument("--parent", type=int, metavar="PID", help="end when this caller ends")
     parser.add_argument("--verbose", action="store_true", help="show what Snakemake says")
     arguments = parser.parse_args()
-    if arguments.die_with_parent:
-        die_with_parent()
+    if arguments.parent is not None:
+        die_with_parent(arguments.parent)
     os.chdir(ROOT)
     check(arguments.profile)
     results = results_root()
     results.mkdir(parents=True, exist_ok=True)
     os.environ["LOCALSPEC_RESULTS"] = str(results)  # jobs start elsewhere: no relative path
+    os.environ["LOCALSPEC_RUN"] = str(os.getpid())  # whose end the pages watch
     handle = lock(results)
     drop_stale_markers(results / arguments.profile)
     snakemake(arguments.profile, results, arguments.cores, arguments.verbose)

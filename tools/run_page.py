@@ -1,6 +1,6 @@
 """Run one page of a profile: results/<profile>/<page>.ipynb and its marker <page>.json.
 
-Usage: python tools/run_page.py [--die-with-parent] PROFILE PAGE
+Usage: python tools/run_page.py [--parent PID] PROFILE PAGE
 
 The marker is the page's record (parameters, stages, tables, and information on the run); it is
 written last, so that a page that has one is whole.
@@ -208,10 +208,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("profile")
     parser.add_argument("page")
-    parser.add_argument("--die-with-parent", action="store_true", help="end when the caller ends")
+    parser.add_argument("--parent", type=int, metavar="PID", help="end when this caller ends")
     arguments = parser.parse_args()
-    if arguments.die_with_parent:
-        die_with_parent()
+    if arguments.parent is not None:
+        die_with_parent(arguments.parent)
     from localspec.errors import LocalspecError
     from localspec.profiles import load_profile
 

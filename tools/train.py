@@ -232,9 +232,7 @@ def main() -> None:
     from localspec.errors import LocalspecError
 
     if arguments.worker:
-        die_with_parent()
-        if os.getppid() != arguments.parent:  # it ended before it was watched
-            return
+        die_with_parent(arguments.parent)
     os.environ["LOCALSPEC_RESULTS"] = str(results_root())
     try:
         profile, seeds = select(arguments)

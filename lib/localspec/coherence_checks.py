@@ -76,9 +76,9 @@ def coherence_checks_table(
     Returns
     -------
     pandas.DataFrame
-        One row a network and partitioning. ``undefined_draws``: share of random counterparts
-        without a range; ``p`` and ``verdict`` as in `synthesis`; ``p_defined`` and
-        ``verdict_defined``, ``p_equal_damage`` and ``verdict_equal_damage``: of each check.
+        One row a network and partitioning. ``p`` and ``verdict`` as in `synthesis`;
+        ``p_defined`` and ``verdict_defined``, ``p_equal_damage`` and ``verdict_equal_damage``: of
+        each check; ``undefined_draws``: share of random counterparts without a range.
 
     References
     ----------
@@ -91,17 +91,19 @@ def coherence_checks_table(
         for row in rows.itertuples()
     ]
     decided = synthesis["verdict"].isin(VERDICTS).to_numpy()
-    table = rows[["network", "partitioning", "p", "verdict"]]
-    table.insert(2, "undefined_draws", [_undefined(*group) for group in groups])
+    p_values, verdicts = {"p": rows["p"]}, {"verdict": rows["verdict"]}
     for check in CHECKS:
-        p_values = np.array([_combined(*group, check) for group in groups])
+        p = np.array([_combined(*group, check) for group in groups])
         family = np.where(decided, synthesis["p"], np.nan)
-        family[at] = np.where(decided[at], p_values, np.nan)
+        family[at] = np.where(decided[at], p, np.nan)
         rejected = benjamini_hochberg(family, alpha=level).rejected[at]
-        table[f"p_{check}"] = p_values
+        p_values[f"p_{check}"] = p
         found = np.where(rejected, *VERDICTS)
-        table[f"verdict_{check}"] = np.where(decided[at], found, rows["verdict"])
-    return table
+        verdicts[f"verdict_{check}"] = np.where(decided[at], found, rows["verdict"])
+    undefined = [_undefined(*group) for group in groups]
+    return rows[["network", "partitioning"]].assign(
+        **p_values, **verdicts, undefined_draws=undefined
+    )
 
 
 def _undefined(group: Sequence[Replicate], partitioning: str) -> float:

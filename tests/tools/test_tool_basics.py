@@ -34,8 +34,8 @@ def test_results_are_where_the_variable_says(tmp_path, monkeypatch):
 
 def test_a_process_ends_soon_after_its_parent(tmp_path):
     child = (
-        "import project, time\n"
-        "project.die_with_parent(0.05); print('up', flush=True); time.sleep(60)\n"
+        "import os, project, time\n"
+        "project.die_with_parent(os.getppid(), 0.05); print('up', flush=True); time.sleep(60)\n"
     )
     parent = (
         "import subprocess, sys\n"
@@ -53,6 +53,21 @@ def test_a_process_ends_soon_after_its_parent(tmp_path):
     while alive(pid) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not alive(pid)
+
+
+def test_a_page_does_not_start_after_the_end_of_what_started_it(tmp_path):
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    page = subprocess.run(
+        [sys.executable, "tools/run_page.py", "--parent", str(gone.pid), "digits", "01_training"],
+        cwd=ROOT,
+        env={**os.environ, "LOCALSPEC_RESULTS": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert page.returncode == 1
+    assert page.stderr == f"process {gone.pid}, which this one was started for, has ended\n"
+    assert list(tmp_path.iterdir()) == []
 
 
 def alive(pid: int) -> bool:

@@ -24,6 +24,7 @@ from torch.nn import functional as F
 from localspec.channels_last import are_last
 from localspec.unit_layers import Reader, UnitLayer
 from localspec.unit_maps import UnitMap
+from localspec.workspaces import Workspace
 
 
 def reader_of(unit_map: UnitMap, layer: UnitLayer) -> Reader | None:
@@ -115,13 +116,15 @@ class Contributions:
         nothing = self.silent.expand_as(self.base)
         return torch.cat([torch.bmm(parts, weights), self.base[None], nothing[None]]).flatten(1)
 
-    def read(self, keep: torch.Tensor) -> torch.Tensor:
+    def read(self, keep: torch.Tensor, workspace: Workspace) -> torch.Tensor:
         """Return the reader's values under lesions.
 
         Parameters
         ----------
         keep : torch.Tensor, shape (n_lesions, n_units)
             0 where a unit is lesioned, else 1.
+        workspace : Workspace
+            What is returned lies there.
 
         Returns
         -------
@@ -132,12 +135,11 @@ class Contributions:
         n_images, shape = len(self.base), self.base.shape[1:]
         if _reads_flattened(self.reader):
             rows = torch.cat([signs, (~rebuilt).to(keep), rebuilt.to(keep)], dim=1)
-            return (rows @ self.table).reshape(-1, *shape)
-        stacked = torch.empty(
-            (len(keep) * n_images, *shape),
-            memory_format=torch.channels_last if self.channels_last else torch.contiguous_format,
-            dtype=keep.dtype,
-            device=keep.device,
+            found = workspace.array(self.reader.node, (len(keep), self.table.shape[1]), self.table)
+            return torch.mm(rows, self.table, out=found).reshape(-1, *shape)
+        stacked = workspace.array(
+            *(self.reader.node, (len(keep) * n_images, *shape), keep),
+            channels_last=self.channels_last,
         )
         rows = stacked.split(n_images)
         for row, sign, from_nothing in zip(rows, signs, rebuilt[:, 0].tolist(), strict=True):

@@ -13,6 +13,7 @@ from localspec.lesion_points import LesionPoint, keep_masks, lesion_edits
 from localspec.subclusters import Lesion
 from localspec.unit_layers import Reader
 from localspec.unit_maps import UnitMap
+from localspec.workspaces import Workspace
 
 BATCH_SIZE = 1000
 MAX_VALUES = {"cpu": 2**19, "cuda": 2**27}  # on a CPU they then stay in its caches
@@ -43,6 +44,8 @@ class LesionPass:
         For every layer that a lesion names.
     means : mapping of torch.fx.Node to torch.Tensor
         What replaces lesioned units, where that is not zero.
+    workspace : Workspace
+        What layers write into; logits lie there.
     """
 
     def __init__(
@@ -52,7 +55,9 @@ class LesionPass:
         values: Sequence[torch.Tensor],
         points: Points,
         means: Mapping[fx.Node, torch.Tensor],
+        workspace: Workspace,
     ) -> None:
+        self.workspace = workspace
         self.unit_map, self.node, self.values = unit_map, node, values
         self.points, self.means, self.reader = points, means, reader_at(unit_map, node, points)
         if self.reader is not None:
@@ -64,20 +69,21 @@ class LesionPass:
             self.passed = dict(zip(passed, found, strict=True))
 
     def logits(self, lesions: Sequence[Lesion]) -> torch.Tensor:
-        """Return logits, shape (n_lesions * n_images, n_classes)."""
+        """Return logits, shape (n_lesions * n_images, n_classes); the next call overwrites them."""
         unit_map, n_lesions = self.unit_map, len(lesions)
         masks = keep_masks(self.points, lesions, self.values[0])
         others = {node: mask for node, mask in masks.items() if node is not self.node}
         reader = self.reader
         if reader is not None and all(_is_behind(unit_map, node, reader) for node in others):
             stacked = {node: _stacked(value, n_lesions) for node, value in self.passed.items()}
-            stacked[reader.node] = self.contributions.read(masks[self.node])
+            stacked[reader.node] = self.contributions.read(masks[self.node], self.workspace)
             start, edits = reader.node, lesion_edits(others, self.means)
             values = [stacked[node] for node in unit_map.frontier(start)]
         else:
             start, edits = self.node, lesion_edits(masks, self.means)
             values = [_stacked(value, n_lesions) for value in self.values]
-        return unit_map.run(values, start=start, edits=edits, overwrite=True)[0]
+        options = {"overwrite": True, "workspace": self.workspace}
+        return unit_map.run(values, start=start, edits=edits, **options)[0]
 
 
 def _is_behind(unit_map: UnitMap, node: fx.Node, reader: Reader) -> bool:

@@ -22,6 +22,7 @@ from localspec.lesion_replacement import REPLACEMENTS, mean_values
 from localspec.subclusters import Draws, Lesion
 from localspec.threads import side_by_side
 from localspec.units import UnitMap, in_bfloat16, trace_units
+from localspec.workspaces import Workspace
 
 STAGE_VERSION = 1
 PRECISIONS = ("full", "bfloat16")
@@ -172,7 +173,7 @@ def lesion_predictions(
 
     @torch.inference_mode()
     def predict(part: torch.Tensor) -> np.ndarray:
-        predicted = np.empty((len(lesions), len(part)), dtype=np.int64)
+        predicted, workspace = np.empty((len(lesions), len(part)), dtype=np.int64), Workspace()
         found = unit_map.run(part, stops=stops) if stops else []
         prefixes = dict(zip(stops, found, strict=True))
         for first in firsts:
@@ -181,7 +182,7 @@ def lesion_predictions(
             for start in range(0, len(part), n_images):
                 images = slice(start, start + n_images)
                 some = [value[images] for value in values]
-                behind = LesionPass(unit_map, first, some, points, means)
+                behind = LesionPass(unit_map, first, some, points, means, workspace)
                 for begin in range(0, len(groups[first]), n_lesions):
                     chunk = groups[first][begin : begin + n_lesions]
                     logits = behind.logits([lesions[index] for index in chunk])

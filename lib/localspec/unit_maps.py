@@ -12,6 +12,7 @@ from torch import fx
 from localspec.errors import InvalidInputError
 from localspec.operations import Runner, overwritable
 from localspec.unit_layers import Reader, UnitLayer
+from localspec.workspaces import Workspace
 
 MOST_IMAGES = 1000  # that pass a network together
 MOST_VALUES = 2**28  # of all layers on the way, where several images do: 1 GiB in single precision
@@ -209,6 +210,7 @@ class UnitMap:
         edits: Mapping[fx.Node, Callable[[torch.Tensor], torch.Tensor]] | None = None,
         overwrite: bool = False,
         relu: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        workspace: Workspace | None = None,
     ) -> list[torch.Tensor]:
         """Run the part of the network from `start` to the last of `stops`.
 
@@ -227,6 +229,8 @@ class UnitMap:
             Let ReLUs write over values that nothing else needs, `value` among them.
         relu : callable, optional
             Used in place of every ReLU.
+        workspace : Workspace, optional
+            What dense layers write into, without gradients: the next run with it overwrites them.
 
         Returns
         -------
@@ -254,7 +258,16 @@ class UnitMap:
                 result = known[node]
             elif overwrite and relu is None and self._may_overwrite(node, stops):
                 result = runner.env[node.all_input_nodes[0]].relu_()
+            elif workspace is not None and self._dense(node, runner, workspace):
+                layer = self.graph_module.get_submodule(node.target)
+                result = workspace.dense(node, layer, runner.env[node.all_input_nodes[0]])
             else:
                 result = runner.run_node(node)
             runner.env[node] = edits[node](result) if node in edits else result
         return [runner.env[node] for node in stops]
+
+    def _dense(self, node: fx.Node, runner: Runner, workspace: Workspace) -> bool:
+        if node.op != "call_module" or len(node.args) != 1 or node.kwargs:
+            return False
+        layer = self.graph_module.get_submodule(node.target)
+        return workspace.runs(layer, runner.env[node.args[0]])

@@ -241,12 +241,12 @@ def fork_table(
     Returns
     -------
     pandas.DataFrame
-        ``adjusted_rand``: agreement of partitions with those of the plain reading, a mean over
-        partitionings and replicates (empty where the units are others); ``n_subclusters`` tested
-        in all, and ``ncut`` of weights/global, mean over replicates, each beside that of the
-        plain reading; ``largest_change_of_p`` over partitionings and measures, and which test it
-        is; ``tests_gained`` and ``tests_lost``: tests that have a p under one of the two readings
-        only; ``verdicts_changed`` of 16; ``mean_change_of_effect`` of magnitudes.
+        ``verdicts_changed`` of 16; ``largest_change_of_p`` over partitionings and measures, and
+        which test it is; ``tests_gained`` and ``tests_lost``: tests that have a p under one of the
+        two readings only; ``mean_change_of_effect`` of magnitudes; ``adjusted_rand``: agreement of
+        partitions with those of the plain reading, a mean over partitionings and replicates (empty
+        where the units are others); ``n_subclusters`` tested in all, and ``ncut`` of
+        weights/global, mean over replicates, each beside that of the plain reading.
     """
     rows = []
     for name, by_reading in opened.items():
@@ -273,19 +273,19 @@ def fork_table(
                 {
                     **{"network": name, "option": reading.option, "reading": reading.value},
                     "released": "yes" if reading.is_released else "no",
+                    "verdicts_changed": f"{int(verdicts.sum())} of {len(part)}",
+                    "largest_change_of_p": float(change.max()),
+                    "where": where,
+                    "tests_gained": int((tested[0] & ~tested[1]).sum()),
+                    "tests_lost": int((tested[1] & ~tested[0]).sum()),
+                    "mean_change_of_effect": float(
+                        (part["effect"] - part["effect_plain"]).abs().mean()
+                    ),
                     "adjusted_rand": float(np.mean(alike)),
                     "n_subclusters": _n_subclusters(group),
                     "n_subclusters_plain": _n_subclusters(plain),
                     "ncut": float(np.mean([one.ncut for one in group])),
                     "ncut_plain": float(np.mean([one.ncut for one in plain])),
-                    "largest_change_of_p": float(change.max()),
-                    "where": where,
-                    "tests_gained": int((tested[0] & ~tested[1]).sum()),
-                    "tests_lost": int((tested[1] & ~tested[0]).sum()),
-                    "verdicts_changed": f"{int(verdicts.sum())} of {len(part)}",
-                    "mean_change_of_effect": float(
-                        (part["effect"] - part["effect_plain"]).abs().mean()
-                    ),
                 }
             )
     return pd.DataFrame(rows)

@@ -29,6 +29,8 @@ def _shown(found: dict) -> dict:
 def false_positive_rates(table: pd.DataFrame, *, level: float = 0.05) -> Figure:
     """Draw the rate of false positives of every whole-partition test with its interval.
 
+    The scale is that of square roots: rates beside `level` stay apart where others are near 1.
+
     Parameters
     ----------
     table : pandas.DataFrame
@@ -49,9 +51,12 @@ def false_positive_rates(table: pd.DataFrame, *, level: float = 0.05) -> Figure:
         axis.axvline(100 * level, color="black", linewidth=1, linestyle="--")
         axis.set_title(name.replace("_", " "))
         axis.set_xlabel("false positives (%)")
+        axis.set_xscale("function", functions=(np.sqrt, np.square))
     axes[0].set_yticks(range(len(shown)), [style[0] for style in shown.values()])
     axes[0].invert_yaxis()  # shared by all panels
-    axes[0].set_xlim(left=0)
+    highest = 100 * max(table["rate"].max(), table["high"].max())
+    axes[0].set_xlim(0, 1.05 * max(highest, 200 * level))
+    axes[0].set_xticks([tick for tick in (0, 1, 5, 20, 50, 100) if tick <= axes[0].get_xlim()[1]])
     return figure
 
 

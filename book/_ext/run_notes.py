@@ -53,7 +53,7 @@ def of_this_run(notebook: dict, profile: str) -> dict:
     for cell in cells:
         if added and cell["cell_type"] == "markdown":
             first, *rest = "".join(cell["source"]).split("\n")
-            cell["source"] = "\n".join([f"{first}: {added}", *rest])
+            cell["source"] = "\n".join([f"{first.rstrip('?')}: {added}", *rest])
             break
     for cell in cells:
         if "parameters" in cell["metadata"].get("tags", []):

@@ -51,6 +51,8 @@ def test_title_and_defaults_of_a_run():
     found = sources(run_notes.of_this_run(given, "mnist"))
     assert found == ["# A page: MNIST\n\nText.", f"{run_notes.DEFAULTS}{CODE}", DIFFERS]
     assert sources(run_notes.of_this_run(given, "digits"))[0] == TITLE
+    given["cells"][0]["source"] = "# Which?\n\nText."
+    assert sources(run_notes.of_this_run(given, "mnist"))[0] == "# Which: MNIST\n\nText."
 
 
 def test_every_profile_but_that_of_the_digits_is_named():

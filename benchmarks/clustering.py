@@ -106,7 +106,10 @@ def main() -> None:
         for way, time in seconds.items():
             rows.append(
                 {
-                    **{"graph": name, "n_units": graph.n_units, "way": way, "seconds": time},
+                    "graph": name,
+                    "n_units": graph.n_units,
+                    "way": way,
+                    "seconds": time,
                     "times_ours": time / seconds["localspec"],
                     "ncut": cuts.get(way, float("nan")),
                 }
@@ -117,7 +120,9 @@ def main() -> None:
     )
     rows.append(
         {
-            **{"graph": "MLP", "n_units": graph.n_units, "way": "localspec, 50 shuffles"},
+            "graph": "MLP",
+            "n_units": graph.n_units,
+            "way": "localspec, 50 shuffles",
             "seconds": shuffles["50 shuffles"],
         }
     )

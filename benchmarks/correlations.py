@@ -45,8 +45,11 @@ def compare(precision: type) -> list[dict]:
     difference = float(np.abs(correlation_matrix(x) - expected).max())
     return [
         {
-            **{"values": precision.__name__, "way": way, "seconds": time},
-            **{"times_ours": time / seconds["localspec"], "peak_MB": peak(ways[way])},
+            "values": precision.__name__,
+            "way": way,
+            "seconds": time,
+            "times_ours": time / seconds["localspec"],
+            "peak_MB": peak(ways[way]),
             "largest_difference": difference,
         }
         for way, time in seconds.items()

@@ -103,8 +103,10 @@ def compare(name: str, dtype: torch.dtype, precision: str = "full") -> dict:
         "network": name,
         "dtype": str(dtype).removeprefix("torch.") if precision == "full" else precision,
         "images": n_images,
-        **{"lesions": len(lesions), "threads": torch.get_num_threads()},
-        **{"seconds_per_lesion": per_lesion, "plain_seconds_per_lesion": per_lesion_plain},
+        "lesions": len(lesions),
+        "threads": torch.get_num_threads(),
+        "seconds_per_lesion": per_lesion,
+        "plain_seconds_per_lesion": per_lesion_plain,
         "times_faster": per_lesion_plain / per_lesion,
         **disagreement(results["plain"], results["engine"][some]),
     }
@@ -143,10 +145,14 @@ def gemm_rate(layer: str, *, n_lesions: int = 40, n_images: int = 10_000) -> dic
     rate = operations / seconds["engine"]
     rate_of_product = repeats * 2 * rows * 256 * 256 / seconds["product"]
     return {
-        **{"network": f"MLP, {layer}", "dtype": "float32", "images": n_images},
-        **{"lesions": len(lesions), "threads": torch.get_num_threads()},
-        **{"seconds_per_lesion": seconds["engine"] / len(lesions)},
-        **{"gflops": rate / 1e9, "matrix_product_gflops": rate_of_product / 1e9},
+        "network": f"MLP, {layer}",
+        "dtype": "float32",
+        "images": n_images,
+        "lesions": len(lesions),
+        "threads": torch.get_num_threads(),
+        "seconds_per_lesion": seconds["engine"] / len(lesions),
+        "gflops": rate / 1e9,
+        "matrix_product_gflops": rate_of_product / 1e9,
         "share_of_matrix_product": rate / rate_of_product,
     }
 

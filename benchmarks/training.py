@@ -96,7 +96,10 @@ def main() -> None:
         "training",
         [
             {
-                **{"network": "MLP", "way": way, "replicates": N_REPLICATES, "cores": CORES},
+                "network": "MLP",
+                "way": way,
+                "replicates": N_REPLICATES,
+                "cores": CORES,
                 "seconds_per_epoch": taken / N_REPLICATES / N_STEPS * STEPS_PER_EPOCH,
                 "times_faster": seconds["one by one"] / taken,
                 "largest_difference": max(

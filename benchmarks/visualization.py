@@ -101,8 +101,12 @@ def compare(name: str, layers: tuple[str, ...]) -> list[dict]:
     per_image = {way: time / n_images[way] for way, time in seconds.items()}
     return [
         {
-            **{"network": name, "layers": " ".join(layers), "way": way},
-            **{"n_images": n_images[way], "threads": THREADS, "ms_per_image": 1000 * time},
+            "network": name,
+            "layers": " ".join(layers),
+            "way": way,
+            "n_images": n_images[way],
+            "threads": THREADS,
+            "ms_per_image": 1000 * time,
             "times_ours": time / per_image["localspec"],
             **{f"relative_difference_{kind}": value for kind, value in differences.items()},
         }

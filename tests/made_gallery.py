@@ -28,13 +28,21 @@ def record(index, **changes):
     }
     partitioning, layer, cluster = WHERE[index]
     fields = {
-        **{"anchor": anchor, "network": "mlp", "partitioning": partitioning, "layer": layer},
-        **{"cluster": cluster, "units": np.array(UNITS[index]), "findings": findings},
+        "anchor": anchor,
+        "network": "mlp",
+        "partitioning": partitioning,
+        "layer": layer,
+        "cluster": cluster,
+        "units": np.array(UNITS[index]),
+        "findings": findings,
         "accuracy_lost": np.array(LOST[index]),
         "accuracy_lost_random": np.array([0.1, 0.2, -0.1]),
-        **{"image": np.full((1, 2, 2), 0.2 * index), "random_image": np.ones((1, 2, 2))},
-        **{"score": 3.0, "random_score": 2.0},
-        **{"exciting": np.array([40 + index, 50]), "exciting_scores": np.array([9.0, 8.0])},
+        "image": np.full((1, 2, 2), 0.2 * index),
+        "random_image": np.ones((1, 2, 2)),
+        "score": 3.0,
+        "random_score": 2.0,
+        "exciting": np.array([40 + index, 50]),
+        "exciting_scores": np.array([9.0, 8.0]),
     }
     return GalleryRecord(**{**fields, **changes})
 

@@ -72,8 +72,17 @@ def recompute(pages: list[Path], variables: dict[str, str]) -> Outcome:
         env = {name: value for name, value in os.environ.items() if name not in THREADS}
         env.update(variables, LOCALSPEC_RESULTS=str(results), PYTHONPATH=path.rstrip(os.pathsep))
         command = [
-            *(sys.executable, "-m", "pytest", "-q", "--nbval", "--nbval-current-env"),
-            *("-p", "reproduce", "-p", "no:cacheprovider", f"--junitxml={report}"),
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "--nbval",
+            "--nbval-current-env",
+            "-p",
+            "reproduce",
+            "-p",
+            "no:cacheprovider",
+            f"--junitxml={report}",
             *map(str, pages),
         ]
         start = time.monotonic()

@@ -56,10 +56,17 @@ def snakemake(profile: str, results: Path, cores: int, verbose: bool) -> None:
     from snakemake.cli import main
 
     arguments = [
-        *("--snakefile", str(ROOT / "Snakefile"), "--directory", str(results)),
-        *("--cores", str(cores), "--config", f"profile={profile}"),
+        "--snakefile",
+        str(ROOT / "Snakefile"),
+        "--directory",
+        str(results),
+        "--cores",
+        str(cores),
+        "--config",
+        f"profile={profile}",
         # our lock needs no unlocking after a kill
-        *("--nolock", "--rerun-incomplete"),
+        "--nolock",
+        "--rerun-incomplete",
         *([] if verbose else ["--quiet", "all"]),
     ]
     try:

@@ -39,7 +39,13 @@ from tidy import tidy
 from traitlets.config import Config
 
 PACKAGES = (
-    *("localspec", "matplotlib", "numpy", "pandas", "scikit-learn", "scipy", "torch"),
+    "localspec",
+    "matplotlib",
+    "numpy",
+    "pandas",
+    "scikit-learn",
+    "scipy",
+    "torch",
     "torchvision",
 )
 LIBRARY = ROOT / "lib" / "localspec"

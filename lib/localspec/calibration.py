@@ -221,14 +221,17 @@ def null_evidence(
     """
     sets = [lesion for one in draws for lesion in one.lesions()]
     accuracies = lesions.lesion_accuracies(
-        *(network, dataset.x_test, dataset.y_test, [{}, *sets]),
+        network,
+        dataset.x_test,
+        dataset.y_test,
+        [{}, *sets],
         n_classes=dataset.n_classes,
         conventions=conventions,
         precision=precision,
         progress=progress,
     )
     images = feature_visualization.visualize(
-        *(network, sets, dataset.image_shape), n_steps=n_steps, seed=seed, progress=progress
+        network, sets, dataset.image_shape, n_steps=n_steps, seed=seed, progress=progress
     )
 
     def arranged(values: np.ndarray) -> np.ndarray:

@@ -15,8 +15,16 @@ from localspec.image_folders import load_image_folders
 from localspec.torchvision_import import import_torchvision
 
 CLASS_NAMES = (
-    *("airplane", "automobile", "bird", "cat", "deer"),
-    *("dog", "frog", "horse", "ship", "truck"),
+    "airplane",
+    "automobile",
+    "bird",
+    "cat",
+    "deer",
+    "dog",
+    "frog",
+    "horse",
+    "ship",
+    "truck",
 )
 FOLDER = "CIFAR10"  # of image files: train/<class>/ and test/<class>/
 N_PER_CLASS = {"train": 5_000, "test": 1_000}
@@ -87,7 +95,10 @@ def load_cifar10(root: Path, *, download: bool = True) -> Images:
     has_original = batches.is_dir() or (root / original.filename).exists()
     if folder.is_dir() and not has_original:
         return load_image_folders(
-            *(folder, CLASS_NAMES, N_PER_CLASS, SHAPE),
+            folder,
+            CLASS_NAMES,
+            N_PER_CLASS,
+            SHAPE,
             cure=f"unpack the image files again, or delete {folder} and {CURE}",
         )
     if not has_original and not download:
@@ -103,5 +114,5 @@ def load_cifar10(root: Path, *, download: bool = True) -> Images:
     pixels = [torch.from_numpy(split.data).permute(0, 3, 1, 2).contiguous() for split in splits]
     labels = [torch.tensor(split.targets, dtype=torch.int64) for split in splits]
     return Images(
-        *(pixels[0], labels[0], pixels[1], labels[1]), class_names=CLASS_NAMES, source=ORIGINAL
+        pixels[0], labels[0], pixels[1], labels[1], class_names=CLASS_NAMES, source=ORIGINAL
     )

@@ -88,7 +88,9 @@ def claims_table(synthesis: pd.DataFrame, datasets: dict[str, str]) -> pd.DataFr
             verdict = "no verdict: the paper has no such network"
         rows.append(
             {
-                **{"id": claim.id, "claim": claim.claim, "tests": len(tests)},
+                "id": claim.id,
+                "claim": claim.claim,
+                "tests": len(tests),
                 "significant": int((tests["verdict"] == "significant").sum()),
                 "verdict": verdict,
             }
@@ -133,10 +135,15 @@ def graph_differences(replicates: Sequence[Replicate], *, seed: int = 0) -> pd.D
                 found = paired_difference(weights, activations, MARGIN, seed=seed)
                 rows.append(
                     {
-                        **{"network": network, "scope": scope, "measure": name},
-                        **{"difference": found.difference, "low": found.interval[0]},
-                        **{"high": found.interval[1], "margin": MARGIN},
-                        **{"n_replicates": found.n_networks, "verdict": found.verdict},
+                        "network": network,
+                        "scope": scope,
+                        "measure": name,
+                        "difference": found.difference,
+                        "low": found.interval[0],
+                        "high": found.interval[1],
+                        "margin": MARGIN,
+                        "n_replicates": found.n_networks,
+                        "verdict": found.verdict,
                     }
                 )
     return pd.DataFrame(rows)

@@ -18,7 +18,8 @@ SIGNIFICANT, NOT_SIGNIFICANT = "significant", "not significant"
 def _row(replicate: PlantedReplicate) -> dict:
     lesioned = replicate.lesioned(PARTITIONING).lesioned.mean(axis=-1)
     row: dict[str, object] = {
-        **{"network": replicate.network, "seed": replicate.seed},
+        "network": replicate.network,
+        "seed": replicate.seed,
         "weights": "shuffled" if replicate.shuffled else "planted",
         "noise": float(replicate.noise),
         "accuracy": replicate.accuracy(),

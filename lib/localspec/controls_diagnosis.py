@@ -89,9 +89,12 @@ def _known_row(group: Sequence[PlantedReplicate], name: str, level: float) -> di
     true = np.concatenate([one.measure.values[0] for one in found])
     random = np.concatenate([one.measure.values[1:].ravel() for one in found])
     return {
-        **{"network": first.network, "weights": "shuffled" if first.shuffled else "planted"},
-        **{"noise": float(first.noise), "measure": name},
-        **{"true": float(np.nanmean(true)), "random": float(np.nanmean(random))},
+        "network": first.network,
+        "weights": "shuffled" if first.shuffled else "planted",
+        "noise": float(first.noise),
+        "measure": name,
+        "true": float(np.nanmean(true)),
+        "random": float(np.nanmean(random)),
         "n_undefined": int(np.isnan(true).sum()),
         "p": combined.pvalue,
         "verdict": SIGNIFICANT if combined.pvalue <= level else NOT_SIGNIFICANT,

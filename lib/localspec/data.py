@@ -86,7 +86,12 @@ def _digits(dtype: torch.dtype) -> Dataset:
     )
     names = tuple(str(name) for name in bunch.target_names)
     return Dataset(
-        *("digits", images[train], labels[train], images[test], labels[test], names),
+        "digits",
+        images[train],
+        labels[train],
+        images[test],
+        labels[test],
+        names,
         source="scikit-learn",
     )
 
@@ -96,7 +101,7 @@ def _polynomials(dtype: torch.dtype) -> Dataset:
     (x_train, y_train), (x_test, y_test) = (polynomials(n, rng=rng) for n in N_POLYNOMIALS)
     tensors = (tensor.to(dtype) for tensor in (x_train, y_train, x_test, y_test))
     return Dataset(
-        *("polynomials", *tensors, ()), source="computed", fingerprint=fingerprint(x_train, x_test)
+        "polynomials", *tensors, (), source="computed", fingerprint=fingerprint(x_train, x_test)
     )
 
 

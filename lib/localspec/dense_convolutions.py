@@ -32,7 +32,11 @@ class _DenseConvolution(nn.Module):
         n_inputs = shape.numel()
         unit_images = torch.eye(n_inputs, dtype=layer.weight.dtype).reshape(n_inputs, *shape)
         columns = F.conv2d(
-            *(unit_images, layer.weight.detach(), None, layer.stride, layer.padding),
+            unit_images,
+            layer.weight.detach(),
+            None,
+            layer.stride,
+            layer.padding,
             layer.dilation,
         )
         self.shape = columns.shape[1:]

@@ -24,8 +24,18 @@ GRAPH_FORKS = ("kernel_norm", "batch_norm_edges")
 NOT_CHANGES = {"published", "diagnoses"}
 AS_ON_THIS_PAGE = "as on this page"
 COLUMNS = (
-    *("network", "quantity", "changed", "mean", "min", "max", "n_networks", "change"),
-    *("published", "allowed_low", "allowed_high", "verdict"),
+    "network",
+    "quantity",
+    "changed",
+    "mean",
+    "min",
+    "max",
+    "n_networks",
+    "change",
+    "published",
+    "allowed_low",
+    "allowed_high",
+    "verdict",
 )
 
 
@@ -109,10 +119,17 @@ def _row(difference: pd.Series, changed: str, values: np.ndarray) -> dict:
     low, high = difference["allowed_low"], difference["allowed_high"]
     mean = float(values.mean())
     return {
-        **{"network": difference["network"], "quantity": difference["quantity"]},
-        **{"changed": changed, "mean": mean, "min": values.min(), "max": values.max()},
-        **{"n_networks": len(values), "change": mean - difference["ours"]},
-        **{"published": difference["published"], "allowed_low": low, "allowed_high": high},
+        "network": difference["network"],
+        "quantity": difference["quantity"],
+        "changed": changed,
+        "mean": mean,
+        "min": values.min(),
+        "max": values.max(),
+        "n_networks": len(values),
+        "change": mean - difference["ours"],
+        "published": difference["published"],
+        "allowed_low": low,
+        "allowed_high": high,
         "verdict": HOLDS if low <= mean <= high else DIFFERS,
     }
 

@@ -259,7 +259,7 @@ def visualize(
     def optimise_part(part: tuple[str, torch.Tensor]) -> None:
         name, rows = part
         found, reached = _optimise(
-            *(objectives[name].rows(rows), decode_all, start, n_steps, learning_rate, advance)
+            objectives[name].rows(rows), decode_all, start, n_steps, learning_rate, advance
         )
         chosen = torch.tensor(by_layer[name])[rows]
         images[chosen], scores[chosen] = found.cpu(), reached.cpu()

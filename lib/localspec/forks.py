@@ -163,7 +163,10 @@ def open_forks(
         name: {
             reading: [
                 _opened(reading)(
-                    *(profile, name, seed, PAPER if reading is None else reading.conventions),
+                    profile,
+                    name,
+                    seed,
+                    PAPER if reading is None else reading.conventions,
                     **shared,
                 )
                 for seed in profile.seeds
@@ -271,7 +274,9 @@ def fork_table(
             verdicts = part["verdict"].eq(SIGNIFICANT) != part["verdict_plain"].eq(SIGNIFICANT)
             rows.append(
                 {
-                    **{"network": name, "option": reading.option, "reading": reading.value},
+                    "network": name,
+                    "option": reading.option,
+                    "reading": reading.value,
                     "released": "yes" if reading.is_released else "no",
                     "verdicts_changed": f"{int(verdicts.sum())} of {len(part)}",
                     "largest_change_of_p": float(change.max()),

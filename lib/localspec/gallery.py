@@ -178,10 +178,15 @@ def _records(
         images = _images(subject, partitioning, index) if seen else (None, None, np.nan, np.nan)
         records.append(
             GalleryRecord(
-                *(card_anchor(*where, network="" if own else subject.network), subject.network),
-                *(*where, part.units),
+                card_anchor(*where, network="" if own else subject.network),
+                subject.network,
+                *where,
+                part.units,
                 {name: _finding(found, index) for name, found in assessed.items()},
-                *(*lost, *images, exciting.indices[index], exciting.scores[index]),
+                *lost,
+                *images,
+                exciting.indices[index],
+                exciting.scores[index],
             )
         )
     return records

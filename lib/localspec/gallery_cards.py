@@ -219,9 +219,12 @@ def card(record: GalleryRecord, shared: Shared, order: int) -> str:
     """Return the card of a record, the `order`-th of its gallery, as the row of a table."""
     words = [record.network, record.partitioning, record.layer, f"cluster {record.cluster}"]
     named = {
-        **{"role": "row", "id": record.anchor, "data-partitioning": record.partitioning},
-        **{"data-order": order, "data-layer": record.layer},
-        **{"data-text": " ".join([*words, record.anchor])},
+        "role": "row",
+        "id": record.anchor,
+        "data-partitioning": record.partitioning,
+        "data-order": order,
+        "data-layer": record.layer,
+        "data-text": " ".join([*words, record.anchor]),
         **{f"data-{key}": value for key, value in sort_keys(record).items()},
     }
     units = " ".join(map(str, record.units))

@@ -94,8 +94,16 @@ FASHION_MNIST = IdxFiles(
         "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
     },
     (
-        *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
-        *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+        "T-shirt/top",
+        "Trouser",
+        "Pullover",
+        "Dress",
+        "Coat",
+        "Sandal",
+        "Shirt",
+        "Sneaker",
+        "Bag",
+        "Ankle boot",
     ),
     N_IMAGES,
     system_folder=Path("/usr/share/datasets/fashion-mnist"),
@@ -231,7 +239,10 @@ def load_idx(files: IdxFiles, root: Path, *, download: bool = True) -> Images:
     images = [reader.read_image_file(f"{name}-images-idx3-ubyte")[:, None] for name in names]
     labels = [reader.read_label_file(f"{name}-labels-idx1-ubyte") for name in names]
     return Images(
-        *(images[0], labels[0], images[1], labels[1]),
+        images[0],
+        labels[0],
+        images[1],
+        labels[1],
         class_names=files.class_names,
         source=ORIGINAL,
     )

@@ -138,7 +138,9 @@ class Contributions:
             found = workspace.array(self.reader.node, (len(keep), self.table.shape[1]), self.table)
             return torch.mm(rows, self.table, out=found).reshape(-1, *shape)
         stacked = workspace.array(
-            *(self.reader.node, (len(keep) * n_images, *shape), keep),
+            self.reader.node,
+            (len(keep) * n_images, *shape),
+            keep,
             channels_last=self.channels_last,
         )
         rows = stacked.split(n_images)
@@ -157,6 +159,10 @@ class Contributions:
         """Return what some units contribute together, shape (n_images, n_channels, ...)."""
         module = self.reader.module
         return F.conv2d(
-            *(self.maps[:, units], module.weight[:, units], None, module.stride, module.padding),
+            self.maps[:, units],
+            module.weight[:, units],
+            None,
+            module.stride,
+            module.padding,
             module.dilation,
         )

@@ -61,9 +61,7 @@ class LesionPass:
         self.unit_map, self.node, self.values = unit_map, node, values
         self.points, self.means, self.reader = points, means, reader_at(unit_map, node, points)
         if self.reader is not None:
-            self.contributions = Contributions(
-                *(unit_map, self.reader, node, values), means.get(node)
-            )
+            self.contributions = Contributions(unit_map, self.reader, node, values, means.get(node))
             passed = unit_map.frontier(self.reader.node)[:-1]  # the reader's own value is last
             found = unit_map.run(values, start=node, stops=passed) if passed else []
             self.passed = dict(zip(passed, found, strict=True))

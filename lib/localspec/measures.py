@@ -229,7 +229,9 @@ def assess(
     true, null = measure.values[0], measure.values[1:].T
     p_values = empirical_p(true, null, measure.side, rule, seed, undefined=undefined)
     effects = effect_size(
-        *(measure.effect_values[0], measure.effect_values[1:].T, measure.effect_kind),
+        measure.effect_values[0],
+        measure.effect_values[1:].T,
+        measure.effect_kind,
         undefined=undefined,
     )
     return Assessment(

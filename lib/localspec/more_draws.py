@@ -141,7 +141,10 @@ def further_lesions(
 
     def measured(sets: list[Lesion]) -> np.ndarray:
         return lesions.lesion_accuracies(
-            *(network, x, y, sets),
+            network,
+            x,
+            y,
+            sets,
             n_classes=n_classes,
             conventions=conventions,
             precision=precision,
@@ -184,7 +187,7 @@ def further_visualizations(
 
     def measured(sets: list[Lesion]) -> np.ndarray:
         found = feature_visualization.visualize(
-            *(network, sets, image_shape), n_steps=n_steps, seed=seed
+            network, sets, image_shape, n_steps=n_steps, seed=seed
         )
         return np.stack([found.scores, found.entropies], axis=-1)
 

@@ -103,7 +103,10 @@ class MoreDrawsReplicate(Replicate):
             return np.where(draws.are_true, values[:, :1, chosen], drawn)
 
         return sequential_p_values(
-            *(values[:, 0], values[:, 1:], further, [measure.side for measure in measures]),
+            values[:, 0],
+            values[:, 1:],
+            further,
+            [measure.side for measure in measures],
             max_exceedances=self.max_exceedances,
             max_draws=self.max_draws,
             undefined=self.conventions.undefined_ranges,
@@ -111,7 +114,9 @@ class MoreDrawsReplicate(Replicate):
 
     def _further_draws(self, partitioning: str, number: int, chosen: np.ndarray, n: int):
         return more_draws.further_draws(
-            *(self.partition(partitioning), n, chosen),
+            self.partition(partitioning),
+            n,
+            chosen,
             seed=(self.seed, PARTITIONINGS.index(partitioning), number),
             conventions=self.conventions,
         )
@@ -170,7 +175,9 @@ def open_more_draws(section: MoreDrawsSection, *, progress: bool = True) -> More
     profile.check_clusters(profile.method.n_clusters)
     (network,), (seed,) = profile.networks, profile.seeds
     return MoreDrawsReplicate(
-        *(profile, network, seed),
+        profile,
+        network,
+        seed,
         max_draws=section.max_draws,
         max_exceedances=section.max_exceedances,
         compute=section.compute,

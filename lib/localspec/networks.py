@@ -75,8 +75,11 @@ def mlp(
     for index, n_units in enumerate(hidden, start=1):
         norm = batch_norm if norm_last or index < len(hidden) else "none"
         layers |= _block(
-            *(f"dense{index}", nn.Linear(width, n_units)),
-            **{"batch_norm": norm, "pool": False, "dropout": _rate(dropout, index)},
+            f"dense{index}",
+            nn.Linear(width, n_units),
+            batch_norm=norm,
+            pool=False,
+            dropout=_rate(dropout, index),
         )
         width = n_units
     layers["output"] = nn.Linear(width, n_outputs)
@@ -130,8 +133,11 @@ def cnn(
         pool = channels[position + 1 : position + 2] == ("pool",)
         conv = nn.Conv2d(width, int(channels[position]), 3, padding=1)
         layers |= _block(
-            *(f"conv{index}", conv),
-            **{"batch_norm": batch_norm, "pool": pool, "dropout": _rate(conv_dropout, index)},
+            f"conv{index}",
+            conv,
+            batch_norm=batch_norm,
+            pool=pool,
+            dropout=_rate(conv_dropout, index),
         )
         width = int(channels[position])
         height, breadth = (height // 2, breadth // 2) if pool else (height, breadth)
@@ -141,8 +147,12 @@ def cnn(
             f"channels={list(channels)}: leave some out"
         )
     head = mlp(
-        *(width * height * breadth, hidden, n_outputs),
-        **{"dropout": dropout, "batch_norm": batch_norm, "norm_last": norm_last},
+        width * height * breadth,
+        hidden,
+        n_outputs,
+        dropout=dropout,
+        batch_norm=batch_norm,
+        norm_last=norm_last,
     )
     return nn.Sequential(OrderedDict(layers | dict(head.named_children())))
 

@@ -45,13 +45,17 @@ class NullReplicate(Replicate):
 
         def compute():
             draws = null_draws(
-                *(self.partition(PARTITIONING), self.n_partitions, method.n_draws),
+                self.partition(PARTITIONING),
+                self.n_partitions,
+                method.n_draws,
                 seed=self.seed,
                 conventions=self.conventions,
             )
             x, y = self.lesion_images()
             result = null_evidence(
-                *(self.trained, replace(self.dataset, x_test=x, y_test=y), draws),
+                self.trained,
+                replace(self.dataset, x_test=x, y_test=y),
+                draws,
                 n_steps=method.n_steps,
                 seed=self.seed,
                 conventions=self.conventions,
@@ -61,12 +65,11 @@ class NullReplicate(Replicate):
             return vars(result), {}
 
         parameters = {
-            **{"n_partitions": self.n_partitions, "n_draws": method.n_draws},
-            **{
-                "n_steps": method.n_steps,
-                "seed": self.seed,
-                "versions": calibration.INNER_VERSIONS,
-            },
+            "n_partitions": self.n_partitions,
+            "n_draws": method.n_draws,
+            "n_steps": method.n_steps,
+            "seed": self.seed,
+            "versions": calibration.INNER_VERSIONS,
             **self.conventions.only("min_units", "lesion_point"),
             **self.branching_conventions("lesion_readers"),
             **self.lesion_key(),

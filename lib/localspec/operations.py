@@ -13,23 +13,51 @@ from localspec.errors import InvalidInputError
 
 ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Tanh)
 ACTIVATION_CALLS = {
-    *(F.relu, torch.relu, F.relu6, F.leaky_relu, F.elu, F.gelu, F.silu),
-    *(torch.sigmoid, torch.tanh, "relu", "sigmoid", "tanh"),
+    F.relu,
+    torch.relu,
+    F.relu6,
+    F.leaky_relu,
+    F.elu,
+    F.gelu,
+    F.silu,
+    torch.sigmoid,
+    torch.tanh,
+    "relu",
+    "sigmoid",
+    "tanh",
 }
 SQUASHING_CALLS = {torch.sigmoid, torch.tanh, "sigmoid", "tanh"}
 RELU_CALLS = {F.relu, torch.relu, "relu"}
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 PASSED = (
-    *(nn.Flatten, nn.Identity, nn.Dropout, nn.Dropout2d),
-    *(nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d),
+    nn.Flatten,
+    nn.Identity,
+    nn.Dropout,
+    nn.Dropout2d,
+    nn.MaxPool2d,
+    nn.AvgPool2d,
+    nn.AdaptiveAvgPool2d,
+    nn.AdaptiveMaxPool2d,
 )
 PASSED_CALLS = {
-    *(torch.flatten, F.dropout, F.max_pool2d, F.avg_pool2d, F.adaptive_avg_pool2d),
-    *("flatten", "view", "reshape", "contiguous"),
+    torch.flatten,
+    F.dropout,
+    F.max_pool2d,
+    F.avg_pool2d,
+    F.adaptive_avg_pool2d,
+    "flatten",
+    "view",
+    "reshape",
+    "contiguous",
 }
 SOFTMAXES = (nn.Softmax, nn.LogSoftmax)
 SOFTMAX_CALLS = {
-    *(F.softmax, F.log_softmax, torch.softmax, torch.log_softmax, "softmax", "log_softmax"),
+    F.softmax,
+    F.log_softmax,
+    torch.softmax,
+    torch.log_softmax,
+    "softmax",
+    "log_softmax",
 }
 RESHAPES = {torch.flatten, "flatten", "view", "reshape"}
 ADDITIONS = {operator.add, torch.add, "add"}

@@ -69,7 +69,8 @@ class Replicate(TrainedReplicate):
         n_train = len(self.dataset.x_train)
         chosen = np.random.default_rng(self.seed).permutation(n_train)[: method.n_images]
         return activation_graph(
-            *(self.trained, self.dataset.x_train[torch.from_numpy(np.sort(chosen))]),
+            self.trained,
+            self.dataset.x_train[torch.from_numpy(np.sort(chosen))],
             correlation=method.correlation,
             conventions=self.conventions,
         )
@@ -97,7 +98,8 @@ class Replicate(TrainedReplicate):
 
         def compute():
             result = clusterability.clusterability(
-                *(self.graph("weights"), method.n_clusters),
+                self.graph("weights"),
+                method.n_clusters,
                 n_shuffles=method.n_shuffles,
                 seed=self.seed,
                 progress=self.progress,
@@ -107,7 +109,10 @@ class Replicate(TrainedReplicate):
 
         parameters = {"n_clusters": method.n_clusters, "n_shuffles": method.n_shuffles}
         artifact = self._cached(
-            *("clusterability", clusterability, {**parameters, "seed": self.seed}, compute),
+            "clusterability",
+            clusterability,
+            {**parameters, "seed": self.seed},
+            compute,
             inputs=(self._graph_key("weights"),),
         )
         return clusterability.Clusterability(null=artifact.arrays["null"], **artifact.description)
@@ -118,7 +123,8 @@ class Replicate(TrainedReplicate):
 
         def compute():
             partition = clustering.cluster(
-                *(self.graph(kind), n_clusters),
+                self.graph(kind),
+                n_clusters,
                 scope=scope,
                 seed=self.clustering_seed,
                 conventions=self.conventions,
@@ -142,15 +148,18 @@ class Replicate(TrainedReplicate):
     def draws(self, partitioning: str) -> subclusters.Draws:
         """Return the tested subclusters of one partitioning and their random counterparts."""
         return subclusters.draw(
-            *(self.partition(partitioning), self.profile.method.n_draws),
+            self.partition(partitioning),
+            self.profile.method.n_draws,
             seed=(self.draws_seed, PARTITIONINGS.index(partitioning)),
             conventions=self.conventions,
         )
 
     def _draws_key(self, partitioning: str) -> str:
         parameters = {
-            **{"n_draws": self.profile.method.n_draws, "partitioning": partitioning},
-            **{"seed": self.draws_seed, **self.conventions.only("draws", "min_units")},
+            "n_draws": self.profile.method.n_draws,
+            "partitioning": partitioning,
+            "seed": self.draws_seed,
+            **self.conventions.only("draws", "min_units"),
         }
         version = subclusters.STAGE_VERSION
         return stage_key("draws", version, parameters, (self._partition(partitioning).key,))
@@ -160,7 +169,8 @@ class Replicate(TrainedReplicate):
 
         def compute():
             result = lesions.lesion_draws(
-                *(self.trained, *self.lesion_images()),
+                self.trained,
+                *self.lesion_images(),
                 self.draws(partitioning),
                 n_classes=self.dataset.n_classes,
                 conventions=self.conventions,
@@ -181,7 +191,9 @@ class Replicate(TrainedReplicate):
         def compute():
             parts = self.draws(partitioning).subclusters
             counts = lesions.other_predictions(
-                *(self.trained, self.lesion_images()[0], [part.as_lesion() for part in parts]),
+                self.trained,
+                self.lesion_images()[0],
+                [part.as_lesion() for part in parts],
                 precision=self.settings.lesion_precision,
                 conventions=self.conventions,
             )
@@ -227,7 +239,9 @@ class Replicate(TrainedReplicate):
         def compute():
             draws = self.draws(partitioning)
             result = feature_visualization.visualize(
-                *(self.trained, draws.lesions(), self.dataset.image_shape),
+                self.trained,
+                draws.lesions(),
+                self.dataset.image_shape,
                 n_steps=n_steps,
                 seed=self.seed,
                 progress=self.progress,
@@ -235,8 +249,10 @@ class Replicate(TrainedReplicate):
             return vars(result.arranged(draws)), {}
 
         artifact = self._cached(
-            *("feature_visualization", feature_visualization),
-            *({"n_steps": n_steps, "seed": self.seed, **self._image_key()}, compute),
+            "feature_visualization",
+            feature_visualization,
+            {"n_steps": n_steps, "seed": self.seed, **self._image_key()},
+            compute,
             inputs=(self._draws_key(partitioning),),
         )
         return feature_visualization.Visualizations(**artifact.arrays)

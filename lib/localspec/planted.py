@@ -209,7 +209,8 @@ class PlantedReplicate(Replicate):
 
         def compute():
             found = training.train(
-                *(settings, half_dataset(self.dataset, classes)),
+                settings,
+                half_dataset(self.dataset, classes),
                 dtype=self.profile.dtype,
                 **{**self._mode(), **seeded},
                 progress=self.progress,

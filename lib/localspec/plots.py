@@ -120,7 +120,8 @@ def ncut_against_shuffles(replicates: Sequence[Replicate]) -> Figure:
         names = ("shuffled copies", "trained network") if row == 0 else (None, None)
         axis.scatter(result.null, row + spread, s=12, color=GREY, label=names[0])
         axis.scatter(
-            *(result.statistic, row),
+            result.statistic,
+            row,
             s=90,
             marker="D",
             color=BLUE,

@@ -39,7 +39,7 @@ def false_positive_rates(table: pd.DataFrame, *, level: float = 0.05) -> Figure:
     """
     measures = list(dict.fromkeys(table["measure"]))
     figure, axes = plt.subplots(
-        *(1, len(measures)), figsize=(10, 3.2), sharey=True, sharex=True, layout="constrained"
+        1, len(measures), figsize=(10, 3.2), sharey=True, sharex=True, layout="constrained"
     )
     rows = table.set_index(["measure", "test", "rule"])
     shown = _shown({key[1:]: None for key in rows.index})

@@ -98,7 +98,7 @@ def half_damage(replicate: PlantedReplicate) -> Figure:
     tested = replicate.draws(PARTITIONING).subclusters
     panels = {"the clusters found": change[0], "random units, mean of draws": change[1:].mean(0)}
     figure, axes = plt.subplots(
-        *(1, 2), figsize=(10.5, 0.36 * len(tested) + 1.8), sharey=True, layout="constrained"
+        1, 2, figsize=(10.5, 0.36 * len(tested) + 1.8), sharey=True, layout="constrained"
     )
     limit = max(1.0, float(np.abs(change[0]).max()))
     for axis, (title, values) in zip(axes, panels.items(), strict=True):

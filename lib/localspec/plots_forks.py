@@ -23,7 +23,8 @@ def changes_of_p(tests: pd.DataFrame) -> Figure:
     groups = [(name, part) for name, part in tests.groupby("network", sort=False)]
     n_readings = [len(part[["option", "reading"]].drop_duplicates()) for _, part in groups]
     figure, axes = plt.subplots(
-        *(len(groups), 1),
+        len(groups),
+        1,
         figsize=(9.5, 0.27 * sum(n_readings) + 0.7 * len(groups) + 0.8),
         height_ratios=[n + 1.5 for n in n_readings],
         sharex=True,

@@ -49,7 +49,7 @@ def against_draws(
     """
     rows = -(-len(partitionings) // 2)
     figure, axes = plt.subplots(
-        *(rows, 2), figsize=(9.5, 2.7 * rows), sharey=True, layout="constrained", squeeze=False
+        rows, 2, figsize=(9.5, 2.7 * rows), sharey=True, layout="constrained", squeeze=False
     )
     for axis, partitioning in zip(axes.flat, partitionings, strict=False):
         values = np.concatenate([_shown(r, name, partitioning) for r in replicates], axis=1)
@@ -128,7 +128,8 @@ def visualization_pairs(replicate: Replicate, partitioning: str, *, n_shown: int
     spread = np.linspace(0, len(tested) - 1, min(n_shown, len(tested))).round().astype(int)
     p_values = replicate.assessment("input_coherence", partitioning).p_values
     figure, axes = plt.subplots(
-        *(2, len(spread)),
+        2,
+        len(spread),
         figsize=(1.2 * len(spread) + 0.6, 3.4),
         layout="constrained",
         squeeze=False,
@@ -158,7 +159,8 @@ def p_values_against_uniform(
 ) -> Figure:
     """Draw sorted p-values of subclusters against what uniform ones would be."""
     figure, axes = plt.subplots(
-        *(1, len(measures)),
+        1,
+        len(measures),
         figsize=(2.6 * len(measures), 3.4),
         sharey=True,
         layout="constrained",

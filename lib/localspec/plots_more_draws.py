@@ -35,7 +35,7 @@ def first_against_sequential(table: pd.DataFrame, *, n_draws: int, max_draws: in
         Draws after which a subcluster is given up.
     """
     figure, axes = plt.subplots(
-        *(2, 2), figsize=(6.2, 6.6), sharex=True, sharey=True, layout="constrained"
+        2, 2, figsize=(6.2, 6.6), sharex=True, sharey=True, layout="constrained"
     )
     floor, lowest = p_floor(n_draws), p_floor(max_draws)
     across, up = (0.3 * floor, 1.5), (0.6 * min(lowest, floor), 1.5)

@@ -32,7 +32,8 @@ def published_beside_ours(table: pd.DataFrame) -> Figure:
     names = [name if reading == "paper" else f"{name}, {reading}" for name, reading in rows]
     quantities = [name for name in QUANTITIES if name in set(table["quantity"])]
     figure, axes = plt.subplots(
-        *(1, len(quantities)),
+        1,
+        len(quantities),
         figsize=(11, 0.36 * len(rows) + 1.6),
         sharey=True,
         layout="constrained",

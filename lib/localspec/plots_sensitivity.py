@@ -64,7 +64,7 @@ def stability_and_gaps(stability: pd.DataFrame, gaps: pd.DataFrame, *, k: int) -
         Of the other pages.
     """
     figure, (left, right) = plt.subplots(
-        *(1, 2), figsize=(10.5, 3.8), layout="constrained", width_ratios=(1.5, 1)
+        1, 2, figsize=(10.5, 3.8), layout="constrained", width_ratios=(1.5, 1)
     )
     kinds = list(dict.fromkeys(stability["over"]))
     markers = dict(zip(kinds, "os^Dv", strict=False))

@@ -147,7 +147,9 @@ def prune(
     n_steps = n_batches * settings.n_pruning_epochs
     pruner = Pruner(module, n_steps, resolve(conventions).dropped_weights)
     return fit(
-        *(module, settings, dataset),
+        module,
+        settings,
+        dataset,
         n_epochs=settings.n_pruning_epochs,
         seed=seed,
         conventions=conventions,

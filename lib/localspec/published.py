@@ -159,15 +159,24 @@ def _rows(name: str, reading: str, group: Sequence[ForkReplicate], rows: pd.Data
         found = compare(ours, theirs, least_margin=spread)
         table.append(
             {
-                **{"network": name, "reading": reading, "quantity": quantity},
-                **{"ours": ours.mean(), "ours_std": ours.std(ddof=1), "n_ours": len(ours)},
-                **{"ours_min": ours.min(), "ours_max": ours.max()},
-                **{"published": theirs.mean(), "published_std": theirs.std(ddof=1)},
-                **{"published_min": theirs.min(), "published_max": theirs.max()},
-                **{"allowed_low": found.low, "allowed_high": found.high},
+                "network": name,
+                "reading": reading,
+                "quantity": quantity,
+                "ours": ours.mean(),
+                "ours_std": ours.std(ddof=1),
+                "n_ours": len(ours),
+                "ours_min": ours.min(),
+                "ours_max": ours.max(),
+                "published": theirs.mean(),
+                "published_std": theirs.std(ddof=1),
+                "published_min": theirs.min(),
+                "published_max": theirs.max(),
+                "allowed_low": found.low,
+                "allowed_high": found.high,
                 "verdict": found.verdict,
                 "difference": found.difference,
-                **{"difference_low": found.interval[0], "difference_high": found.interval[1]},
+                "difference_low": found.interval[0],
+                "difference_high": found.interval[1],
             }
         )
     return table

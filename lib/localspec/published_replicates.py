@@ -123,15 +123,25 @@ def replicates_table(replicates: Sequence[ForkReplicate]) -> pd.DataFrame:
         }
         rows.append(
             {
-                **{"model": settings.published or "", "architecture": settings.architecture},
-                **{"dataset": settings.dataset, "training": replicate.network},
-                **{"pruned": settings.n_pruning_epochs > 0, "replicate": replicate.seed},
-                **{"n_clusters": method.n_clusters, "n_shuffles": method.n_shuffles},
-                **{"ncut": found.statistic, "shuffled_ncut_mean": float(found.null.mean())},
-                **{"shuffled_ncut_std": float(found.null.std()), "z_score": found.z_score},
-                **{"p_value": found.pvalue, **accuracies, "n_isolated": found.n_isolated},
-                **{"n_near_dead": found.n_near_dead, "n_zero_volume": found.n_zero_volume},
-                **{"n_empty": found.n_empty, "reading": replicate.reading},
+                "model": settings.published or "",
+                "architecture": settings.architecture,
+                "dataset": settings.dataset,
+                "training": replicate.network,
+                "pruned": settings.n_pruning_epochs > 0,
+                "replicate": replicate.seed,
+                "n_clusters": method.n_clusters,
+                "n_shuffles": method.n_shuffles,
+                "ncut": found.statistic,
+                "shuffled_ncut_mean": float(found.null.mean()),
+                "shuffled_ncut_std": float(found.null.std()),
+                "z_score": found.z_score,
+                "p_value": found.pvalue,
+                **accuracies,
+                "n_isolated": found.n_isolated,
+                "n_near_dead": found.n_near_dead,
+                "n_zero_volume": found.n_zero_volume,
+                "n_empty": found.n_empty,
+                "reading": replicate.reading,
             }
         )
     return pd.DataFrame(rows)

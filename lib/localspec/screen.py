@@ -232,8 +232,10 @@ def screen(
     """
     conventions = resolve(conventions)
     for name, value, lowest in (
-        *(("n_clusters", n_clusters, 2), ("n_draws", n_draws, 1)),
-        *(("n_images", n_images, 3), ("seed", seed, 0)),
+        ("n_clusters", n_clusters, 2),
+        ("n_draws", n_draws, 1),
+        ("n_images", n_images, 3),
+        ("seed", seed, 0),
     ):
         whole(name, value, lowest)
     require(0 < level < 1, f"level must lie between 0 and 1, not {level}")
@@ -252,9 +254,7 @@ def screen(
     assessments: dict[tuple[str, str], Assessment] = {}
     for index, (name, partition) in enumerate(partitions.items()):
         draws = draw(partition, n_draws, seed=(seed, index), conventions=conventions)
-        accuracies = lesion_draws(
-            *(unit_map, x, y, draws), conventions=conventions, progress=progress
-        )
+        accuracies = lesion_draws(unit_map, x, y, draws, conventions=conventions, progress=progress)
         shape = tuple(x.shape[1:])
         found = visualize(unit_map, draws.lesions(), shape, seed=seed, progress=progress)
         images = found.arranged(draws)

@@ -110,7 +110,11 @@ class ControlsSection(Section):
     networks: Annotated[list[str], Field(min_length=1, max_length=1)] = ["mlp"]
     seeds: Seeds = [0, 1, 2, 3, 4]
     noises: Annotated[list[Annotated[float, Field(strict=True, ge=0)]], Field(min_length=1)] = [
-        *(0.0, 0.25, 0.5, 0.75, 1.0)
+        0.0,
+        0.25,
+        0.5,
+        0.75,
+        1.0,
     ]
     n_clusters: NClusters = 2
     n_draws: NDraws = 19

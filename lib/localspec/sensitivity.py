@@ -130,7 +130,8 @@ class VariedReplicate(Replicate):
         if self.variation.strata is None:
             return super().draws(partitioning)
         return subclusters.draw(
-            *(self.partition(partitioning), self.profile.method.n_draws),
+            self.partition(partitioning),
+            self.profile.method.n_draws,
             seed=(self.seed, PARTITIONINGS.index(partitioning)),
             strata=self.strata(),
             conventions=self.conventions,
@@ -150,7 +151,8 @@ class VariedReplicate(Replicate):
 
         def compute():
             result = lesions.lesion_draws(
-                *(self.trained, *self.lesion_images()),
+                self.trained,
+                *self.lesion_images(),
                 self.draws(partitioning),
                 n_classes=self.dataset.n_classes,
                 conventions=self.conventions,

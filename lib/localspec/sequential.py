@@ -220,7 +220,9 @@ def sequential_p_values(
     return tuple(
         tuple(
             sequential_p(
-                *(values[row, column], _of(rounds, drawn_for, row, column), side),
+                values[row, column],
+                _of(rounds, drawn_for, row, column),
+                side,
                 max_exceedances=max_exceedances,
                 max_draws=max_draws,
                 undefined=undefined,

@@ -48,13 +48,26 @@ Rate = Annotated[float, Field(strict=True, ge=0, lt=1)]
 
 # settings that came after the first stored networks: in a key only where they are used
 NEWER = (
-    *("image_channels", "conv_dropouts", "dropouts", "module_distance"),
-    *("max_rotation", "max_shift", "flip", "precision", "memory_format", "n_threads"),
+    "image_channels",
+    "conv_dropouts",
+    "dropouts",
+    "module_distance",
+    "max_rotation",
+    "max_shift",
+    "flip",
+    "precision",
+    "memory_format",
+    "n_threads",
     "initialisation",
 )
 NOT_OF_TRAINING = {
-    *("n_pruning_epochs", "pruning_penalties", "n_visualization_epochs", "n_lesion_images"),
-    *("lesion_precision", "published", "diagnoses"),
+    "n_pruning_epochs",
+    "pruning_penalties",
+    "n_visualization_epochs",
+    "n_lesion_images",
+    "lesion_precision",
+    "published",
+    "diagnoses",
 }
 
 

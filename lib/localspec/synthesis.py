@@ -20,9 +20,25 @@ from localspec.statistics import (
 
 UNCALIBRATED, INDEPENDENT = "uncalibrated", "independent draws"
 COLUMNS = [
-    *("network", "partitioning", "measure", "p", "bh", "verdict", "effect", "effect_se"),
-    *("effect_null", "effect_ratio", "favourable", "by", "plain_p", "p_floor"),
-    *("fisher_statistic", "n_replicates", "n_subclusters", "n_undefined", "chain"),
+    "network",
+    "partitioning",
+    "measure",
+    "p",
+    "bh",
+    "verdict",
+    "effect",
+    "effect_se",
+    "effect_null",
+    "effect_ratio",
+    "favourable",
+    "by",
+    "plain_p",
+    "p_floor",
+    "fisher_statistic",
+    "n_replicates",
+    "n_subclusters",
+    "n_undefined",
+    "chain",
 ]
 
 
@@ -35,7 +51,9 @@ def _row(network: str, partitioning: str, name: str, group: Sequence[Replicate])
     single = len(found) == 1
     joint = all(replicate.conventions.draws == "joint" for replicate in group)
     return {
-        **{"network": network, "partitioning": partitioning, "measure": name},
+        "network": network,
+        "partitioning": partitioning,
+        "measure": name,
         "n_replicates": len(found),
         "n_subclusters": sum(len(one.p_values) for one in found),
         "n_undefined": sum(one.measure.n_undefined for one in found),

@@ -93,8 +93,10 @@ def clusterability_table(replicates: Sequence[Replicate]) -> pd.DataFrame:
         method = replicate.profile.method
         rows.append(
             {
-                **{"network": replicate.network, "seed": replicate.seed},
-                **{"n_clusters": method.n_clusters, "n_shuffles": method.n_shuffles},
+                "network": replicate.network,
+                "seed": replicate.seed,
+                "n_clusters": method.n_clusters,
+                "n_shuffles": method.n_shuffles,
                 "ncut": result.statistic,
                 "inside_to_outside": inside_to_outside(result.statistic, method.n_clusters),
                 "shuffled_ncut_mean": float(result.null.mean()),
@@ -123,8 +125,10 @@ def partition_table(replicates: Sequence[Replicate]) -> pd.DataFrame:
                 sizes = np.unique(labels[labels != NO_CLUSTER], return_counts=True)[1]
                 rows.append(
                     {
-                        **{"network": replicate.network, "seed": replicate.seed},
-                        **{"partitioning": partitioning, "layer": layer.name},
+                        "network": replicate.network,
+                        "seed": replicate.seed,
+                        "partitioning": partitioning,
+                        "layer": layer.name,
                         "n_live": int((labels != NO_CLUSTER).sum()),
                         "n_clusters": len(sizes),
                         "sizes": " ".join(map(str, sorted(sizes, reverse=True))),
@@ -207,8 +211,10 @@ def network_test_table(
                     changed = {"other_predictions": n_other / n_predictions}
                 rows.append(
                     {
-                        **{"network": subject.network, "seed": replicate.seed},
-                        **{"partitioning": partitioning, "measure": name},
+                        "network": subject.network,
+                        "seed": replicate.seed,
+                        "partitioning": partitioning,
+                        "measure": name,
                         "permutation_p": float(found.permutation.pvalue),
                         "mean_effect": summarize_effects([found.effects]).mean,
                         "fisher_p": float(found.fisher.pvalue),

@@ -111,7 +111,8 @@ def ties_table(
             found = p_values[name][SUBCLUSTER, rule]
             rows.append(
                 {
-                    **{"measure": name, "rule": rule},
+                    "measure": name,
+                    "rule": rule,
                     "tied_draws": float(ties.mean() / n_draws),
                     "tied_subclusters": float((ties > 0).mean()),
                     "undefined": float(np.concatenate(undefined).mean()),

@@ -57,7 +57,8 @@ def _rows(replicate: MoreDrawsReplicate, partitioning: str, name: str, level: fl
     pairs = zip(first.rejected.tolist(), more.rejected.tolist(), strict=True)
     return pd.DataFrame(
         {
-            **{"partitioning": partitioning, "measure": name},
+            "partitioning": partitioning,
+            "measure": name,
             "layer": [part.layer for part in parts],
             "cluster": [part.cluster for part in parts],
             "n_units": [part.n_units for part in parts],
@@ -116,7 +117,8 @@ def more_draws_tests(replicate: MoreDrawsReplicate, table: pd.DataFrame) -> pd.D
         plain = fisher(part["p_sequential"], rule="conservative")  # no shift
         rows.append(
             {
-                **{"partitioning": partitioning, "measure": name},
+                "partitioning": partitioning,
+                "measure": name,
                 "n_subclusters": len(part),
                 "n_undefined": assessed.measure.n_undefined,
                 "significant_first": int(part["significant"].isin((BOTH, FIRST_ONLY)).sum()),

@@ -109,7 +109,9 @@ def survival_table(table: pd.DataFrame) -> pd.DataFrame:
             same = int((rest["significant"] == first["significant"]).sum())
             rows.append(
                 {
-                    **{"partitioning": partitioning, "measure": name, **cells},
+                    "partitioning": partitioning,
+                    "measure": name,
+                    **cells,
                     "same_verdict": f"{same} of {len(rest)}",
                     "networks_significant": f"{first['n_significant']} of {first['n_networks']}",
                     "stands_without_one": f"{first['stands_without_one']} of {first['n_networks']}",

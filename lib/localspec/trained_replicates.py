@@ -90,7 +90,10 @@ class TrainedReplicate:
         memo = (stage, json.dumps(parameters, sort_keys=True), *inputs)
         if memo not in self._artifacts:
             self._artifacts[memo] = cached(
-                *(stage, module.STAGE_VERSION, parameters, compute),
+                stage,
+                module.STAGE_VERSION,
+                parameters,
+                compute,
                 inputs=tuple(inputs),
                 mode=self.compute,
             )
@@ -158,9 +161,7 @@ class TrainedReplicate:
             return self._training
 
         def fit(**options):
-            return pruning.prune(
-                *(self._load(self._training), self.settings, self.dataset), **options
-            )
+            return pruning.prune(self._load(self._training), self.settings, self.dataset, **options)
 
         parameters = self._pruning_parameters()
         return self._resumable("pruning", pruning, parameters, fit, (self._training.key,))
@@ -171,7 +172,8 @@ class TrainedReplicate:
     def _mode_key(self) -> dict:
         return {
             **self.conventions.only("l2_first_layer"),
-            **{"seed": self.seed, "dtype": self.profile.dtype},
+            "seed": self.seed,
+            "dtype": self.profile.dtype,
             "device": resolve_device(self.profile.device).type,
         }
 

@@ -208,7 +208,9 @@ def train(
     on = resolve_device(device)
     module = build_network(settings, dataset.image_shape, dataset.n_outputs, seed=seed, dtype=dtype)
     return fit(
-        *(module.to(on), settings, dataset.to(on)),
+        module.to(on),
+        settings,
+        dataset.to(on),
         n_epochs=settings.n_epochs,
         seed=seed,
         conventions=conventions,

@@ -52,7 +52,9 @@ PROFILES = {
     "k = 1": (changed("method.n_clusters", 1), "n_clusters = 1", "greater than or equal to 2"),
     "k above the units": (
         changed("method.n_clusters", 15),
-        *("n_clusters = 15", "'mlp' has 14 units", "at most"),
+        "n_clusters = 15",
+        "'mlp' has 14 units",
+        "at most",
     ),
     "no shuffles": (changed("method.n_shuffles", 0), "n_shuffles = 0", "equal to 1"),
     "level 1": (changed("method.level", 1), "level = 1", "less than 1"),
@@ -117,19 +119,23 @@ SECTIONS = {
     "n_images": (lambda: YourNetworkSection(n_images=-1), "n_images = -1", "equal to 3"),
     "stopping never": (
         lambda: MoreDrawsSection(n_draws=5, max_draws=9, max_exceedances=10),
-        *("max_draws = 9", "at least max_exceedances = 10"),
+        "max_draws = 9",
+        "at least max_exceedances = 10",
     ),
     "fewer draws than it starts with": (
         lambda: MoreDrawsSection(max_draws=12),
-        *("max_draws = 12", "n_draws = 19"),
+        "max_draws = 12",
+        "n_draws = 19",
     ),
     "no exceedance": (
         lambda: MoreDrawsSection(max_exceedances=0),
-        *("max_exceedances = 0", "greater than or equal to 1"),
+        "max_exceedances = 0",
+        "greater than or equal to 1",
     ),
     "two networks": (
         lambda: MoreDrawsSection(networks=["mlp", "cnn"]),
-        *("networks = ['mlp', 'cnn']", "at most 1 item"),
+        "networks = ['mlp', 'cnn']",
+        "at most 1 item",
     ),
     "two seeds": (lambda: MoreDrawsSection(seeds=[0, 1]), "seeds = [0, 1]", "at most 1 item"),
 }
@@ -152,7 +158,8 @@ REPLICATES = {  # a profile that is allowed, parameters of a notebook that do no
     "unknown data set": (
         {**PROFILE, "networks": {**PROFILE["networks"], "late": WITH_A_TYPO}},
         {"networks": ["mlp", "late"]},
-        *("data set='digitz'", "'digits'"),
+        "data set='digitz'",
+        "'digits'",
     ),
     "no CUDA device": ({**PROFILE, "device": "cuda"}, {}, "'cuda' is not there", "'cpu'"),
 }
@@ -195,22 +202,26 @@ FILES = {
     "network() returns a list": (
         "mine.py",
         GOOD.replace("return torch.nn.Sequential", "return list"),
-        *("network()", "failed with TypeError"),
+        "network()",
+        "failed with TypeError",
     ),
     "network() returns nothing": (
         "mine.py",
         GOOD.replace("return torch.nn", "torch.nn"),
-        *("must return a torch.nn.Module", "not NoneType"),
+        "must return a torch.nn.Module",
+        "not NoneType",
     ),
     "data() returns a pair": (
         "mine.py",
         GOOD.replace('{"x":', "(").replace('"y": ', "").replace("% 2}", "% 2)"),
-        *("must return a dict with 'x', 'y'", "not tuple"),
+        "must return a dict with 'x', 'y'",
+        "not tuple",
     ),
     "data() lacks labels": (
         "mine.py",
         GOOD.replace('"y"', '"labels"'),
-        *("must return a dict with 'x', 'y'", "not 'x', 'labels'"),
+        "must return a dict with 'x', 'y'",
+        "not 'x', 'labels'",
     ),
 }
 
@@ -244,17 +255,26 @@ DATA_SETS = {  # files in the folder for data sets -> what is said when the data
     "nothing to derive from": ("mnist-halves", {}, "MNIST/raw", "LOCALSPEC_DATA"),
     "no CIFAR-10": ("cifar10", {}, "is not in", ARCHIVE, "CIFAR10/train/<class>"),
     "a file of nothing": (
-        *("mnist", {f"{RAW}.gz": b"", "MNIST/raw/train-labels-idx1-ubyte": b""}),
-        *("t10k-images-idx3-ubyte", "not found"),
+        "mnist",
+        {f"{RAW}.gz": b"", "MNIST/raw/train-labels-idx1-ubyte": b""},
+        "t10k-images-idx3-ubyte",
+        "not found",
     ),
     "an archive of something else": ("cifar10", {ARCHIVE: b"PK"}, ARCHIVE, "MD5", "delete it"),
     "batches in part": (
-        *("cifar10", {"cifar-10-batches-py/data_batch_2": b"no pickle"}),
-        *("cannot read", "data_batch_1 of CIFAR-10", "delete"),
+        "cifar10",
+        {"cifar-10-batches-py/data_batch_2": b"no pickle"},
+        "cannot read",
+        "data_batch_1 of CIFAR-10",
+        "delete",
     ),
     "images of other classes": (
-        *("cifar10", {"CIFAR10/train/ant/1.jpg": b""}),
-        *("CIFAR10/train are not those expected", "'airplane'", "not expected ['ant']", "delete"),
+        "cifar10",
+        {"CIFAR10/train/ant/1.jpg": b""},
+        "CIFAR10/train are not those expected",
+        "'airplane'",
+        "not expected ['ant']",
+        "delete",
     ),
 }
 

@@ -74,7 +74,11 @@ def test_every_sphinx_key_is_known_to_sphinx(final, tmp_path):
     asked = load(CONFIG)["sphinx"]["config"]
     with docutils_namespace():
         app = Sphinx(
-            *(ROOT, None, tmp_path / "html", tmp_path / "doctrees", "html"),
+            ROOT,
+            None,
+            tmp_path / "html",
+            tmp_path / "doctrees",
+            "html",
             confoverrides={**final, "external_toc_path": str(TOC)},
             status=None,
             warning=None,

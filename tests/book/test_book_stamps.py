@@ -81,7 +81,11 @@ class Project:
         settings = {"extensions": ["myst_nb", "run_stamps"], "nb_execution_mode": "off"}
         with patch_docutils(), docutils_namespace():
             app = Sphinx(
-                *(self.source, None, self.target, self.target.parent / "doctrees", "html"),
+                self.source,
+                None,
+                self.target,
+                self.target.parent / "doctrees",
+                "html",
                 confoverrides=settings,
                 status=None,
                 warningiserror=True,

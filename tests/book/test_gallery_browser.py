@@ -108,13 +108,17 @@ def test_filter_by_text(opened, text, found):
         ("sort by p of importance", "importance", [FIRST, LOCAL, TWELFTH], [TWELFTH, LOCAL, FIRST]),
         # an undefined effect comes last, whichever the direction
         (
-            *("sort by effect of class coherence", "class coherence"),
-            *([TWELFTH, LOCAL, FIRST], [LOCAL, TWELFTH, FIRST]),
+            "sort by effect of class coherence",
+            "class coherence",
+            [TWELFTH, LOCAL, FIRST],
+            [LOCAL, TWELFTH, FIRST],
         ),
         # ties stay in the order of the list
         (
-            *("sort by p of output coherence", "output coherence"),
-            *([TWELFTH, LOCAL, FIRST], [FIRST, TWELFTH, LOCAL]),
+            "sort by p of output coherence",
+            "output coherence",
+            [TWELFTH, LOCAL, FIRST],
+            [FIRST, TWELFTH, LOCAL],
         ),
     ],
 )

@@ -95,7 +95,11 @@ def graph() -> list[float]:
     weights = weight_graph(_network()).adjacency
     activations = activation_graph(_network(), _images()[0]).adjacency
     convolutions = nn.Sequential(
-        *(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.ReLU(), nn.Conv2d(3, 4, 3), nn.Flatten()),
+        nn.Conv2d(1, 3, 3),
+        nn.BatchNorm2d(3),
+        nn.ReLU(),
+        nn.Conv2d(3, 4, 3),
+        nn.Flatten(),
         nn.Linear(4, 2),
     )
     rng = np.random.default_rng(6)

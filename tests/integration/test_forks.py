@@ -25,8 +25,12 @@ pytestmark = pytest.mark.integration
 NETWORKS = {
     "mlp": {"dataset": "digits", "hidden": [14, 12], "n_epochs": 6, "batch_size": 32},
     "cnn": {
-        **{"dataset": "digits", "architecture": "cnn", "channels": [4, 5, "pool", 6]},
-        **{"hidden": [6], "n_epochs": 2, "batch_norm": "before"},
+        "dataset": "digits",
+        "architecture": "cnn",
+        "channels": [4, 5, "pool", 6],
+        "hidden": [6],
+        "n_epochs": 2,
+        "batch_norm": "before",
     },
 }
 
@@ -56,7 +60,9 @@ def of(network):
 
 def test_every_fork_is_read_otherwise_where_it_can_matter():
     everything = {
-        **{"dataset": "digits", "architecture": "resnet", "channels": [4, 4]},
+        "dataset": "digits",
+        "architecture": "resnet",
+        "channels": [4, 4],
     }
     mlp = {**NETWORKS["mlp"], "l2": 1e-4, "n_pruning_epochs": 1}
     options = {option for option, _ in of(everything) | of(NETWORKS["cnn"]) | of(mlp)}

@@ -160,7 +160,10 @@ def test_tables_and_figure(opened):
 
     drawn = first_against_sequential(table, n_draws=7, max_draws=40)
     assert [axis.get_title().split(" (")[0] for axis in drawn.axes] == [
-        *("Importance", "Class coherence", "Input coherence", "Output coherence")
+        "Importance",
+        "Class coherence",
+        "Input coherence",
+        "Output coherence",
     ]
     n_points = sum(len(points.get_offsets()) for axis in drawn.axes for points in axis.collections)
     assert n_points == len(table)

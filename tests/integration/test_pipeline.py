@@ -158,7 +158,12 @@ def test_the_record_names_the_stages(section, first, tmp_path, monkeypatch):
     everything(open_replicates(section(), progress=False)[0])
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert {line["stage"] for line in lines} == {
-        *("training", "graph", "clustering", "clusterability", "draws", "lesions"),
+        "training",
+        "graph",
+        "clustering",
+        "clusterability",
+        "draws",
+        "lesions",
         "feature_visualization",
     }
     keys = {stage: {li["key"] for li in lines if li["stage"] == stage} for stage in ("training",)}
@@ -185,7 +190,8 @@ def test_partitions(first):
         assert found.labels.tolist() == expected.labels.tolist()
         assert (found.layers, found.scope, found.n_clusters) == (expected.layers, scope, 3)
     assert [layer.name for layer in first.partition("activations/global").layers] == [
-        *("dense1", "dense2")
+        "dense1",
+        "dense2",
     ]
 
 

@@ -22,13 +22,21 @@ pytestmark = pytest.mark.integration
 
 MLP = {"dataset": "digits", "hidden": [14, 12], "n_epochs": 2, "published": "MNIST"}
 CNN = {
-    **{"dataset": "digits", "architecture": "cnn", "channels": [6, 8], "hidden": [6]},
-    **{"n_epochs": 1, "n_pruning_epochs": 4, "published": "CNN-MNIST"},
-    **{"l1": 0.01, "learning_rate": 0.05},  # weights near zero, and steps as large as they are
+    "dataset": "digits",
+    "architecture": "cnn",
+    "channels": [6, 8],
+    "hidden": [6],
+    "n_epochs": 1,
+    "n_pruning_epochs": 4,
+    "published": "CNN-MNIST",
+    "l1": 0.01,
+    "learning_rate": 0.05,  # weights near zero, and steps as large as they are
 }
 LONGER = {**MLP, "published": None, "diagnoses": "mlp", "n_epochs": 4}
 NETWORKS = {
-    **{"mlp": MLP, "mlp-unpublished": {**MLP, "published": None}, "cnn": CNN},
+    "mlp": MLP,
+    "mlp-unpublished": {**MLP, "published": None},
+    "cnn": CNN,
     "mlp-longer": LONGER,
 }
 
@@ -65,7 +73,9 @@ def test_the_table(section):
     table = published_table(replicates)
     keys = table[["network", "reading", "quantity"]].apply(tuple, axis=1).tolist()
     readings = [
-        *(("mlp", "paper"), ("cnn", "paper"), ("cnn", "kernel_norm: induced")),
+        ("mlp", "paper"),
+        ("cnn", "paper"),
+        ("cnn", "kernel_norm: induced"),
         ("cnn", "dropped_weights: return"),
     ]
     assert keys == [(*one, quantity) for one in readings for quantity in QUANTITIES]
@@ -114,7 +124,8 @@ def test_every_replicate_has_the_columns_of_the_published_table(section):
     every = under_every_reading(replicates)
     otherwise = ["kernel_norm: induced", "dropped_weights: return"]
     assert [(one.network, one.reading) for one in every[::2]] == [
-        *(("mlp", "paper"), *(("cnn", reading) for reading in ("paper", *otherwise)))
+        ("mlp", "paper"),
+        *(("cnn", reading) for reading in ("paper", *otherwise)),
     ]
     induced = replicates_table(every).query("reading == 'kernel_norm: induced'")["ncut"]
     compared = published_table(replicates).query("reading == 'kernel_norm: induced'")
@@ -122,7 +133,9 @@ def test_every_replicate_has_the_columns_of_the_published_table(section):
     means = means_table(replicates_table([*every, *unpublished]))
     names = means["training"] + ", " + means["reading"]
     assert names.tolist() == [
-        *("mlp, paper", "cnn, paper", *(f"cnn, {reading}" for reading in otherwise)),
+        "mlp, paper",
+        "cnn, paper",
+        *(f"cnn, {reading}" for reading in otherwise),
         "mlp-unpublished, paper",
     ]
     assert means["n_networks"].tolist() == [2] * 5
@@ -166,7 +179,9 @@ def test_the_diagnosis_changes_one_thing_at_a_time(section):
     shuffled = diagnosis_table(replicates, others, table)
     shuffled = shuffled[shuffled["quantity"] == "shuffled_ncut_mean"].set_index("changed")["mean"]
     assert set(shuffled.index) == {
-        *(AS_ON_THIS_PAGE, "kernel_norm: induced", "dropped_weights: return")
+        AS_ON_THIS_PAGE,
+        "kernel_norm: induced",
+        "dropped_weights: return",
     }
     assert shuffled["kernel_norm: induced"] == pytest.approx(
         table.loc[at(("cnn", "kernel_norm: induced", "shuffled_ncut_mean")), "ours"]

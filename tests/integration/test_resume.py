@@ -21,8 +21,13 @@ PROFILE = {
     "device": "cpu",
     "networks": {
         "mlp": {
-            **{"dataset": "digits", "hidden": [40, 30], "n_epochs": 6, "batch_size": 32},
-            **{"dropout": 0.4, "l1": 0.0001, "n_pruning_epochs": 6},
+            "dataset": "digits",
+            "hidden": [40, 30],
+            "n_epochs": 6,
+            "batch_size": 32,
+            "dropout": 0.4,
+            "l1": 0.0001,
+            "n_pruning_epochs": 6,
         }
     },
     "seeds": [0],

@@ -107,7 +107,8 @@ def test_no_replicates(table):
 def test_training_table(replicates):
     table = training_table(replicates)
     assert table[["network", "seed", "n_epochs"]].to_numpy().tolist() == [
-        *(["mlp", 0, 6], ["mlp", 1, 6])
+        ["mlp", 0, 6],
+        ["mlp", 1, 6],
     ]
     for row, replicate in zip(table.itertuples(), replicates, strict=True):
         history = replicate.trained.history
@@ -192,8 +193,16 @@ def test_subcluster_table_of_some_measures_and_partitionings(replicates):
     table = subcluster_table(replicates[:1], ["importance"], ["weights/global"])
     assert set(table["partitioning"]) == {"weights/global"}
     assert list(table.columns) == [
-        *("network", "seed", "partitioning", "layer", "cluster", "n_units"),
-        *("importance", "importance_random", "importance_p", "importance_effect"),
+        "network",
+        "seed",
+        "partitioning",
+        "layer",
+        "cluster",
+        "n_units",
+        "importance",
+        "importance_random",
+        "importance_p",
+        "importance_effect",
     ]
 
 

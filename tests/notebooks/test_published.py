@@ -29,8 +29,16 @@ def _run(tree: Path, *command: str, **variables: str) -> subprocess.CompletedPro
 def _nbval(tree: Path, page: str, tmp_path: Path) -> subprocess.CompletedProcess:
     path = os.pathsep.join([str(tree / "lib"), str(tree / "tools")])
     return _run(
-        *(tree, "pytest", "-q", "--nbval", "--nbval-current-env", "-p", "reproduce"),
-        *("-p", "no:cacheprovider", f"book/runs/digits/{page}.ipynb"),
+        tree,
+        "pytest",
+        "-q",
+        "--nbval",
+        "--nbval-current-env",
+        "-p",
+        "reproduce",
+        "-p",
+        "no:cacheprovider",
+        f"book/runs/digits/{page}.ipynb",
         PYTHONPATH=path,
         LOCALSPEC_RESULTS=str(tmp_path / "results"),
     )

@@ -14,7 +14,9 @@ OPTIONS = {"max_rotation": 15.0, "max_shift": 0.1, "flip": True}
 def transformed(images=IMAGES, angle=0.0, shift=(0.0, 0.0), flipped=False):
     n = len(images)
     return transform(
-        *(images, torch.full((n,), float(angle)), torch.tensor([shift] * n)),
+        images,
+        torch.full((n,), float(angle)),
+        torch.tensor([shift] * n),
         torch.full((n,), flipped),
     )
 

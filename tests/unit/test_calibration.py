@@ -40,7 +40,10 @@ def column(values):
 def test_null_partitions_keep_sizes_and_leave_dead_units_out():
     for draws in null_draws(Partition.from_labels(LABELS), 20, 3, seed=0):
         assert [(part.layer, part.n_units) for part in draws.subclusters] == [
-            *(("a", 3), ("a", 2), ("b", 2), ("b", 3))
+            ("a", 3),
+            ("a", 2),
+            ("b", 2),
+            ("b", 3),
         ]
         for part, rows in zip(draws.subclusters, draws.units, strict=True):
             assert rows.shape == (3, part.n_units)

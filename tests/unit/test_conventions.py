@@ -12,23 +12,42 @@ from localspec.errors import InvalidInputError
 def test_the_plain_reading_is_the_default():
     assert Conventions() == PAPER == Conventions.preset("paper") == resolve("paper")
     assert PAPER.model_dump() == {
-        **{"kernel_norm": "l1", "spatial_norm": "l1", "batch_norm_edges": "absolute"},
-        **{"cluster_count_layers": "own", "draws": "joint", "p_rule": "mid"},
-        **{"undefined_ranges": "least_extreme", "min_units": "two", "lesion_point": "unit"},
-        **{"l2_first_layer": "l2", "local_triples": "whole", "visualization_channels": "own"},
-        **{"residual_units": "tensor", "lesion_readers": "all", "dropped_weights": "stay"},
+        "kernel_norm": "l1",
+        "spatial_norm": "l1",
+        "batch_norm_edges": "absolute",
+        "cluster_count_layers": "own",
+        "draws": "joint",
+        "p_rule": "mid",
+        "undefined_ranges": "least_extreme",
+        "min_units": "two",
+        "lesion_point": "unit",
+        "l2_first_layer": "l2",
+        "local_triples": "whole",
+        "visualization_channels": "own",
+        "residual_units": "tensor",
+        "lesion_readers": "all",
+        "dropped_weights": "stay",
     }
 
 
 def test_the_released_reading():
     assert resolve("released") == RELEASED
     assert RELEASED.model_dump() == {
-        **{"kernel_norm": "induced", "spatial_norm": "induced", "batch_norm_edges": "signed"},
-        **{"cluster_count_layers": "from_input", "draws": "independent", "p_rule": "strict"},
-        **{"undefined_ranges": "released", "min_units": "three", "lesion_point": "unit"},
-        **{"l2_first_layer": "l1", "local_triples": "second_matrix"},
-        **{"visualization_channels": "squeezed"},
-        **{"residual_units": "reader", "lesion_readers": "one", "dropped_weights": "stay"},
+        "kernel_norm": "induced",
+        "spatial_norm": "induced",
+        "batch_norm_edges": "signed",
+        "cluster_count_layers": "from_input",
+        "draws": "independent",
+        "p_rule": "strict",
+        "undefined_ranges": "released",
+        "min_units": "three",
+        "lesion_point": "unit",
+        "l2_first_layer": "l1",
+        "local_triples": "second_matrix",
+        "visualization_channels": "squeezed",
+        "residual_units": "reader",
+        "lesion_readers": "one",
+        "dropped_weights": "stay",
     }
 
 

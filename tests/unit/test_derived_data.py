@@ -161,7 +161,9 @@ def test_polynomials_as_a_data_set():
     assert data.y_test.shape == (10_000, 512)
     assert data.y_train.dtype == torch.float64
     assert (data.task, data.n_outputs, data.n_classes, data.class_names) == (
-        *("regression", 512, 0),
+        "regression",
+        512,
+        0,
         (),
     )
     assert data.image_shape == (2,)

@@ -37,8 +37,10 @@ def test_like_a_loop_over_images(batch_size):
     network = random_mlp([5, 8, 6, 3], seed=1)
     x = torch.randn(40, 5, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     targets = [
-        *({"2": np.array([0, 5])}, {"0": np.array([1, 2, 7])}),
-        *({"2": np.array([3])}, {"4": np.array([0, 2])}),
+        {"2": np.array([0, 5])},
+        {"0": np.array([1, 2, 7])},
+        {"2": np.array([3])},
+        {"4": np.array([0, 2])},
     ]
     found = exciting_images(network, x, targets, n_images=4, batch_size=batch_size)
     for row, target in enumerate(targets):

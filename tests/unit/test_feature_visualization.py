@@ -100,11 +100,15 @@ def cnn(channels=1):
     rng = np.random.default_rng(0)
     n = rng.normal
     return stack(
-        *(conv(n(size=(4, channels, 3, 3)), n(size=4), padding=1),),
-        *(batch_norm(nn.BatchNorm2d, n(size=4), rng.random(4), n(size=4), n(size=4)), nn.ReLU()),
-        *(nn.MaxPool2d(2), conv(n(size=(5, 4, 2, 2)), n(size=5)), nn.ReLU()),
+        conv(n(size=(4, channels, 3, 3)), n(size=4), padding=1),
+        batch_norm(nn.BatchNorm2d, n(size=4), rng.random(4), n(size=4), n(size=4)),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        conv(n(size=(5, 4, 2, 2)), n(size=5)),
+        nn.ReLU(),
         batch_norm(nn.BatchNorm2d, n(size=5), rng.random(5), n(size=5), n(size=5)),
-        *(nn.Flatten(), dense(n(size=(3, 20)), n(size=3))),
+        nn.Flatten(),
+        dense(n(size=(3, 20)), n(size=3)),
     )
 
 
@@ -146,8 +150,12 @@ def test_redirection_ends_after_seventeen_steps():
     # one dead unit in between: 17 steps push it up, not far enough; what follows is the fading
     # momentum of Adam, where a longer redirection would go on
     network = stack(
-        *(nn.Flatten(), dense(np.full((1, 16), 1.0), [-16.5]), nn.ReLU()),
-        *(dense([[1.0]], [0.5]), nn.ReLU(), dense([[1.0], [2.0]])),
+        nn.Flatten(),
+        dense(np.full((1, 16), 1.0), [-16.5]),
+        nn.ReLU(),
+        dense([[1.0]], [0.5]),
+        nn.ReLU(),
+        dense([[1.0], [2.0]]),
     )
     targets = [("3", 4, [0])]
     found = check(network, targets, (1, 4, 4), learning_rate=1e-3)
@@ -176,7 +184,9 @@ def test_the_mean_over_space_comes_before_the_magnitude():
     # each channel is the difference of neighbours, which sums to nearly nothing over space:
     # of |values| the mean would rise to about 1, the mean of values cannot pass 1/3
     network = stack(
-        *(conv(np.array([[[[1.0, -1.0]]]])), nn.ReLU(), nn.Flatten()),
+        conv(np.array([[[[1.0, -1.0]]]])),
+        nn.ReLU(),
+        nn.Flatten(),
         dense(np.ones((2, 12))),
     )
     found = visualize(network, [{"0": [0]}], (1, 4, 4))
@@ -237,8 +247,12 @@ def test_memory_bounds_the_images_at_once(monkeypatch, numbers_together, max_val
 
 def test_large_colour_images_run_a_few_at_a_time(numbers_together):
     network = nn.Sequential(
-        *(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 4, 3), nn.AdaptiveAvgPool2d(1)),
-        *(nn.Flatten(), nn.Linear(4, 2)),
+        nn.Conv2d(3, 8, 3),
+        nn.ReLU(),
+        nn.Conv2d(8, 4, 3),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(4, 2),
     ).eval()
     shape = (3, 224, 224)
     found = visualize(network, [{"2": [unit]} for unit in range(3)], shape, n_steps=1)
@@ -405,7 +419,9 @@ def exact_entropy(logits):
 def test_entropy_is_accurate_also_where_it_is_nearly_nothing(lead, dtype):
     # the logits hardly depend on the image: lead, 0 and 0.25
     network = stack(
-        *(nn.Flatten(), dense(np.ones((1, 4))), nn.ReLU()),
+        nn.Flatten(),
+        dense(np.ones((1, 4))),
+        nn.ReLU(),
         dense([[0.01], [0.0], [0.0]], [lead, 0.0, 0.25]),
     )
     network = network.to(dtype)

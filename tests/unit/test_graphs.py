@@ -64,8 +64,13 @@ def test_mlp_entry_by_entry():
     assert ranges(graph) == [("input", 0, 2, False), ("1", 2, 4, True), ("3", 4, 6, False)]
     # nodes: pixels 0 1, hidden 2 3, outputs 4 5; the weight 0 from unit 3 to output 4 is no edge
     assert upper(graph) == {
-        **{(0, 2): 1, (1, 2): 2, (0, 3): 3, (1, 3): 4},
-        **{(2, 4): 5, (2, 5): 0.5, (3, 5): 6},
+        (0, 2): 1,
+        (1, 2): 2,
+        (0, 3): 3,
+        (1, 3): 4,
+        (2, 4): 5,
+        (2, 5): 0.5,
+        (3, 5): 6,
     }
     assert graph.kind == "weights"
     assert not graph.inactive.any()
@@ -122,8 +127,13 @@ def test_batch_norm_of_an_mlp_scales_edges_from_the_pixels_too():
     graph = weight_graph(stack(dense(W1), norm, nn.ReLU(), dense(W2)))
     assert upper(graph) == pytest.approx(
         {
-            **{(0, 2): 4, (1, 2): 8, (0, 3): 4.5, (1, 3): 6},  # times 4 and 1.5
-            **{(2, 4): 5, (2, 5): 0.5, (3, 5): 6},  # not normalized again
+            (0, 2): 4,
+            (1, 2): 8,
+            (0, 3): 4.5,
+            (1, 3): 6,  # times 4 and 1.5
+            (2, 4): 5,
+            (2, 5): 0.5,
+            (3, 5): 6,  # not normalized again
         }
     )
 
@@ -174,8 +184,12 @@ def test_grouped_convolution_has_edges_within_groups_only(groups):
     # a refusal would do as well, wrong edges would not
     kernels = torch.arange(1.0, 5.0)[:, None, None, None].expand(4, 4 // groups, 1, 1)
     network = stack(
-        *(conv(np.ones((4, 1, 1, 1))), nn.ReLU(), conv(kernels.clone(), groups=groups)),
-        *(nn.ReLU(), nn.Flatten(), dense(np.ones((2, 4)))),
+        conv(np.ones((4, 1, 1, 1))),
+        nn.ReLU(),
+        conv(kernels.clone(), groups=groups),
+        nn.ReLU(),
+        nn.Flatten(),
+        dense(np.ones((2, 4))),
     )
     try:
         edges = upper(weight_graph(network))

@@ -41,18 +41,34 @@ def test_a_skip_makes_no_edge():
     names, found = edges(residual())
     assert names == ["conv0", "conv1", "conv2"]
     assert found == {
-        **{(0, 2): 1, (1, 2): 2, (1, 3): 3, (0, 4): 1, (1, 4): 1},
-        **{(2, 5): 2, (4, 5): 1, (2, 6): 1, (3, 6): 1},
+        (0, 2): 1,
+        (1, 2): 2,
+        (1, 3): 3,
+        (0, 4): 1,
+        (1, 4): 1,
+        (2, 5): 2,
+        (4, 5): 1,
+        (2, 6): 1,
+        (3, 6): 1,
     }
 
 
 # nodes: stem 0 1, a.conv1 2 3, sum of a 4 5, b.conv1 6 7, sum of b 8 9
 STRIDED = {
-    **{(0, 2): 1, (1, 2): 2, (1, 3): 1},
-    **{(3, 4): 3, (2, 5): 2, (3, 5): 1},
-    **{(4, 6): 4, (4, 7): 1, (5, 7): 1},
-    **{(6, 8): 1, (7, 8): 1, (7, 9): 2},  # b.conv2
-    **{(4, 8): 5, (5, 9): 6},  # b.down
+    (0, 2): 1,
+    (1, 2): 2,
+    (1, 3): 1,
+    (3, 4): 3,
+    (2, 5): 2,
+    (3, 5): 1,
+    (4, 6): 4,
+    (4, 7): 1,
+    (5, 7): 1,
+    (6, 8): 1,
+    (7, 8): 1,
+    (7, 9): 2,  # b.conv2
+    (4, 8): 5,
+    (5, 9): 6,  # b.down
 }
 
 
@@ -64,22 +80,41 @@ def test_one_unit_for_each_reader_and_channel():
     # the sum of a is 4 5 as b.conv1 sees it, 6 7 as b.down does; b.conv1 8 9, sum of b 10 11
     names, found = edges(strided(), residual_units="reader")
     assert names == [
-        *("stem", "a.conv1", "a.conv2->b.conv1", "a.conv2->b.down", "b.conv1", "b.down"),
+        "stem",
+        "a.conv1",
+        "a.conv2->b.conv1",
+        "a.conv2->b.down",
+        "b.conv1",
+        "b.down",
     ]
     assert found == {
-        **{(0, 2): 1, (1, 2): 2, (1, 3): 1},
-        **{(3, 4): 3, (2, 5): 2, (3, 5): 1},
-        **{(3, 6): 3, (2, 7): 2, (3, 7): 1},  # what writes the sum writes both
-        **{(4, 8): 4, (4, 9): 1, (5, 9): 1},
-        **{(8, 10): 1, (9, 10): 1, (9, 11): 2},
-        **{(6, 10): 5, (7, 11): 6},
+        (0, 2): 1,
+        (1, 2): 2,
+        (1, 3): 1,
+        (3, 4): 3,
+        (2, 5): 2,
+        (3, 5): 1,
+        (3, 6): 3,
+        (2, 7): 2,
+        (3, 7): 1,  # what writes the sum writes both
+        (4, 8): 4,
+        (4, 9): 1,
+        (5, 9): 1,
+        (8, 10): 1,
+        (9, 10): 1,
+        (9, 11): 2,
+        (6, 10): 5,
+        (7, 11): 6,
     }
 
 
 def test_modules_that_connect_the_same_tensors_add_up():
     twice = made(
         lambda m, x: _twice(m, m.first(x).relu()),
-        **{"first": dense([[1, 1]]), "a": dense([[2]]), "b": dense([[-3]]), "out": dense([[1]])},
+        first=dense([[1, 1]]),
+        a=dense([[2]]),
+        b=dense([[-3]]),
+        out=dense([[1]]),
     )
     names, found = edges(twice)
     assert names == ["input", "first", "b", "out"]
@@ -95,9 +130,16 @@ def test_an_mlp_with_a_skip():
     names, found = edges(residual_mlp())
     assert names == ["input", "first", "second", "out"]
     assert found == {
-        **{(0, 2): 1, (1, 2): 2, (0, 3): 3, (1, 3): 4},
-        **{(2, 4): 5, (2, 5): 6, (3, 5): 7},
-        **{(4, 6): 1, (5, 6): 2, (5, 7): 3},
+        (0, 2): 1,
+        (1, 2): 2,
+        (0, 3): 3,
+        (1, 3): 4,
+        (2, 4): 5,
+        (2, 5): 6,
+        (3, 5): 7,
+        (4, 6): 1,
+        (5, 6): 2,
+        (5, 7): 3,
     }
 
 
@@ -116,9 +158,12 @@ def test_norms_of_a_preactivated_block(mode, first, inner, last):
     assert names == ["stem", "conv1", "conv2"]
     assert found == pytest.approx(
         {
-            **{(0, 2): 1 * first[0] * inner[0], (1, 2): 2 * first[1] * inner[0]},
+            (0, 2): 1 * first[0] * inner[0],
+            (1, 2): 2 * first[1] * inner[0],
             (0, 3): 3 * first[0] * inner[1],
-            **{(3, 4): 1 * last[0], (2, 5): 5 * last[1], (3, 5): 7 * last[1]},
+            (3, 4): 1 * last[0],
+            (2, 5): 5 * last[1],
+            (3, 5): 7 * last[1],
         }
     )
 
@@ -129,8 +174,11 @@ def test_norms_before_and_behind_a_concatenation():
     assert names == ["one", "two", "mix"]
     assert found == pytest.approx(
         {
-            **{(0, 3): 1 * 2, (1, 3): 2 * 4 * 3, (2, 3): 3 * 1.5 * 5},
-            **{(1, 4): 1 * 4 * 3, (2, 4): 4 * 1.5 * 5},
+            (0, 3): 1 * 2,
+            (1, 3): 2 * 4 * 3,
+            (2, 3): 3 * 1.5 * 5,
+            (1, 4): 1 * 4 * 3,
+            (2, 4): 4 * 1.5 * 5,
         }
     )
 
@@ -143,8 +191,11 @@ def test_a_norm_before_a_sum_scales_the_edges_of_its_module_alone():
 
     network = made(
         forward,
-        **{"first": pointwise([[1], [1]]), "a": pointwise([[1, 2], [3, 0]]), "norm": norm()},
-        **{"b": pointwise([[5, 0], [0, 7]]), "out": dense(np.ones((2, 2)))},
+        first=pointwise([[1], [1]]),
+        a=pointwise([[1, 2], [3, 0]]),
+        norm=norm(),
+        b=pointwise([[5, 0], [0, 7]]),
+        out=dense(np.ones((2, 2))),
     )
     expected = {(0, 2): 1 * 4 + 5, (1, 2): 2 * 4, (0, 3): 3 * 1.5, (1, 3): 7}
     assert edges(network)[1] == pytest.approx(expected)
@@ -161,11 +212,21 @@ def test_a_dense_block_links_all_layers():
     # conv0 as conv1 0 1, conv2 2 3 and fc 4 5 see it; conv1 as conv2 6 and fc 7 do; conv2 8
     names, found = edges(dense_block(), residual_units="reader")
     assert names == [
-        *("conv0->conv1", "conv0->conv2", "conv0->fc", "conv1->conv2", "conv1->fc", "conv2"),
+        "conv0->conv1",
+        "conv0->conv2",
+        "conv0->fc",
+        "conv1->conv2",
+        "conv1->fc",
+        "conv2",
     ]
     assert found == {
-        **{(0, 6): 1, (1, 6): 2, (0, 7): 1, (1, 7): 2},
-        **{(2, 8): 3, (3, 8): 4, (6, 8): 5},
+        (0, 6): 1,
+        (1, 6): 2,
+        (0, 7): 1,
+        (1, 7): 2,
+        (2, 8): 3,
+        (3, 8): 4,
+        (6, 8): 5,
     }
 
 
@@ -173,7 +234,10 @@ def test_a_fire_module_reads_its_parts_in_order():
     # stem 0 1, squeeze 2 3, expand1 4 5, expand3 6, last 7 8
     _, found = edges(fire())
     assert {key: value for key, value in found.items() if key[0] > 3} == {
-        **{(4, 7): 1, (6, 7): 2, (5, 8): 3, (6, 8): 1},
+        (4, 7): 1,
+        (6, 7): 2,
+        (5, 8): 3,
+        (6, 8): 1,
     }
     kernels = fire().expand3.weight.detach().abs().sum(dim=(2, 3))[0].tolist()
     assert [found[2, 6], found[3, 6]] == kernels
@@ -183,13 +247,21 @@ def test_a_concatenation_inside_a_sum_is_laid_out_in_it():
     # first 0; the sum 1 2 3: a writes 1, b writes 2 and 3, c writes all
     network = made(
         lambda m, x: _inside(m, m.first(x)),
-        **{"first": pointwise([[1]]), "a": pointwise([[2]]), "b": pointwise([[3], [4]])},
-        **{"c": pointwise([[10], [20], [30]]), "out": pointwise([[1, 1, 1]])},
+        first=pointwise([[1]]),
+        a=pointwise([[2]]),
+        b=pointwise([[3], [4]]),
+        c=pointwise([[10], [20], [30]]),
+        out=pointwise([[1, 1, 1]]),
     )
     names, found = edges(network)
     assert names == ["first", "c", "out"]
     assert found == {
-        **{(0, 1): 12, (0, 2): 23, (0, 3): 34, (1, 4): 1, (2, 4): 1, (3, 4): 1},
+        (0, 1): 12,
+        (0, 2): 23,
+        (0, 3): 34,
+        (1, 4): 1,
+        (2, 4): 1,
+        (3, 4): 1,
     }
 
 
@@ -221,7 +293,11 @@ def test_shuffles_without_isolated_units_keep_the_links():
     graph = weight_graph(strided())
     part = graph.keep(np.arange(graph.n_units) != 4)
     assert [block.shape for block in layer_blocks(part)] == [
-        *((2, 2), (2, 1), (1, 2), (1, 2), (2, 2)),
+        (2, 2),
+        (2, 1),
+        (1, 2),
+        (1, 2),
+        (2, 2),
     ]
     shuffled(part, np.random.default_rng(0))
 

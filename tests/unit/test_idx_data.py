@@ -86,11 +86,13 @@ WRONG = {  # what is wrong -> file, its content, what the message says
     "empty": (LABELS, b"", "begins with nothing, not 0000080100000002"),
     "cut off in the header": (IMAGES, HEADER[:7], "begins with 00000803000000, not 00000803"),
     "the magic number": (
-        *(IMAGES, struct.pack(">I", 0xD03) + RAW[IMAGES][4:]),
+        IMAGES,
+        struct.pack(">I", 0xD03) + RAW[IMAGES][4:],
         "begins with 00000d03000000030000000200000002, not 00000803000000030000000200000002",
     ),
     "one image less": (
-        *(IMAGES, struct.pack(">4I", 0x803, 2, 2, 2) + RAW[IMAGES][16:24]),
+        IMAGES,
+        struct.pack(">4I", 0x803, 2, 2, 2) + RAW[IMAGES][16:24],
         "begins with 0000080300000002",
     ),
     "larger images": (IMAGES, struct.pack(">4I", 0x803, 3, 3, 3) + bytes(27), "0000000300000003"),
@@ -198,7 +200,16 @@ def test_mnist(tmp_path):
     assert (data.x_train.min(), data.x_train.max()) == (0, 1)
     assert data.y_train[:5].tolist() == [5, 0, 4, 1, 9]
     assert torch.bincount(data.y_train).tolist() == [
-        *(5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949)
+        5923,
+        6742,
+        5958,
+        6131,
+        5842,
+        5421,
+        5918,
+        6265,
+        5851,
+        5949,
     ]
     # mean and standard deviation as everybody normalizes with them
     assert float(data.x_train.mean()) == pytest.approx(0.1307, abs=5e-5)

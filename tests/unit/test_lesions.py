@@ -72,9 +72,18 @@ def small_cnn(seed=1):
     before = batch_norm(nn.BatchNorm2d, n(size=3), rng.random(3), n(size=3), n(size=3))
     after = batch_norm(nn.BatchNorm2d, n(size=4), rng.random(4), n(size=4), n(size=4))
     network = stack(
-        *(conv(n(size=(3, 1, 3, 3)), n(size=3), padding=1), before, nn.ReLU(), nn.MaxPool2d(2)),
-        *(conv(n(size=(4, 3, 3, 3)), n(size=4), padding=1), nn.ReLU(), nn.AvgPool2d(2), after),
-        *(nn.Dropout(), nn.Flatten(), dense(n(size=(5, 16)), n(size=5)), nn.ReLU()),
+        conv(n(size=(3, 1, 3, 3)), n(size=3), padding=1),
+        before,
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        conv(n(size=(4, 3, 3, 3)), n(size=4), padding=1),
+        nn.ReLU(),
+        nn.AvgPool2d(2),
+        after,
+        nn.Dropout(),
+        nn.Flatten(),
+        dense(n(size=(5, 16)), n(size=5)),
+        nn.ReLU(),
         dense(n(size=(3, 5)), n(size=3)),
     )
     # centre the logits: otherwise one class wins on all images, lesion or not
@@ -244,7 +253,10 @@ def test_networks_written_with_functions(activation, flatten, dtype):
 def test_activations_that_overwrite_their_input(max_values):
     plain = random_mlp([3, 5, 4, 3], 4)
     network = stack(
-        *(plain[0], nn.LeakyReLU(0.3, inplace=True), plain[2], nn.LeakyReLU(0.3, inplace=True)),
+        plain[0],
+        nn.LeakyReLU(0.3, inplace=True),
+        plain[2],
+        nn.LeakyReLU(0.3, inplace=True),
         plain[4],
     )
     x, y = images((40, 3), 3)
@@ -297,8 +309,12 @@ def test_nothing_is_left_of_a_lesioned_layer():
     # without biases a network whose first layer is silent gives 0, 0, 0: class 0, as any tie
     n = np.random.default_rng(0).normal
     network = stack(
-        *(conv(n(size=(4, 1, 3, 3))), nn.ReLU(), conv(n(size=(5, 4, 3, 3))), nn.ReLU()),
-        *(nn.Flatten(), dense(n(size=(3, 80)))),
+        conv(n(size=(4, 1, 3, 3))),
+        nn.ReLU(),
+        conv(n(size=(5, 4, 3, 3))),
+        nn.ReLU(),
+        nn.Flatten(),
+        dense(n(size=(3, 80))),
     )
     x, y = images((30, 1, 8, 8), 3)
     found = lesion_accuracies(network, x, y, [{"0": range(4)}, {"2": range(5)}])

@@ -211,13 +211,23 @@ def test_lesions_of_one_reader_equal_hooks_on_its_input(max_values):
     x, y = images(40)
     network = centred(resnet(), x)
     wanted = [
-        *({}, {"stem": [0]}, {"stem": [1, 2]}, {"a.conv2->b.conv1": [1, 2]}),
-        *({"a.conv2->b.down": [0, 3]}, {"a.conv2": [1]}, {"a.conv2->b.down": [1], "stem": [2]}),
+        {},
+        {"stem": [0]},
+        {"stem": [1, 2]},
+        {"a.conv2->b.conv1": [1, 2]},
+        {"a.conv2->b.down": [0, 3]},
+        {"a.conv2": [1]},
+        {"a.conv2->b.down": [1], "stem": [2]},
         {"a.conv2->b.down": [2], "a.conv2->b.conv1": [0]},
     ]
     hooks = [
-        *({}, {"a.conv1": [0]}, {"a.conv1": [1, 2]}, {"b.conv1": [1, 2]}),
-        *({"b.down": [0, 3]}, {"b.conv1": [1]}, {"b.down": [1], "a.conv1": [2]}),
+        {},
+        {"a.conv1": [0]},
+        {"a.conv1": [1, 2]},
+        {"b.conv1": [1, 2]},
+        {"b.down": [0, 3]},
+        {"b.conv1": [1]},
+        {"b.down": [1], "a.conv1": [2]},
         {"b.down": [2], "b.conv1": [0]},
     ]
     expected = [accuracies(hooked(network, x, hook), y) for hook in hooks]

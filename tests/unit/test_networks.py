@@ -23,7 +23,12 @@ SETTINGS = NetworkSettings(dataset="digits", hidden=(200, 100))
 def test_mlp():
     network = mlp(12, (5, 4), 3)
     assert [type(module) for module in network] == [
-        *(nn.Flatten, nn.Linear, nn.ReLU, nn.Linear, nn.ReLU, nn.Linear)
+        nn.Flatten,
+        nn.Linear,
+        nn.ReLU,
+        nn.Linear,
+        nn.ReLU,
+        nn.Linear,
     ]
     widths = [(m.in_features, m.out_features) for m in network if isinstance(m, nn.Linear)]
     assert widths == [(12, 5), (5, 4), (4, 3)]
@@ -40,8 +45,24 @@ VGG = NetworkSettings(
     dataset="cifar10",
     architecture="vgg",
     channels=(
-        *(64, 64, "pool", 128, 128, "pool", 256, 256, 256, "pool"),
-        *(512, 512, 512, "pool", 512, 512, 512, "pool"),
+        64,
+        64,
+        "pool",
+        128,
+        128,
+        "pool",
+        256,
+        256,
+        256,
+        "pool",
+        512,
+        512,
+        512,
+        "pool",
+        512,
+        512,
+        512,
+        "pool",
     ),
     hidden=(512, 512),
     conv_dropouts=(0.3, 0, 0.4, 0, 0.4, 0.4, 0, 0.4, 0.4, 0, 0.4, 0.4, 0.5),
@@ -52,18 +73,47 @@ VGG = NetworkSettings(
 def test_vgg():
     network = build_network(VGG, (3, 32, 32), 10, seed=0)
     kinds = {
-        **{nn.Conv2d: "conv", nn.Linear: "dense", nn.ReLU: "relu", nn.MaxPool2d: "pool"},
-        **{nn.BatchNorm2d: "norm", nn.BatchNorm1d: "norm", nn.Flatten: "flatten"},
+        nn.Conv2d: "conv",
+        nn.Linear: "dense",
+        nn.ReLU: "relu",
+        nn.MaxPool2d: "pool",
+        nn.BatchNorm2d: "norm",
+        nn.BatchNorm1d: "norm",
+        nn.Flatten: "flatten",
     }
     order = [kinds.get(type(module)) or f"drop {module.p}" for module in network]
     plain, last = ["conv", "relu", "norm"], ["conv", "relu", "pool", "norm"]
     assert order == [
-        *(*plain, "drop 0.3", *last),
-        *(*plain, "drop 0.4", *last),
-        *(*plain, "drop 0.4", *plain, "drop 0.4", *last),
-        *(*plain, "drop 0.4", *plain, "drop 0.4", *last),
-        *(*plain, "drop 0.4", *plain, "drop 0.4", *last, "drop 0.5"),
-        *("flatten", "dense", "relu", "norm", "drop 0.5", "dense", "relu", "dense"),
+        *plain,
+        "drop 0.3",
+        *last,
+        *plain,
+        "drop 0.4",
+        *last,
+        *plain,
+        "drop 0.4",
+        *plain,
+        "drop 0.4",
+        *last,
+        *plain,
+        "drop 0.4",
+        *plain,
+        "drop 0.4",
+        *last,
+        *plain,
+        "drop 0.4",
+        *plain,
+        "drop 0.4",
+        *last,
+        "drop 0.5",
+        "flatten",
+        "dense",
+        "relu",
+        "norm",
+        "drop 0.5",
+        "dense",
+        "relu",
+        "dense",
     ]
     convolutions = [module for module in network if isinstance(module, nn.Conv2d)]
     assert [conv.out_channels for conv in convolutions] == [64] * 2 + [128] * 2 + [256] * 3 + [
@@ -82,8 +132,18 @@ def test_the_cnn_of_the_paper():
     settings = NetworkSettings(dataset="mnist", architecture="cnn", **options)
     network = build_network(settings, (1, 28, 28), 10, seed=0)
     assert [type(module).__name__ for module in network] == [
-        *("Conv2d", "ReLU", "Conv2d", "ReLU", "MaxPool2d", "Conv2d", "ReLU", "MaxPool2d"),
-        *("Flatten", "Linear", "ReLU", "Linear"),
+        "Conv2d",
+        "ReLU",
+        "Conv2d",
+        "ReLU",
+        "MaxPool2d",
+        "Conv2d",
+        "ReLU",
+        "MaxPool2d",
+        "Flatten",
+        "Linear",
+        "ReLU",
+        "Linear",
     ]
     shapes = [tuple(p.shape) for p in network.parameters() if p.ndim > 1]
     assert shapes == [(64, 1, 3, 3), (64, 64, 3, 3), (64, 64, 3, 3), (128, 3136), (10, 128)]

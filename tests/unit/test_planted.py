@@ -148,8 +148,12 @@ def test_planted_labels_go_layer_by_layer():
 def test_seeds_are_combined_by_step():
     rows = [
         {
-            **{"network": "mlp", "seed": seed, "weights": weights, "noise": noise},
-            **{"accuracy": 0.5 + seed / 10, "adjusted_rand": 1.0 - seed},
+            "network": "mlp",
+            "seed": seed,
+            "weights": weights,
+            "noise": noise,
+            "accuracy": 0.5 + seed / 10,
+            "adjusted_rand": 1.0 - seed,
             **{f"{name}_p": p[seed] for name in MEASURES},
             **{f"{name}_plain_p": 0.5 for name in MEASURES},
             **{f"{name}_effect": 1.0 + seed for name in MEASURES},

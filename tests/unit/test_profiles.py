@@ -225,11 +225,19 @@ def test_parameters_of_a_profile(tmp_path):
         write(tmp_path, changed(method={"n_clusters": 9, "n_draws": 5, "conventions": "released"}))
     )
     assert profile.parameters("03_importance") == {
-        **{"profile": "mine", "networks": ["mlp"], "seeds": [0, 3], "compute": "auto"},
-        **{"n_clusters": 9, "n_draws": 5, "conventions": "released"},
+        "profile": "mine",
+        "networks": ["mlp"],
+        "seeds": [0, 3],
+        "compute": "auto",
+        "n_clusters": 9,
+        "n_draws": 5,
+        "conventions": "released",
     }
     assert profile.parameters("01_training") == {
-        **{"profile": "mine", "networks": ["mlp"], "seeds": [0, 3], "compute": "auto"}
+        "profile": "mine",
+        "networks": ["mlp"],
+        "seeds": [0, 3],
+        "compute": "auto",
     }
 
 
@@ -273,8 +281,18 @@ def test_sections_refuse_too(section, values, message):
 def test_newer_settings_are_in_the_key_only_where_they_are_used():
     plain = NetworkSettings(dataset="digits", hidden=(8, 4))
     assert sorted(plain.training_key()) == [
-        *("architecture", "batch_norm", "batch_size", "channels", "conv_dropout", "dataset"),
-        *("dropout", "hidden", "l1", "l2", "learning_rate", "n_epochs"),
+        "architecture",
+        "batch_norm",
+        "batch_size",
+        "channels",
+        "conv_dropout",
+        "dataset",
+        "dropout",
+        "hidden",
+        "l1",
+        "l2",
+        "learning_rate",
+        "n_epochs",
     ]
     used = {"dropouts": (0.5, 0.0), "module_distance": 0.6, "flip": True, "n_threads": 1}
     changed = NetworkSettings(dataset="digits", hidden=(8, 4), **used)

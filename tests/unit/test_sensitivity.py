@@ -126,7 +126,7 @@ def test_unknown_replacement():
     network = random_mlp((2, 3, 2), seed=0)
     with pytest.raises(InvalidInputError, match="replacement='noise' is not known"):
         lesion_accuracies(
-            *(network, torch.rand(4, 2).double(), torch.arange(4) % 2, [{}]), replacement="noise"
+            network, torch.rand(4, 2).double(), torch.arange(4) % 2, [{}], replacement="noise"
         )
 
 

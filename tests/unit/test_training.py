@@ -75,8 +75,12 @@ def test_adam_differs_from_pytorchs():
 # --- penalties ---
 
 WEIGHTS = stack(
-    *(conv([[[[1.0, -2.0]]]], [9.0]), nn.ReLU(), nn.Flatten()),
-    *(dense([[0.5, 0.0], [-1.0, 3.0]], [9.0, 9.0]), nn.ReLU(), dense([[2.0, -1.0]], [9.0])),
+    conv([[[[1.0, -2.0]]]], [9.0]),
+    nn.ReLU(),
+    nn.Flatten(),
+    dense([[0.5, 0.0], [-1.0, 3.0]], [9.0, 9.0]),
+    nn.ReLU(),
+    dense([[2.0, -1.0]], [9.0]),
 )
 
 

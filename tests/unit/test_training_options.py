@@ -20,8 +20,14 @@ from localspec.training import train
 
 DENSE = NetworkSettings(dataset="toy", hidden=(8, 6), dropout=0.3, n_epochs=4, batch_size=16)
 CNN = NetworkSettings(
-    **{"dataset": "toy", "architecture": "cnn", "channels": (4, "pool", 6), "hidden": (8,)},
-    **{"n_epochs": 4, "batch_size": 16, "batch_norm": "after", "conv_dropout": 0.2},
+    dataset="toy",
+    architecture="cnn",
+    channels=(4, "pool", 6),
+    hidden=(8,),
+    n_epochs=4,
+    batch_size=16,
+    batch_norm="after",
+    conv_dropout=0.2,
 )
 
 
@@ -51,7 +57,7 @@ def equal(first, second):
 def test_regression_learns_polynomials():
     whole = load_dataset("polynomials")
     data = replace(
-        *(whole,),
+        whole,
         **{
             name: getattr(whole, name)[:2000] for name in ("x_train", "y_train", "x_test", "y_test")
         },

@@ -23,9 +23,16 @@ def layers(network):
 
 def cnn():
     return stack(
-        *(conv(np.ones((3, 1, 3, 3))), nn.ReLU(), nn.MaxPool2d(2)),
-        *(conv(np.ones((2, 3, 1, 1))), nn.ReLU(), nn.Dropout2d(), nn.Flatten()),
-        *(dense(np.ones((4, 8))), nn.ReLU(), dense(np.ones((5, 4)))),
+        conv(np.ones((3, 1, 3, 3))),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        conv(np.ones((2, 3, 1, 1))),
+        nn.ReLU(),
+        nn.Dropout2d(),
+        nn.Flatten(),
+        dense(np.ones((4, 8))),
+        nn.ReLU(),
+        dense(np.ones((5, 4))),
     )
 
 
@@ -45,14 +52,18 @@ def test_convolutions_of_a_cnn_are_tested():
 
 def test_a_convolution_that_writes_the_logits_is_not_tested():
     network = stack(
-        *(conv(np.ones((3, 1, 3, 3))), nn.ReLU(), conv(np.ones((2, 3, 1, 1)))),
-        *(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+        conv(np.ones((3, 1, 3, 3))),
+        nn.ReLU(),
+        conv(np.ones((2, 3, 1, 1))),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
     )
     assert layers(network) == [("0", 3, True), ("2", 2, True)]
     assert [layer.name for layer in trace_units(network).tested] == ["0"]
     graph = weight_graph(network)  # its logits are nodes, as those of an MLP
     assert [(layer.name, layer.n_units, layer.tested) for layer in graph.layers] == [
-        *(("0", 3, True), ("2", 2, False))
+        ("0", 3, True),
+        ("2", 2, False),
     ]
     assert list(unit_values(network, torch.ones(4, 1, 5, 5).double())) == ["0"]
 
@@ -83,7 +94,8 @@ def test_dropout_that_stays_on():
     def made(**options):
         return Made(
             lambda m, x: m.b(F.dropout(torch.relu(m.a(x)), 0.5, **options)),
-            **{"a": square(), "b": square()},
+            a=square(),
+            b=square(),
         )
 
     for options in ({}, {"training": True}):

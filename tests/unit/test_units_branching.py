@@ -51,11 +51,16 @@ def read(unit_map):
 def test_a_sum_is_one_tensor_named_after_its_nearest_writer():
     unit_map = trace_units(residual())
     assert layers(residual()) == [
-        *(("conv0", 2, True), ("conv1", 3, True), ("conv2", 2, True), ("fc", 2, False)),
+        ("conv0", 2, True),
+        ("conv1", 3, True),
+        ("conv2", 2, True),
+        ("fc", 2, False),
     ]
     assert written(unit_map)["conv2"] == [("conv2", 0)]  # the skip carries no weights
     assert read(unit_map) == {
-        **{"conv0": [(None, 0)], "conv1": [("conv0", 0)], "conv2": [("conv1", 0)]},
+        "conv0": [(None, 0)],
+        "conv1": [("conv0", 0)],
+        "conv2": [("conv1", 0)],
         "fc": [("conv2", 0)],
     }
     assert [layer.name for layer in unit_map.tested] == ["conv0", "conv1", "conv2"]
@@ -88,7 +93,13 @@ def test_a_strided_block_is_written_by_two_convolutions():
 def test_one_layer_for_each_reader():
     names = [name for name, _, _ in layers(strided(), READER)]
     assert names == [
-        *("stem", "a.conv1", "a.conv2->b.conv1", "a.conv2->b.down", "b.conv1", "b.down", "fc"),
+        "stem",
+        "a.conv1",
+        "a.conv2->b.conv1",
+        "a.conv2->b.down",
+        "b.conv1",
+        "b.down",
+        "fc",
     ]
     unit_map = trace_units(strided(), conventions=READER)
     assert unit_map.layer("a.conv2").name == "a.conv2"  # tensors are known by name as well
@@ -106,7 +117,10 @@ def test_sums_of_sums_are_one_tensor():
     eye = lambda: dense(np.eye(2))  # noqa: E731
     network = made(
         lambda m, x: m.out(torch.add(m.a(x) + m.b(x), m.c(x)).relu()),
-        **{"a": eye(), "b": eye(), "c": eye(), "out": eye()},
+        a=eye(),
+        b=eye(),
+        c=eye(),
+        out=eye(),
     )
     assert written(trace_units(network)) == {
         "c": [("a", 0), ("b", 0), ("c", 0)],
@@ -124,7 +138,9 @@ def test_a_sum_of_layers_that_are_read_themselves_is_a_layer_without_writers():
     parts = {name: dense(np.eye(2)) for name in ("a", "b", "c", "out")}
     found = written(trace_units(made(forward, **parts)))
     assert found == {
-        **{"a": [("a", 0)], "b": [("b", 0)], "add": []},
+        "a": [("a", 0)],
+        "b": [("b", 0)],
+        "add": [],
         "out": [("out", 0), ("c", 0)],
     }
 
@@ -146,16 +162,22 @@ def test_parts_of_a_concatenation_are_layers_side_by_side():
 
 def test_dense_blocks_read_all_that_came_before():
     assert read(trace_units(dense_block())) == {
-        **{"conv0": [(None, 0)], "conv1": [("conv0", 0)]},
-        **{"conv2": [("conv0", 0), ("conv1", 2)]},
-        **{"fc": [("conv0", 0), ("conv1", 2), ("conv2", 3)]},
+        "conv0": [(None, 0)],
+        "conv1": [("conv0", 0)],
+        "conv2": [("conv0", 0), ("conv1", 2)],
+        "fc": [("conv0", 0), ("conv1", 2), ("conv2", 3)],
     }
 
 
 def test_a_fire_module():
     unit_map = trace_units(fire(), conventions=READER)
     assert [layer.name for layer in unit_map.layers] == [
-        *("stem", "squeeze->expand1", "squeeze->expand3", "expand1", "expand3", "last"),
+        "stem",
+        "squeeze->expand1",
+        "squeeze->expand3",
+        "expand1",
+        "expand3",
+        "last",
     ]
     assert read(unit_map)["last"] == [("expand1", 0), ("expand3", 2)]
 
@@ -164,8 +186,10 @@ def test_a_concatenation_inside_a_sum():
     # the sum's units: 0 from a, 1 and 2 from b; c writes all three
     network = made(
         lambda m, x: m.out(torch.cat([m.a(x), m.b(x)], dim=-1) + m.c(x)),
-        **{"a": dense(np.ones((1, 2))), "b": dense(np.ones((2, 2)))},
-        **{"c": dense(np.ones((3, 2))), "out": dense(np.ones((2, 3)))},
+        a=dense(np.ones((1, 2))),
+        b=dense(np.ones((2, 2))),
+        c=dense(np.ones((3, 2))),
+        out=dense(np.ones((2, 3))),
     )
     assert written(trace_units(network))["c"] == [("a", 0), ("b", 1), ("c", 0)]
 
@@ -294,7 +318,12 @@ def test_blocks_as_people_write_them():
     network = nn.Sequential(*stem, Block(4, 4, 1), Block(4, 6, 2), *head).double().eval()
     unit_map = trace_units(network)
     assert [layer.name for layer in unit_map.layers] == [
-        *("0", "3.conv1", "3.conv2", "4.conv1", "4.downsample.0", "7"),
+        "0",
+        "3.conv1",
+        "3.conv2",
+        "4.conv1",
+        "4.downsample.0",
+        "7",
     ]
     x = torch.rand(2, 3, 8, 8).double()
     assert torch.allclose(unit_map.run(x)[0], network(x))
@@ -340,8 +369,10 @@ def test_overwriting_a_value_that_is_read_in_another_shape():
 def test_what_cannot_be_followed_is_named(forward, message):
     network = made(
         lambda m, x: m.out(forward(m, x)),
-        **{"a": conv(np.ones((2, 1, 1, 1))), "b": conv(np.ones((2, 1, 1, 1)))},
-        **{"one": conv(np.ones((1, 1, 1, 1))), "wide": conv(np.ones((2, 3, 1, 1)))},
+        a=conv(np.ones((2, 1, 1, 1))),
+        b=conv(np.ones((2, 1, 1, 1))),
+        one=conv(np.ones((1, 1, 1, 1))),
+        wide=conv(np.ones((2, 3, 1, 1))),
         four=conv(np.ones((2, 4, 1, 1))),
         norm=batch_norm(nn.BatchNorm2d, np.ones(3), np.ones(3)),
         out=conv(np.ones((2, 2, 1, 1))),

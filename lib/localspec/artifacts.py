@@ -12,13 +12,14 @@ import importlib
 import json
 import os
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from filelock import FileLock
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
@@ -169,6 +170,28 @@ def locked(path: Path, *, variable: str = RESULTS_VARIABLE) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def fingerprint(*tensors: torch.Tensor, names: Iterable[str] = ()) -> str:
+    """Return the SHA-256 sum of the types, shapes and values of tensors, and of their names.
+
+    Parameters
+    ----------
+    *tensors : torch.Tensor
+        On the CPU.
+    names : iterable of str, optional
+        Counted too, where they tell the tensors apart.
+
+    Examples
+    --------
+    >>> fingerprint(torch.zeros(2)) == fingerprint(torch.zeros(2, 1))
+    False
+    """
+    digest = hashlib.sha256("".join(f"{name}\n" for name in names).encode())
+    for tensor in tensors:
+        digest.update(f"{tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.contiguous().numpy())
+    return digest.hexdigest()
 
 
 def artifact_key(stage: str, version: int, parameters: Mapping[str, Any], inputs: tuple) -> str:

@@ -1,4 +1,4 @@
-"""Grey images in three channels, as networks made for feature visualization read them."""
+"""Three channels: show grey images as networks made for feature visualization read them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def three_channels(images: torch.Tensor, how: str) -> torch.Tensor:
     return side_by_side.reshape(n_images, height, width, 3).permute(0, 3, 1, 2).contiguous()
 
 
-def with_channels(dataset: Dataset, how: str) -> Dataset:
+def in_three_channels(dataset: Dataset, how: str) -> Dataset:
     """Return a data set of grey images in three channels, or as it is (``"own"``).
 
     Raises
@@ -60,5 +60,8 @@ def with_channels(dataset: Dataset, how: str) -> Dataset:
             f"image_channels={how!r} makes three channels of one, but the images of "
             f"{dataset.name!r} have {dataset.image_shape[0]}: use 'own'"
         )
-    images = {name: three_channels(getattr(dataset, name), how) for name in ("x_train", "x_test")}
-    return replace(dataset, **images)
+    return replace(
+        dataset,
+        x_train=three_channels(dataset.x_train, how),
+        x_test=three_channels(dataset.x_test, how),
+    )

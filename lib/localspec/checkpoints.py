@@ -1,31 +1,21 @@
-"""What a killed training goes on from: its state after an epoch, beside the artifact it makes."""
+"""Checkpoints: resume an interrupted training from its state after an epoch."""
 
 from __future__ import annotations
 
-import hashlib
 import time
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from localspec.artifacts import artifact_key, artifact_path, write_atomically
+from localspec.artifacts import artifact_key, artifact_path, fingerprint, write_atomically
 from localspec.errors import CheckpointWarning
 
-VERSION = 1  # raise it when the meaning of a state's tensors changes
+VERSION = 2  # raise it when the meaning of a state's tensors or of their sum changes
 INTERVAL_S = 10.0  # a training that takes less writes none
-
-
-def _digest(arrays: Mapping[str, np.ndarray]) -> str:
-    found = hashlib.sha256()
-    for name, array in sorted(arrays.items()):
-        found.update(f"{name} {array.dtype} {array.shape};".encode())
-        found.update(array.tobytes())
-    return found.hexdigest()
 
 
 class Checkpoint:
@@ -58,8 +48,10 @@ class Checkpoint:
         """
         if time.monotonic() - self.last < self.interval_s:
             return
-        arrays = {name: value.detach().cpu().contiguous().numpy() for name, value in state.items()}
-        metadata = {"localspec_key": self.key, "sha256": _digest(arrays)}
+        tensors = {name: state[name].detach().cpu().contiguous() for name in sorted(state)}
+        sha256 = fingerprint(*tensors.values(), names=tensors)
+        arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+        metadata = {"localspec_key": self.key, "sha256": sha256}
         write_atomically(self.path, lambda part: save_file(arrays, part, metadata=metadata))
         self.last = time.monotonic()
 
@@ -76,14 +68,15 @@ class Checkpoint:
         try:
             with safe_open(self.path, framework="numpy") as file:
                 metadata = file.metadata() or {}
-                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                arrays = {name: file.get_tensor(name) for name in sorted(file.keys())}
         except (OSError, SafetensorError, ValueError) as error:
             return self._ignore(f"cannot be read ({error})")
         if metadata.get("localspec_key") != self.key:
             return self._ignore("is another training's or another version's")
-        if metadata.get("sha256") != _digest(arrays):
+        tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        if metadata.get("sha256") != fingerprint(*tensors.values(), names=tensors):
             return self._ignore("is damaged: its check sum is wrong")
-        return {name: torch.from_numpy(array) for name, array in arrays.items()}
+        return tensors
 
     def _ignore(self, why: str) -> None:
         message = f"checkpoint {self.path} {why}: training begins anew"

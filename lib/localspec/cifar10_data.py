@@ -1,15 +1,14 @@
-"""CIFAR-10, from its original batches or from a folder of image files."""
+"""CIFAR-10: read its original batches or a folder of image files."""
 
 from __future__ import annotations
 
-import os
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
 import torch
 
-from localspec.artifacts import locked
-from localspec.data_files import DATA_VARIABLE, ORIGINAL, Images, check_md5, fetch_and_move
+from localspec.data_files import DATA_VARIABLE, ORIGINAL, RawImages, check_md5, fetch_missing
 from localspec.errors import InvalidInputError
 from localspec.image_folders import load_image_folders
 from localspec.torchvision_import import import_torchvision
@@ -36,37 +35,9 @@ CURE = (
 )
 
 
-def _check_batches(folder: Path) -> None:
-    """Refuse a folder whose original batches are not all there and whole."""
-    original = import_torchvision().datasets.CIFAR10
-    meta = (original.meta["filename"], original.meta["md5"])
-    for name, md5 in (*original.train_list, *original.test_list, meta):
-        cure = f"delete {folder}, then {CURE}"
-        check_md5(folder / name, md5, what=f"{name} of CIFAR-10", cure=cure)
-
-
-def _provide(root: Path) -> None:
-    """Unpack the original archive if it is there, else download it."""
-    vision = import_torchvision()
-    original = vision.datasets.CIFAR10
-    archive, batches = root / original.filename, root / original.base_folder
-    if batches.is_dir():  # another process was faster
-        return
-    if archive.exists():
-        cure = f"delete it, then {CURE}"
-        check_md5(archive, original.tgz_md5, what="CIFAR-10's archive", cure=cure)
-        fetch = partial(vision.datasets.utils.extract_archive, str(archive))
-    else:
-        fetch = partial(original, download=True)
-
-    def move(temporary: Path) -> None:
-        _check_batches(temporary / original.base_folder)
-        os.replace(temporary / original.base_folder, batches)
-
-    fetch_and_move("CIFAR-10", fetch, move, root=root)
-
-
-def load_cifar10(root: Path, *, download: bool = True) -> Images:
+def load_cifar10(
+    root: Path, *, download: bool = True, n_per_class: Mapping[str, int] = N_PER_CLASS
+) -> RawImages:
     """Load CIFAR-10.
 
     Parameters
@@ -77,10 +48,12 @@ def load_cifar10(root: Path, *, download: bool = True) -> Images:
         (``CIFAR10/train/<class>/`` and ``CIFAR10/test/<class>/``).
     download : bool, optional
         Whether torchvision may download the archive where nothing is found.
+    n_per_class : mapping of str to int, optional
+        Number of image files in every class folder of ``train`` and of ``test``.
 
     Returns
     -------
-    Images
+    RawImages
         In the original order, or sorted by class and name if read from image files.
 
     Raises
@@ -90,29 +63,40 @@ def load_cifar10(root: Path, *, download: bool = True) -> Images:
     ArtifactError
         If the folder must be written and cannot.
     """
-    original = import_torchvision().datasets.CIFAR10
-    batches, folder = root / original.base_folder, root / FOLDER
-    has_original = batches.is_dir() or (root / original.filename).exists()
+    datasets = import_torchvision().datasets
+    original = datasets.CIFAR10
+    batches, archive, folder = root / original.base_folder, root / original.filename, root / FOLDER
+    has_original = batches.is_dir() or archive.exists()
     if folder.is_dir() and not has_original:
         return load_image_folders(
             folder,
             CLASS_NAMES,
-            N_PER_CLASS,
+            n_per_class,
             SHAPE,
             cure=f"unpack the image files again, or delete {folder} and {CURE}",
         )
     if not has_original and not download:
         raise InvalidInputError(
-            f"CIFAR-10 is not in {root}: neither {batches.name}, {original.filename} nor {FOLDER} "
+            f"CIFAR-10 is not in {root}: neither {batches.name}, {archive.name} nor {FOLDER} "
             f"found; {CURE}"
         )
     if not batches.is_dir():
-        with locked(batches, variable=DATA_VARIABLE):
-            _provide(root)
-    _check_batches(batches)
-    splits = [original(root, train=train, download=False) for train in (True, False)]
-    pixels = [torch.from_numpy(split.data).permute(0, 3, 1, 2).contiguous() for split in splits]
-    labels = [torch.tensor(split.targets, dtype=torch.int64) for split in splits]
-    return Images(
-        pixels[0], labels[0], pixels[1], labels[1], class_names=CLASS_NAMES, source=ORIGINAL
+        fetch = partial(original, download=True)
+        if archive.exists():
+            cure = f"delete it, then {CURE}"
+            check_md5(archive, original.tgz_md5, what="CIFAR-10's archive", cure=cure)
+            fetch = partial(datasets.utils.extract_archive, str(archive))
+        fetch_missing("CIFAR-10", [Path(batches.name)], fetch, root=root)
+    meta = (original.meta["filename"], original.meta["md5"])
+    for name, md5 in (*original.train_list, *original.test_list, meta):
+        cure = f"delete {batches}, then {CURE}"
+        check_md5(batches / name, md5, what=f"{name} of CIFAR-10", cure=cure)
+    train, test = original(root, train=True), original(root, train=False)
+    return RawImages(
+        x_train=torch.from_numpy(train.data).permute(0, 3, 1, 2).contiguous(),
+        y_train=torch.tensor(train.targets, dtype=torch.int64),
+        x_test=torch.from_numpy(test.data).permute(0, 3, 1, 2).contiguous(),
+        y_test=torch.tensor(test.targets, dtype=torch.int64),
+        class_names=CLASS_NAMES,
+        source=ORIGINAL,
     )

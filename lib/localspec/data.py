@@ -1,9 +1,8 @@
-"""Named data sets, as tensors."""
+"""Data sets: load them by name, as tensors, and refuse what no later step can use."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +10,12 @@ import torch
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
+from localspec.artifacts import fingerprint
 from localspec.cifar10_data import load_cifar10
-from localspec.data_files import Images, data_root, fingerprint
+from localspec.data_files import RawImages, data_root
 from localspec.derived_data import N_POLYNOMIALS, VARIANTS, derive, generator, polynomials
 from localspec.errors import InvalidInputError, choose
-from localspec.idx_data import FASHION_MNIST, MNIST, load_idx
+from localspec.idx_data import load_fashion_mnist, load_mnist
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 TASKS = ("classification", "regression")
@@ -73,8 +73,13 @@ class Dataset:
 
     def to(self, device: torch.device) -> Dataset:
         """Return the data set on a device."""
-        tensors = ("x_train", "y_train", "x_test", "y_test")
-        return replace(self, **{name: getattr(self, name).to(device) for name in tensors})
+        return replace(
+            self,
+            x_train=self.x_train.to(device),
+            y_train=self.y_train.to(device),
+            x_test=self.x_test.to(device),
+            y_test=self.y_test.to(device),
+        )
 
 
 def _digits(dtype: torch.dtype) -> Dataset:
@@ -84,45 +89,52 @@ def _digits(dtype: torch.dtype) -> Dataset:
     train, test = train_test_split(
         np.arange(len(labels)), test_size=0.5, stratify=bunch.target, random_state=0
     )
-    names = tuple(str(name) for name in bunch.target_names)
     return Dataset(
-        "digits",
-        images[train],
-        labels[train],
-        images[test],
-        labels[test],
-        names,
+        name="digits",
+        x_train=images[train],
+        y_train=labels[train],
+        x_test=images[test],
+        y_test=labels[test],
+        class_names=tuple(str(name) for name in bunch.target_names),
         source="scikit-learn",
     )
 
 
 def _polynomials(dtype: torch.dtype) -> Dataset:
     rng = generator()
-    (x_train, y_train), (x_test, y_test) = (polynomials(n, rng=rng) for n in N_POLYNOMIALS)
-    tensors = (tensor.to(dtype) for tensor in (x_train, y_train, x_test, y_test))
+    n_train, n_test = N_POLYNOMIALS
+    x_train, y_train = polynomials(n_train, rng=rng)
+    x_test, y_test = polynomials(n_test, rng=rng)
     return Dataset(
-        "polynomials", *tensors, (), source="computed", fingerprint=fingerprint(x_train, x_test)
+        name="polynomials",
+        x_train=x_train.to(dtype),
+        y_train=y_train.to(dtype),
+        x_test=x_test.to(dtype),
+        y_test=y_test.to(dtype),
+        class_names=(),
+        source="computed",
+        fingerprint=fingerprint(x_train, x_test),
     )
 
 
-def _scaled(name: str, images: Images, dtype: torch.dtype) -> Dataset:
+def _scaled(name: str, images: RawImages, dtype: torch.dtype) -> Dataset:
     """Return images as a data set, their pixels scaled from 0 .. 255 to [0, 1]."""
     return Dataset(
-        name,
-        images.x_train.to(dtype).div_(255),
-        images.y_train,
-        images.x_test.to(dtype).div_(255),
-        images.y_test,
-        images.class_names,
-        images.source,
-        fingerprint(images.x_train, images.y_train, images.x_test, images.y_test),
+        name=name,
+        x_train=images.x_train.to(dtype).div_(255),
+        y_train=images.y_train,
+        x_test=images.x_test.to(dtype).div_(255),
+        y_test=images.y_test,
+        class_names=images.class_names,
+        source=images.source,
+        fingerprint=fingerprint(images.x_train, images.y_train, images.x_test, images.y_test),
     )
 
 
 MADE = {"digits": _digits, "polynomials": _polynomials}  # from no files
 READ = {
-    "mnist": partial(load_idx, MNIST),
-    "fashion-mnist": partial(load_idx, FASHION_MNIST),
+    "mnist": load_mnist,
+    "fashion-mnist": load_fashion_mnist,
     "cifar10": load_cifar10,
 }
 DERIVED = {  # name -> (data set it is derived from, variant)

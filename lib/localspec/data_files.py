@@ -1,18 +1,18 @@
-"""Files of data sets: where they lie, and what is wrong with them."""
+"""Files of data sets: find their folder, fetch what is missing, refuse what is damaged."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import torch
 
-from localspec.artifacts import project_root
+from localspec.artifacts import locked, project_root
 from localspec.errors import ArtifactError, InvalidInputError
 
 DATA_VARIABLE = "LOCALSPEC_DATA"
@@ -20,8 +20,8 @@ ORIGINAL = "original files"
 
 
 @dataclass(frozen=True)
-class Images:
-    """A data set as it was decoded.
+class RawImages:
+    """A data set as its files hold it: pixels are whole numbers from 0 to 255.
 
     Attributes
     ----------
@@ -38,21 +38,6 @@ class Images:
     y_test: torch.Tensor
     class_names: tuple[str, ...]
     source: str
-
-
-def fingerprint(*tensors: torch.Tensor) -> str:
-    """Return the SHA-256 sum of the types, shapes and values of tensors.
-
-    Examples
-    --------
-    >>> fingerprint(torch.zeros(2)) == fingerprint(torch.zeros(2, 1))
-    False
-    """
-    digest = hashlib.sha256()
-    for tensor in tensors:
-        digest.update(f"{tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.contiguous().numpy())
-    return digest.hexdigest()
 
 
 def data_root(root: str | Path | None = None) -> Path:
@@ -106,45 +91,60 @@ def check_md5(path: Path, md5: str, *, what: str, cure: str, shown: Path | None 
     """
     try:
         with open(path, "rb") as file:
-            found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
+            digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
+        n_bytes = path.stat().st_size
     except OSError as error:
         raise InvalidInputError(f"cannot read {shown or path}, {what}: {error}; {cure}") from error
-    if found.hexdigest() != md5:
+    if digest.hexdigest() != md5:
         raise InvalidInputError(
-            f"{shown or path} is not {what}: its MD5 sum is {found.hexdigest()}, not {md5} "
-            f"(damaged, cut off or another file); {cure}"
+            f"{shown or path} is not {what}: its MD5 sum is {digest.hexdigest()} ({n_bytes:,} "
+            f"bytes), not {md5} (damaged, cut off or another file); {cure}"
         )
 
 
-def fetch_and_move(
-    name: str, fetch: Callable[[Path], object], move: Callable[[Path], None], *, root: Path
+def fetch_missing(
+    name: str, paths: list[Path], fetch: Callable[[Path], object], *, root: Path
 ) -> None:
-    """Download or unpack into a temporary folder, and move what is whole into place.
+    """Download or unpack what is missing of a data set, in only one process at a time.
+
+    Everything is made in a temporary folder and moved into place when it is complete. What a
+    killed process left in that folder is removed.
 
     Parameters
     ----------
     name : str
-        Of the data set, for the message.
+        Of the data set, for the lock, the temporary folder and messages.
+    paths : list of Path
+        What is missing, files or folders, relative to `root`.
     fetch : callable
-        Downloads or unpacks into the folder it is given, as torchvision does.
-    move : callable
-        Checks what is in that folder, then moves it out.
+        Downloads or unpacks into the folder it is given, which it lays out as `root`.
     root : Path
-        Folder for data sets, on the same file system as what is moved.
+        Folder for data sets.
 
     Raises
     ------
     InvalidInputError
         If that fails.
+    ArtifactError
+        If `root` cannot be written.
     """
-    with TemporaryDirectory(dir=root, prefix=f".{name}-", suffix=".part") as folder:
+    temporary = root / f".{name}.part"
+    with locked(root / name, variable=DATA_VARIABLE):
+        if all((root / path).exists() for path in paths):  # another process was faster
+            return
         try:
-            fetch(Path(folder))
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir()
+            fetch(temporary)
+            for path in paths:
+                (root / path).parent.mkdir(parents=True, exist_ok=True)
+                os.replace(temporary / path, root / path)
         except (OSError, HTTPException, RuntimeError) as error:  # RuntimeError is torchvision's
             reason = " ".join(str(error).split())  # torchvision's has several lines
             raise InvalidInputError(
-                f"{name} cannot be put into {root}: {reason}; see to the network and the space on "
-                "the disk and try again, or put its files there by hand, as torchvision lays them "
-                "out"
+                f"{name} cannot be put into {root}: {reason}; see to the network, the space on "
+                "the disk and the right to write and try again, or put its files there by hand, "
+                "as torchvision lays them out"
             ) from error
-        move(Path(folder))
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)

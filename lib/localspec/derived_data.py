@@ -1,4 +1,4 @@
-"""Data sets derived from others, with a known modular structure: halves, stacked, polynomials.
+"""Derived data sets: pair images or evaluate polynomials, for tasks of known modular structure.
 
 Every function takes one split and a generator; the training and the test set are derived each
 from its own split alone.
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
-from localspec.data_files import Images
+from localspec.data_files import RawImages
 from localspec.errors import choose, require
 
 SEED = 42  # numpy's legacy generator, whose numbers never change; as in the released code
@@ -146,12 +146,12 @@ def derive_split(
     return joined, labels if same else (labels[first] + labels[second]) % n_classes
 
 
-def derive(images: Images, variant: str) -> Images:
+def derive(images: RawImages, variant: str) -> RawImages:
     """Derive a data set of paired images; every split has as many pairs as it had images.
 
     Parameters
     ----------
-    images : Images
+    images : RawImages
     variant : {"halves", "halves-same", "stacked", "stacked-same"}
         ``halves``: two random images side by side, each squeezed to half its width; the label is
         the sum of their labels modulo the number of classes. ``halves-same``: image i and a
@@ -160,7 +160,7 @@ def derive(images: Images, variant: str) -> Images:
 
     Returns
     -------
-    Images
+    RawImages
         Whose class names are the sums, or those of `images` for pairs of one class.
 
     Raises
@@ -172,12 +172,22 @@ def derive(images: Images, variant: str) -> Images:
     ----------
     Hod et al., arXiv:2110.08058, "Networks and training": data variants.
     """
-    rng, n_classes = generator(), len(images.class_names)
-    train = derive_split(variant, images.x_train, images.y_train, n_classes=n_classes, rng=rng)
-    test = derive_split(variant, images.x_test, images.y_test, n_classes=n_classes, rng=rng)
+    n_classes, rng = len(images.class_names), generator()
+    x_train, y_train = derive_split(
+        variant, images.x_train, images.y_train, n_classes=n_classes, rng=rng
+    )
+    x_test, y_test = derive_split(
+        variant, images.x_test, images.y_test, n_classes=n_classes, rng=rng
+    )
     sums = tuple(str(label) for label in range(n_classes))
-    names = images.class_names if variant.endswith("-same") else sums
-    return Images(*train, *test, class_names=names, source=images.source)
+    return RawImages(
+        x_train=x_train,
+        y_train=y_train,
+        x_test=x_test,
+        y_test=y_test,
+        class_names=images.class_names if variant.endswith("-same") else sums,
+        source=images.source,
+    )
 
 
 def polynomial_coefficients() -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Images in one folder a class, decoded once and kept as one file of tensors."""
+"""Image folders: decode the images of every class once, and store them as one file of tensors."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from tqdm.auto import tqdm
 
-from localspec.artifacts import locked, write_atomically
-from localspec.data_files import DATA_VARIABLE, Images, fingerprint
+from localspec.artifacts import fingerprint, locked, write_atomically
+from localspec.data_files import DATA_VARIABLE, RawImages
 from localspec.errors import InvalidInputError
 from localspec.torchvision_import import import_torchvision
 
@@ -26,24 +26,24 @@ def _samples(
 ) -> list[tuple[str, int]]:
     """Return the files of one split and their classes, in torchvision's order."""
     try:
-        found = import_torchvision().datasets.ImageFolder(folder, allow_empty=True)
+        images = import_torchvision().datasets.ImageFolder(folder, allow_empty=True)
     except OSError as error:
         raise InvalidInputError(f"cannot read the classes of {folder}: {error}; {cure}") from error
-    if set(found.classes) != set(class_names):
-        missing = sorted(set(class_names) - set(found.classes))
-        extra = sorted(set(found.classes) - set(class_names))
+    if set(images.classes) != set(class_names):
+        missing = sorted(set(class_names) - set(images.classes))
+        extra = sorted(set(images.classes) - set(class_names))
         raise InvalidInputError(
             f"the class folders of {folder} are not those expected: missing {missing}, not "
             f"expected {extra}; {cure}"
         )
-    counts = Counter(found.classes[label] for _, label in found.samples)
+    counts = Counter(images.classes[label] for _, label in images.samples)
     for name in class_names:
         if counts[name] != n_per_class:
             raise InvalidInputError(
                 f"{folder / name} holds {counts[name]:,} images, not {n_per_class:,} (unpacked "
                 f"only in part?); {cure}"
             )
-    return [(path, class_names.index(found.classes[label])) for path, label in found.samples]
+    return [(path, class_names.index(images.classes[label])) for path, label in images.samples]
 
 
 def _listing(folder: Path, samples: list[tuple[str, int]]) -> str:
@@ -89,8 +89,7 @@ def _read(path: Path, listing: str) -> dict[str, torch.Tensor] | None:
         return None
     except OSError as error:
         raise InvalidInputError(f"cannot read {path}: {error}; delete it") from error
-    whole = fingerprint(*tensors.values()) == metadata.get("fingerprint")
-    return tensors if whole else None
+    return tensors if fingerprint(*tensors.values()) == metadata.get("fingerprint") else None
 
 
 def load_image_folders(
@@ -100,7 +99,7 @@ def load_image_folders(
     shape: tuple[int, int, int],
     *,
     cure: str,
-) -> Images:
+) -> RawImages:
     """Load images from ``<folder>/<split>/<class>/<any name>.jpg`` (or any format of Pillow's).
 
     Decoded images are kept beside the folders of the splits, as ``decoded.safetensors``; they are
@@ -120,7 +119,7 @@ def load_image_folders(
 
     Returns
     -------
-    Images
+    RawImages
 
     Raises
     ------
@@ -138,19 +137,28 @@ def load_image_folders(
         with locked(path, variable=DATA_VARIABLE):
             tensors = _read(path, listing)  # another process may have made it meanwhile
             if tensors is None:
-                bar = tqdm(total=len(samples), desc=f"decoding {folder.name}", unit="image")
-                with bar:
-                    decoded = [t for split in splits for t in _decode(split, shape, bar, cure)]
-                tensors = dict(zip(TENSORS, decoded, strict=True))
-                metadata = {"listing": listing, "fingerprint": fingerprint(*decoded)}
+                with tqdm(total=len(samples), desc=f"decoding {folder.name}", unit="image") as bar:
+                    (x_train, y_train), (x_test, y_test) = (
+                        _decode(split, shape, bar, cure) for split in splits
+                    )
+                tensors = {
+                    "x_train": x_train,
+                    "y_train": y_train,
+                    "x_test": x_test,
+                    "y_test": y_test,
+                }
+                metadata = {"listing": listing, "fingerprint": fingerprint(*tensors.values())}
                 write_atomically(
                     path,
                     lambda part: save_file(tensors, part, metadata=metadata),
                     variable=DATA_VARIABLE,
                 )
     suffixes = sorted({Path(name).suffix.lower() for name, _ in samples})
-    return Images(
-        *tensors.values(),
+    return RawImages(
+        x_train=tensors["x_train"],
+        y_train=tensors["y_train"],
+        x_test=tensors["x_test"],
+        y_test=tensors["y_test"],
         class_names=class_names,
         source=f"image folder ({', '.join(suffixes)})",
     )

@@ -11,7 +11,7 @@ import torch
 
 from localspec import pruning, training
 from localspec.artifacts import MODES, Artifact, artifact_key, cached, stored_path
-from localspec.channels import with_channels
+from localspec.channels import in_three_channels
 from localspec.checkpoints import Checkpoint
 from localspec.conventions import Conventions
 from localspec.data import LOADERS, Dataset, load_dataset
@@ -83,7 +83,7 @@ class TrainedReplicate:
     def dataset(self) -> Dataset:
         """The data set the network is trained on."""
         loaded = _dataset(self.settings.dataset, dtype=self.profile.dtype)
-        return with_channels(loaded, self.settings.image_channels)
+        return in_three_channels(loaded, self.settings.image_channels)
 
     def _cached(self, stage: str, module, parameters: dict, compute, inputs=()) -> Artifact:
         """Load or compute a stage once in the life of this object."""

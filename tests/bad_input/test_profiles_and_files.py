@@ -300,7 +300,7 @@ def test_a_data_set_that_is_cut_off(tmp_path):
             path = tmp_path / "MNIST" / "raw" / f"{split}-{kind}-ubyte"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(header + bytes(n))
-    with pytest.raises(InvalidInputError, match=r"60,016 bytes, not 47,040,016 \(cut off\?\)"):
+    with pytest.raises(InvalidInputError, match=r"\(60,016 bytes\), not 6bbc9ace.*cut off"):
         load_dataset("mnist", root=tmp_path, download=False)
 
 

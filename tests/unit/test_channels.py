@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from localspec.channels import three_channels, with_channels
+from localspec.channels import in_three_channels, three_channels
 from localspec.data import load_dataset
 from localspec.errors import InvalidInputError
 
@@ -25,17 +25,17 @@ def test_squeezed_channels_hold_every_third_column_of_three_images_side_by_side(
 def test_squeezed_is_numpys_tile_and_reshape():
     images = np.random.default_rng(0).random((4, 6, 8))
     expected = np.tile(images, 3).reshape(4, 6, 8, 3).transpose(0, 3, 1, 2)
-    found = three_channels(torch.from_numpy(images)[:, None], "squeezed")
-    assert (found.numpy() == expected).all()
+    channels = three_channels(torch.from_numpy(images)[:, None], "squeezed")
+    assert (channels.numpy() == expected).all()
 
 
 def test_a_data_set_in_three_channels_keeps_its_labels():
     digits = load_dataset("digits")
-    assert with_channels(digits, "own") is digits
-    copies = with_channels(digits, "copies")
+    assert in_three_channels(digits, "own") is digits
+    copies = in_three_channels(digits, "copies")
     assert copies.image_shape == (3, 8, 8)
     assert copies.y_train is digits.y_train
     with pytest.raises(InvalidInputError, match="'digits' have 3: use 'own'"):
-        with_channels(copies, "squeezed")
+        in_three_channels(copies, "squeezed")
     with pytest.raises(InvalidInputError, match="choose one of 'own', 'copies', 'squeezed'"):
-        with_channels(digits, "rgb")
+        in_three_channels(digits, "rgb")

@@ -23,11 +23,11 @@ def checkpoint(tmp_path):
 def test_what_is_stored_is_loaded(checkpoint):
     assert checkpoint.load() is None
     checkpoint.save_if_due(STATE)
-    found = checkpoint.load()
-    assert found.keys() == STATE.keys()
+    loaded = checkpoint.load()
+    assert loaded.keys() == STATE.keys()
     for name, value in STATE.items():
-        assert found[name].dtype == value.dtype
-        assert torch.equal(found[name], value)
+        assert loaded[name].dtype == value.dtype
+        assert torch.equal(loaded[name], value)
 
 
 def test_it_lies_beside_the_artifact(checkpoint, tmp_path):

@@ -27,8 +27,8 @@ def test_digits_are_all_there_once():
     x = torch.cat([data.x_train, data.x_test]).flatten(1).numpy() * 16
     y = torch.cat([data.y_train, data.y_test]).numpy()
     bunch = load_digits()
-    found = sorted(map(tuple, np.column_stack([x, y]).tolist()))
-    assert found == sorted(map(tuple, np.column_stack([bunch.data, bunch.target]).tolist()))
+    images = sorted(map(tuple, np.column_stack([x, y]).tolist()))
+    assert images == sorted(map(tuple, np.column_stack([bunch.data, bunch.target]).tolist()))
 
 
 def test_both_halves_have_the_same_share_of_every_class():

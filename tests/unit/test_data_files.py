@@ -9,8 +9,9 @@ import torch
 from tiny_data import PACKED, RAW, contents, image_folders, write
 
 from localspec import torchvision_import
+from localspec.artifacts import fingerprint
 from localspec.data import load_dataset
-from localspec.data_files import check_md5, data_root, fingerprint
+from localspec.data_files import check_md5, data_root
 from localspec.errors import InvalidInputError
 from localspec.torchvision_import import import_torchvision
 
@@ -58,6 +59,7 @@ def test_fingerprints_tell_data_apart():
     different = [zeros, zeros.T, zeros.flatten(), zeros.long(), zeros + 1]
     assert len({fingerprint(tensor) for tensor in different}) == 5
     assert fingerprint(zeros, zeros) != fingerprint(zeros)
+    assert fingerprint(zeros, names=["a"]) != fingerprint(zeros, names=["b"])
     made = torch.arange(6).reshape(2, 3).T  # not contiguous
     assert fingerprint(made) == fingerprint(made.clone(memory_format=torch.contiguous_format))
 
@@ -102,22 +104,22 @@ LOAD = f"""
 import sys, time
 sys.path.insert(0, {FOLDER!r})
 from pathlib import Path
-from tiny_data import TINY
+from tiny_data import TINY_MD5, TinyMNIST
 from localspec import idx_data, image_folders
 
 root = Path(sys.argv[1])
 
 def slow(function):
-    def counted(*arguments):
+    def counted(*arguments, **options):
         with open(root / "calls", "a") as file:
             file.write(function.__name__ + "\\n")
         time.sleep(0.5)
-        return function(*arguments)
+        return function(*arguments, **options)
     return counted
 
 idx_data._decompress = slow(idx_data._decompress)
 image_folders._decode = slow(image_folders._decode)
-images = idx_data.load_idx(TINY, root, download=False)
+images = idx_data.load_idx(TinyMNIST, TINY_MD5, root, download=False)
 pets = image_folders.load_image_folders(
     root / "pets", ("ant", "cat"), {{"train": 1, "test": 1}}, (3, 4, 4), cure="unpack again"
 )
@@ -126,11 +128,11 @@ print(images.y_train.tolist(), pets.x_test[:, 0, 0, 0].tolist())
 
 
 def test_two_processes_decode_once(tmp_path):
-    write(tmp_path / "MNIST" / "raw", PACKED)
+    write(tmp_path / "TinyMNIST" / "raw", PACKED)
     image_folders(tmp_path / "pets", ("ant", "cat"), 1)
     running = [run(LOAD, tmp_path) for _ in range(2)]
     answers = [process.communicate(timeout=120) for process in running]
     assert [answer[0].strip() for answer in answers] == ["[4, 2, 9] [0, 10]"] * 2, answers
     calls = (tmp_path / "calls").read_text().split()
     assert calls == ["_decompress"] * 4 + ["_decode"] * 2
-    assert contents(tmp_path / "MNIST" / "raw") == {*RAW, *PACKED}
+    assert contents(tmp_path / "TinyMNIST" / "raw") == {*RAW, *PACKED}

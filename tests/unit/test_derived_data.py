@@ -8,7 +8,7 @@ import torch
 from tiny_data import TEST_DATA, needs_test_data, write
 
 from localspec.data import load_dataset
-from localspec.data_files import Images
+from localspec.data_files import RawImages
 from localspec.derived_data import (
     derive,
     derive_split,
@@ -27,8 +27,19 @@ FLAT = torch.tensor(VALUES, dtype=torch.uint8)[:, None, None, None].expand(5, 1,
 NAMES = tuple("abcdefghij")
 
 
+def raw(x_train, y_train, x_test, y_test):
+    return RawImages(
+        x_train=x_train,
+        y_train=y_train,
+        x_test=x_test,
+        y_test=y_test,
+        class_names=NAMES,
+        source="by hand",
+    )
+
+
 def made(images=FLAT, labels=LABELS):
-    return Images(images, labels, images[:2], labels[:2], NAMES, "by hand")
+    return raw(images, labels, images[:2], labels[:2])
 
 
 def test_squeezing_weighs_neighbours():
@@ -101,11 +112,10 @@ def test_partners_are_uniform_over_the_class():
 
 def test_splits_are_derived_from_themselves():
     black = torch.zeros_like(FLAT)
-    images = Images(FLAT, LABELS, black, LABELS, NAMES, "by hand")
-    derived = derive(images, "halves")
+    derived = derive(raw(FLAT, LABELS, black, LABELS), "halves")
     assert derived.x_test.max() == 0
     assert derived.x_train.min() > 0
-    other = derive(Images(FLAT, LABELS, FLAT, LABELS * 0, NAMES, "by hand"), "halves")
+    other = derive(raw(FLAT, LABELS, FLAT, LABELS * 0), "halves")
     assert torch.equal(other.x_train, derived.x_train)
     assert other.y_test.tolist() == [0] * 5
 

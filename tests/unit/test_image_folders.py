@@ -8,7 +8,6 @@ import torch
 from PIL import Image
 from tiny_data import contents, image_folders
 
-from localspec import image_folders as module
 from localspec.errors import InvalidInputError
 from localspec.image_folders import DECODED, load_image_folders
 
@@ -20,22 +19,14 @@ def folder(tmp_path):
     return image_folders(tmp_path / "pets", NAMES, 3)
 
 
-@pytest.fixture
-def decoded(monkeypatch):
-    """The splits that were decoded."""
-    calls = []
-    decode = module._decode
-
-    def counting(samples, *arguments):
-        calls.append(len(samples))
-        return decode(samples, *arguments)
-
-    monkeypatch.setattr(module, "_decode", counting)
-    return calls
-
-
 def load(folder, n=3, names=NAMES, shape=(3, 4, 4)):
     return load_image_folders(folder, names, {"train": n, "test": n}, shape, cure="unpack again")
+
+
+def written(folder):
+    """The decoded copy as it was written: another number and time whenever it is made again."""
+    status = (folder / DECODED).stat()
+    return status.st_ino, status.st_mtime_ns
 
 
 def check(images):
@@ -49,51 +40,56 @@ def check(images):
     assert images.source == "image folder (.png)"
 
 
-def test_images_are_decoded_once(folder, decoded):
+def test_images_are_decoded_once(folder):
     check(load(folder))
-    assert decoded == [6, 6]
+    first = written(folder)
     check(load(folder))
-    assert decoded == [6, 6]
+    assert written(folder) == first
 
 
 @pytest.mark.parametrize("keep", [0, 5, 100, -1], ids=lambda keep: f"{keep} bytes")
-def test_a_copy_that_is_cut_off_is_made_again(folder, decoded, keep):
+def test_a_copy_that_is_cut_off_is_made_again(folder, keep):
     load(folder)
     path = folder / DECODED
     path.write_bytes(path.read_bytes()[:keep])
+    damaged = written(folder)
     check(load(folder))
-    assert decoded == [6, 6, 6, 6]
+    repaired = written(folder)
+    assert repaired != damaged
     check(load(folder))
-    assert decoded == [6, 6, 6, 6]
+    assert written(folder) == repaired
 
 
-def test_a_copy_with_another_pixel_is_made_again(folder, decoded):
+def test_a_copy_with_another_pixel_is_made_again(folder):
     load(folder)
     path = folder / DECODED
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(content)
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    damaged = written(folder)
     check(load(folder))
-    assert len(decoded) == 4
+    assert written(folder) != damaged
 
 
-def test_images_that_changed_are_decoded_again(folder, decoded):
+def test_images_that_changed_are_decoded_again(folder):
     load(folder)
     changed = folder / "test" / "cat" / "0002.png"
     Image.new("RGB", (4, 4), (99, 0, 0)).save(changed)
     assert load(folder).x_test[5, 0, 0, 0] == 99
+    copies = [written(folder)]
     os.utime(changed, ns=(0, 0))
     load(folder)
+    copies.append(written(folder))
     changed.rename(changed.with_name("0009.png"))
     load(folder)
-    assert len(decoded) == 8
+    copies.append(written(folder))
+    assert len(set(copies)) == 3
     assert contents(folder) == {
         DECODED,
         *(path.relative_to(folder).as_posix() for path in folder.rglob("*.png")),
     }
 
 
-def test_a_write_that_was_cut_off_is_no_copy(folder, decoded, monkeypatch):
+def test_a_write_that_was_cut_off_is_no_copy(folder, monkeypatch):
     monkeypatch.setattr("localspec.artifacts.os.replace", lambda *arguments: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         load(folder)
@@ -102,10 +98,12 @@ def test_a_write_that_was_cut_off_is_no_copy(folder, decoded, monkeypatch):
     check(load(folder))
 
 
-def test_a_copy_needs_no_right_to_write(folder, decoded, monkeypatch):
+def test_a_copy_needs_no_right_to_write(folder):
     load(folder)
-    monkeypatch.setattr(module, "locked", None)
+    lock = folder / f"{DECODED}.lock"
+    lock.unlink()
     check(load(folder))
+    assert not lock.exists()
 
 
 def spoil(folder, how):

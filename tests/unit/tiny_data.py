@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from localspec.idx_data import IdxFiles
+from localspec.torchvision_import import import_torchvision
 
 TEST_DATA = os.environ.get("LOCALSPEC_TEST_DATA")
 needs_test_data = pytest.mark.skipif(
@@ -39,14 +39,13 @@ def md5(content: bytes) -> str:
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
-TINY = IdxFiles(
-    "tiny MNIST",
-    "MNIST",
-    {name: md5(content) for name, content in RAW.items()},
-    tuple("0123456789"),
-    {"train": 3, "t10k": 2},
-    image_size=2,
-)
+class TinyMNIST(import_torchvision().datasets.MNIST):
+    """MNIST of five images, as torchvision describes a data set."""
+
+    resources = [(name, md5(content)) for name, content in PACKED.items()]  # noqa: RUF012
+
+
+TINY_MD5 = {name: md5(content) for name, content in RAW.items()}
 
 
 def write(folder: Path, files: dict[str, bytes]) -> Path:
@@ -59,8 +58,8 @@ def write(folder: Path, files: dict[str, bytes]) -> Path:
 
 def contents(folder: Path) -> set[str]:
     """Return the files below a folder, without locks."""
-    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    return {name for name in found if not name.endswith(".lock")}
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    return {name for name in names if not name.endswith(".lock")}
 
 
 BATCHES = {  # one image each: red, green and blue plane of 32 x 32

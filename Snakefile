@@ -21,7 +21,7 @@ EXAMPLES = sorted(map(str, (ROOT / "notebooks" / "examples").glob("*.py")))
 LIBRARY = sorted(
     str(path)
     for path in (ROOT / "lib" / "localspec").rglob("*")
-    if path.suffix in {".py", ".csv", ".css", ".js", ".mplstyle"}
+    if path.suffix in {".py", ".csv", ".css", ".js", ".jinja", ".mplstyle"}
 )
 
 

@@ -96,7 +96,7 @@ def library_hash() -> str:
 
 
 def library_files() -> list[Path]:
-    kinds = {".py", ".csv", ".mplstyle", ".css", ".js"}
+    kinds = {".py", ".csv", ".mplstyle", ".css", ".js", ".jinja"}
     return sorted(path for path in LIBRARY.rglob("*") if path.suffix in kinds)
 
 

@@ -27,7 +27,7 @@ CONCEPT = re.compile(r'arXiv:2110\.08058,\s+((?:"[^"]+"(?:,\s+|\s+and\s+)?)+)')
 def cited_concepts() -> set[tuple[str, str]]:
     """Return (module, concept) for every concept that a docstring of the library cites."""
     found = set()
-    for path in sorted((ROOT / "lib" / "localspec").glob("*.py")):
+    for path in sorted((ROOT / "lib" / "localspec").rglob("*.py")):
         for citation in CONCEPT.findall(path.read_text(encoding="utf-8")):
             names = re.findall(r'"([^"]+)"', citation)
             found |= {(path.name, " ".join(name.split())) for name in names}

@@ -3,11 +3,10 @@
 import io
 
 import pytest
-from made_gallery import NUMBERS, made_gallery
+from helpers.gallery import NUMBERS, made_gallery
 from PIL import Image
 
-from localspec.gallery import gallery_table
-from localspec.gallery_html import gallery_html, linked_table
+from localspec.studies.gallery import gallery_html, gallery_table, linked_table
 
 pytestmark = pytest.mark.book
 FIRST, TWELFTH, LOCAL = NUMBERS

@@ -7,14 +7,20 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from made_gallery import CLASSES, NAN, NUMBERS, made_gallery, record
+from helpers.gallery import CLASSES, NAN, NUMBERS, made_gallery, record
 from PIL import Image
 
 from localspec.errors import InvalidInputError
-from localspec.gallery import Finding, Gallery, card_anchor, gallery_table
-from localspec.gallery_cards import sort_keys
-from localspec.gallery_html import gallery_html, linked_table
-from localspec.sprites import sprite_sheet
+from localspec.studies.gallery import (
+    Finding,
+    Gallery,
+    card_anchor,
+    gallery_html,
+    gallery_table,
+    linked_table,
+    sprite_sheet,
+)
+from localspec.studies.gallery._cards import sort_keys
 
 
 class Reader(HTMLParser):

@@ -8,10 +8,9 @@ import torch
 
 from localspec.errors import InvalidInputError
 from localspec.exciting_images import exciting_images
-from localspec.gallery import build_gallery, gallery_table
-from localspec.gallery_html import gallery_html
 from localspec.measures import MEASURES
 from localspec.pipeline import PARTITIONINGS, open_replicates
+from localspec.studies.gallery import build_gallery, gallery_html, gallery_table
 from localspec.tables import subcluster_table, write_table
 
 pytestmark = pytest.mark.integration

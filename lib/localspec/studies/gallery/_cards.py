@@ -10,9 +10,9 @@ from html import escape
 import numpy as np
 
 from localspec.comparison import RTOL
-from localspec.gallery import Gallery, GalleryRecord
 from localspec.measures import MEASURES
-from localspec.sprites import SpriteSheet, sprite_sheet
+from localspec.studies.gallery._records import Gallery, GalleryRecord
+from localspec.studies.gallery._sprites import SpriteSheet, sprite_sheet
 from localspec.tables import format_number
 
 NOTABLE = 0.05  # p-values up to here are bold
@@ -89,7 +89,7 @@ def sort_keys(record: GalleryRecord) -> dict[str, str]:
     --------
     Nine digits: values that differ by rounding stay in the order of the list.
 
-    >>> from localspec.gallery import Finding
+    >>> from localspec.studies.gallery._records import Finding
     >>> found = {"importance": Finding(0.5, 0.6, 1 / 40, float("nan"))}
     >>> record = GalleryRecord(
     ...     "a", "mlp", "weights/local", "dense1", 0, np.arange(3), found, *[None] * 4,

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from localspec.gallery import Finding, Gallery, GalleryRecord
 from localspec.measures import MEASURES
+from localspec.studies.gallery import Finding, Gallery, GalleryRecord
 
 NAN = float("nan")
 CLASSES = ("cat", "<script>window.hacked = 1</script>", "a \"b\" & 'c'")

@@ -1,4 +1,4 @@
-"""A profile so small that all of its stages take seconds, computed once for all tests here."""
+"""A profile so small that all of its stages take seconds, computed once for all tests."""
 
 import pytest
 import yaml
@@ -27,14 +27,16 @@ def tiny_profile(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def results(tmp_path_factory):
-    """Folder for results that all tests here share."""
+    """Folder for results that all integration tests share."""
     return tmp_path_factory.mktemp("results")
 
 
 @pytest.fixture(autouse=True)
-def _own_results(results, monkeypatch):
-    monkeypatch.setenv("LOCALSPEC_RESULTS", str(results))
-    monkeypatch.delenv("LOCALSPEC_RECORD", raising=False)
+def _integration_results(request, monkeypatch):
+    """Let integration tests write to the folder that they share, and leave no record."""
+    if request.node.get_closest_marker("integration"):
+        monkeypatch.setenv("LOCALSPEC_RESULTS", str(request.getfixturevalue("results")))
+        monkeypatch.delenv("LOCALSPEC_RECORD", raising=False)
 
 
 @pytest.fixture(scope="session")

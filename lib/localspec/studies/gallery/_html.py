@@ -9,10 +9,10 @@ from importlib.resources import files
 import pandas as pd
 
 from localspec.errors import InvalidInputError
-from localspec.gallery import Gallery
-from localspec.gallery_cards import attributes, card, share
 from localspec.measures import MEASURES
-from localspec.sprites import SpriteSheet
+from localspec.studies.gallery._cards import attributes, card, share
+from localspec.studies.gallery._records import Gallery
+from localspec.studies.gallery._sprites import SpriteSheet
 from localspec.tables import format_number
 
 WIDTHS = (24, 48, 176)  # of an image in pixels of the screen: least, at first, largest
@@ -99,7 +99,7 @@ def _style(sheets: Mapping[str, SpriteSheet]) -> str:
 
 
 def _asset(name: str) -> str:
-    return files("localspec").joinpath(name).read_text(encoding="utf-8")
+    return files("localspec.studies.gallery").joinpath("assets", name).read_text(encoding="utf-8")
 
 
 def gallery_html(gallery: Gallery) -> str:
@@ -151,7 +151,8 @@ def linked_table(table: pd.DataFrame) -> str:
     Parameters
     ----------
     table : pandas.DataFrame
-        As :func:`localspec.gallery.gallery_table` makes it, with numbers or text in its cells.
+        As :func:`~localspec.studies.gallery.gallery_table` makes it, with numbers or text in its
+        cells.
     """
     shown = table.map(lambda value: escape(str(format_number(value))))
     shown["id"] = [f'<a href="#{name}">{name}</a>' for name in shown["id"]]

@@ -1,0 +1,1 @@
+"""Studies: what a page beyond the first five needs, one folder a page."""

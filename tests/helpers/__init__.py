@@ -1,0 +1,1 @@
+"""What several tests share: made-up networks, records and data, and fixtures."""

@@ -166,24 +166,26 @@ def publish(
 
 
 def publish_networks(profile: Any, published: Path) -> list[Path]:
-    """Copy the stored networks that the profile names, under their keys; return what is there.
+    """Copy the stored networks that the profile names, as NETWORK-seedSEED; return what is there.
 
     Networks of fewer than the wanted seeds are copied as far as they are; others are removed.
     """
-    from localspec.trained_replicates import TrainedReplicate
+    from localspec.pipeline import Replicate
 
     folder = published / profile.name / "networks"
-    found = [
-        TrainedReplicate(profile, name, seed, compute="never", progress=False).stored_path
+    stored = {
+        folder / f"{name}-seed{seed}.safetensors": Replicate(
+            profile, name, seed, compute="never", progress=False
+        ).stored_path
         for name in profile.published_networks
         for seed in profile.published_seeds or profile.seeds
-    ]
-    sources = {path.name: path for path in found if path is not None}
-    for name, source in sources.items():
-        if source.parent != folder:
-            write(folder / name, source.read_bytes())
+    }
+    sources = {target: source for target, source in stored.items() if source is not None}
+    for target, source in sources.items():
+        if source != target:
+            write(target, source.read_bytes())
     for path in folder.glob("*.safetensors"):
-        if path.name not in sources:
+        if path not in sources:
             path.unlink()
     return sorted(folder.glob("*.safetensors"))
 

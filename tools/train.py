@@ -83,13 +83,13 @@ class Clock:
 def pending_of(profile: Any, seeds: list[int]) -> list[tuple[str, int]]:
     """Return the networks and seeds of a profile that are not stored."""
     from localspec.errors import ArtifactError
-    from localspec.trained_replicates import TrainedReplicate
+    from localspec.pipeline import Replicate
 
     found = []
     for seed in seeds:
         for name in profile.networks:
             try:
-                _ = TrainedReplicate(profile, name, seed, compute="never", progress=False).trained
+                _ = Replicate(profile, name, seed, compute="never", progress=False).trained
             except ArtifactError:  # a damaged one fails again, and is named, when it is its turn
                 found.append((name, seed))
     return found
@@ -97,11 +97,11 @@ def pending_of(profile: Any, seeds: list[int]) -> list[tuple[str, int]]:
 
 def work(profile: Any, names: list[str], seed: int) -> None:
     """Train networks in this process; print a line of JSON for each."""
-    from localspec.trained_replicates import TrainedReplicate
+    from localspec.pipeline import Replicate
 
     for name in names:
         begin = time.monotonic()
-        history = TrainedReplicate(profile, name, seed, progress=False).trained.history
+        history = Replicate(profile, name, seed, progress=False).trained.history
         last = {quantity: float(values[-1]) for quantity, values in history.items()}
         print(
             json.dumps({"network": name, "seconds": time.monotonic() - begin, **last}), flush=True

@@ -35,10 +35,10 @@ class StampError(ExtensionError):
 def stage_versions() -> dict[str, int]:
     """Return the library's stage versions; imported late, since only builds with pages need it."""
     try:
-        from localspec import artifacts
+        from localspec.stages import STAGES
     except ImportError as error:
         raise StampError(f"the library cannot be imported ({error}): pip install -e .") from error
-    return artifacts.stage_versions()
+    return STAGES
 
 
 def read_stamps(folder: Path) -> dict[str, dict]:

@@ -8,15 +8,15 @@ a plot invalidates nothing and changing a formula (with its stage's version) eve
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, is_dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -28,20 +28,8 @@ from localspec.errors import ArtifactError, choose
 
 RESULTS_VARIABLE = "LOCALSPEC_RESULTS"
 RECORD_VARIABLE = "LOCALSPEC_RECORD"
-STAGES = {  # stage -> module whose STAGE_VERSION it carries
-    "training": "training",
-    "pruning": "pruning",
-    "graph": "graphs",
-    "clustering": "clustering",
-    "clusterability": "clusterability",
-    "draws": "subclusters",
-    "lesions": "lesions",
-    "feature_visualization": "feature_visualization",
-    "planted": "planted",
-    "calibration": "calibration",
-    "more_draws": "more_draws",
-}
 MODES = ("auto", "never", "always")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -52,17 +40,9 @@ class Artifact:
     description: Mapping[str, Any]
     key: str
 
-
-def stage_versions() -> dict[str, int]:
-    """Return the current version of every stage.
-
-    Examples
-    --------
-    >>> stage_versions()["graph"] >= 1
-    True
-    """
-    modules = {name: importlib.import_module(f"localspec.{name}") for name in STAGES.values()}
-    return {stage: modules[name].STAGE_VERSION for stage, name in STAGES.items()}
+    def rebuild(self, kind: Callable[..., Result]) -> Result:
+        """Return what was stored: `kind` of the arrays and the description, by name."""
+        return kind(**self.arrays, **self.description)
 
 
 def project_root(start: Path | None = None) -> Path:
@@ -226,7 +206,15 @@ def artifact_path(stage: str, key: str, root: Path | None = None) -> Path:
 
 
 def stored_path(stage: str, key: str, root: Path | None = None) -> Path | None:
-    """Return where an artifact is: in results, or in ``book/runs/<profile>/networks``; or None."""
+    """Return where an artifact is: in results, or in ``book/runs/<profile>/networks``; or None.
+
+    Published networks have names for readers: the key is inside the file.
+
+    Raises
+    ------
+    ArtifactError
+        If a published network cannot be read.
+    """
     path = artifact_path(stage, key, root)
     if path.exists():
         return path
@@ -234,7 +222,29 @@ def stored_path(stage: str, key: str, root: Path | None = None) -> Path | None:
         runs = project_root() / "book" / "runs"
     except ArtifactError:  # outside of a clone of the project
         return None
-    return next(iter(sorted(runs.glob(f"*/networks/{key}.safetensors"))), None)
+    published = sorted(runs.glob("*/networks/*.safetensors"))
+    return next((path for path in published if _published_key(path) == key), None)
+
+
+@cache
+def _published_key(path: Path) -> str | None:
+    """Return the key inside a file, of which only the header is read, once in a process."""
+    with _readable(path) as file:
+        return (file.metadata() or {}).get("localspec_key")
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[Any]:
+    """Open a file of arrays, and say what to do where it cannot be read."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            yield file
+    except OSError as error:
+        raise ArtifactError(f"cannot read {path}: {error}") from error
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise ArtifactError(
+            f"{path} is damaged ({error}): delete the file to compute it again"
+        ) from error
 
 
 def _sweep(path: Path) -> None:
@@ -244,22 +254,32 @@ def _sweep(path: Path) -> None:
 
 
 def _read(path: Path, key: str) -> Artifact:
-    try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("localspec_key") != key:
-                raise ArtifactError(
-                    f"{path} was not written under this name (it says key "
-                    f"{metadata.get('localspec_key')!r}): delete the file to compute it again"
-                )
-            arrays = {name: file.get_tensor(name) for name in sorted(file.keys())}
-            return Artifact(arrays, json.loads(metadata["description"]), key)
-    except OSError as error:
-        raise ArtifactError(f"cannot read {path}: {error}") from error
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise ArtifactError(
-            f"{path} is damaged ({error}): delete the file to compute it again"
-        ) from error
+    with _readable(path) as file:
+        metadata = file.metadata() or {}
+        if metadata.get("localspec_key") != key:
+            raise ArtifactError(
+                f"{path} was not written under this name (it says key "
+                f"{metadata.get('localspec_key')!r}): delete the file to compute it again"
+            )
+        arrays = {name: file.get_tensor(name) for name in sorted(file.keys())}
+        return Artifact(arrays, json.loads(metadata["description"]), key)
+
+
+def take_apart(result: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Return the arrays of a result, and its other fields as JSON values.
+
+    Parameters
+    ----------
+    result : dataclass or mapping of str to numpy.ndarray
+
+    Examples
+    --------
+    >>> take_apart({"counts": np.arange(2)})
+    ({'counts': array([0, 1])}, {})
+    """
+    fields = asdict(result) if is_dataclass(result) else dict(result)
+    arrays = {name: value for name, value in fields.items() if isinstance(value, np.ndarray)}
+    return arrays, {name: value for name, value in fields.items() if name not in arrays}
 
 
 def cached(
@@ -277,9 +297,8 @@ def cached(
     Parameters
     ----------
     stage : str
-        One of the stages of :data:`STAGES`.
     version : int
-        The stage's version; raise it when the values it computes change.
+        The stage's version, from :data:`localspec.stages.STAGES`.
     parameters : mapping
         The stage's own parameters, as JSON values.
     compute : callable

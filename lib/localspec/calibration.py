@@ -10,21 +10,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from localspec import feature_visualization, lesions, subclusters
 from localspec.conventions import Conventions, resolve
 from localspec.data import Dataset
 from localspec.errors import InvalidInputError
+from localspec.feature_visualization import N_STEPS, Visualizations, visualize
+from localspec.lesions import LesionedAccuracies, class_sizes, lesion_accuracies
 from localspec.measures import Measure, coherence, importance
 from localspec.partitions import Partition
+from localspec.pipeline import Replicate
+from localspec.stages import REDONE
+from localspec.subclusters import MOST_OF_LAYER, Draws, draw, permuted_labels
 from localspec.units import trace_units
 
-STAGE_VERSION = 1
-# what the values are computed with besides this module: part of the stage's identity
-INNER_VERSIONS = {
-    "draws": subclusters.STAGE_VERSION,
-    "lesions": lesions.STAGE_VERSION,
-    "feature_visualization": feature_visualization.STAGE_VERSION,
-}
+PARTITIONING = "weights/global"  # its partition gives the sizes
 
 
 @dataclass(frozen=True)
@@ -58,6 +56,11 @@ class NullEvidence:
     def n_partitions(self) -> int:
         """Number of null partitions."""
         return len(self.scores)
+
+    @property
+    def n_draws(self) -> int:
+        """Random counterparts of each null subcluster."""
+        return self.scores.shape[1] - 1
 
     def independent(self) -> NullEvidence:
         """Return the same null partitions with counterparts drawn for each subcluster alone.
@@ -107,19 +110,15 @@ class NullEvidence:
         conventions = resolve(conventions)
         kept = np.full(len(self.n_units), True)
         if conventions.min_units == "three":
-            most = subclusters.MOST_OF_LAYER * self.layer_sizes
+            most = MOST_OF_LAYER * self.layer_sizes
             kept = (self.n_units > 2) & (self.n_units < most)
-        accuracies = lesions.LesionedAccuracies(
-            self.baseline, self.lesioned[:, :, kept], self.class_sizes
-        )
+        accuracies = LesionedAccuracies(self.baseline, self.lesioned[:, :, kept], self.class_sizes)
         if name == "importance":
             return importance(accuracies)
         if name == "class_coherence":
             return coherence(accuracies, "class", conventions=conventions)
         images = np.empty(0)  # coherence needs numbers only
-        found = feature_visualization.Visualizations(
-            images, self.scores[:, :, kept], self.entropies[:, :, kept]
-        )
+        found = Visualizations(images, self.scores[:, :, kept], self.entropies[:, :, kept])
         return coherence(found, name.removesuffix("_coherence"), conventions=conventions)
 
 
@@ -130,7 +129,7 @@ def null_draws(
     *,
     seed: int,
     conventions: Conventions | str = "paper",
-) -> list[subclusters.Draws]:
+) -> list[Draws]:
     """Make null partitions and draw the random counterparts of each.
 
     Parameters
@@ -173,17 +172,17 @@ def null_draws(
     found = []
     for index in range(n_partitions):
         rng = np.random.default_rng((seed, index, 0))
-        null = replace(partition, labels=subclusters.permuted_labels(partition, rng))
-        found.append(subclusters.draw(null, n_draws, seed=(seed, index, 1), conventions=joint))
+        null = replace(partition, labels=permuted_labels(partition, rng))
+        found.append(draw(null, n_draws, seed=(seed, index, 1), conventions=joint))
     return found
 
 
 def null_evidence(
     network,
     dataset: Dataset,
-    draws: list[subclusters.Draws],
+    draws: list[Draws],
     *,
-    n_steps: int = feature_visualization.N_STEPS,
+    n_steps: int = N_STEPS,
     seed: int = 0,
     conventions: Conventions | str = "paper",
     precision: str = "full",
@@ -220,7 +219,7 @@ def null_evidence(
     Hod et al., arXiv:2110.08058, "Lesion", "Feature visualization".
     """
     sets = [lesion for one in draws for lesion in one.lesions()]
-    accuracies = lesions.lesion_accuracies(
+    accuracies = lesion_accuracies(
         network,
         dataset.x_test,
         dataset.y_test,
@@ -230,7 +229,7 @@ def null_evidence(
         precision=precision,
         progress=progress,
     )
-    images = feature_visualization.visualize(
+    images = visualize(
         network, sets, dataset.image_shape, n_steps=n_steps, seed=seed, progress=progress
     )
 
@@ -244,8 +243,57 @@ def null_evidence(
         n_units=np.array([part.n_units for part in tested]),
         layer_sizes=np.array([layers.layer(part.layer).n_units for part in tested]),
         baseline=accuracies[0],
-        class_sizes=lesions.class_sizes(dataset.y_test, dataset.n_classes),
+        class_sizes=class_sizes(dataset.y_test, dataset.n_classes),
         lesioned=arranged(accuracies[1:]),
         scores=arranged(images.scores),
         entropies=arranged(images.entropies),
+    )
+
+
+def stored_evidence(replicate: Replicate, n_partitions: int) -> NullEvidence:
+    """Return the evidence on null partitions of a network, from disk if it is there.
+
+    Parameters
+    ----------
+    replicate : Replicate
+        Its partition of the weights graph gives the sizes.
+    n_partitions : int
+        Null partitions.
+    """
+    method = replicate.profile.method
+
+    def compute() -> NullEvidence:
+        draws = null_draws(
+            replicate.partition(PARTITIONING),
+            n_partitions,
+            method.n_draws,
+            seed=replicate.seed,
+            conventions=replicate.conventions,
+        )
+        x, y = replicate.lesion_images()
+        return null_evidence(
+            replicate.trained,
+            replace(replicate.dataset, x_test=x, y_test=y),
+            draws,
+            n_steps=method.n_steps,
+            seed=replicate.seed,
+            conventions=replicate.conventions,
+            precision=replicate.settings.lesion_precision,
+            progress=replicate.progress,
+        )
+
+    return replicate.stored(
+        "calibration",
+        NullEvidence,
+        compute,
+        parameters={
+            "n_partitions": n_partitions,
+            "n_draws": method.n_draws,
+            "n_steps": method.n_steps,
+            "seed": replicate.seed,
+            "versions": REDONE,
+            **replicate.conventions.subset("min_units"),
+            **replicate.lesion_parameters(),
+        },
+        inputs=(replicate.stored_partition(PARTITIONING).key,),
     )

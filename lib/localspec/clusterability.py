@@ -15,8 +15,6 @@ from localspec.spectral import VOLUME_EPSILON, live_units, ncut, spectral_labels
 from localspec.statistics import relative_compare
 from localspec.threads import single_threaded
 
-STAGE_VERSION = 2
-
 
 @dataclass(frozen=True)
 class Clusterability:

@@ -14,8 +14,6 @@ from localspec.spectral import live_units, ncut, renumber, spectral_labels
 
 __all__ = ["cluster", "ncut"]
 
-STAGE_VERSION = 1
-
 
 def _count_clusters(labels: np.ndarray) -> int:
     """Return how many clusters live units are in."""

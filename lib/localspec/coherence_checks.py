@@ -7,56 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from localspec.equal_damage import conditioned_ranges
-from localspec.errors import choose
-from localspec.measures import Assessment, assess, coherence
-from localspec.pipeline import Replicate
+from localspec.pipeline import CHECKS, Replicate, checked_coherence
 from localspec.statistics import benjamini_hochberg, combine_replicates
 
 MEASURE = "class_coherence"
-CHECKS = ("defined", "equal_damage")
 VERDICTS = ("significant", "not significant")
-
-
-def checked_coherence(replicate: Replicate, check: str, partitioning: str) -> Assessment:
-    """Assess class coherence without the help of counterparts that do hardly any damage.
-
-    Parameters
-    ----------
-    replicate : Replicate
-    check : {"defined", "equal_damage"}
-        Rank ranges among defined ones alone; or rank, among defined ones, what
-        :func:`localspec.equal_damage.conditioned_ranges` makes of them.
-    partitioning : str
-
-    Returns
-    -------
-    Assessment
-        With a p-value of NaN where the range, or that of every counterpart, is undefined. The
-        rule "strict" counts all draws and is replaced by "mid", which it equals, shifted, where
-        nothing ties.
-
-    Raises
-    ------
-    InvalidInputError
-        If the check is unknown.
-
-    References
-    ----------
-    Hod et al., arXiv:2110.08058, "Class coherence"; the checks are this project's.
-    """
-    choose("check", check, CHECKS)
-    accuracies = replicate.lesioned(partitioning)
-    changed = {"undefined_ranges": "left_out"}
-    if replicate.conventions.p_rule == "strict":  # which counts all draws, undefined or not
-        changed["p_rule"] = "mid"
-    conventions = replicate.conventions.model_copy(update=changed)
-    if check == "equal_damage":
-        layers = [part.layer for part in replicate.draws(partitioning).subclusters]
-        measure = conditioned_ranges(accuracies, layers)
-    else:
-        measure = coherence(accuracies, "class", conventions=conventions)
-    return assess(measure, conventions=conventions, seed=replicate.seed)
 
 
 def coherence_checks_table(

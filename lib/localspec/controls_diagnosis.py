@@ -9,11 +9,11 @@ import pandas as pd
 from sklearn.metrics import adjusted_rand_score
 
 from localspec.clustering import cluster
-from localspec.coherence_checks import checked_coherence
 from localspec.controls import NOT_SIGNIFICANT, SIGNIFICANT
 from localspec.lesions import LesionedAccuracies
 from localspec.measures import Assessment, Measure, assess
 from localspec.partitions import NO_CLUSTER, Partition
+from localspec.pipeline import checked_coherence
 from localspec.planted import MEASURES, PARTITIONING, PlantedReplicate, class_halves
 from localspec.statistics import combine_replicates
 

@@ -53,11 +53,6 @@ class Conventions(Strict):
     lesion_point : {"unit", "normalized"}
         Where a lesion sets units to zero: at the unit's own output, so that a batch
         normalization behind it emits a constant, or behind the normalization.
-    visualization_channels : {"own", "copies", "squeezed"}
-        Which network feature visualization speaks of: the network itself; or another one, trained
-        on the same images in three channels, with a partition of its own. The channels are copies
-        of the grey image, or (as a reshape leaves them) each holds every third column of three
-        images side by side.
     l2_first_layer : {"l2", "l1"}
         Penalty on an MLP's first kernel in runs with L2 regularization.
     dropped_weights : {"stay", "return"}
@@ -90,7 +85,6 @@ class Conventions(Strict):
     undefined_ranges: Literal["least_extreme", "left_out", "released"] = "least_extreme"
     min_units: Literal["two", "three"] = "two"
     lesion_point: Literal["unit", "normalized"] = "unit"
-    visualization_channels: Literal["own", "copies", "squeezed"] = "own"
     l2_first_layer: Literal["l2", "l1"] = "l2"
     dropped_weights: Literal["stay", "return"] = "stay"
     residual_units: Literal["tensor", "reader"] = "tensor"
@@ -120,7 +114,7 @@ class Conventions(Strict):
         """
         return PRESETS[choose("convention", name, PRESETS)]
 
-    def only(self, *names: str) -> dict[str, str]:
+    def subset(self, *names: str) -> dict[str, str]:
         """Return the named options as a dict, for the key of a stage that depends on them."""
         return {name: getattr(self, name) for name in names}
 
@@ -137,7 +131,6 @@ RELEASED = Conventions(
     undefined_ranges="released",
     min_units="three",
     lesion_point="unit",
-    visualization_channels="squeezed",
     l2_first_layer="l1",
     dropped_weights="stay",
     residual_units="reader",

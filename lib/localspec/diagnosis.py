@@ -11,15 +11,14 @@ import pandas as pd
 from scipy import sparse
 
 from localspec.errors import InvalidInputError
-from localspec.forks import ForkReplicate, Reading, readings
 from localspec.graphs import UnitGraph
-from localspec.pipeline import by_network
+from localspec.pipeline import Replicate, by_network
 from localspec.published import DIFFERS, DROPPED_WEIGHTS, HOLDS, measured_quantities
+from localspec.readings import OTHER_SEED, Reading, readings
 from localspec.settings import NetworkSettings
 from localspec.spectral import live_units, ncut, spectral_labels
 
 STARTS = (1, 100)  # of k-means, in place of the usual number
-OTHER_SEED = 1000  # far from any training seed
 GRAPH_FORKS = ("kernel_norm", "batch_norm_edges")
 NOT_CHANGES = {"published", "diagnoses"}
 AS_ON_THIS_PAGE = "as on this page"
@@ -66,12 +65,12 @@ def _graph_readings(settings: NetworkSettings) -> list[Reading]:
     return [one for one in readings(settings) if one.option in GRAPH_FORKS]
 
 
-def changes_of_ncut(replicate: ForkReplicate) -> Iterator[tuple[str, float]]:
+def changes_of_ncut(replicate: Replicate) -> Iterator[tuple[str, float]]:
     """Yield what is done otherwise with a trained network's graph, and the n-cut that follows.
 
     Parameters
     ----------
-    replicate : ForkReplicate
+    replicate : Replicate
         Under the plain reading.
 
     Yields
@@ -83,7 +82,7 @@ def changes_of_ncut(replicate: ForkReplicate) -> Iterator[tuple[str, float]]:
     ----------
     Hod et al., arXiv:2110.08058, "Spectral clustering and n-cut"; the diagnosis is this project's.
     """
-    n_clusters, seed = replicate.profile.method.n_clusters, replicate.seed
+    n_clusters, seed = replicate.n_clusters, replicate.seed
     graph = replicate.graph("weights")
 
     def value(changed: UnitGraph, seed: int = seed, n_starts: int | None = None) -> float:
@@ -98,7 +97,7 @@ def changes_of_ncut(replicate: ForkReplicate) -> Iterator[tuple[str, float]]:
     with suppress(InvalidInputError):  # where nothing is left to cluster
         yield f"weights below {step:g} left out", value(without_small_edges(graph, step))
     for reading in _graph_readings(replicate.settings):
-        changed = replicate.under(reading.conventions).graph("weights")
+        changed = replicate.with_choices(**reading.changes).graph("weights")
         yield str(reading), value(changed)
 
 
@@ -135,8 +134,8 @@ def _row(difference: pd.Series, changed: str, values: np.ndarray) -> dict:
 
 
 def diagnosis_table(
-    replicates: Sequence[ForkReplicate],
-    others: Sequence[ForkReplicate],
+    replicates: Sequence[Replicate],
+    others: Sequence[Replicate],
     table: pd.DataFrame,
     *,
     untrained: str = "train",
@@ -145,10 +144,10 @@ def diagnosis_table(
 
     Parameters
     ----------
-    replicates : sequence of ForkReplicate
-        From :func:`localspec.published_replicates.open_published`.
-    others : sequence of ForkReplicate
-        From :func:`localspec.published_replicates.open_diagnoses`: networks trained otherwise.
+    replicates : sequence of Replicate
+        Those with published figures.
+    others : sequence of Replicate
+        Networks trained otherwise, each of which names the network that it diagnoses.
     table : pandas.DataFrame
         From :func:`localspec.published.published_table`.
     untrained : {"train", "leave out"}, optional
@@ -174,7 +173,7 @@ def diagnosis_table(
             if settings.diagnoses == difference["network"]:
                 changed = changed_settings(settings, group[0].settings)
                 rows.append(_row(difference, changed, measured_quantities(trained)[quantity]))
-        returning = [one.under(DROPPED_WEIGHTS.conventions) for one in group]
+        returning = [replicate.with_choices(**DROPPED_WEIGHTS.changes) for replicate in group]
         if group[0].settings.n_pruning_epochs and (
             untrained == "train" or all(one.stored_path for one in returning)
         ):
@@ -182,7 +181,7 @@ def diagnosis_table(
             rows.append(_row(difference, str(DROPPED_WEIGHTS), values))
         if quantity == "shuffled_ncut_mean":
             for reading in _graph_readings(group[0].settings):
-                others_read = [one.under(reading.conventions) for one in group]
+                others_read = [replicate.with_choices(**reading.changes) for replicate in group]
                 values = measured_quantities(others_read)[quantity]
                 rows.append(_row(difference, str(reading), values))
         if quantity == "ncut":

@@ -75,9 +75,9 @@ def spectral_embedding(
     return embedding * np.sign(embedding[peaks, np.arange(n_components)])
 
 
-def weak_units(degrees: np.ndarray, total: float | None = None) -> np.ndarray:
-    """Return which units have some edge weight, but next to none of the total (by default all)."""
-    return (degrees > 0) & (degrees < WEAK * (degrees.sum() if total is None else total))
+def weak_units(degrees: np.ndarray) -> np.ndarray:
+    """Return which units have some edge weight, but next to none of the total."""
+    return (degrees > 0) & (degrees < WEAK * degrees.sum())
 
 
 def _follow(

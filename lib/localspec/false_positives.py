@@ -13,7 +13,6 @@ from localspec.calibration import NullEvidence
 from localspec.conventions import PAPER, RELEASED
 from localspec.errors import InvalidInputError, require
 from localspec.measures import MEASURES, Measure
-from localspec.null_replicates import NullReplicate
 from localspec.statistics import (
     RULES,
     bates_cdf,
@@ -171,12 +170,15 @@ def combined(p_values: np.ndarray, size: int) -> np.ndarray:
     return bates_cdf(grouped.mean(axis=1), size)
 
 
-def all_p_values(replicates: Sequence[NullReplicate]) -> dict[str, PValues]:
+def all_p_values(evidence: Sequence[NullEvidence], seeds: Sequence[int]) -> dict[str, PValues]:
     """Return the p-values of all networks, stacked: measure -> (test, rule) -> array.
 
     Parameters
     ----------
-    replicates : sequence of NullReplicate
+    evidence : sequence of NullEvidence
+        One a network.
+    seeds : sequence of int
+        One a network, for the rule "randomised".
 
     Returns
     -------
@@ -188,16 +190,19 @@ def all_p_values(replicates: Sequence[NullReplicate]) -> dict[str, PValues]:
     Raises
     ------
     InvalidInputError
-        If there is no replicate.
+        If there is no network.
     """
-    if not replicates:
+    if not evidence:
         raise InvalidInputError("there is no network to calibrate: name a network and a seed")
-    found: dict[str, PValues] = {}
+    p_values: dict[str, PValues] = {}
     for name in MEASURES:
-        each = [null_p_values(one.evidence(), name, seed=one.seed) for one in replicates]
-        common = [key for key in each[0] if all(key in one for one in each)]
-        found[name] = {key: _stacked([one[key] for one in each]) for key in common}
-    return found
+        networks = [
+            null_p_values(of_network, name, seed=seed)
+            for of_network, seed in zip(evidence, seeds, strict=True)
+        ]
+        shared = [key for key in networks[0] if all(key in tests for tests in networks)]
+        p_values[name] = {key: _stacked([tests[key] for tests in networks]) for key in shared}
+    return p_values
 
 
 def _stacked(arrays: list[np.ndarray]) -> np.ndarray:

@@ -23,7 +23,6 @@ from localspec.threads import SMALL_PASS, is_small, side_by_side
 from localspec.units import UnitMap, trace_units
 
 __all__ = ["Visualizations", "check_image_shape", "decode", "initial_parameters", "visualize"]
-STAGE_VERSION = 1
 N_STEPS = 64
 LEARNING_RATE = 0.05
 ADAM_EPSILON = 1e-8

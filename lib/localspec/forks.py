@@ -2,153 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import get_args
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from sklearn.metrics import adjusted_rand_score
 
-from localspec.conventions import PAPER, RELEASED, Conventions
+from localspec.conventions import Conventions
+from localspec.measures import VISUALIZED
 from localspec.partitions import NO_CLUSTER, Partition
-from localspec.pipeline import PARTITIONINGS, Replicate
-from localspec.profiles import ForksSection, Profile, load_profile
-from localspec.sensitivity import OTHER_SEED
+from localspec.pipeline import PARTITIONINGS, PLAINLY, Replicate, by_network, open_replicates
+from localspec.profiles import ForksSection, load_profile
+from localspec.readings import Reading, readings
 from localspec.settings import NetworkSettings
-from localspec.spectral import ncut
-from localspec.synthesis import synthesis_table
+from localspec.synthesis import combined_rows, corrected_table
 
 SIGNIFICANT = "significant"
+CHANNELS = "visualization_channels"
+# the order in which forks are shown: that of the options, and channels behind what lesions do
+ORDER = list(Conventions.model_fields)
+ORDER.insert(ORDER.index("lesion_point") + 1, CHANNELS)
+Forks = dict[str, dict[Reading | None, list[Replicate]]]
 
 
-def _has_channels(network: NetworkSettings) -> bool:
-    return network.architecture != "mlp"
-
-
-def _branches(network: NetworkSettings) -> bool:
-    return network.branches
-
-
-def _is_normalized(network: NetworkSettings) -> bool:
-    return network.batch_norm != "none" or network.branches
-
-
-# Which networks a fork can concern; the others are left out of the tables.
-CONCERNS: dict[str, Callable[[NetworkSettings], bool]] = {
-    "kernel_norm": _has_channels,
-    "spatial_norm": _has_channels,
-    "local_triples": lambda network: network.architecture in ("cnn", "vgg"),
-    "batch_norm_edges": _is_normalized,
-    "lesion_point": _is_normalized,
-    "residual_units": _branches,
-    "lesion_readers": _branches,
-    "l2_first_layer": lambda network: network.architecture == "mlp" and network.l2 > 0,
-    "dropped_weights": lambda network: network.n_pruning_epochs > 0,
-}
-
-
-@dataclass(frozen=True)
-class Reading:
-    """One fork read otherwise: an option and its value; or `YARDSTICK`, which is no fork."""
-
-    option: str
-    value: str
-
-    def __str__(self) -> str:
-        return f"{self.option}: {self.value}"
-
-    @property
-    def conventions(self) -> Conventions:
-        """The plain reading but for this option."""
-        if self == YARDSTICK:
-            return PAPER
-        return PAPER.model_copy(update={self.option: self.value})
+class ChannelsReading(Reading):
+    """Visualizations of another network, trained on the same grey images in three channels."""
 
     @property
     def is_released(self) -> bool:
         """Whether this is what the released code does."""
-        return getattr(RELEASED, self.option) == self.value
+        return self.value == "squeezed"
 
 
-# the plain reading with other random counterparts: what chance moves without any fork
-YARDSTICK = Reading("draws", "other seed")
-
-
-def readings(network: NetworkSettings) -> list[Reading]:
-    """Return the yardstick and every other reading of every fork that can concern a network."""
-    others = [
-        Reading(option, value)
-        for option, field in Conventions.model_fields.items()
-        if CONCERNS.get(option, lambda _: True)(network)
-        for value in get_args(field.annotation)
-        if value != getattr(PAPER, option)
-    ]
-    return [YARDSTICK, *others]
-
-
-class ForkReplicate(Replicate):
-    """A replicate under conventions that are no preset.
+def networks_in_three_channels(
+    networks: Mapping[str, NetworkSettings], name: str
+) -> dict[Reading, str]:
+    """Return the networks that are trained on the images of another one in three channels.
 
     Parameters
     ----------
-    profile : Profile
-    network : str
-    seed : int
-    chosen : Conventions
-    compute, progress
-        As in :class:`localspec.pipeline.Replicate`.
+    networks : mapping of str to NetworkSettings
+    name : str
+        Of the network of grey images.
+
+    Returns
+    -------
+    dict of Reading to str
+        Names of the networks that have the settings of this one but for ``image_channels`` and
+        ``n_epochs``.
+
+    Examples
+    --------
+    >>> grey = NetworkSettings(dataset="digits", hidden=(8,))
+    >>> copies = grey.model_copy(update={"image_channels": "copies", "n_epochs": 30})
+    >>> list(networks_in_three_channels({"mlp": grey, "mlp-copies": copies}, "mlp").values())
+    ['mlp-copies']
     """
-
-    def __init__(
-        self, profile: Profile, network: str, seed: int, chosen: Conventions = PAPER, **shared
-    ) -> None:
-        super().__init__(profile, network, seed, **shared)
-        self.chosen = chosen
-
-    @property
-    def conventions(self) -> Conventions:
-        """The reading of the method."""
-        return self.chosen
-
-    @property
-    def reading(self) -> str:
-        """What is read otherwise than plainly; ``"paper"`` if nothing is."""
-        chosen = self.chosen.model_dump().items()
-        other = [f"{name}: {value}" for name, value in chosen if value != getattr(PAPER, name)]
-        return ", ".join(other) or "paper"
-
-    def like(self, profile: Profile, network: str) -> ForkReplicate:
-        """Return the replicate of another profile's network that is like this one otherwise."""
-        shared = {"compute": self.compute, "progress": self.progress}
-        return type(self)(profile, network, self.seed, self.chosen, **shared)
-
-    def under(self, chosen: Conventions) -> ForkReplicate:
-        """Return the same replicate under other conventions."""
-        shared = {"compute": self.compute, "progress": self.progress}
-        return type(self)(self.profile, self.network, self.seed, chosen, **shared)
-
-    @cached_property
-    def ncut(self) -> float:
-        """The n-cut of the weights graph."""
-        partition = self.partition("weights/global")
-        return ncut(self.graph("weights").adjacency, partition.labels)
+    differing = {"image_channels", "n_epochs"}
+    shared = networks[name].model_dump(exclude=differing)
+    if networks[name].image_channels != "own":
+        return {}
+    return {
+        ChannelsReading(CHANNELS, settings.image_channels): other
+        for other, settings in networks.items()
+        if settings.image_channels != "own" and settings.model_dump(exclude=differing) == shared
+    }
 
 
-class RedrawnReplicate(ForkReplicate):
-    """A replicate with other random counterparts."""
-
-    @property
-    def draws_seed(self) -> int:
-        """Seed of random counterparts, far from that of any other replicate."""
-        return self.seed + OTHER_SEED
-
-
-def open_forks(
-    section: ForksSection, *, progress: bool = True
-) -> dict[str, dict[Reading | None, list[ForkReplicate]]]:
+def fork_replicates(section: ForksSection, *, progress: bool = True) -> Forks:
     """Return the replicates of every network under the plain reading (None) and each other one.
+
+    Parameters
+    ----------
+    section : ForksSection
+    progress : bool, optional
+
+    Returns
+    -------
+    dict of str to dict
+        By network and reading. Where visualizations can be made of another network, that is what
+        the reading has: see :func:`networks_in_three_channels`.
 
     Raises
     ------
@@ -156,29 +89,22 @@ def open_forks(
         If the profile, one of its networks or data sets, or its device does not exist, or more
         clusters are asked for than a network has units.
     """
-    profile = load_profile(section.profile).select(section)
-    profile.check_clusters(profile.method.n_clusters)
-    shared = {"compute": section.compute, "progress": progress}
-    return {
-        name: {
-            reading: [
-                _opened(reading)(
-                    profile,
-                    name,
-                    seed,
-                    PAPER if reading is None else reading.conventions,
-                    **shared,
-                )
-                for seed in profile.seeds
-            ]
-            for reading in (None, *readings(network))
+    networks = load_profile(section.profile).networks
+    opened: Forks = {}
+    for group in by_network(open_replicates(section, choices=PLAINLY, progress=progress)):
+        name = group[0].network
+        read = {
+            reading: [replicate.with_choices(**reading.changes) for replicate in group]
+            for reading in readings(group[0].settings)
         }
-        for name, network in profile.networks.items()
-    }
-
-
-def _opened(reading: Reading | None) -> type[ForkReplicate]:
-    return RedrawnReplicate if reading == YARDSTICK else ForkReplicate
+        for reading, other in networks_in_three_channels(networks, name).items():
+            one_network = section.model_copy(update={"networks": [other]})
+            read[reading] = open_replicates(one_network, choices=PLAINLY, progress=progress)
+        yardstick, *others = read
+        ordered = sorted(others, key=lambda reading: ORDER.index(reading.option))
+        opened[name] = {None: group}
+        opened[name] |= {reading: read[reading] for reading in (yardstick, *ordered)}
+    return opened
 
 
 def _labels_alike(one: Partition, other: Partition) -> float:
@@ -191,19 +117,25 @@ def _labels_alike(one: Partition, other: Partition) -> float:
     return float(adjusted_rand_score(pair[0][live], pair[1][live]))
 
 
-def _n_subclusters(replicates: Sequence[ForkReplicate]) -> int:
-    return sum(len(one.draws(name).subclusters) for one in replicates for name in PARTITIONINGS)
+def _n_subclusters(replicates: Sequence[Replicate]) -> int:
+    return sum(
+        len(replicate.draws(partitioning).subclusters)
+        for replicate in replicates
+        for partitioning in PARTITIONINGS
+    )
 
 
-def fork_tests(
-    opened: dict[str, dict[Reading | None, list[ForkReplicate]]], *, level: float = 0.05
-) -> pd.DataFrame:
+def _mean_ncut(replicates: Sequence[Replicate]) -> float:
+    return float(np.mean([replicate.ncut() for replicate in replicates]))
+
+
+def fork_tests(opened: Forks, *, level: float = 0.05) -> pd.DataFrame:
     """Return every test under every reading.
 
     Parameters
     ----------
     opened : dict
-        From :func:`open_forks`.
+        From :func:`fork_replicates`.
     level : float, optional
         False discovery rate of the family of one network under one reading.
 
@@ -211,17 +143,26 @@ def fork_tests(
     -------
     pandas.DataFrame
         One row a network, reading, partitioning and measure: ``p`` and ``verdict`` as on the
-        synthesis page, ``effect``, and the same under the plain reading.
+        synthesis page, ``effect``, and the same under the plain reading. Where visualizations are
+        made of another network, only their two measures speak of it.
     """
+    columns = ["network", "partitioning", "measure", "p", "verdict", "effect"]
     tables = []
-    for by_reading in opened.values():
-        columns = ["network", "partitioning", "measure", "p", "verdict", "effect"]
-        found = {
-            reading: synthesis_table(group, level=level)[columns]
-            for reading, group in by_reading.items()
-        }
-        plain = found.pop(None)
-        for reading, table in found.items():
+    for name, by_reading in opened.items():
+        own_rows = combined_rows(by_reading[None])
+        plain = corrected_table(own_rows, level=level)[columns]
+        for reading, group in by_reading.items():
+            if reading is None:
+                continue
+            if reading.option == CHANNELS:
+                shown = {
+                    (row["partitioning"], row["measure"]): {**row, "network": name}
+                    for row in combined_rows(group, VISUALIZED)
+                }
+                rows = [shown.get((row["partitioning"], row["measure"]), row) for row in own_rows]
+            else:
+                rows = combined_rows(group)
+            table = corrected_table(rows, level=level)[columns]
             joined = table.merge(plain, on=columns[:3], suffixes=("", "_plain"))
             joined.insert(1, "option", reading.option)
             joined.insert(2, "reading", reading.value)
@@ -229,15 +170,13 @@ def fork_tests(
     return pd.concat(tables, ignore_index=True)
 
 
-def fork_table(
-    opened: dict[str, dict[Reading | None, list[ForkReplicate]]], tests: pd.DataFrame
-) -> pd.DataFrame:
+def fork_table(opened: Forks, tests: pd.DataFrame) -> pd.DataFrame:
     """Return what each fork changes: one row a network and reading.
 
     Parameters
     ----------
     opened : dict
-        From :func:`open_forks`.
+        From :func:`fork_replicates`.
     tests : pandas.DataFrame
         From :func:`fork_tests`.
 
@@ -254,9 +193,12 @@ def fork_table(
     rows = []
     for name, by_reading in opened.items():
         plain = by_reading[None]
+        n_subclusters_plain, ncut_plain = _n_subclusters(plain), _mean_ncut(plain)
         for reading, group in by_reading.items():
             if reading is None:
                 continue
+            if reading.option == CHANNELS:  # partitions are those of the network itself
+                group = plain
             part = tests[
                 (tests["network"] == name)
                 & (tests["option"] == reading.option)
@@ -288,9 +230,9 @@ def fork_table(
                     ),
                     "adjusted_rand": float(np.mean(alike)),
                     "n_subclusters": _n_subclusters(group),
-                    "n_subclusters_plain": _n_subclusters(plain),
-                    "ncut": float(np.mean([one.ncut for one in group])),
-                    "ncut_plain": float(np.mean([one.ncut for one in plain])),
+                    "n_subclusters_plain": n_subclusters_plain,
+                    "ncut": _mean_ncut(group),
+                    "ncut_plain": ncut_plain,
                 }
             )
     return pd.DataFrame(rows)

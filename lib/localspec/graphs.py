@@ -24,7 +24,6 @@ from localspec.edges import kernel_norms as kernel_norms
 from localspec.errors import InvalidInputError, choose
 from localspec.units import trace_units
 
-STAGE_VERSION = 1
 INPUT = "input"
 NULLS = ("permute", "permute_nonzero", "resample_nonzero", "permute_resample")
 BANDWIDTH = 0.01  # of the kernel density that non-zero weights are drawn from

@@ -24,7 +24,6 @@ from localspec.threads import side_by_side
 from localspec.units import UnitMap, in_bfloat16, trace_units
 from localspec.workspaces import Workspace
 
-STAGE_VERSION = 1
 PRECISIONS = ("full", "bfloat16")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +33,13 @@ class Partition:
     layers: tuple[LayerRange, ...]
     n_clusters: int
     scope: str = "global"
+
+    @classmethod
+    def from_stored(
+        cls, labels: np.ndarray, layers: Sequence[Mapping], n_clusters: int, scope: str
+    ) -> Partition:
+        """Return a partition whose layers are given by their fields, as JSON keeps them."""
+        return cls(labels, tuple(LayerRange(**layer) for layer in layers), n_clusters, scope)
 
     @classmethod
     def from_labels(cls, labels: Mapping[str, np.ndarray], *, scope: str = "global") -> Partition:

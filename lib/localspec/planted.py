@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 
 import numpy as np
 from sklearn.metrics import adjusted_rand_score
 
-from localspec import training
-from localspec.artifacts import Artifact, stage_key
+from localspec.artifacts import Artifact, stage_key, take_apart
 from localspec.data import Dataset
 from localspec.errors import require
-from localspec.partitions import NO_CLUSTER
-from localspec.pipeline import Replicate
+from localspec.partitions import NO_CLUSTER, Partition
+from localspec.pipeline import AS_IN_PROFILE, Choices, Replicate
 from localspec.profiles import ControlsSection, NetworkSettings, Profile, load_profile
+from localspec.stages import STAGES
+from localspec.training import train
 
-STAGE_VERSION = 1
 PARTITIONING = "weights/global"
 MEASURES = ("importance", "class_coherence")
 WEIGHTS = "weights."
@@ -167,6 +165,7 @@ class PlantedReplicate(Replicate):
         Its hidden layers are halved.
     seed : int
         The halves are trained with seeds 2 seed and 2 seed + 1.
+    choices : Choices, optional
     noise : float
         See :func:`glue`.
     shuffled : bool, optional
@@ -186,6 +185,7 @@ class PlantedReplicate(Replicate):
         profile: Profile,
         network: str,
         seed: int,
+        choices: Choices = AS_IN_PROFILE,
         *,
         noise: float = 0.0,
         shuffled: bool = False,
@@ -193,7 +193,7 @@ class PlantedReplicate(Replicate):
         compute: str = "auto",
         progress: bool = True,
     ) -> None:
-        super().__init__(profile, network, seed, compute=compute, progress=progress)
+        super().__init__(profile, network, seed, choices, compute=compute, progress=progress)
         self.noise, self.shuffled, self.known = noise, shuffled, known
 
     @property
@@ -203,48 +203,51 @@ class PlantedReplicate(Replicate):
         return f"{what}, seed {self.seed}"
 
     def _half(self, index: int) -> Artifact:
-        settings = half_settings(self.settings)
+        settings, seed = half_settings(self.settings), 2 * self.seed + index
         classes = class_halves(self.dataset.n_classes)[index]
-        seeded = {"seed": 2 * self.seed + index}
 
-        def compute():
-            found = training.train(
+        def compute() -> dict[str, np.ndarray]:
+            trained = train(
                 settings,
                 half_dataset(self.dataset, classes),
+                seed=seed,
                 dtype=self.profile.dtype,
-                **{**self._mode(), **seeded},
+                device=self.profile.device,
+                conventions=self.conventions,
                 progress=self.progress,
             )
-            return found.to_arrays(), {}
+            return trained.to_arrays()
 
-        parameters = {**settings.training_key(), **self._mode_key(), **seeded}
-        parameters |= {"classes": list(classes), **self._data_key()}
-        return self._cached("training", training, parameters, compute)
+        of_half = {**settings.training_key(), "seed": seed, "classes": list(classes)}
+        return self._artifact("training", compute, {**self.training_parameters(), **of_half})
 
-    @cached_property
-    def _network(self) -> Artifact:
+    def stored_network(self) -> Artifact:
+        """Return the weights of the glued network."""
         halves = [self._half(index) for index in (0, 1)]
 
-        def compute():
-            parts = [_layers_in_order(half, self.settings) for half in halves]
-            whole = glue(*parts, noise=self.noise, seed=self.seed)
+        def compute() -> dict[str, np.ndarray]:
+            first, second = (_layers_in_order(half, self.settings) for half in halves)
+            weights = glue(first, second, noise=self.noise, seed=self.seed)
             if self.shuffled:
-                whole = shuffle_weights(whole, seed=self.seed)
-            return {WEIGHTS + name: value for name, value in whole.items()}, {}
+                weights = shuffle_weights(weights, seed=self.seed)
+            return {WEIGHTS + name: value for name, value in weights.items()}
 
         parameters = {"noise": self.noise, "shuffled": self.shuffled, "seed": self.seed}
-        keys = tuple(half.key for half in halves)
-        return self._cached("planted", sys.modules[__name__], parameters, compute, keys)
+        return self._artifact("planted", compute, parameters, tuple(half.key for half in halves))
 
-    def _partition(self, partitioning: str) -> Artifact:
+    def stored_partition(self, partitioning: str) -> Artifact:
+        """Return the partition of one partitioning; that into halves if these are known."""
         if not self.known:
-            return super()._partition(partitioning)
+            return super().stored_partition(partitioning)
         graph = self.graph("weights")
         labels = np.full(graph.n_units, NO_CLUSTER)
         tested = np.concatenate([np.arange(layer.start, layer.stop) for layer in graph.tested])
         labels[tested] = self.planted_labels()
-        key = stage_key("planted", STAGE_VERSION, {"known": True}, (self._network.key,))
-        return Artifact({"labels": labels}, {"layers": [vars(one) for one in graph.layers]}, key)
+        halves = Partition(labels, graph.layers, self.n_clusters)
+        inputs = (self.stored_network().key,)
+        key = stage_key("planted", STAGES["planted"], {"known": True}, inputs)
+        arrays, description = take_apart(halves)
+        return Artifact(arrays, description, key)
 
     def planted_labels(self) -> np.ndarray:
         """Return which half every hidden unit belongs to, layer by layer."""

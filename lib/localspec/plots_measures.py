@@ -122,7 +122,6 @@ def visualization_pairs(replicate: Replicate, partitioning: str, *, n_shown: int
 
     At most `n_shown` subclusters, spread evenly over those tested, so that every depth is seen.
     """
-    replicate = replicate.visualized
     found = replicate.visualizations(partitioning)
     tested = replicate.draws(partitioning).subclusters
     spread = np.linspace(0, len(tested) - 1, min(n_shown, len(tested))).round().astype(int)

@@ -15,7 +15,6 @@ from localspec.optimisation import kernels
 from localspec.profiles import NetworkSettings
 from localspec.training import TrainedNetwork, fit
 
-STAGE_VERSION = 2
 FINAL_SPARSITY, INITIAL_SPARSITY = 0.9, 0.5
 N_STEPS_BETWEEN = 10
 

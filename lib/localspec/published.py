@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from localspec.errors import InvalidInputError, choose
-from localspec.forks import ForkReplicate, Reading
-from localspec.pipeline import by_network
+from localspec.pipeline import Replicate, by_network
+from localspec.readings import Reading
 from localspec.settings import NetworkSettings
 
 TABLES = ("clusterability", "feature_visualization", "lesions", "paper_claims")
@@ -138,7 +138,7 @@ def compare(ours: np.ndarray, published: np.ndarray, *, least_margin: float = 0.
     )
 
 
-def measured_quantities(group: Sequence[ForkReplicate]) -> dict[str, np.ndarray]:
+def measured_quantities(group: Sequence[Replicate]) -> dict[str, np.ndarray]:
     """Return what is compared of a network's replicates: quantity to shape (n_replicates,)."""
     found = [replicate.clusterability() for replicate in group]
     values = {
@@ -151,7 +151,7 @@ def measured_quantities(group: Sequence[ForkReplicate]) -> dict[str, np.ndarray]
     return values
 
 
-def _rows(name: str, reading: str, group: Sequence[ForkReplicate], rows: pd.DataFrame) -> list:
+def _rows(name: str, reading: str, group: Sequence[Replicate], rows: pd.DataFrame) -> list:
     table = []
     for quantity, ours in measured_quantities(group).items():
         theirs = rows[quantity].to_numpy()
@@ -203,12 +203,12 @@ def other_readings(settings: NetworkSettings) -> list[Reading]:
     return found + ([DROPPED_WEIGHTS] if settings.n_pruning_epochs and settings.l1 else [])
 
 
-def published_table(replicates: Sequence[ForkReplicate]) -> pd.DataFrame:
+def published_table(replicates: Sequence[Replicate]) -> pd.DataFrame:
     """Compare networks with their published counterparts.
 
     Parameters
     ----------
-    replicates : sequence of ForkReplicate
+    replicates : sequence of Replicate
         Under the plain reading. Networks with convolutions are compared under the released
         kernel norm as well; networks pruned under L1, which have many weights near zero, also
         with dropped weights that may return.
@@ -223,9 +223,14 @@ def published_table(replicates: Sequence[ForkReplicate]) -> pd.DataFrame:
     Raises
     ------
     InvalidInputError
-        If a network has no published counterpart, or settings are not those of the published
-        figures.
+        If there is no replicate, a network has no published counterpart, or settings are not those
+        of the published figures.
     """
+    if not replicates:
+        raise InvalidInputError(
+            "no network with published figures is trained for every seed: train them with "
+            "tools/train.py, or set untrained='train'"
+        )
     table = []
     for group in by_network(replicates):
         name, settings = group[0].network, group[0].settings
@@ -239,8 +244,8 @@ def published_table(replicates: Sequence[ForkReplicate]) -> pd.DataFrame:
                 raise InvalidInputError(
                     f"{setting} = {given}, but the published figures have {wanted}: set that"
                 )
-        table += _rows(name, "paper", group, rows)
+        table += _rows(name, group[0].reading, group, rows)
         for reading in other_readings(settings):
-            other = [one.under(reading.conventions) for one in group]
+            other = [replicate.with_choices(**reading.changes) for replicate in group]
             table += _rows(name, str(reading), other, rows)
     return pd.DataFrame(table)

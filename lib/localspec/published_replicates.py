@@ -2,105 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from localspec.clusterability import inside_to_outside
-from localspec.errors import InvalidInputError
-from localspec.forks import ForkReplicate
-from localspec.pipeline import by_network
-from localspec.profiles import PublishedSection, load_profile
+from localspec.pipeline import Replicate, by_network
 from localspec.published import other_readings
 from localspec.settings import NetworkSettings
 
 
-def _opened(
-    section: PublishedSection, wanted: Callable[[NetworkSettings], bool], progress: bool
-) -> list[ForkReplicate]:
-    """Return the replicates of the networks that are wanted, if they are or may be trained."""
-    profile = load_profile(section.profile).select(section)
-    profile.check_clusters(profile.method.n_clusters)
-    found = []
-    for name, settings in profile.networks.items():
-        group = [
-            ForkReplicate(profile, name, seed, compute=section.compute, progress=progress)
-            for seed in profile.seeds
-        ]
-        if not wanted(settings):
-            continue
-        if section.untrained == "train" or all(one.stored_path for one in group):
-            found += group
-    return found
+def has_published_figures(settings: NetworkSettings) -> bool:
+    """Return whether figures are published of such a network."""
+    return settings.published is not None
 
 
-def open_published(section: PublishedSection, *, progress: bool = True) -> list[ForkReplicate]:
-    """Return the replicates that a notebook's parameters name and that figures are published of.
-
-    Parameters
-    ----------
-    section : PublishedSection
-        ``untrained="leave out"`` leaves out networks that are not stored for every seed.
-    progress : bool, optional
-
-    Raises
-    ------
-    InvalidInputError
-        If the profile, one of its networks or data sets, or its device does not exist, or if
-        nothing is left to compare.
-    """
-    found = _opened(section, lambda settings: settings.published is not None, progress)
-    if not found:
-        raise InvalidInputError(
-            "no network with published figures is trained for every seed: run tools/train.py "
-            f"{section.profile}, or set untrained='train'"
-        )
-    return found
+def is_diagnosis(settings: NetworkSettings) -> bool:
+    """Return whether a network differs from one with published figures in one thing."""
+    return settings.diagnoses is not None
 
 
-def open_diagnoses(section: PublishedSection, *, progress: bool = True) -> list[ForkReplicate]:
-    """Return the replicates of networks that differ from a published one in one thing.
-
-    Like :func:`open_published`, but there may be none.
-    """
-    return _opened(section, lambda settings: settings.diagnoses is not None, progress)
+def stands_alone(settings: NetworkSettings) -> bool:
+    """Return whether there is nothing to compare a network with: it stands for itself."""
+    return settings.published is None and settings.diagnoses is None
 
 
-def open_unpublished(section: PublishedSection, *, progress: bool = True) -> list[ForkReplicate]:
-    """Return the replicates of networks that stand for themselves: nothing to compare them with.
-
-    Like :func:`open_published`, but there may be none. Networks that diagnose another are left out.
-    """
-
-    def wanted(settings: NetworkSettings) -> bool:
-        return settings.published is None and settings.diagnoses is None
-
-    return _opened(section, wanted, progress)
-
-
-def under_every_reading(replicates: Sequence[ForkReplicate]) -> list[ForkReplicate]:
+def under_every_reading(replicates: Sequence[Replicate]) -> list[Replicate]:
     """Return replicates with published figures, and behind each network those read otherwise.
 
     Parameters
     ----------
-    replicates : sequence of ForkReplicate
+    replicates : sequence of Replicate
         Under the plain reading.
     """
-    found = []
+    every = []
     for group in by_network(replicates):
-        found += group
+        every += group
         for reading in other_readings(group[0].settings):
-            found += [one.under(reading.conventions) for one in group]
-    return found
+            every += [replicate.with_choices(**reading.changes) for replicate in group]
+    return every
 
 
-def replicates_table(replicates: Sequence[ForkReplicate]) -> pd.DataFrame:
+def replicates_table(replicates: Sequence[Replicate]) -> pd.DataFrame:
     """Return what was measured of each replicate, as the published table has it.
 
     Parameters
     ----------
-    replicates : sequence of ForkReplicate
+    replicates : sequence of Replicate
 
     Returns
     -------
@@ -129,7 +78,7 @@ def replicates_table(replicates: Sequence[ForkReplicate]) -> pd.DataFrame:
                 "training": replicate.network,
                 "pruned": settings.n_pruning_epochs > 0,
                 "replicate": replicate.seed,
-                "n_clusters": method.n_clusters,
+                "n_clusters": replicate.n_clusters,
                 "n_shuffles": method.n_shuffles,
                 "ncut": found.statistic,
                 "shuffled_ncut_mean": float(found.null.mean()),

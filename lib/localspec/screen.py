@@ -218,7 +218,7 @@ def screen(
     level : float, optional
         What counts as extreme in ``n_extreme``; no correction for the number of subclusters.
     conventions : Conventions or str, optional
-        All but those of training, and ``visualization_channels``: no other network is trained.
+        All but those of training.
     progress : bool, optional
 
     Returns

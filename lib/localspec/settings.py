@@ -46,24 +46,10 @@ def distinct(values: list[int]) -> list[int]:
 
 Rate = Annotated[float, Field(strict=True, ge=0, lt=1)]
 
-# settings that came after the first stored networks: in a key only where they are used
-NEWER = (
-    "image_channels",
-    "conv_dropouts",
-    "dropouts",
-    "module_distance",
-    "max_rotation",
-    "max_shift",
-    "flip",
-    "precision",
-    "memory_format",
-    "n_threads",
-    "initialisation",
-)
+# what the trained weights do not depend on: of pruning, of lesions, and of pages
 NOT_OF_TRAINING = {
     "n_pruning_epochs",
     "pruning_penalties",
-    "n_visualization_epochs",
     "n_lesion_images",
     "lesion_precision",
     "published",
@@ -107,8 +93,6 @@ class NetworkSettings(Strict):
     memory_format: Literal["contiguous", "channels_last"] = "contiguous"  # in training
     n_threads: Annotated[int, Field(strict=True, ge=1)] | None = None  # in training; None: torch's
     image_channels: Literal["own", "copies", "squeezed"] = "own"  # three channels of a grey image
-    # of the network that is trained for visualization (fork visualization_channels), if others
-    n_visualization_epochs: Annotated[int, Field(strict=True, ge=1)] | None = None
     # test images that lesions are tried on, chosen by the seed; None: all
     n_lesion_images: Annotated[int, Field(strict=True, ge=1)] | None = None
     lesion_precision: Literal["full", "bfloat16"] = "full"  # of what lesions compute
@@ -117,10 +101,8 @@ class NetworkSettings(Strict):
     diagnoses: str | None = None
 
     def training_key(self) -> dict[str, Any]:
-        """Return what the trained weights depend on; newer settings only where they are used."""
-        used = self.model_dump(mode="json", exclude=NOT_OF_TRAINING)
-        defaults = NetworkSettings(dataset="", hidden=(1,)).model_dump(mode="json", include=NEWER)
-        return {k: v for k, v in used.items() if k not in NEWER or v != defaults[k]}
+        """Return all settings that the trained weights depend on."""
+        return self.model_dump(mode="json", exclude=NOT_OF_TRAINING)
 
     @property
     def n_convolutions(self) -> int:

@@ -9,7 +9,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 from sklearn.cluster import KMeans
 
-from localspec.embedding import spectral_embedding, weak_units
+from localspec.embedding import spectral_embedding
 from localspec.errors import DegenerateDataWarning, InvalidInputError
 from localspec.graphs import UnitGraph
 from localspec.partitions import NO_CLUSTER
@@ -69,14 +69,6 @@ def live_units(graph: UnitGraph) -> np.ndarray:
     edges = np.asarray(abs(graph.adjacency[live][:, live]).sum(axis=1)).ravel()
     live[live] = edges > 0
     return live
-
-
-def may_have_weak_units(graph: UnitGraph) -> bool:
-    """Return whether a unit of the graph, or of any layers of it alone, has so little weight."""
-    adjacency = abs(sparse.csc_array(graph.adjacency))
-    degrees = [np.asarray(adjacency[:, one.units].sum(axis=1)).ravel() for one in graph.layers]
-    total = sum(float(part.sum()) for part in degrees)
-    return any(bool(weak_units(part, total).any()) for part in degrees)
 
 
 def graph_sides(graph: UnitGraph) -> np.ndarray | None:

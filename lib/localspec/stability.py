@@ -15,8 +15,9 @@ from localspec.correlations import unit_values
 from localspec.errors import require
 from localspec.graphs import UnitGraph
 from localspec.partitions import NO_CLUSTER, Partition
-from localspec.pipeline import PARTITIONINGS
-from localspec.sensitivity import Variation, VariedReplicate
+from localspec.pipeline import PARTITIONINGS, Replicate
+from localspec.readings import OTHER_SEED
+from localspec.sensitivity import Variation
 from localspec.spectral import live_units
 
 
@@ -126,7 +127,7 @@ def eigengaps(graph: UnitGraph, k_max: int) -> np.ndarray:
     return values[1:-1] - values[2:]
 
 
-def eigengap_table(replicates: Sequence[VariedReplicate], *, k_max: int = 16) -> pd.DataFrame:
+def eigengap_table(replicates: Sequence[Replicate], *, k_max: int = 16) -> pd.DataFrame:
     """Return the eigengaps of every network's two graphs: one row a k."""
     rows = []
     for replicate in replicates:
@@ -140,7 +141,7 @@ def eigengap_table(replicates: Sequence[VariedReplicate], *, k_max: int = 16) ->
     return pd.DataFrame(rows)
 
 
-def _pairs(replicates: Sequence[VariedReplicate], partitioning: str, others: dict) -> list[dict]:
+def _pairs(replicates: Sequence[Replicate], partitioning: str, others: dict) -> list[dict]:
     rows = []
     for against, varied in others.items():
         for one, other in zip(replicates, varied, strict=True):
@@ -150,7 +151,7 @@ def _pairs(replicates: Sequence[VariedReplicate], partitioning: str, others: dic
 
 
 def _training_pairs(
-    replicates: Sequence[VariedReplicate], values: list[dict[str, np.ndarray]], partitioning: str
+    replicates: Sequence[Replicate], values: list[dict[str, np.ndarray]], partitioning: str
 ) -> list[dict]:
     rows = []
     for i, j in combinations(range(len(replicates)), 2):
@@ -163,14 +164,14 @@ def _training_pairs(
 
 
 def stability_table(
-    varied: dict[Variation, Sequence[VariedReplicate]], *, n_seeds: int = 5
+    varied: dict[Variation, Sequence[Replicate]], *, n_seeds: int = 5
 ) -> pd.DataFrame:
     """Return how well partitions agree with those of other seeds and numbers of clusters.
 
     Parameters
     ----------
-    varied : dict of Variation to sequence of VariedReplicate
-        From :func:`localspec.sensitivity.open_varied`, for one network; the baseline first.
+    varied : dict of Variation to sequence of Replicate
+        The replicates of one network under each variation; the baseline first.
     n_seeds : int, optional
         Number of k-means seeds to compare with.
 
@@ -184,9 +185,14 @@ def stability_table(
     (_, replicates), *rest = varied.items()
     others = {}
     for index in range(1, n_seeds + 1):
-        variation = Variation("k-means", clustering_seed=1000 * index)
-        others[f"k-means seed {index}"] = [one.varied(variation) for one in replicates]
-    others |= {v.name: list(group) for v, group in rest if v.n_clusters is not None}
+        others[f"k-means seed {index}"] = [
+            replicate.with_choices(clustering_seed=index * OTHER_SEED) for replicate in replicates
+        ]
+    others |= {
+        variation.name: list(group)
+        for variation, group in rest
+        if variation.choices.n_clusters is not None
+    }
     values = [
         unit_values(one.trained, one.dataset.x_test, conventions=one.conventions)
         for one in replicates

@@ -11,7 +11,6 @@ from localspec.conventions import Conventions, resolve
 from localspec.errors import InvalidInputError, whole
 from localspec.partitions import NO_CLUSTER, Partition
 
-STAGE_VERSION = 1
 MOST_OF_LAYER = 0.99
 Lesion = Mapping[str, np.ndarray]
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from localspec.errors import InvalidInputError
 from localspec.measures import MEASURES
-from localspec.pipeline import PARTITIONINGS, Replicate
+from localspec.pipeline import PARTITIONINGS, Replicate, by_network
 from localspec.statistics import (
     benjamini_hochberg,
     benjamini_yekutieli,
@@ -79,6 +79,60 @@ def _verdict(row: pd.Series) -> str:
     return "significant" if row["rejected"] else "not significant"
 
 
+def combined_rows(
+    replicates: Sequence[Replicate], measures: Sequence[str] = MEASURES
+) -> list[dict]:
+    """Combine replicates: one row a network, partitioning and measure, not corrected yet.
+
+    Parameters
+    ----------
+    replicates : sequence of Replicate
+        All seeds of one or more networks.
+    measures : sequence of str, optional
+
+    Returns
+    -------
+    list of dict
+        For :func:`corrected_table`.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no replicate.
+    """
+    if not replicates:
+        raise InvalidInputError("there is no replicate to combine: name a network and a seed")
+    return [
+        _row(group[0].network, partitioning, name, group)
+        for group in by_network(replicates)
+        for partitioning in PARTITIONINGS
+        for name in measures
+    ]
+
+
+def corrected_table(rows: Sequence[dict], *, level: float = 0.05) -> pd.DataFrame:
+    """Correct rows for their number, and decide: see :func:`synthesis_table`.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        From :func:`combined_rows`: the family.
+    level : float, optional
+        False discovery rate.
+
+    References
+    ----------
+    Hod et al., arXiv:2110.08058, "Families".
+    """
+    table = pd.DataFrame(rows)
+    family = np.where(table["chain"] == UNCALIBRATED, np.nan, table["p"])
+    corrected = benjamini_hochberg(family, alpha=level)
+    table["bh"], table["rejected"] = corrected.adjusted, corrected.rejected
+    table["by"] = benjamini_yekutieli(family, alpha=level).adjusted
+    table["verdict"] = [_verdict(row) for _, row in table.iterrows()]
+    return table[COLUMNS]
+
+
 def synthesis_table(replicates: Sequence[Replicate], *, level: float = 0.05) -> pd.DataFrame:
     """Combine replicates and correct for the number of tests.
 
@@ -115,19 +169,4 @@ def synthesis_table(replicates: Sequence[Replicate], *, level: float = 0.05) -> 
     ----------
     Hod et al., arXiv:2110.08058, "Network level", "Families".
     """
-    if not replicates:
-        raise InvalidInputError("there is no replicate to combine: name a network and a seed")
-    networks = list(dict.fromkeys(replicate.network for replicate in replicates))
-    rows = [
-        _row(network, partitioning, name, [r for r in replicates if r.network == network])
-        for network in networks
-        for partitioning in PARTITIONINGS
-        for name in MEASURES
-    ]
-    table = pd.DataFrame(rows)
-    family = np.where(table["chain"] == UNCALIBRATED, np.nan, table["p"])
-    corrected = benjamini_hochberg(family, alpha=level)
-    table["bh"], table["rejected"] = corrected.adjusted, corrected.rejected
-    table["by"] = benjamini_yekutieli(family, alpha=level).adjusted
-    table["verdict"] = [_verdict(row) for _, row in table.iterrows()]
-    return table[COLUMNS]
+    return corrected_table(combined_rows(replicates), level=level)

@@ -89,16 +89,15 @@ def clusterability_table(replicates: Sequence[Replicate]) -> pd.DataFrame:
     _check(replicates)
     rows = []
     for replicate in replicates:
-        result = replicate.clusterability()
-        method = replicate.profile.method
+        result, n_clusters = replicate.clusterability(), replicate.n_clusters
         rows.append(
             {
                 "network": replicate.network,
                 "seed": replicate.seed,
-                "n_clusters": method.n_clusters,
-                "n_shuffles": method.n_shuffles,
+                "n_clusters": n_clusters,
+                "n_shuffles": replicate.profile.method.n_shuffles,
                 "ncut": result.statistic,
-                "inside_to_outside": inside_to_outside(result.statistic, method.n_clusters),
+                "inside_to_outside": inside_to_outside(result.statistic, n_clusters),
                 "shuffled_ncut_mean": float(result.null.mean()),
                 "shuffled_ncut_std": float(result.null.std()),
                 "z_score": result.z_score,
@@ -153,17 +152,13 @@ def subcluster_table(
     -------
     pandas.DataFrame
         One row a subcluster; for each measure its value, the mean of the random counterparts,
-        p and the effect size (empty where undefined). Under the fork ``visualization_channels``
-        the subclusters of the networks trained for it have rows of their own.
+        p and the effect size (empty where undefined).
     """
     _check(replicates)
     rows = []
     for replicate in replicates:
         for partitioning in partitionings:
-            subjects = list(dict.fromkeys(replicate.subject(name) for name in measures))
-            for subject in subjects:
-                names = [name for name in measures if replicate.subject(name) is subject]
-                rows += _subcluster_rows(subject, names, partitioning)
+            rows += _subcluster_rows(replicate, measures, partitioning)
     return pd.DataFrame(rows)
 
 
@@ -201,17 +196,16 @@ def network_test_table(
     rows = []
     for replicate in replicates:
         for partitioning in partitionings:
+            overlap = replicate.draws(partitioning).mean_overlap
             for name in measures:
-                subject = replicate.subject(name)
-                overlap = subject.draws(partitioning).mean_overlap
-                found = subject.assessment(name, partitioning)
+                found = replicate.assessment(name, partitioning)
                 changed = {}
-                if name in LESIONED and subject.settings.lesion_precision != "full":
-                    n_other, n_predictions = subject.other_predictions(partitioning)
+                if name in LESIONED and replicate.settings.lesion_precision != "full":
+                    n_other, n_predictions = replicate.other_predictions(partitioning)
                     changed = {"other_predictions": n_other / n_predictions}
                 rows.append(
                     {
-                        "network": subject.network,
+                        "network": replicate.network,
                         "seed": replicate.seed,
                         "partitioning": partitioning,
                         "measure": name,

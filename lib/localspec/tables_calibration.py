@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from localspec.calibration import NullEvidence
 from localspec.comparison import exceedances
 from localspec.false_positives import (
     BOUND_RATIO,
@@ -21,7 +22,7 @@ from localspec.false_positives import (
     null_p_values,
 )
 from localspec.measures import MEASURES
-from localspec.null_replicates import NullReplicate
+from localspec.pipeline import Replicate
 from localspec.statistics import RULES, fisher_shift
 
 SHOWN_GROUP = 5  # replicates of the paper's main tables
@@ -78,15 +79,16 @@ def _rated(values: np.ndarray, size: int, level: float) -> dict:
 
 
 def ties_table(
-    replicates: Sequence[NullReplicate], p_values: dict[str, PValues], *, level: float = 0.05
+    evidence: Sequence[NullEvidence], p_values: dict[str, PValues], *, level: float = 0.05
 ) -> pd.DataFrame:
     """Return how often values tie, and what each rule makes of it.
 
     Parameters
     ----------
-    replicates : sequence of NullReplicate
+    evidence : sequence of NullEvidence
+        One a network.
     p_values : dict
-        Of these replicates, from :func:`localspec.false_positives.all_p_values`.
+        Of these networks, from :func:`localspec.false_positives.all_p_values`.
     level : float, optional
 
     Returns
@@ -97,12 +99,12 @@ def ties_table(
         ``undefined``: share of subclusters whose value is undefined. ``mean_p``: after the
         rule's shift, 0.5 if the rule is fair; ``rate``: of subclusters at or below `level`.
     """
-    n_draws = replicates[0].profile.method.n_draws
+    n_draws = evidence[0].n_draws
     rows = []
     for name in MEASURES:
         tied, undefined = [], []
-        for replicate in replicates:
-            measure = replicate.evidence().measure(name)
+        for of_network in evidence:
+            measure = of_network.measure(name)
             true, null = measure.values[:, 0], np.swapaxes(measure.values[:, 1:], 1, 2)
             tied.append(exceedances(true, null, measure.side)[1].ravel())
             undefined.append(np.isnan(true).ravel())
@@ -123,12 +125,14 @@ def ties_table(
     return pd.DataFrame(rows)
 
 
-def sample_table(replicate: NullReplicate, *, n_shown: int = 3) -> pd.DataFrame:
+def sample_table(replicate: Replicate, evidence: NullEvidence, *, n_shown: int = 3) -> pd.DataFrame:
     """Return p-values of the first null partitions of one network, to be computed again.
 
     Parameters
     ----------
-    replicate : NullReplicate
+    replicate : Replicate
+    evidence : NullEvidence
+        Of this replicate.
     n_shown : int, optional
 
     Returns
@@ -139,8 +143,8 @@ def sample_table(replicate: NullReplicate, *, n_shown: int = 3) -> pd.DataFrame:
     """
     rows = []
     for name in MEASURES:
-        values = replicate.evidence().measure(name).values
-        tests = null_p_values(replicate.evidence(), name, seed=replicate.seed)
+        values = evidence.measure(name).values
+        tests = null_p_values(evidence, name, seed=replicate.seed)
         for index in range(n_shown):
             row: dict[str, object] = {"network": replicate.network, "seed": replicate.seed}
             row |= {"null_partition": index, "measure": name}

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from localspec.measures import MEASURES
-from localspec.more_draws_replicates import MoreDrawsReplicate
-from localspec.pipeline import PARTITIONINGS
+from localspec.more_draws import sequential_p_values_of
+from localspec.pipeline import PARTITIONINGS, Replicate
 from localspec.statistics import benjamini_hochberg, fisher, p_floor
 from localspec.synthesis import UNCALIBRATED
 
@@ -16,12 +16,20 @@ VERDICTS = (BOTH, MORE_ONLY, FIRST_ONLY, NEITHER)
 GROUP = ["partitioning", "measure"]
 
 
-def more_draws_table(replicate: MoreDrawsReplicate, *, level: float = 0.05) -> pd.DataFrame:
+def more_draws_table(
+    replicate: Replicate,
+    *,
+    max_draws: int = 999,
+    max_exceedances: int = 10,
+    level: float = 0.05,
+) -> pd.DataFrame:
     """Return both p-values of every tested subcluster.
 
     Parameters
     ----------
-    replicate : MoreDrawsReplicate
+    replicate : Replicate
+    max_draws, max_exceedances : int, optional
+        When the drawing ends, see :func:`localspec.more_draws.sequential_p_values_of`.
     level : float, optional
         False discovery rate of each family: the subclusters of one partitioning and measure.
 
@@ -38,19 +46,22 @@ def more_draws_table(replicate: MoreDrawsReplicate, *, level: float = 0.05) -> p
     ----------
     Hod et al., arXiv:2110.08058, "p of a subcluster", "Families".
     """
+    limits = {"max_draws": max_draws, "max_exceedances": max_exceedances}
     tables = [
-        _rows(replicate, partitioning, name, level)
+        _rows(replicate, partitioning, name, level, **limits)
         for partitioning in PARTITIONINGS
         for name in MEASURES
     ]
     return pd.concat(tables, ignore_index=True)
 
 
-def _rows(replicate: MoreDrawsReplicate, partitioning: str, name: str, level: float):
-    parts = replicate.subject(name).draws(partitioning).subclusters
-    assessed = replicate.subject(name).assessment(name, partitioning)
-    found = replicate.sequential(name, partitioning)
-    sequential = np.array([one.pvalue for one in found])
+def _rows(
+    replicate: Replicate, partitioning: str, name: str, level: float, **limits: int
+) -> pd.DataFrame:
+    parts = replicate.draws(partitioning).subclusters
+    assessed = replicate.assessment(name, partitioning)
+    results = sequential_p_values_of(replicate, name, partitioning, **limits)
+    sequential = np.array([result.pvalue for result in results])
     first = benjamini_hochberg(assessed.p_values, alpha=level)
     more = benjamini_hochberg(sequential, alpha=level)
     verdicts = {(True, True): BOTH, (False, True): MORE_ONLY, (True, False): FIRST_ONLY}
@@ -65,8 +76,8 @@ def _rows(replicate: MoreDrawsReplicate, partitioning: str, name: str, level: fl
             "value": assessed.measure.values[0],
             "p_first": assessed.p_values,
             "p_sequential": sequential,
-            "draws_used": [one.n_draws for one in found],
-            "n_exceedances": [one.n_exceedances for one in found],
+            "draws_used": [result.n_draws for result in results],
+            "n_exceedances": [result.n_exceedances for result in results],
             "bh_first": first.adjusted,
             "bh_sequential": more.adjusted,
             "significant": [verdicts.get(pair, NEITHER) for pair in pairs],
@@ -89,14 +100,18 @@ def newly_decided(table: pd.DataFrame) -> pd.DataFrame:
     return changed.sort_values("p_sequential", kind="stable", ignore_index=True)
 
 
-def more_draws_tests(replicate: MoreDrawsReplicate, table: pd.DataFrame) -> pd.DataFrame:
+def more_draws_tests(
+    replicate: Replicate, table: pd.DataFrame, *, max_exceedances: int = 10
+) -> pd.DataFrame:
     """Return one row a partitioning and measure: subclusters decided, and the network's p.
 
     Parameters
     ----------
-    replicate : MoreDrawsReplicate
+    replicate : Replicate
     table : pandas.DataFrame
         From :func:`more_draws_table`.
+    max_exceedances : int, optional
+        That of the table.
 
     Returns
     -------
@@ -113,7 +128,7 @@ def more_draws_tests(replicate: MoreDrawsReplicate, table: pd.DataFrame) -> pd.D
     """
     rows = []
     for (partitioning, name), part in table.groupby(GROUP, sort=False):
-        assessed = replicate.subject(name).assessment(name, partitioning)
+        assessed = replicate.assessment(name, partitioning)
         plain = fisher(part["p_sequential"], rule="conservative")  # no shift
         rows.append(
             {
@@ -124,7 +139,7 @@ def more_draws_tests(replicate: MoreDrawsReplicate, table: pd.DataFrame) -> pd.D
                 "significant_first": int(part["significant"].isin((BOTH, FIRST_ONLY)).sum()),
                 "significant_sequential": int(part["significant"].isin((BOTH, MORE_ONLY)).sum()),
                 "mean_draws_used": float(part["draws_used"].mean()),
-                "n_at_limit": int((part["n_exceedances"] < replicate.max_exceedances).sum()),
+                "n_at_limit": int((part["n_exceedances"] < max_exceedances).sum()),
                 "permutation_p": float(assessed.permutation.pvalue),
                 "permutation_floor": p_floor(assessed.measure.n_draws),
                 "fisher_p_first": float(assessed.fisher.pvalue),

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from localspec.measures import MEASURES
-from localspec.pipeline import PARTITIONINGS
-from localspec.sensitivity import Variation, VariedReplicate
+from localspec.pipeline import PARTITIONINGS, Replicate
+from localspec.sensitivity import Variation
 from localspec.statistics import benjamini_hochberg, combine_replicates
 
 ROW = ["partitioning", "measure"]
@@ -20,14 +20,14 @@ def _verdicts(p_values: pd.Series, level: float) -> np.ndarray:
 
 
 def sensitivity_table(
-    varied: dict[Variation, Sequence[VariedReplicate]], *, level: float = 0.05
+    varied: dict[Variation, Sequence[Replicate]], *, level: float = 0.05
 ) -> pd.DataFrame:
     """Return the verdict on every partitioning and measure under every variation.
 
     Parameters
     ----------
-    varied : dict of Variation to sequence of VariedReplicate
-        From :func:`localspec.sensitivity.open_varied`, for one network; the baseline first.
+    varied : dict of Variation to sequence of Replicate
+        The replicates of one network under each variation; the baseline first.
     level : float, optional
         False discovery rate of the family.
 

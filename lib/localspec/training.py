@@ -20,7 +20,6 @@ from localspec.threads import SMALL_STEP, is_small, limited_threads
 from localspec.training_progress import TrainingBar
 from localspec.training_run import TrainingRun
 
-STAGE_VERSION = 1
 HISTORY = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 
 

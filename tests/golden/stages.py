@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from localspec.artifacts import stage_versions
 from localspec.calibration import null_draws, null_evidence
 from localspec.clusterability import clusterability
 from localspec.clustering import cluster
@@ -26,6 +25,7 @@ from localspec.partitions import Partition
 from localspec.planted import glue, shuffle_weights
 from localspec.profiles import NetworkSettings
 from localspec.pruning import prune
+from localspec.stages import STAGES as VERSIONS
 from localspec.subclusters import draw
 from localspec.training import HISTORY, TrainedNetwork, train
 
@@ -186,9 +186,8 @@ STAGES = {
 
 
 def main() -> None:
-    versions = stage_versions()
     content = {
-        stage: {"version": versions[stage], "values": [float(f"{v:.10g}") for v in compute()]}
+        stage: {"version": VERSIONS[stage], "values": [float(f"{v:.10g}") for v in compute()]}
         for stage, compute in STAGES.items()
     }
     GOLDEN.write_text(json.dumps(content) + "\n", encoding="utf-8")

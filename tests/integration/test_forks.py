@@ -1,29 +1,30 @@
 """The page on forks: every other reading, and what it changes."""
 
-from typing import get_args
-
 import numpy as np
 import pytest
 import yaml
 
 from localspec.conventions import PAPER, RELEASED, Conventions
 from localspec.forks import (
-    YARDSTICK,
-    ForkReplicate,
-    Reading,
+    CHANNELS,
+    ChannelsReading,
+    fork_replicates,
     fork_table,
     fork_tests,
-    open_forks,
-    readings,
+    networks_in_three_channels,
 )
+from localspec.measures import LESIONED, VISUALIZED
 from localspec.plots_forks import changes_of_p
 from localspec.profiles import ForksSection
+from localspec.readings import YARDSTICK, Reading, readings
 from localspec.settings import NetworkSettings
 
 pytestmark = pytest.mark.integration
 
+MLP = {"dataset": "digits", "hidden": [14, 12], "n_epochs": 6, "batch_size": 32}
 NETWORKS = {
-    "mlp": {"dataset": "digits", "hidden": [14, 12], "n_epochs": 6, "batch_size": 32},
+    "mlp": MLP,
+    "mlp-squeezed": {**MLP, "image_channels": "squeezed", "n_epochs": 3},
     "cnn": {
         "dataset": "digits",
         "architecture": "cnn",
@@ -44,7 +45,7 @@ def opened(tmp_path_factory):
         profile=str(path), networks=["mlp", "cnn"], seeds=[0, 1], n_clusters=3, n_draws=5,
         n_images=100, n_steps=2,
     )  # fmt: skip
-    return open_forks(section, progress=False)
+    return fork_replicates(section, progress=False)
 
 
 @pytest.fixture(scope="module")
@@ -162,9 +163,51 @@ def test_the_figure_has_a_row_for_every_reading(opened, tests):
         assert labels == [f"{one.option}: {one.value}" for one in by_reading if one is not None]
 
 
-def test_three_channels_keep_the_reading(opened):
-    reading = Reading("visualization_channels", "copies")
-    twin = opened["mlp"][reading][0].visualized
-    assert isinstance(twin, ForkReplicate)
-    assert twin.conventions == reading.conventions
-    assert get_args(Conventions.model_fields["visualization_channels"].annotation)[1] == "copies"
+SQUEEZED = ChannelsReading(CHANNELS, "squeezed")
+
+
+def test_networks_in_three_channels_are_found_by_their_settings():
+    networks = {name: NetworkSettings(**settings) for name, settings in NETWORKS.items()}
+    assert networks_in_three_channels(networks, "mlp") == {SQUEEZED: "mlp-squeezed"}
+    assert networks_in_three_channels(networks, "cnn") == {}
+    assert networks_in_three_channels(networks, "mlp-squeezed") == {}
+    narrower = {**networks, "mlp": networks["mlp"].model_copy(update={"hidden": (14, 10)})}
+    assert networks_in_three_channels(narrower, "mlp") == {}
+
+
+def test_another_network_is_visualized_and_the_first_one_lesioned(opened, tests):
+    others = opened["mlp"][SQUEEZED]
+    assert [one.network for one in others] == ["mlp-squeezed"] * 2
+    assert others[0].dataset.image_shape == (3, 8, 8)
+    assert others[0].trained.module[1].in_features == 3 * 64
+    of_it = tests[tests["option"] == CHANNELS]
+    assert set(of_it["network"]) == {"mlp"}
+    assert len(of_it) == 16
+    # lesions speak of the network itself, images of the other one
+    assert (of_it["p"] == of_it["p_plain"])[of_it["measure"].isin(LESIONED)].all()
+    for row in of_it[of_it["measure"].isin(VISUALIZED)].itertuples():
+        p = [one.assessment(row.measure, row.partitioning).permutation.pvalue for one in others]
+        mean = np.mean(p)
+        assert row.p == pytest.approx(2 * mean**2 if mean <= 0.5 else 1 - 2 * (1 - mean) ** 2)
+    # sixteen tests of one family
+    order = of_it["p"].rank(method="max")
+    adjusted = of_it["p"] * 16 / order
+    significant = [(adjusted[of_it["p"] >= p]).min() <= 0.05 for p in of_it["p"]]
+    assert (of_it["verdict"] == "significant").tolist() == significant
+    table = fork_table(opened, tests).set_index(["network", "option", "reading"])
+    row = table.loc[("mlp", CHANNELS, "squeezed")]
+    assert (row["released"], row["adjusted_rand"]) == ("yes", 1)
+    assert row["n_subclusters"] == row["n_subclusters_plain"]
+    assert row["ncut"] == row["ncut_plain"]
+
+
+def test_forks_come_in_the_order_of_the_options(opened):
+    first, *others = [reading.option for reading in opened["mlp"] if reading is not None]
+    assert first == YARDSTICK.option
+    assert others[others.index(CHANNELS) - 1] == "min_units"
+    assert others[-1] == CHANNELS
+    without = [option for option in others if option != CHANNELS]
+    positions = [list(Conventions.model_fields).index(option) for option in without]
+    assert positions == sorted(positions)
+    options = [reading.option for reading in opened["cnn"] if reading is not None]
+    assert CHANNELS not in options

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from localspec.calibration import null_draws
+from localspec.calibration import PARTITIONING, null_draws, stored_evidence
 from localspec.false_positives import all_p_values
 from localspec.feature_visualization import visualize
 from localspec.lesions import lesion_draws
-from localspec.null_replicates import PARTITIONING, open_null_replicates
+from localspec.pipeline import open_replicates
 from localspec.profiles import CalibrationSection
 from localspec.tables_calibration import calibration_table, sample_table, ties_table
 
@@ -15,17 +15,22 @@ N_PARTITIONS = 12
 
 
 @pytest.fixture(scope="module")
-def nulls(tiny_profile):
+def replicates(tiny_profile):
     """Both networks of the tiny profile."""
     section = CalibrationSection(
         profile=str(tiny_profile), seeds=[0, 1], n_clusters=3, n_draws=7, n_partitions=N_PARTITIONS
     )
-    return open_null_replicates(section, progress=False)
+    return open_replicates(section, progress=False)
 
 
-def test_values_are_those_of_the_ordinary_measures(nulls):
-    replicate = nulls[0]
-    found = replicate.evidence()
+@pytest.fixture(scope="module")
+def evidence(replicates):
+    """The evidence on null partitions of both networks."""
+    return [stored_evidence(replicate, N_PARTITIONS) for replicate in replicates]
+
+
+def test_values_are_those_of_the_ordinary_measures(replicates, evidence):
+    replicate, found = replicates[0], evidence[0]
     one = null_draws(replicate.partition(PARTITIONING), N_PARTITIONS, 7, seed=0)[5]
     data = replicate.dataset
     plain = lesion_draws(replicate.trained, data.x_test, data.y_test, one, n_classes=10)
@@ -36,8 +41,8 @@ def test_values_are_those_of_the_ordinary_measures(nulls):
     np.testing.assert_allclose(found.entropies[5], images.arranged(one).entropies, rtol=1e-7)
 
 
-def test_tables_count_networks_and_tests(nulls):
-    p_values = all_p_values(nulls)
+def test_tables_count_networks_and_tests(evidence):
+    p_values = all_p_values(evidence, [0, 1])
     rates = calibration_table(p_values).set_index(["measure", "test", "rule"])
     assert not rates.index.duplicated().any()
     assert set(rates["n_networks"]) == {2}  # too few for groups of 3
@@ -45,18 +50,15 @@ def test_tables_count_networks_and_tests(nulls):
     assert row["n_tests"] == 2 * N_PARTITIONS
     assert (rates["low"] <= rates["rate"]).all()
     assert (rates["rate"] <= rates["high"]).all()
-    ties = ties_table(nulls, p_values)
+    ties = ties_table(evidence, p_values)
     shares = ties[["tied_draws", "tied_subclusters", "undefined", "mean_p", "rate"]]
     assert ((shares >= 0) & (shares <= 1)).all(axis=None)
 
 
-def test_the_sample_of_a_shorter_run_is_the_same(nulls, tiny_profile):
-    section = CalibrationSection(
-        profile=str(tiny_profile), seeds=[0], n_clusters=3, n_draws=7, n_partitions=2
-    )
-    (short,) = open_null_replicates(section, progress=False)
-    long = sample_table(nulls[0], n_shown=2)
+def test_the_sample_of_a_shorter_run_is_the_same(replicates, evidence):
+    short = stored_evidence(replicates[0], 2)
+    long = sample_table(replicates[0], evidence[0], n_shown=2)
     numbers = long.select_dtypes("number").columns
     np.testing.assert_allclose(
-        sample_table(short, n_shown=2)[numbers], long[numbers], rtol=1e-7, atol=1e-12
+        sample_table(replicates[0], short, n_shown=2)[numbers], long[numbers], rtol=1e-7, atol=1e-12
     )

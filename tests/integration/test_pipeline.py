@@ -6,23 +6,18 @@ import numpy as np
 import pytest
 import torch
 
-from localspec import (
-    clusterability,
-    clustering,
-    embedding,
-    feature_visualization,
-    lesions,
-    training,
-)
+from localspec.clustering import cluster
+from localspec.conventions import PAPER
 from localspec.correlations import activation_graph
 from localspec.data import load_dataset
 from localspec.errors import ArtifactError, InvalidInputError
+from localspec.feature_visualization import visualize
 from localspec.graphs import weight_graph
 from localspec.measures import MEASURES
-from localspec.pipeline import PARTITIONINGS, open_replicates
+from localspec.pipeline import PARTITIONINGS, checked_coherence, open_replicates
 from localspec.profiles import TrainingSection
 from localspec.subclusters import draw
-from localspec.tables import network_test_table, subcluster_table
+from localspec.training import train
 
 pytestmark = pytest.mark.integration
 
@@ -42,46 +37,10 @@ def everything(replicate):
     return found
 
 
-@pytest.fixture
-def no_computing(monkeypatch):
-    """Let every computation of a stage fail."""
-
-    def fail(*arguments, **options):
-        pytest.fail("nothing should be computed here")
-
-    monkeypatch.setattr(training, "train", fail)
-    monkeypatch.setattr(clusterability, "clusterability", fail)
-    monkeypatch.setattr(clustering, "cluster", fail)
-    monkeypatch.setattr(lesions, "lesion_draws", fail)
-    monkeypatch.setattr(feature_visualization, "visualize", fail)
-
-
-def test_weak_units_are_named_in_keys_where_there_are_any(first, monkeypatch):
-    def keys():
-        fresh = type(first)(first.profile, first.network, first.seed)
-        return {kind: fresh._graph_key(kind) for kind in ("weights", "activations")}
-
-    plain = keys()
-    monkeypatch.setattr(embedding, "WEAK", 1.0)  # then every unit is weak
-    weak = keys()
-    assert weak["weights"] != plain["weights"]
-    assert weak["activations"] == plain["activations"]
-
-
-def test_what_counts_as_constant_is_named_in_single_precision_only(first):
-    single = first.profile.model_copy(update={"dtype": "float32"})
-    parameters = []
-
-    def record(stage, version, given, inputs=()):
-        parameters.append(given)
-        return "key"
-
-    for profile in (first.profile, single):
-        fresh = type(first)(profile, first.network, first.seed)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("localspec.pipeline.stage_key", record)
-            fresh._graph_key("activations")
-    assert [given.get("constant") for given in parameters] == [None, "rounding"]
+def stored_files(results, stage="*"):
+    """Return when each stored artifact was written, by its path."""
+    paths = (results / "artifacts").glob(f"{stage}/*.safetensors")
+    return {path: path.stat().st_mtime_ns for path in paths}
 
 
 @pytest.fixture(scope="module")
@@ -95,24 +54,19 @@ def test_replicates_are_networks_times_seeds(replicates):
     assert replicates[0].settings.hidden == (14, 12)
 
 
-def test_nothing_is_computed_twice(section, replicates, no_computing_after):
+def test_nothing_is_computed_twice(section, replicates, results):
     before = everything(replicates[0])
-    no_computing_after()
+    files = stored_files(results)
     for compute in ("auto", "never"):
         again = open_replicates(section(compute=compute), progress=False)[0]
         after = everything(again)
         assert set(before) == set(after)
         for name, array in before.items():
             assert np.array_equal(array, after[name], equal_nan=True), name
+    assert stored_files(results) == files
 
 
-@pytest.fixture
-def no_computing_after(request):
-    """Return a function after whose call every computation fails."""
-    return lambda: request.getfixturevalue("no_computing")
-
-
-def test_never_names_what_is_missing(section, tmp_path, monkeypatch, no_computing):
+def test_never_names_what_is_missing(section, tmp_path, monkeypatch):
     monkeypatch.setenv("LOCALSPEC_RESULTS", str(tmp_path))
     replicate = open_replicates(section(compute="never"), progress=False)[0]
     with pytest.raises(
@@ -122,33 +76,64 @@ def test_never_names_what_is_missing(section, tmp_path, monkeypatch, no_computin
     assert not list(tmp_path.rglob("*.safetensors"))
 
 
-def test_other_draws_leave_training_and_clustering_alone(section, first, monkeypatch):
+def test_other_draws_leave_training_and_clustering_alone(section, first, results):
     everything(first)
-
-    def fail(*arguments, **options):
-        pytest.fail("nothing should be computed here")
-
-    monkeypatch.setattr(training, "train", fail)
-    monkeypatch.setattr(clustering, "cluster", fail)
+    earlier = {**stored_files(results, "training"), **stored_files(results, "clustering")}
     more = open_replicates(section(n_draws=3), progress=False)[0]
     assert more.lesioned("weights/global").lesioned.shape[0] == 4
     kept = first.lesioned("weights/global").lesioned
     assert np.array_equal(more.lesioned("weights/global").lesioned[0], kept[0])
+    later = {**stored_files(results, "training"), **stored_files(results, "clustering")}
+    assert later == earlier
 
 
-def test_always_computes_the_same_again(section, first, monkeypatch):
+def test_always_computes_the_same_again(section, first, tmp_path, monkeypatch):
     before = first.partition("weights/local").labels
-    calls = []
-    original = training.train
+    monkeypatch.setenv("LOCALSPEC_RESULTS", str(tmp_path))
+    first_time, second_time = (
+        open_replicates(section(compute="always"), progress=False)[0] for _ in range(2)
+    )
+    assert first_time.partition("weights/local").labels.tolist() == before.tolist()
+    (earlier,) = stored_files(tmp_path, "training").values()
+    _ = first_time.trained, first_time.with_choices(draws_seed=1).trained
+    assert list(stored_files(tmp_path, "training").values()) == [earlier]  # within one run, once
+    assert second_time.partition("weights/local").labels.tolist() == before.tolist()
+    (later,) = stored_files(tmp_path, "training").values()
+    assert later > earlier
 
-    def counted(*arguments, **options):
-        calls.append(1)
-        return original(*arguments, **options)
 
-    monkeypatch.setattr(training, "train", counted)
-    again = open_replicates(section(compute="always"), progress=False)[0]
-    assert again.partition("weights/local").labels.tolist() == before.tolist()
-    assert len(calls) == 1  # within one run, once
+def test_other_choices_change_what_they_name(first):
+    conventions = PAPER.model_copy(update={"min_units": "three"})
+    other = first.with_choices(conventions=conventions, draws_seed=5)
+    assert (other.conventions, other.reading) == (conventions, "min_units: three")
+    assert (first.conventions, first.reading) == (PAPER, "paper")
+    assert other.trained is first.trained
+    fewer = first.with_choices(n_clusters=2)
+    assert (fewer.n_clusters, first.n_clusters) == (2, 3)
+    assert len(np.unique(fewer.partition("weights/global").labels)) == 2
+    draws, redrawn = (
+        replicate.draws("weights/local") for replicate in (first, first.with_choices(draws_seed=5))
+    )
+    expected = draw(first.partition("weights/local"), 7, seed=(5, 1))
+    pairs = zip(redrawn.units, expected.units, strict=True)
+    assert all(np.array_equal(rows, same) for rows, same in pairs)
+    pairs = zip(redrawn.units, draws.units, strict=True)
+    assert not all(np.array_equal(rows, same) for rows, same in pairs)
+
+
+def test_class_coherence_is_checked_where_that_is_chosen(first):
+    checked = first.with_choices(check="defined")
+    found = checked.assessment("class_coherence", "weights/global")
+    expected = checked_coherence(first, "defined", "weights/global")
+    assert np.array_equal(found.p_values, expected.p_values, equal_nan=True)
+    other = checked.assessment("importance", "weights/global").p_values
+    assert np.array_equal(other, first.assessment("importance", "weights/global").p_values)
+
+
+def test_only_wanted_networks_are_opened(section):
+    assert open_replicates(section(), only=lambda settings: settings.l1 > 0) == []
+    wanted = open_replicates(section(), only=lambda settings: settings.hidden == (14, 12))
+    assert [replicate.seed for replicate in wanted] == [0, 1]
 
 
 def test_the_record_names_the_stages(section, first, tmp_path, monkeypatch):
@@ -176,7 +161,7 @@ def test_the_record_names_the_stages(section, first, tmp_path, monkeypatch):
 
 def test_the_stored_network_is_the_trained_one(first):
     data = load_dataset("digits", dtype="float64")
-    direct = training.train(first.settings, data, seed=0, dtype="float64", device="cpu")
+    direct = train(first.settings, data, seed=0, dtype="float64", device="cpu")
     assert torch.equal(first.trained.module(data.x_test), direct.module(data.x_test))
     for name, values in direct.history.items():
         assert first.trained.history[name] == pytest.approx(values)
@@ -185,7 +170,7 @@ def test_the_stored_network_is_the_trained_one(first):
 def test_partitions(first):
     weights = weight_graph(first.trained)
     for scope in ("global", "local"):
-        expected = clustering.cluster(weights, 3, scope=scope, seed=0)
+        expected = cluster(weights, 3, scope=scope, seed=0)
         found = first.partition(f"weights/{scope}")
         assert found.labels.tolist() == expected.labels.tolist()
         assert (found.layers, found.scope, found.n_clusters) == (expected.layers, scope, 3)
@@ -244,7 +229,7 @@ def test_visualizations_are_arranged_by_draw(first):
     assert found.images.shape == (8, n, 1, 8, 8)
     # the last draw of the last subcluster, alone
     target = {draws.subclusters[-1].layer: draws.units[-1][-1]}
-    alone = feature_visualization.visualize(first.trained, [target], (1, 8, 8), n_steps=4, seed=0)
+    alone = visualize(first.trained, [target], (1, 8, 8), n_steps=4, seed=0)
     assert found.scores[-1, -1] == pytest.approx(alone.scores[0], rel=1e-9)
     assert found.images[-1, -1] == pytest.approx(alone.images[0], abs=1e-9)
 
@@ -276,25 +261,3 @@ def test_the_released_reading_is_another_computation(section, first, tmp_path, m
     assert set(paper) == set(other)
     assert all(paper[stage] != other[stage] for stage in paper)
     assert released.assessment("class_coherence", "weights/local").fisher.shift > 0
-
-
-def test_three_channels_train_another_network(section):
-    replicate = open_replicates(section(), progress=False)[0]
-    assert replicate.visualized is replicate
-    released = open_replicates(section(conventions="released"), progress=False)[0]
-    other = released.visualized
-    assert other.network == "mlp in three channels"
-    assert other.dataset.image_shape == (3, 8, 8)
-    assert other.visualized is other
-    assert released.trained.module[1].in_features == 64
-    assert other.trained.module[1].in_features == 3 * 64
-    # images, their measures and the rows of tables speak of the other network
-    found = released.visualizations("weights/global")
-    n_subclusters = len(other.draws("weights/global").subclusters)
-    assert found.images.shape == (8, n_subclusters, 3, 8, 8)
-    assert len(released.assessment("input_coherence", "weights/global").p_values) == n_subclusters
-    table = subcluster_table([released], partitionings=["weights/global"])
-    assert (table["network"] == "mlp in three channels").sum() == n_subclusters
-    assert table.loc[table["network"] == "mlp", "input_coherence"].isna().all()
-    tests = network_test_table([released], partitionings=["weights/global"])
-    assert tests["network"].tolist() == ["mlp"] * 2 + ["mlp in three channels"] * 2

@@ -5,16 +5,16 @@ import yaml
 
 from localspec.diagnosis import AS_ON_THIS_PAGE, diagnosis_table
 from localspec.errors import InvalidInputError
-from localspec.forks import ForkReplicate
+from localspec.pipeline import open_replicates
 from localspec.plots_published import moved_figures, published_beside_ours
 from localspec.profiles import PublishedSection
-from localspec.published import QUANTITIES, load_published, published_table
+from localspec.published import DROPPED_WEIGHTS, QUANTITIES, load_published, published_table
 from localspec.published_replicates import (
+    has_published_figures,
+    is_diagnosis,
     means_table,
-    open_diagnoses,
-    open_published,
-    open_unpublished,
     replicates_table,
+    stands_alone,
     under_every_reading,
 )
 
@@ -38,7 +38,9 @@ NETWORKS = {
     "mlp-unpublished": {**MLP, "published": None},
     "cnn": CNN,
     "mlp-longer": LONGER,
+    "cnn-plain": {**CNN, "l1": 0.0, "learning_rate": 0.001},
 }
+PUBLISHED = ["mlp", "mlp-unpublished", "cnn", "mlp-longer"]
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +50,7 @@ def section(tmp_path_factory):
     path.write_text(yaml.safe_dump({**content, "method": {"n_clusters": 12}}))
 
     def make(**changes):
-        given = {"profile": str(path), "networks": list(NETWORKS), "seeds": [0, 1], **changes}
+        given = {"profile": str(path), "networks": PUBLISHED, "seeds": [0, 1], **changes}
         return PublishedSection(**given)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -56,19 +58,23 @@ def section(tmp_path_factory):
         yield make
 
 
+def opened(section, only=has_published_figures):
+    return open_replicates(section, only=only, progress=False)
+
+
 def test_untrained_networks_are_left_out_if_asked(section):
-    with pytest.raises(InvalidInputError, match=r"run tools/train.py .*published.yml"):
-        open_published(section(untrained="leave out"), progress=False)
-    (first, *_) = open_published(section(networks=["mlp"]), progress=False)
+    assert opened(section(untrained="leave out")) == []
+    (first, *_) = opened(section(networks=["mlp"]))
     assert first.stored_path is None
     _ = first.trained
     assert first.stored_path.is_file()
-    with pytest.raises(InvalidInputError, match="trained for every seed"):  # seed 1 is not
-        open_published(section(untrained="leave out"), progress=False)
+    assert opened(section(untrained="leave out")) == []  # seed 1 is not trained
+    with pytest.raises(InvalidInputError, match=r"trained for every seed: .*tools/train.py"):
+        published_table([])
 
 
 def test_the_table(section):
-    replicates = open_published(section(), progress=False)
+    replicates = opened(section())
     assert {one.network for one in replicates} == {"mlp", "cnn"}
     table = published_table(replicates)
     keys = table[["network", "reading", "quantity"]].apply(tuple, axis=1).tolist()
@@ -104,8 +110,8 @@ def test_the_table(section):
 
 
 def test_every_replicate_has_the_columns_of_the_published_table(section):
-    replicates = open_published(section(), progress=False)
-    unpublished = open_unpublished(section(), progress=False)
+    replicates = opened(section())
+    unpublished = opened(section(), stands_alone)
     assert {one.network for one in unpublished} == {"mlp-unpublished"}
     table = replicates_table([*replicates, *unpublished])
     counts = ["n_isolated", "n_near_dead", "n_zero_volume", "n_empty"]
@@ -148,12 +154,12 @@ def test_settings_that_are_not_those_of_the_published_figures(section):
     with pytest.raises(
         InvalidInputError, match="n_clusters = 8, but the published figures have 12"
     ):
-        published_table(open_published(section(n_clusters=8), progress=False))
+        published_table(opened(section(n_clusters=8)))
 
 
 def test_the_diagnosis_changes_one_thing_at_a_time(section):
-    replicates = open_published(section(networks=["mlp", "cnn"]), progress=False)
-    others = open_diagnoses(section(), progress=False)
+    replicates = opened(section(networks=["mlp", "cnn"]))
+    others = opened(section(), is_diagnosis)
     assert {one.network for one in others} == {"mlp-longer"}
     table = published_table(replicates)
     table["verdict"] = "holds"
@@ -191,8 +197,9 @@ def test_the_diagnosis_changes_one_thing_at_a_time(section):
     moved_figures(found.iloc[:0])
 
 
-def test_the_diagnosis_trains_nothing_where_untrained_networks_are_left_out(section, monkeypatch):
-    replicates = open_published(section(networks=["cnn"]), progress=False)
+def test_the_diagnosis_trains_nothing_where_untrained_networks_are_left_out(section):
+    # without l1 the table has no row for dropped weights that return
+    replicates = opened(section(networks=["cnn-plain"]))
     table = published_table(replicates)
     at = table.set_index(["reading", "quantity"]).index.get_loc
     table["verdict"] = "holds"
@@ -202,7 +209,8 @@ def test_the_diagnosis_trains_nothing_where_untrained_networks_are_left_out(sect
         found = diagnosis_table(replicates, [], table, untrained="leave out")
         return set(found["changed"])
 
-    assert {"kernel_norm: induced", "dropped_weights: return"} <= changes()  # stored by the test
-    monkeypatch.setattr(ForkReplicate, "stored_path", None)
     assert "kernel_norm: induced" in changes()
     assert "dropped_weights: return" not in changes()
+    for replicate in replicates:
+        _ = replicate.with_choices(conventions=DROPPED_WEIGHTS.conventions).trained
+    assert {"kernel_norm: induced", "dropped_weights: return"} <= changes()

@@ -11,8 +11,8 @@ import yaml
 
 from localspec import checkpoints
 from localspec.errors import CheckpointWarning
+from localspec.pipeline import Replicate
 from localspec.profiles import load_profile
-from localspec.trained_replicates import TrainedReplicate
 
 pytestmark = pytest.mark.integration
 
@@ -37,7 +37,7 @@ SCRIPT = """
 import os, signal, sys
 from localspec import checkpoints, training_run
 from localspec.profiles import load_profile
-from localspec.trained_replicates import TrainedReplicate
+from localspec.pipeline import Replicate
 
 path, stage, n_states = sys.argv[1], sys.argv[2], int(sys.argv[3])
 checkpoints.Checkpoint.__init__.__kwdefaults__["interval_s"] = 0
@@ -53,7 +53,7 @@ def killed(self, x, y):
     return step(self, x, y)
 
 checkpoints.Checkpoint.save_if_due, training_run.TrainingRun._step = count, killed
-TrainedReplicate(load_profile(path), "mlp", 0, progress=False).trained
+Replicate(load_profile(path), "mlp", 0, progress=False).trained
 """
 
 
@@ -88,7 +88,7 @@ def kill(profile, folder, stage, n_states):
 
 
 def arrays(profile):
-    replicate = TrainedReplicate(load_profile(profile), "mlp", 0, progress=False)
+    replicate = Replicate(load_profile(profile), "mlp", 0, progress=False)
     return replicate.trained.to_arrays()
 
 
@@ -140,7 +140,7 @@ def test_always_begins_anew(profile, root):
     folder = root("killed")
     kill(profile, folder, "training", 2)
     assert files(folder, ".checkpoint") == ["training"]
-    replicate = TrainedReplicate(load_profile(profile), "mlp", 0, compute="always", progress=False)
+    replicate = Replicate(load_profile(profile), "mlp", 0, compute="always", progress=False)
     with pytest.MonkeyPatch.context() as patch:
         found = []
         load = checkpoints.Checkpoint.load

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import yaml
 
-from localspec.pipeline import PARTITIONINGS
+from localspec.pipeline import PARTITIONINGS, open_replicates
 from localspec.plots_sensitivity import stability_and_gaps, survival_map
 from localspec.profiles import SensitivitySection
-from localspec.sensitivity import BASELINE, open_varied
+from localspec.sensitivity import BASELINE, variations
 from localspec.stability import eigengap_table, stability_table
 from localspec.tables_sensitivity import sensitivity_table, survival_table
 
@@ -27,7 +27,10 @@ def varied(tmp_path_factory):
     path.write_text(yaml.safe_dump(TINY))
     small = {"n_clusters": 3, "other_n_clusters": [4], "n_strata": 2, "n_draws": 5, "n_steps": 2}
     section = SensitivitySection(profile=str(path), seeds=[0, 1], n_images=150, **small)
-    return open_varied(section, progress=False)
+    return {
+        variation: open_replicates(section, choices=variation.choices, progress=False)
+        for variation in variations(section.other_n_clusters, section.n_strata)
+    }
 
 
 def test_only_what_is_varied_changes(varied):
@@ -47,7 +50,7 @@ def test_only_what_is_varied_changes(varied):
 
 def test_matched_draws_keep_strata(varied):
     for variation, (replicate, _) in varied.items():
-        if variation.strata is None:
+        if variation.choices.strata is None:
             continue
         strata = replicate.strata()
         found = replicate.draws("activations/global")

@@ -6,8 +6,9 @@ import nbformat
 import pandas as pd
 import pytest
 
+from localspec.calibration import stored_evidence
 from localspec.false_positives import BOUND_RATIO
-from localspec.null_replicates import open_null_replicates
+from localspec.pipeline import open_replicates
 from localspec.profiles import CalibrationSection, load_profile
 from localspec.tables import format_table
 from localspec.tables_calibration import conclusions, sample_table
@@ -34,8 +35,9 @@ def test_first_null_partitions_come_out_the_same(tmp_path, monkeypatch):
     parameters = load_profile(ROOT / "notebooks/profiles/digits-controls.yml").parameters(PAGE)
     published = pd.read_csv(RUN / "tables" / "calibration_sample.csv")
     changed = {"seeds": [int(published["seed"][0])], "n_partitions": N_SHOWN}
-    (replicate,) = open_null_replicates(CalibrationSection(**{**parameters, **changed}))
-    found = format_table(sample_table(replicate, n_shown=N_SHOWN))
+    (replicate,) = open_replicates(CalibrationSection(**{**parameters, **changed}))
+    evidence = stored_evidence(replicate, N_SHOWN)
+    found = format_table(sample_table(replicate, evidence, n_shown=N_SHOWN))
     assert list(found.columns) == list(published.columns)
     assert len(found) == len(published) == 4 * N_SHOWN
     for name in published.columns:

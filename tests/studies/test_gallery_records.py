@@ -9,7 +9,7 @@ import torch
 from localspec.errors import InvalidInputError
 from localspec.exciting_images import exciting_images
 from localspec.measures import MEASURES
-from localspec.pipeline import PARTITIONINGS, open_replicates
+from localspec.pipeline import PARTITIONINGS, Replicate
 from localspec.studies.gallery import build_gallery, gallery_html, gallery_table
 from localspec.tables import subcluster_table, write_table
 
@@ -26,12 +26,20 @@ def gallery(replicate):
     return build_gallery(replicate, n_exciting=4)
 
 
-@pytest.fixture
-def unnamed(section):
-    """Return a replicate whose data set has a name that no image may be published under."""
-    replicate = open_replicates(section(seeds=[0]), progress=False)[0]
-    replicate.__dict__["dataset"] = replace(replicate.dataset, name="photographs")
-    return replicate
+class Unnamed(Replicate):
+    """A replicate whose data set has a name that no image may be published under."""
+
+    @property
+    def dataset(self):
+        return replace(super().dataset, name="photographs")
+
+
+class Unlabelled(Replicate):
+    """A replicate whose data set has no classes."""
+
+    @property
+    def dataset(self):
+        return replace(super().dataset, class_names=())
 
 
 def test_every_tested_subcluster_is_there_once(replicate, gallery):
@@ -109,7 +117,8 @@ def test_table_agrees_with_the_table_of_subclusters(replicate, gallery):
     assert printed["id"].tolist() == [record.anchor for record in gallery.records]
 
 
-def test_photographs_are_shown_only_when_asked_for(unnamed):
+def test_photographs_are_shown_only_when_asked_for(replicate):
+    unnamed = Unnamed(replicate.profile, "mlp", 0, progress=False)
     hidden = build_gallery(unnamed, n_exciting=2)
     assert (len(hidden.test_images), len(hidden.labels)) == (0, len(set(_named(hidden))))
     assert 'class="lsg-sprite lsg-test"' not in gallery_html(hidden)
@@ -125,32 +134,12 @@ def test_the_same_twice(replicate, gallery):
     assert gallery_html(build_gallery(replicate, n_exciting=4)) == gallery_html(gallery)
 
 
-def test_a_network_made_for_visualization_has_records_of_its_own(section):
-    (replicate,) = open_replicates(section(seeds=[0], conventions="released"), progress=False)
-    gallery = build_gallery(replicate, n_exciting=2)
-    names = list(dict.fromkeys(record.network for record in gallery.records))
-    assert names == ["mlp", "mlp in three channels"]
-    for record in gallery.records:
-        own = record.network == "mlp"
-        assert list(record.findings) == list(MEASURES[:2] if own else MEASURES[2:])
-        assert (record.image is None) == own
-        assert (record.accuracy_lost is None) == (not own)
-    assert {record.image.shape for record in gallery.records if record.image is not None} == {
-        (3, 8, 8)
-    }
-    anchors = [record.anchor for record in gallery.records]
-    assert len(set(anchors)) == len(anchors)
-    assert "of another network" in gallery_html(gallery)
-
-
 @pytest.mark.parametrize(("n_exciting", "words"), [(0, "at least 1"), (900, "there are 899")])
 def test_bad_numbers_of_exciting_images(replicate, n_exciting, words):
     with pytest.raises(InvalidInputError, match=words):
         build_gallery(replicate, n_exciting=n_exciting)
 
 
-def test_data_without_classes_are_refused(section):
-    replicate = open_replicates(section(seeds=[0]), progress=False)[0]
-    replicate.__dict__["dataset"] = replace(replicate.dataset, class_names=())
+def test_data_without_classes_are_refused(replicate):
     with pytest.raises(InvalidInputError, match="has no classes or no images"):
-        build_gallery(replicate)
+        build_gallery(Unlabelled(replicate.profile, "mlp", 0, progress=False))

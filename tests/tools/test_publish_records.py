@@ -8,8 +8,8 @@ import pytest
 from project import as_json, checksum
 from safetensors.torch import load_file
 
+from localspec.pipeline import Replicate
 from localspec.profiles import Profile
-from localspec.trained_replicates import TrainedReplicate
 
 PROFILE = "toy"
 
@@ -158,22 +158,22 @@ def test_two_pages_with_one_table_are_refused(run_of, published, capsys):
     assert "both write the table same.csv" in capsys.readouterr().err
 
 
-def test_networks_are_published_under_their_keys(tmp_path, monkeypatch):
+def test_networks_are_published_under_their_names(tmp_path, monkeypatch):
     monkeypatch.setenv("LOCALSPEC_RESULTS", str(tmp_path / "results"))
     network = {"dataset": "digits", "hidden": [4], "n_epochs": 1}
     shared = {"name": "toy", "dtype": "float64", "device": "cpu", "seeds": [0, 1]}
     networks = {"kept": network, "other": {**network, "hidden": [5]}}
     method = {"n_clusters": 2}
     profile = Profile(**shared, networks=networks, method=method, published_networks=["kept"])
-    first = TrainedReplicate(profile, "kept", 0, progress=False)
+    first = Replicate(profile, "kept", 0, progress=False)
     weight = first.trained.module[1].weight
-    _ = TrainedReplicate(profile, "other", 0, progress=False).trained
+    _ = Replicate(profile, "other", 0, progress=False).trained
     folder = tmp_path / "runs" / "toy" / "networks"
     folder.mkdir(parents=True)
     (folder / "gone.safetensors").touch()
     # seed 1 is not trained, the other network is not named, and what was there before goes
     (path,) = publish.publish_networks(profile, tmp_path / "runs")
-    assert path.name == first.stored_path.name
+    assert path.name == "kept-seed0.safetensors"
     stored = load_file(path)
     assert (stored["weights.dense1.weight"] == weight).all()
     second = profile.model_copy(update={"published_seeds": [1]})

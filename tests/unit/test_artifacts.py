@@ -3,6 +3,7 @@
 import errno
 import json
 import shutil
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -14,8 +15,8 @@ from localspec.artifacts import (
     cached,
     project_root,
     results_root,
-    stage_versions,
     stored_path,
+    take_apart,
     write_atomically,
 )
 from localspec.errors import ArtifactError, InvalidInputError
@@ -162,12 +163,6 @@ def test_different_identities_are_different_files(tmp_path):
     assert len(stored(tmp_path)) == 2
     loaded = cached("clustering", 2, PARAMETERS, never, root=tmp_path)
     assert loaded.arrays["values"].tolist() == [2, 2]
-
-
-def test_every_stage_has_a_version():
-    versions = stage_versions()
-    assert set(versions) == set(artifacts.STAGES)
-    assert all(isinstance(version, int) and version >= 1 for version in versions.values())
 
 
 # --- damage ---
@@ -324,9 +319,12 @@ def test_a_published_network_is_found_by_its_key(tmp_path, monkeypatch):
     assert stored_path("training", made.key) == path
     folder = tmp_path / "book" / "runs" / "mine" / "networks"
     folder.mkdir(parents=True)
-    path.rename(folder / path.name)
+    published = folder / "mlp-seed0.safetensors"
+    path.rename(published)
+    other = cached("training", 1, {"seed": 2}, lambda: ({}, {}))
+    artifact_path("training", other.key).rename(folder / "mlp-seed2.safetensors")
     monkeypatch.setenv("LOCALSPEC_RESULTS", str(tmp_path / "second"))
-    assert stored_path("training", made.key) == folder / path.name
+    assert stored_path("training", made.key) == published
     found = cached("training", 1, {"seed": 0}, pytest.fail, mode="never")
     assert found.arrays["w"].tolist() == [0.0, 1.0, 2.0]
     assert found.description == {"n": 1}
@@ -334,3 +332,44 @@ def test_a_published_network_is_found_by_its_key(tmp_path, monkeypatch):
     # another seed has another key
     with pytest.raises(ArtifactError, match="has not been computed"):
         cached("training", 1, {"seed": 1}, pytest.fail, mode="never")
+    (folder / "cnn-seed0.safetensors").write_bytes(b"half of it")
+    with pytest.raises(ArtifactError, match=r"cnn-seed0.* is damaged .*: delete the file"):
+        stored_path("training", "0" * 32)
+
+
+# --- results in parts ---
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a result."""
+
+    name: str
+    start: int
+
+
+@dataclass(frozen=True)
+class Made:
+    """A result of arrays, a number and parts."""
+
+    values: np.ndarray
+    score: float
+    parts: tuple[Part, ...]
+
+
+def test_a_result_is_taken_apart_and_rebuilt(tmp_path):
+    made = Made(np.arange(3), float("nan"), (Part("a", 0), Part("b", 2)))
+    cached("draws", 1, {}, lambda: take_apart(made), root=tmp_path)
+    loaded = cached("draws", 1, {}, never, root=tmp_path)
+    assert list(loaded.arrays) == ["values"]
+    assert loaded.description["parts"] == [{"name": "a", "start": 0}, {"name": "b", "start": 2}]
+    again = loaded.rebuild(Made)
+    assert again.values.tolist() == [0, 1, 2]
+    assert np.isnan(again.score)
+    arrays = {"first": np.ones(2), "second": np.zeros(1)}
+    cached("draws", 2, {}, lambda: take_apart(arrays), root=tmp_path)
+    loaded = cached("draws", 2, {}, never, root=tmp_path).rebuild(dict)
+    assert {name: array.tolist() for name, array in loaded.items()} == {
+        "first": [1, 1],
+        "second": [0],
+    }

@@ -11,7 +11,7 @@ from scipy import linalg, sparse
 from sklearn.cluster import SpectralClustering
 from sklearn.metrics import adjusted_rand_score
 
-from localspec import embedding, spectral
+from localspec import embedding
 from localspec.clustering import cluster
 from localspec.embedding import spectral_embedding
 from localspec.errors import DegenerateDataWarning, InvalidInputError
@@ -351,19 +351,6 @@ def test_weight_that_is_hardly_a_number_stays_finite():
     adjacency[7] *= 1e-312
     adjacency[:, 7] *= 1e-312
     assert np.isfinite(spectral_embedding(adjacency, 3, side=side)).all()
-
-
-def test_units_that_are_weak_on_one_side_only_are_noticed():
-    adjacency, _ = sided((4, 4, 4), seed=0)
-    adjacency[5, :4], adjacency[:4, 5] = 1e-25, 1e-25  # weak towards the first layer alone
-    layers = layer_ranges([("a", 4, False), ("b", 4, True), ("c", 4, False)])
-    inactive = np.zeros(12, dtype=bool)
-    assert not embedding.weak_units(adjacency.sum(axis=1)).any()
-    one_sided = UnitGraph(sparse.csr_array(adjacency), layers, "weights", inactive)
-    assert spectral.may_have_weak_units(one_sided)
-    adjacency[5, :4], adjacency[:4, 5] = 1e-3, 1e-3
-    strong = UnitGraph(sparse.csr_array(adjacency), layers, "weights", inactive)
-    assert not spectral.may_have_weak_units(strong)
 
 
 def test_unknown_scope():

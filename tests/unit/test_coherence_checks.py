@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from localspec.coherence_checks import checked_coherence, coherence_checks_table
+from localspec.coherence_checks import coherence_checks_table
 from localspec.conventions import PAPER, Conventions
 from localspec.errors import InvalidInputError
 from localspec.lesions import LesionedAccuracies
+from localspec.pipeline import checked_coherence
 from localspec.statistics import bates_cdf
 
 NAN = float("nan")

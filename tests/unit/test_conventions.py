@@ -23,7 +23,6 @@ def test_the_plain_reading_is_the_default():
         "lesion_point": "unit",
         "l2_first_layer": "l2",
         "local_triples": "whole",
-        "visualization_channels": "own",
         "residual_units": "tensor",
         "lesion_readers": "all",
         "dropped_weights": "stay",
@@ -44,7 +43,6 @@ def test_the_released_reading():
         "lesion_point": "unit",
         "l2_first_layer": "l1",
         "local_triples": "second_matrix",
-        "visualization_channels": "squeezed",
         "residual_units": "reader",
         "lesion_readers": "one",
         "dropped_weights": "stay",
@@ -73,7 +71,7 @@ def test_resolve_leaves_conventions_alone():
 
 
 def test_only_the_options_that_a_stage_depends_on():
-    assert RELEASED.only("draws", "min_units") == {"draws": "independent", "min_units": "three"}
+    assert RELEASED.subset("draws", "min_units") == {"draws": "independent", "min_units": "three"}
 
 
 def test_conventions_cannot_be_changed():

@@ -17,9 +17,10 @@ from localspec.lesions import LesionedAccuracies, lesion_accuracies
 from localspec.measures import MEASURES
 from localspec.partitions import Partition
 from localspec.pipeline import PARTITIONINGS
-from localspec.sensitivity import BASELINE, unit_strengths, variations
+from localspec.sensitivity import BASELINE, variations
 from localspec.subclusters import draw, quantile_strata
 from localspec.tables_sensitivity import survival_table
+from localspec.unit_strengths import unit_strengths
 
 # --- matched draws ---
 
@@ -172,11 +173,13 @@ def test_true_subclusters_and_draws_are_treated_alike():
 
 
 def test_variations_have_different_names_and_the_baseline_first():
-    found = variations((4, 8))
+    found = variations((4, 8), n_strata=3)
     names = [one.name for one in found]
     assert found[0] == BASELINE
     assert len(set(names)) == len(names) == 9
-    assert [one.n_clusters for one in found if one.n_clusters] == [4, 8]
+    assert [one.choices.n_clusters for one in found if one.choices.n_clusters] == [4, 8]
+    strata = [one.choices for one in found if one.choices.strata is not None]
+    assert [choices.n_strata for choices in strata] == [3, 3]
 
 
 def test_survival():

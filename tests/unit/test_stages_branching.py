@@ -26,8 +26,8 @@ from localspec.graphs import weight_graph
 from localspec.lesion_replacement import mean_outputs
 from localspec.lesions import lesion_draws
 from localspec.screen import screen
-from localspec.sensitivity import unit_strengths
 from localspec.subclusters import draw
+from localspec.unit_strengths import unit_strengths
 from localspec.units import trace_units
 
 READER = Conventions(residual_units="reader")

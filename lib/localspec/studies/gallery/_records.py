@@ -56,8 +56,7 @@ class GalleryRecord:
     units : numpy.ndarray of int, shape (n_units,)
         Within the layer, ascending.
     findings : mapping of str to Finding
-        By measure. Where visualizations are made of another network than lesions, that network's
-        subclusters are records of their own, each with two of the four measures.
+        By measure.
     accuracy_lost, accuracy_lost_random : numpy.ndarray, shape (n_classes,), or None
         By each class under the lesion of this subcluster, in [-1, 1], and by those of its random
         counterparts on average.
@@ -158,35 +157,35 @@ def _images(replicate: Replicate, partitioning: str, index: int) -> tuple:
     return images[0], images[SHOWN_DRAW], float(scores[0]), float(scores[SHOWN_DRAW])
 
 
-def _records(
-    replicate: Replicate, subject: Replicate, partitioning: str, n_exciting: int
-) -> list[GalleryRecord]:
-    """Return the records of one partitioning that speak of `subject`'s network."""
-    names = [name for name in MEASURES if replicate.subject(name) is subject]
-    assessed = {name: subject.assessment(name, partitioning) for name in names}
-    parts: tuple[Subcluster, ...] = subject.draws(partitioning).subclusters
+def _records(replicate: Replicate, partitioning: str, n_exciting: int) -> list[GalleryRecord]:
+    """Return the records of one partitioning."""
+    assessed = {name: replicate.assessment(name, partitioning) for name in MEASURES}
+    parts: tuple[Subcluster, ...] = replicate.draws(partitioning).subclusters
     targets = [part.as_lesion() for part in parts]
     exciting = exciting_images(
-        subject.trained, subject.dataset.x_test, targets, n_images=n_exciting
+        replicate.trained, replicate.dataset.x_test, targets, n_images=n_exciting
     )
     records = []
     for index, part in enumerate(parts):
-        where = (partitioning, part.layer, part.cluster)
-        own = subject is replicate
-        lost = _lost(subject, partitioning, index) if own else (None, None)
-        seen = subject is replicate.visualized
-        images = _images(subject, partitioning, index) if seen else (None, None, np.nan, np.nan)
+        lost, lost_random = _lost(replicate, partitioning, index)
+        image, random_image, score, random_score = _images(replicate, partitioning, index)
         records.append(
             GalleryRecord(
-                card_anchor(*where, network="" if own else subject.network),
-                subject.network,
-                *where,
-                part.units,
-                {name: _finding(found, index) for name, found in assessed.items()},
-                *lost,
-                *images,
-                exciting.indices[index],
-                exciting.scores[index],
+                anchor=card_anchor(partitioning, part.layer, part.cluster),
+                network=replicate.network,
+                partitioning=partitioning,
+                layer=part.layer,
+                cluster=part.cluster,
+                units=part.units,
+                findings={name: _finding(found, index) for name, found in assessed.items()},
+                accuracy_lost=lost,
+                accuracy_lost_random=lost_random,
+                image=image,
+                random_image=random_image,
+                score=score,
+                random_score=random_score,
+                exciting=exciting.indices[index],
+                exciting_scores=exciting.scores[index],
             )
         )
     return records
@@ -232,12 +231,10 @@ def build_gallery(
         dataset.task == "classification" and len(dataset.image_shape) == 3,
         f"data set {dataset.name!r} has no classes or no images: a gallery shows both",
     )
-    subjects = list(dict.fromkeys(replicate.subject(name) for name in MEASURES))
     records = tuple(
         record
         for partitioning in PARTITIONINGS
-        for subject in subjects
-        for record in _records(replicate, subject, partitioning, n_exciting)
+        for record in _records(replicate, partitioning, n_exciting)
     )
     named = sorted({int(index) for record in records for index in record.exciting})
     shown = named if show_images or dataset.name in FREE_IMAGES else []

@@ -1,0 +1,19 @@
+"""Stages: the version of each. Raise a stage's version when the values that it computes change."""
+
+from __future__ import annotations
+
+STAGES = {
+    "training": 1,
+    "pruning": 2,
+    "graph": 1,
+    "clustering": 1,
+    "clusterability": 2,
+    "draws": 1,
+    "lesions": 1,
+    "feature_visualization": 1,
+    "planted": 1,
+    "calibration": 1,
+    "more_draws": 1,
+}
+# null calibration and further draws do the work of these stages themselves: their keys hold them
+REDONE = {name: STAGES[name] for name in ("draws", "lesions", "feature_visualization")}

@@ -9,18 +9,15 @@ from typing import get_args
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import adjusted_rand_score
 
+from localspec.agreement import partition_agreement
 from localspec.conventions import PAPER, RELEASED, Conventions
-from localspec.partitions import NO_CLUSTER, Partition
 from localspec.pipeline import PARTITIONINGS, Replicate
 from localspec.profiles import ForksSection, Profile, load_profile
 from localspec.sensitivity import OTHER_SEED
 from localspec.settings import NetworkSettings
 from localspec.spectral import ncut
-from localspec.synthesis import synthesis_table
-
-SIGNIFICANT = "significant"
+from localspec.synthesis import SIGNIFICANT, synthesis_table
 
 
 def _has_channels(network: NetworkSettings) -> bool:
@@ -181,21 +178,11 @@ def _opened(reading: Reading | None) -> type[ForkReplicate]:
     return RedrawnReplicate if reading == YARDSTICK else ForkReplicate
 
 
-def _labels_alike(one: Partition, other: Partition) -> float:
-    """Return the adjusted Rand score over tested units live in both; NaN if units differ."""
-    if [vars(layer) for layer in one.layers] != [vars(layer) for layer in other.layers]:
-        return float("nan")
-    tested = np.concatenate([np.arange(layer.start, layer.stop) for layer in one.tested])
-    pair = [partition.labels[tested] for partition in (one, other)]
-    live = (pair[0] != NO_CLUSTER) & (pair[1] != NO_CLUSTER)
-    return float(adjusted_rand_score(pair[0][live], pair[1][live]))
-
-
 def _n_subclusters(replicates: Sequence[ForkReplicate]) -> int:
     return sum(len(one.draws(name).subclusters) for one in replicates for name in PARTITIONINGS)
 
 
-def fork_tests(
+def fork_test_table(
     opened: dict[str, dict[Reading | None, list[ForkReplicate]]], *, level: float = 0.05
 ) -> pd.DataFrame:
     """Return every test under every reading.
@@ -239,7 +226,7 @@ def fork_table(
     opened : dict
         From :func:`open_forks`.
     tests : pandas.DataFrame
-        From :func:`fork_tests`.
+        From :func:`fork_test_table`.
 
     Returns
     -------
@@ -266,9 +253,11 @@ def fork_table(
             largest = part.loc[change.fillna(0.0).idxmax()]
             where = f"{largest['measure']}, {largest['partitioning']}" if change.max() > 0 else ""
             tested = part["p"].notna(), part["p_plain"].notna()
-            alike = [
-                _labels_alike(one.partition(partitioning), other.partition(partitioning))
-                for one, other in zip(plain, group, strict=True)
+            scores = [
+                partition_agreement(
+                    plain_replicate.partition(partitioning), replicate.partition(partitioning)
+                )
+                for plain_replicate, replicate in zip(plain, group, strict=True)
                 for partitioning in PARTITIONINGS
             ]
             verdicts = part["verdict"].eq(SIGNIFICANT) != part["verdict_plain"].eq(SIGNIFICANT)
@@ -286,7 +275,7 @@ def fork_table(
                     "mean_change_of_effect": float(
                         (part["effect"] - part["effect_plain"]).abs().mean()
                     ),
-                    "adjusted_rand": float(np.mean(alike)),
+                    "adjusted_rand": float(np.mean(scores)),
                     "n_subclusters": _n_subclusters(group),
                     "n_subclusters_plain": _n_subclusters(plain),
                     "ncut": float(np.mean([one.ncut for one in group])),

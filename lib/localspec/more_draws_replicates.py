@@ -9,12 +9,10 @@ import numpy as np
 from localspec import more_draws
 from localspec.errors import choose
 from localspec.feature_visualization import Visualizations
-from localspec.measures import MEASURES, VISUALIZED, Measure, coherence, importance
+from localspec.measures import LESIONED, MEASURES, VISUALIZED, Measure, coherence, importance
 from localspec.pipeline import PARTITIONINGS, Replicate
 from localspec.profiles import MoreDrawsSection, Profile, load_profile
 from localspec.statistics import SequentialResult, sequential_p_values
-
-LESIONED = tuple(name for name in MEASURES if name not in VISUALIZED)
 
 
 class MoreDrawsReplicate(Replicate):

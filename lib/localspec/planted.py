@@ -8,9 +8,9 @@ from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
-from sklearn.metrics import adjusted_rand_score
 
 from localspec import training
+from localspec.agreement import label_agreement
 from localspec.artifacts import Artifact, stage_key
 from localspec.data import Dataset
 from localspec.errors import require
@@ -20,7 +20,7 @@ from localspec.profiles import ControlsSection, NetworkSettings, Profile, load_p
 
 STAGE_VERSION = 1
 PARTITIONING = "weights/global"
-MEASURES = ("importance", "class_coherence")
+TESTED_MEASURES = ("importance", "class_coherence")
 WEIGHTS = "weights."
 
 
@@ -254,8 +254,8 @@ class PlantedReplicate(Replicate):
     def adjusted_rand(self) -> float:
         """Return the adjusted Rand score of the found clusters of hidden units with the halves."""
         partition = self.partition(PARTITIONING)
-        found = np.concatenate([partition.of(layer) for layer in partition.tested])
-        return float(adjusted_rand_score(self.planted_labels(), found))
+        labels = np.concatenate([partition.of(layer) for layer in partition.tested])
+        return label_agreement(self.planted_labels(), labels, units="all")
 
     def accuracy(self) -> float:
         """Return the glued network's share of correct test images, averaged over classes."""

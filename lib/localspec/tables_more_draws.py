@@ -74,7 +74,7 @@ def _rows(replicate: MoreDrawsReplicate, partitioning: str, name: str, level: fl
     )
 
 
-def newly_decided(table: pd.DataFrame) -> pd.DataFrame:
+def newly_decided_table(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of :func:`more_draws_table` whose verdict more draws change, smallest first.
 
     Parameters
@@ -89,7 +89,7 @@ def newly_decided(table: pd.DataFrame) -> pd.DataFrame:
     return changed.sort_values("p_sequential", kind="stable", ignore_index=True)
 
 
-def more_draws_tests(replicate: MoreDrawsReplicate, table: pd.DataFrame) -> pd.DataFrame:
+def more_draws_test_table(replicate: MoreDrawsReplicate, table: pd.DataFrame) -> pd.DataFrame:
     """Return one row a partitioning and measure: subclusters decided, and the network's p.
 
     Parameters

@@ -11,9 +11,9 @@ from localspec.measures import MEASURES
 from localspec.more_draws import further_draws
 from localspec.more_draws_replicates import open_more_draws
 from localspec.pipeline import PARTITIONINGS
-from localspec.plots_more_draws import first_against_sequential
+from localspec.plots_more_draws import plot_first_against_sequential_p
 from localspec.profiles import MoreDrawsSection
-from localspec.tables_more_draws import more_draws_table, more_draws_tests, newly_decided
+from localspec.tables_more_draws import more_draws_table, more_draws_test_table, newly_decided_table
 
 pytestmark = pytest.mark.integration
 
@@ -150,7 +150,7 @@ def test_tables_and_figure(opened):
     assert np.allclose(table["p_sequential"], expected)
     assert (table["bh_sequential"] >= table["p_sequential"] * (1 - 1e-9)).all()
 
-    tests = more_draws_tests(replicate, table)
+    tests = more_draws_test_table(replicate, table)
     assert list(tests["n_subclusters"]) == [n for n in n_subclusters for _ in MEASURES]
     assert set(tests["chain"]) == {"uncalibrated"}
     assert (tests["permutation_p"] >= 1 / 8).all()
@@ -158,7 +158,7 @@ def test_tables_and_figure(opened):
     by_test = logs.groupby([table["partitioning"], table["measure"]], sort=False).mean()
     assert np.allclose(tests["fisher_statistic"], by_test)
 
-    drawn = first_against_sequential(table, n_draws=7, max_draws=40)
+    drawn = plot_first_against_sequential_p(table, n_draws=7, max_draws=40)
     assert [axis.get_title().split(" (")[0] for axis in drawn.axes] == [
         "Importance",
         "Class coherence",
@@ -173,4 +173,4 @@ def test_rows_whose_verdict_changes(opened):
     table = more_draws_table(opened()).head(4).copy()
     table["significant"] = ["neither", "more draws only", "both", "first draws only"]
     table["p_sequential"] = [0.5, 0.02, 0.001, 0.01]
-    assert newly_decided(table)["p_sequential"].tolist() == [0.01, 0.02]
+    assert newly_decided_table(table)["p_sequential"].tolist() == [0.01, 0.02]

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 
 from localspec.measures import MEASURES
-from localspec.pipeline import Replicate
+from localspec.pipeline import Replicate, by_network
 from localspec.published import load_published
 from localspec.statistics import paired_difference, summarize_effects
+from localspec.synthesis import NOT_SIGNIFICANT, SIGNIFICANT
 
 # which tests of the synthesis a claim is about: graph, measures
 TESTS_OF = {
@@ -28,9 +29,9 @@ def _verdict(tests: pd.DataFrame) -> str:
     """Say in which networks at least one of a claim's tests is significant."""
     found: dict[str, list[str]] = {"holds": [], "does not hold": [], "undecided": []}
     for network, part in tests.groupby("network", sort=False)["verdict"]:
-        if (part == "significant").any():
+        if (part == SIGNIFICANT).any():
             found["holds"].append(str(network))
-        elif (part == "not significant").any():
+        elif (part == NOT_SIGNIFICANT).any():
             found["does not hold"].append(str(network))
         else:
             found["undecided"].append(str(network))
@@ -91,14 +92,14 @@ def claims_table(synthesis: pd.DataFrame, datasets: dict[str, str]) -> pd.DataFr
                 "id": claim.id,
                 "claim": claim.claim,
                 "tests": len(tests),
-                "significant": int((tests["verdict"] == "significant").sum()),
+                "significant": int((tests["verdict"] == SIGNIFICANT).sum()),
                 "verdict": verdict,
             }
         )
     return pd.DataFrame(rows)
 
 
-def graph_differences(replicates: Sequence[Replicate], *, seed: int = 0) -> pd.DataFrame:
+def graph_difference_table(replicates: Sequence[Replicate], *, seed: int = 0) -> pd.DataFrame:
     """Compare effects of weights partitionings with those of activations partitionings.
 
     Parameters
@@ -126,8 +127,7 @@ def graph_differences(replicates: Sequence[Replicate], *, seed: int = 0) -> pd.D
         return sign * found.network_means / found.network_null_means
 
     rows = []
-    for network in dict.fromkeys(replicate.network for replicate in replicates):
-        group = [replicate for replicate in replicates if replicate.network == network]
+    for group in by_network(replicates):
         for scope in SCOPES:
             for name in MEASURES:
                 weights = ratios(group, name, f"weights/{scope}")
@@ -135,7 +135,7 @@ def graph_differences(replicates: Sequence[Replicate], *, seed: int = 0) -> pd.D
                 found = paired_difference(weights, activations, MARGIN, seed=seed)
                 rows.append(
                     {
-                        "network": network,
+                        "network": group[0].network,
                         "scope": scope,
                         "measure": name,
                         "difference": found.difference,

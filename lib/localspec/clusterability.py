@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 from localspec.errors import InvalidInputError, choose, whole
 from localspec.graphs import NULLS, UnitGraph, shuffled
 from localspec.spectral import VOLUME_EPSILON, live_units, ncut, spectral_labels
-from localspec.statistics import relative_compare
+from localspec.statistics import at_most
 from localspec.threads import single_threaded
 
 
@@ -150,7 +150,7 @@ def clusterability(
         bar = tqdm(found, desc="shuffles", total=n_shuffles, disable=not progress)
         null_values = np.array(list(bar))
     spread = null_values.std()
-    n_low = int((relative_compare(null_values, value) <= 0).sum())
+    n_low = int(at_most(null_values, value).sum())
     return Clusterability(
         statistic=value,
         null=null_values,

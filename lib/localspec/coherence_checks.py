@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from localspec.pipeline import CHECKS, Replicate, checked_coherence
+from localspec.pipeline import CHECKS, Replicate, by_network, checked_coherence
 from localspec.statistics import benjamini_hochberg, combine_replicates
+from localspec.synthesis import NOT_SIGNIFICANT, SIGNIFICANT
 
 MEASURE = "class_coherence"
-VERDICTS = ("significant", "not significant")
 
 
 def coherence_checks_table(
@@ -41,21 +41,19 @@ def coherence_checks_table(
     """
     at = np.flatnonzero(synthesis["measure"] == MEASURE)
     rows = synthesis.iloc[at].reset_index(drop=True)
-    groups = [
-        ([one for one in replicates if one.network == row.network], row.partitioning)
-        for row in rows.itertuples()
-    ]
-    decided = synthesis["verdict"].isin(VERDICTS).to_numpy()
+    of_network = {group[0].network: group for group in by_network(replicates)}
+    groups = [(of_network[row.network], row.partitioning) for row in rows.itertuples()]
+    decided = synthesis["verdict"].isin((SIGNIFICANT, NOT_SIGNIFICANT)).to_numpy()
     p_values, verdicts = {"p": rows["p"]}, {"verdict": rows["verdict"]}
     for check in CHECKS:
-        p = np.array([_combined(*group, check) for group in groups])
+        p = np.array([_combined(group, partitioning, check) for group, partitioning in groups])
         family = np.where(decided, synthesis["p"], np.nan)
         family[at] = np.where(decided[at], p, np.nan)
         rejected = benjamini_hochberg(family, alpha=level).rejected[at]
         p_values[f"p_{check}"] = p
-        found = np.where(rejected, *VERDICTS)
-        verdicts[f"verdict_{check}"] = np.where(decided[at], found, rows["verdict"])
-    undefined = [_undefined(*group) for group in groups]
+        checked = np.where(rejected, SIGNIFICANT, NOT_SIGNIFICANT)
+        verdicts[f"verdict_{check}"] = np.where(decided[at], checked, rows["verdict"])
+    undefined = [_undefined(group, partitioning) for group, partitioning in groups]
     return rows[["network", "partitioning"]].assign(
         **p_values, **verdicts, undefined_draws=undefined
     )

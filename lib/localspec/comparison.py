@@ -48,6 +48,27 @@ def relative_compare(a: ArrayLike, b: ArrayLike, *, rtol: float = RTOL) -> np.nd
     return np.where(tied, 0, np.where(above, 1, -1)).astype(np.int8)
 
 
+def at_most(values: ArrayLike, level: ArrayLike) -> np.ndarray:
+    """Return which values are at most a level, or tie with it.
+
+    Parameters
+    ----------
+    values, level : array_like of float
+        Of shapes that broadcast together. NaN (undefined) is not at most any level.
+
+    Returns
+    -------
+    ndarray of bool, broadcast shape
+        Ties are those of :func:`relative_compare`, so that rounding decides nothing.
+
+    Examples
+    --------
+    >>> at_most([0.05 + 1e-12, 0.051, float("nan")], 0.05).tolist()
+    [True, False, False]
+    """
+    return (relative_compare(values, level) <= 0) & ~np.isnan(np.asarray(values, dtype=float))
+
+
 def extremeness(a: ArrayLike, b: ArrayLike, side: str) -> np.ndarray:
     """Compare values by how extreme they are.
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 
 from localspec.errors import InvalidInputError
-from localspec.planted import MEASURES, PARTITIONING, PlantedReplicate
-from localspec.statistics import combine_replicates, p_floor, summarize_effects
+from localspec.planted import PARTITIONING, TESTED_MEASURES, PlantedReplicate
+from localspec.statistics import at_most, combine_replicates, p_floor, summarize_effects
+from localspec.synthesis import NOT_SIGNIFICANT, SIGNIFICANT
 
 VARIANT = ["network", "weights", "noise"]
-SIGNIFICANT, NOT_SIGNIFICANT = "significant", "not significant"
 
 
 def _row(replicate: PlantedReplicate) -> dict:
@@ -28,7 +27,7 @@ def _row(replicate: PlantedReplicate) -> dict:
         "lesioned_accuracy": float(lesioned[0].mean()) if lesioned.size else float("nan"),
         "lesioned_accuracy_random": float(lesioned[1:].mean()) if lesioned.size else float("nan"),
     }
-    for name in MEASURES:
+    for name in TESTED_MEASURES:
         found = replicate.assessment(name, PARTITIONING)
         row |= {
             f"{name}_undefined": found.measure.n_undefined,
@@ -63,7 +62,7 @@ def control_table(replicates: Sequence[PlantedReplicate]) -> pd.DataFrame:
     return pd.DataFrame([_row(replicate) for replicate in replicates])
 
 
-def combine_controls(
+def combined_control_table(
     table: pd.DataFrame, *, n_draws: int = 19, level: float = 0.05
 ) -> pd.DataFrame:
     """Combine the seeds of each step of noise and of the shuffled copies.
@@ -90,9 +89,9 @@ def combine_controls(
     """
     rows = []
     for variant, group in table.groupby(VARIANT, sort=False):
-        for name in MEASURES:
+        for name in TESTED_MEASURES:
             combined = combine_replicates(group[f"{name}_p"])
-            verdict = SIGNIFICANT if combined.pvalue <= level else NOT_SIGNIFICANT
+            verdict = SIGNIFICANT if at_most(combined.pvalue, level) else NOT_SIGNIFICANT
             rows.append(
                 {
                     **dict(zip(VARIANT, variant, strict=True)),
@@ -101,7 +100,7 @@ def combine_controls(
                     "accuracy": group["accuracy"].mean(),
                     "adjusted_rand": group["adjusted_rand"].mean(),
                     "adjusted_rand_min": group["adjusted_rand"].min(),
-                    "share_significant": _share(group[f"{name}_p"].to_numpy(), level),
+                    "share_significant": at_most(group[f"{name}_p"], level).mean(),
                     "p": combined.pvalue,
                     "p_floor": p_floor(n_draws, combined.n) if combined.n else float("nan"),
                     "plain_p": combine_replicates(group[f"{name}_plain_p"]).pvalue,
@@ -110,7 +109,3 @@ def combine_controls(
                 }
             )
     return pd.DataFrame(rows)
-
-
-def _share(p_values: np.ndarray, level: float) -> float:
-    return float((p_values <= level * (1 + 1e-9)).mean())

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import adjusted_rand_score
 
+from localspec.agreement import label_agreement
 from localspec.clustering import cluster
-from localspec.controls import NOT_SIGNIFICANT, SIGNIFICANT
 from localspec.lesions import LesionedAccuracies
 from localspec.measures import Assessment, Measure, assess
 from localspec.partitions import NO_CLUSTER, Partition
 from localspec.pipeline import checked_coherence
-from localspec.planted import MEASURES, PARTITIONING, PlantedReplicate, class_halves
-from localspec.statistics import combine_replicates
+from localspec.planted import PARTITIONING, TESTED_MEASURES, PlantedReplicate, class_halves
+from localspec.statistics import at_most, combine_replicates
+from localspec.synthesis import NOT_SIGNIFICANT, SIGNIFICANT
 
 SELECTIVITY, EQUAL_DAMAGE = "half_selectivity", "coherence_at_equal_damage"
 
@@ -77,7 +77,7 @@ def known_halves_table(
     rows = []
     for variant in variants:
         group = [r for r in replicates if (r.network, r.shuffled, r.noise) == variant]
-        for name in (*MEASURES, EQUAL_DAMAGE, SELECTIVITY):
+        for name in (*TESTED_MEASURES, EQUAL_DAMAGE, SELECTIVITY):
             rows.append(_known_row(group, name, level))
     return pd.DataFrame(rows)
 
@@ -97,12 +97,12 @@ def _known_row(group: Sequence[PlantedReplicate], name: str, level: float) -> di
         "random": float(np.nanmean(random)),
         "n_undefined": int(np.isnan(true).sum()),
         "p": combined.pvalue,
-        "verdict": SIGNIFICANT if combined.pvalue <= level else NOT_SIGNIFICANT,
+        "verdict": SIGNIFICANT if at_most(combined.pvalue, level) else NOT_SIGNIFICANT,
     }
 
 
 def _known_assessment(replicate: PlantedReplicate, name: str) -> Assessment:
-    if name in MEASURES:
+    if name in TESTED_MEASURES:
         return replicate.assessment(name, PARTITIONING)
     if name == SELECTIVITY:
         accuracies = replicate.lesioned(PARTITIONING)
@@ -142,14 +142,17 @@ def clusters_table(
 
 
 def _agreement(replicate: PlantedReplicate, partition: Partition) -> dict[str, float]:
-    found = np.concatenate([partition.of(layer) for layer in partition.tested])
+    labels = np.concatenate([partition.of(layer) for layer in partition.tested])
     halves = replicate.planted_labels()
-    live = found != NO_CLUSTER
-    majorities = [np.bincount(halves[found == label]).max() for label in np.unique(found[live])]
-    layers = np.repeat(np.arange(len(partition.layers)), [x.n_units for x in partition.layers])
-    depth = [adjusted_rand_score(layers > cut, partition.labels) for cut in range(layers.max())]
+    live = labels != NO_CLUSTER
+    majorities = [np.bincount(halves[labels == label]).max() for label in np.unique(labels[live])]
+    n_units = [layer.n_units for layer in partition.layers]
+    depths = np.repeat(np.arange(len(n_units)), n_units)
+    scores_of_cuts = [
+        label_agreement(depths > cut, partition.labels, units="all") for cut in range(depths.max())
+    ]
     return {
         "purity": sum(majorities) / live.sum(),
-        "adjusted_rand": adjusted_rand_score(halves, found),
-        "adjusted_rand_depth": max(depth),
+        "adjusted_rand": label_agreement(halves, labels, units="all"),
+        "adjusted_rand_depth": max(scores_of_cuts),
     }

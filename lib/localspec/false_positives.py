@@ -15,11 +15,11 @@ from localspec.errors import InvalidInputError, require
 from localspec.measures import MEASURES, Measure
 from localspec.statistics import (
     RULES,
+    at_most,
     bates_cdf,
     empirical_p,
     fisher,
     permutation_fisher,
-    relative_compare,
 )
 
 SUBCLUSTER, PLAIN, PERMUTATION = "subcluster", "plain Fisher", "permutation Fisher"
@@ -89,7 +89,7 @@ def clustered_rate(p_values: ArrayLike, level: float) -> Rate:
     flat = p_values.reshape(len(p_values), -1)
     there = ~np.isnan(flat)
     require(flat.size > 0 and bool(there.any(axis=1).all()), "p_values has a cluster without any")
-    rates = ((relative_compare(flat, level) <= 0) & there).sum(axis=1) / there.sum(axis=1)
+    rates = at_most(flat, level).sum(axis=1) / there.sum(axis=1)
     n = len(rates)
     rate, low, high = float(rates.mean()), float("nan"), float("nan")
     if n > 1:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from localspec.comparison import exceedances, relative_compare
+from localspec.comparison import at_most, exceedances, relative_compare
 from localspec.errors import choose, require
 
 
@@ -120,8 +120,7 @@ def _adjust(p_values: ArrayLike, alpha: float, method: str, scipy_name: str) -> 
     adjusted = np.full(p_values.shape, np.nan)
     if family.size:
         adjusted[defined] = stats.false_discovery_control(family, method=scipy_name)
-    rejected = defined & (relative_compare(adjusted, alpha) <= 0)
-    return AdjustedPValues(adjusted, rejected, alpha, method, int(family.size))
+    return AdjustedPValues(adjusted, at_most(adjusted, alpha), alpha, method, int(family.size))
 
 
 def rank_chi2(value: ArrayLike, null: ArrayLike, side: str, *, ties: str = "spread") -> float:

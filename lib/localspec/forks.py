@@ -6,18 +6,16 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import adjusted_rand_score
 
+from localspec.agreement import partition_agreement
 from localspec.conventions import Conventions
 from localspec.measures import VISUALIZED
-from localspec.partitions import NO_CLUSTER, Partition
 from localspec.pipeline import PARTITIONINGS, PLAINLY, Replicate, by_network, open_replicates
 from localspec.profiles import ForksSection, load_profile
 from localspec.readings import Reading, readings
 from localspec.settings import NetworkSettings
-from localspec.synthesis import combined_rows, corrected_table
+from localspec.synthesis import SIGNIFICANT, combined_rows, corrected_table
 
-SIGNIFICANT = "significant"
 CHANNELS = "visualization_channels"
 # the order in which forks are shown: that of the options, and channels behind what lesions do
 ORDER = list(Conventions.model_fields)
@@ -107,16 +105,6 @@ def fork_replicates(section: ForksSection, *, progress: bool = True) -> Forks:
     return opened
 
 
-def _labels_alike(one: Partition, other: Partition) -> float:
-    """Return the adjusted Rand score over tested units live in both; NaN if units differ."""
-    if [vars(layer) for layer in one.layers] != [vars(layer) for layer in other.layers]:
-        return float("nan")
-    tested = np.concatenate([np.arange(layer.start, layer.stop) for layer in one.tested])
-    pair = [partition.labels[tested] for partition in (one, other)]
-    live = (pair[0] != NO_CLUSTER) & (pair[1] != NO_CLUSTER)
-    return float(adjusted_rand_score(pair[0][live], pair[1][live]))
-
-
 def _n_subclusters(replicates: Sequence[Replicate]) -> int:
     return sum(
         len(replicate.draws(partitioning).subclusters)
@@ -129,7 +117,7 @@ def _mean_ncut(replicates: Sequence[Replicate]) -> float:
     return float(np.mean([replicate.ncut() for replicate in replicates]))
 
 
-def fork_tests(opened: Forks, *, level: float = 0.05) -> pd.DataFrame:
+def fork_test_table(opened: Forks, *, level: float = 0.05) -> pd.DataFrame:
     """Return every test under every reading.
 
     Parameters
@@ -178,7 +166,7 @@ def fork_table(opened: Forks, tests: pd.DataFrame) -> pd.DataFrame:
     opened : dict
         From :func:`fork_replicates`.
     tests : pandas.DataFrame
-        From :func:`fork_tests`.
+        From :func:`fork_test_table`.
 
     Returns
     -------
@@ -208,9 +196,11 @@ def fork_table(opened: Forks, tests: pd.DataFrame) -> pd.DataFrame:
             largest = part.loc[change.fillna(0.0).idxmax()]
             where = f"{largest['measure']}, {largest['partitioning']}" if change.max() > 0 else ""
             tested = part["p"].notna(), part["p_plain"].notna()
-            alike = [
-                _labels_alike(one.partition(partitioning), other.partition(partitioning))
-                for one, other in zip(plain, group, strict=True)
+            scores = [
+                partition_agreement(
+                    plain_replicate.partition(partitioning), replicate.partition(partitioning)
+                )
+                for plain_replicate, replicate in zip(plain, group, strict=True)
                 for partitioning in PARTITIONINGS
             ]
             verdicts = part["verdict"].eq(SIGNIFICANT) != part["verdict_plain"].eq(SIGNIFICANT)
@@ -228,7 +218,7 @@ def fork_table(opened: Forks, tests: pd.DataFrame) -> pd.DataFrame:
                     "mean_change_of_effect": float(
                         (part["effect"] - part["effect_plain"]).abs().mean()
                     ),
-                    "adjusted_rand": float(np.mean(alike)),
+                    "adjusted_rand": float(np.mean(scores)),
                     "n_subclusters": _n_subclusters(group),
                     "n_subclusters_plain": n_subclusters_plain,
                     "ncut": _mean_ncut(group),

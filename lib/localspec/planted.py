@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from sklearn.metrics import adjusted_rand_score
 
+from localspec.agreement import label_agreement
 from localspec.artifacts import Artifact, stage_key, take_apart
 from localspec.data import Dataset
 from localspec.errors import require
@@ -18,7 +18,7 @@ from localspec.stages import STAGES
 from localspec.training import train
 
 PARTITIONING = "weights/global"
-MEASURES = ("importance", "class_coherence")
+TESTED_MEASURES = ("importance", "class_coherence")
 WEIGHTS = "weights."
 
 
@@ -257,8 +257,8 @@ class PlantedReplicate(Replicate):
     def adjusted_rand(self) -> float:
         """Return the adjusted Rand score of the found clusters of hidden units with the halves."""
         partition = self.partition(PARTITIONING)
-        found = np.concatenate([partition.of(layer) for layer in partition.tested])
-        return float(adjusted_rand_score(self.planted_labels(), found))
+        labels = np.concatenate([partition.of(layer) for layer in partition.tested])
+        return label_agreement(self.planted_labels(), labels, units="all")
 
     def accuracy(self) -> float:
         """Return the glued network's share of correct test images, averaged over classes."""

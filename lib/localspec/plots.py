@@ -1,20 +1,25 @@
-"""Figures of networks and partitions."""
+"""Figures of networks and partitions, and what figures share: colours, style, kinds of axes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from numpy.typing import ArrayLike
 
 from localspec.graphs import UnitGraph
 from localspec.partitions import NO_CLUSTER, Partition
 from localspec.pipeline import Replicate
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#8C8C8C"
+PINK, SKY = "#CC79A7", "#56B4E9"
+DEEPEST = 4.0  # -log10 p at which the colour is full
 MIN_NUMBERED = 0.08  # share of the widest layer from which on a bar is wide enough for its number
 
 
@@ -30,7 +35,94 @@ def name_networks(figure: Figure, replicates: Sequence[Replicate]) -> None:
     figure.suptitle(", ".join(names), x=0.01, ha="left")
 
 
-def learning_curves(replicates: Sequence[Replicate]) -> Figure:
+def annotated_heatmap(
+    axis: Axes,
+    values: ArrayLike,
+    texts: ArrayLike,
+    *,
+    limit: float,
+    diverging: bool = False,
+    bold: ArrayLike | None = None,
+    fontsize: float | None = None,
+) -> AxesImage:
+    """Draw a matrix as coloured cells, with a text in each that stands out from the colour.
+
+    Parameters
+    ----------
+    axis : matplotlib.axes.Axes
+    values : array_like of float, shape (n_rows, n_columns)
+        NaN leaves a cell without colour.
+    texts : array_like of str, shape (n_rows, n_columns)
+        Empty where a cell has none.
+    limit : float
+        Value with the deepest colour.
+    diverging : bool, optional
+        Colours from red at ``-limit`` over white at 0 to blue; otherwise from white at 0 to blue.
+    bold : array_like of bool, shape (n_rows, n_columns), optional
+        Whose texts are bold.
+    fontsize : float, optional
+        By default that of the style.
+
+    Returns
+    -------
+    matplotlib.image.AxesImage
+        For a colour bar.
+    """
+    values, texts = np.asarray(values, dtype=float), np.asarray(texts)
+    bold = np.zeros(values.shape, dtype=bool) if bold is None else np.asarray(bold)
+    colours = "RdBu" if diverging else "Blues"
+    lowest = -limit if diverging else 0
+    image = axis.imshow(values, cmap=colours, vmin=lowest, vmax=limit, aspect="auto")
+    is_dark = np.abs(values) > (0.6 if diverging else 0.55) * limit
+    for row, column in np.argwhere(texts != ""):
+        axis.text(
+            column,
+            row,
+            texts[row, column],
+            ha="center",
+            va="center",
+            fontsize=fontsize,
+            weight="bold" if bold[row, column] else "normal",
+            color="white" if is_dark[row, column] else "black",
+        )
+    axis.grid(False)
+    return image
+
+
+def plot_against_uniform(
+    axis: Axes,
+    p_values: Mapping[str, np.ndarray],
+    *,
+    colours: Mapping[str, str] | None = None,
+    linewidth: float = 1.6,
+    diagonal: str = GREY,
+    lowest: float = 0.0,
+) -> None:
+    """Draw sorted p-values against what uniform ones would be: one curve for each sample.
+
+    Parameters
+    ----------
+    axis : matplotlib.axes.Axes
+    p_values : mapping of str to numpy.ndarray
+        The p-values of each sample, which is named in a legend; NaN comes last, without a point.
+    colours : mapping of str to str, optional
+        Of each sample's curve; by default those of the style in turn.
+    linewidth : float, optional
+        Of the curves, in points.
+    diagonal : str, optional
+        Colour of the line on which uniform p-values lie.
+    lowest : float, optional
+        Where that line begins; above 0 for logarithmic axes.
+    """
+    axis.plot([lowest, 1], [lowest, 1], color=diagonal, linewidth=1, linestyle="--")
+    for name, sample in p_values.items():
+        ordered = np.sort(sample, axis=None)
+        expected = (np.arange(len(ordered)) + 0.5) / len(ordered)
+        colour = None if colours is None else colours[name]
+        axis.plot(expected, ordered, color=colour, linewidth=linewidth, label=name)
+
+
+def plot_learning_curves(replicates: Sequence[Replicate]) -> Figure:
     """Draw loss and accuracy of every replicate by epoch, training beside test.
 
     A network for regression has no accuracy: that half stays empty.
@@ -54,7 +146,7 @@ def learning_curves(replicates: Sequence[Replicate]) -> Figure:
     return figure
 
 
-def sorted_adjacency(graph: UnitGraph, partition: Partition, *, title: str = "") -> Figure:
+def plot_sorted_adjacency(graph: UnitGraph, partition: Partition, *, title: str = "") -> Figure:
     """Draw the adjacency matrix in the order of layers, and again in the order of clusters."""
     dense = (
         graph.adjacency if isinstance(graph.adjacency, np.ndarray) else graph.adjacency.toarray()
@@ -87,7 +179,7 @@ def _matrix(axis, matrix, borders, top, title):
     return image
 
 
-def clusters_per_layer(partitions: dict[str, Partition], *, title: str = "") -> Figure:
+def plot_clusters_per_layer(partitions: dict[str, Partition], *, title: str = "") -> Figure:
     """Draw how the units of each tested layer fall into clusters, one panel a partition."""
     figure, axes = plt.subplots(
         1, len(partitions), figsize=(9.5, 2.8), sharey=True, layout="constrained", squeeze=False
@@ -111,7 +203,7 @@ def clusters_per_layer(partitions: dict[str, Partition], *, title: str = "") -> 
     return figure
 
 
-def ncut_against_shuffles(replicates: Sequence[Replicate]) -> Figure:
+def plot_ncut_against_shuffles(replicates: Sequence[Replicate]) -> Figure:
     """Draw each network's n-cut beside those of its shuffled copies."""
     figure, axis = plt.subplots(figsize=(8, 0.7 * len(replicates) + 1.3), layout="constrained")
     for row, replicate in enumerate(replicates):

@@ -9,9 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from localspec.false_positives import PERMUTATION, PLAIN, RELEASED_CHAIN, PValues
-from localspec.plots import BLUE, GREEN, GREY, ORANGE
+from localspec.plots import BLUE, GREEN, GREY, ORANGE, PINK, SKY, plot_against_uniform
 
-PINK, SKY = "#CC79A7", "#56B4E9"
 STYLES = {  # (test, rule) -> name, colour, marker
     (PLAIN, RELEASED_CHAIN): ("plain, as released", ORANGE, "s"),
     (PLAIN, "strict"): ("plain, strict", PINK, "v"),
@@ -26,7 +25,7 @@ def _shown(found: dict) -> dict:
     return {key: style for key, style in STYLES.items() if key in found}
 
 
-def false_positive_rates(table: pd.DataFrame, *, level: float = 0.05) -> Figure:
+def plot_false_positive_rates(table: pd.DataFrame, *, level: float = 0.05) -> Figure:
     """Draw the rate of false positives of every whole-partition test with its interval.
 
     The scale is that of square roots: rates beside `level` stay apart where others are near 1.
@@ -60,7 +59,7 @@ def false_positive_rates(table: pd.DataFrame, *, level: float = 0.05) -> Figure:
     return figure
 
 
-def against_uniform(p_values: dict[str, PValues]) -> Figure:
+def plot_null_p_values_against_uniform(p_values: dict[str, PValues]) -> Figure:
     """Draw sorted p-values of null partitions against uniform ones, whole and small ones apart.
 
     Parameters
@@ -69,13 +68,13 @@ def against_uniform(p_values: dict[str, PValues]) -> Figure:
         From :func:`localspec.false_positives.all_p_values`.
     """
     figure, axes = plt.subplots(2, len(p_values), figsize=(10, 5.6), layout="constrained")
+    colours = {label: colour for label, colour, _ in STYLES.values()}
     for column, (name, tests) in enumerate(p_values.items()):
+        samples = {label: tests[key] for key, (label, _, _) in _shown(tests).items()}
         for row, axis in enumerate(axes[:, column]):
-            axis.plot([1e-4, 1], [1e-4, 1], color="black", linewidth=1, linestyle="--")
-            for key, (_, colour, _) in _shown(tests).items():
-                values = np.sort(tests[key].ravel())
-                expected = (np.arange(len(values)) + 0.5) / len(values)
-                axis.plot(expected, values, color=colour, linewidth=1.8)
+            plot_against_uniform(
+                axis, samples, colours=colours, linewidth=1.8, diagonal="black", lowest=1e-4
+            )
             if row:
                 axis.set_xscale("log")
                 axis.set_yscale("log")

@@ -8,13 +8,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from localspec.controls_diagnosis import EQUAL_DAMAGE, SELECTIVITY
-from localspec.planted import MEASURES, PARTITIONING, PlantedReplicate
-from localspec.plots import BLUE, GREEN, GREY, ORANGE
+from localspec.planted import PARTITIONING, TESTED_MEASURES, PlantedReplicate
+from localspec.plots import BLUE, GREEN, GREY, ORANGE, PINK, annotated_heatmap
 
 COLOURS = {
     "importance": BLUE,
     "class_coherence": ORANGE,
-    EQUAL_DAMAGE: "#CC79A7",
+    EQUAL_DAMAGE: PINK,
     SELECTIVITY: GREEN,
 }
 
@@ -27,7 +27,7 @@ def _steps(table: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
     return positions, [*(f"{noise:g}" for noise in noises), "shuffled\ncopy"]
 
 
-def power_curve(table: pd.DataFrame, combined: pd.DataFrame, *, level: float = 0.05) -> Figure:
+def plot_power(table: pd.DataFrame, combined: pd.DataFrame, *, level: float = 0.05) -> Figure:
     """Draw what is found again as noise between the halves grows.
 
     Parameters
@@ -35,7 +35,7 @@ def power_curve(table: pd.DataFrame, combined: pd.DataFrame, *, level: float = 0
     table : pandas.DataFrame
         From :func:`localspec.controls.control_table`, of one network.
     combined : pandas.DataFrame
-        From :func:`localspec.controls.combine_controls`.
+        From :func:`localspec.controls.combined_control_table`.
     level : float, optional
     """
     figure, axes = plt.subplots(1, 3, figsize=(10.5, 3.6), layout="constrained")
@@ -48,7 +48,7 @@ def power_curve(table: pd.DataFrame, combined: pd.DataFrame, *, level: float = 0
     rand.set_ylim(-0.1, 1.05)
     rand.set_title("Are the halves found?")
     rand.set_ylabel("adjusted Rand with the halves")
-    for index, name in enumerate(MEASURES):
+    for index, name in enumerate(TESTED_MEASURES):
         part = combined[combined["measure"] == name]
         where, _ = _steps(part)
         colour = COLOURS[name]
@@ -86,7 +86,7 @@ def power_curve(table: pd.DataFrame, combined: pd.DataFrame, *, level: float = 0
     return figure
 
 
-def half_damage(replicate: PlantedReplicate) -> Figure:
+def plot_class_damage_beside_random(replicate: PlantedReplicate) -> Figure:
     """Draw each class's change of accuracy by lesions of the clusters, true beside random.
 
     Parameters
@@ -102,15 +102,11 @@ def half_damage(replicate: PlantedReplicate) -> Figure:
     )
     limit = max(1.0, float(np.abs(change[0]).max()))
     for axis, (title, values) in zip(axes, panels.items(), strict=True):
-        image = axis.imshow(values, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto")
-        for row, column in np.ndindex(values.shape):
-            colour = "white" if abs(values[row, column]) > 0.6 * limit else "black"
-            text = f"{values[row, column]:.0f}"
-            axis.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
+        texts = [[f"{value:.0f}" for value in row] for row in values]
+        image = annotated_heatmap(axis, values, texts, limit=limit, diverging=True, fontsize=8)
         axis.set_xticks(range(values.shape[1]), replicate.dataset.class_names)
         axis.set_xlabel("class")
         axis.set_title(f"Lesion of {title}")
-        axis.grid(False)
     names = [f"{part.layer} / {part.cluster} ({part.n_units} units)" for part in tested]
     axes[0].set_yticks(range(len(tested)), names, fontsize=9)
     figure.colorbar(image, ax=axes, label="change of accuracy (points)")
@@ -118,7 +114,9 @@ def half_damage(replicate: PlantedReplicate) -> Figure:
     return figure
 
 
-def diagnosis_curves(clusters: pd.DataFrame, known: pd.DataFrame, *, level: float = 0.05) -> Figure:
+def plot_purity_and_known_halves(
+    clusters: pd.DataFrame, known: pd.DataFrame, *, level: float = 0.05
+) -> Figure:
     """Draw what other clusterings find, and what the tests say of the halves themselves.
 
     Parameters

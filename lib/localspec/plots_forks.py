@@ -8,17 +8,17 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from localspec.forks import SIGNIFICANT
 from localspec.plots import BLUE, GREY, ORANGE
+from localspec.synthesis import SIGNIFICANT
 
 
-def changes_of_p(tests: pd.DataFrame) -> Figure:
+def plot_changes_of_p(tests: pd.DataFrame) -> Figure:
     """Draw how every reading moves the p-values of each network: one row a reading.
 
     Parameters
     ----------
     tests : pandas.DataFrame
-        From :func:`localspec.forks.fork_tests`.
+        From :func:`localspec.forks.fork_test_table`.
     """
     groups = [(name, part) for name, part in tests.groupby("network", sort=False)]
     n_readings = [len(part[["option", "reading"]].drop_duplicates()) for _, part in groups]

@@ -13,7 +13,16 @@ from matplotlib.lines import Line2D
 from localspec.comparison import extremeness
 from localspec.measures import MEASURES
 from localspec.pipeline import PARTITIONINGS, Replicate
-from localspec.plots import BLUE, GREEN, GREY, ORANGE, name_networks
+from localspec.plots import (
+    BLUE,
+    DEEPEST,
+    GREEN,
+    ORANGE,
+    annotated_heatmap,
+    name_networks,
+    plot_against_uniform,
+)
+from localspec.synthesis import SIGNIFICANT
 
 LABELS = {
     "importance": "accuracy drop (points)\nlinear from -1 to 1",
@@ -29,7 +38,7 @@ def _shown(replicate: Replicate, name: str, partitioning: str) -> np.ndarray:
     return -100 * measure.effect_values if name == "importance" else measure.values
 
 
-def against_draws(
+def plot_measure_against_draws(
     replicates: Sequence[Replicate],
     name: str,
     partitionings: Sequence[str] = PARTITIONINGS,
@@ -89,7 +98,7 @@ def against_draws(
     return figure
 
 
-def class_damage(replicate: Replicate, partitioning: str) -> Figure:
+def plot_class_damage(replicate: Replicate, partitioning: str) -> Figure:
     """Draw the change of each class's accuracy by lesion of each subcluster as a heat map."""
     accuracies = replicate.lesioned(partitioning)
     change = 100 * (accuracies.lesioned[0] - accuracies.baseline)
@@ -97,13 +106,8 @@ def class_damage(replicate: Replicate, partitioning: str) -> Figure:
     figure, axis = plt.subplots(figsize=(8, 0.3 * len(tested) + 1.4), layout="constrained")
     # a subcluster that is most of its layer would leave all others pale
     limit = max(1.0, float(np.quantile(np.abs(change), 0.95)))
-    image = axis.imshow(change, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto")
-    for row, column in np.ndindex(change.shape):
-        if abs(change[row, column]) >= 0.5:
-            dark = abs(change[row, column]) > 0.6 * limit
-            text = f"{change[row, column]:.0f}"
-            colour = "white" if dark else "black"
-            axis.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
+    texts = [[f"{value:.0f}" if abs(value) >= 0.5 else "" for value in row] for row in change]
+    image = annotated_heatmap(axis, change, texts, limit=limit, diverging=True, fontsize=8)
     names = [f"{part.layer} / {part.cluster} ({part.n_units} units)" for part in tested]
     axis.set_yticks(range(len(tested)), names, fontsize=8)
     names = replicate.dataset.class_names
@@ -111,13 +115,14 @@ def class_damage(replicate: Replicate, partitioning: str) -> Figure:
     if max(map(len, names)) > 2:
         axis.tick_params("x", labelrotation=45)
     axis.set_xlabel("class")
-    axis.grid(False)
     axis.set_title(f"{replicate.name}, {partitioning}: change of accuracy (points)")
     figure.colorbar(image, ax=axis, extend="both" if np.abs(change).max() > limit else "neither")
     return figure
 
 
-def visualization_pairs(replicate: Replicate, partitioning: str, *, n_shown: int = 8) -> Figure:
+def plot_visualization_pairs(
+    replicate: Replicate, partitioning: str, *, n_shown: int = 8
+) -> Figure:
     """Draw true subclusters' images above those of one random counterpart each, with scores.
 
     At most `n_shown` subclusters, spread evenly over those tested, so that every depth is seen.
@@ -153,7 +158,7 @@ def visualization_pairs(replicate: Replicate, partitioning: str, *, n_shown: int
     return figure
 
 
-def p_values_against_uniform(
+def plot_p_values_against_uniform(
     replicates: Sequence[Replicate], measures: Sequence[str] = MEASURES
 ) -> Figure:
     """Draw sorted p-values of subclusters against what uniform ones would be."""
@@ -166,12 +171,13 @@ def p_values_against_uniform(
         squeeze=False,
     )
     for axis, name in zip(axes[0], measures, strict=True):
-        axis.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--")
-        for partitioning in PARTITIONINGS:
-            found = [replicate.assessment(name, partitioning).p_values for replicate in replicates]
-            p_values = np.sort(np.concatenate(found))
-            expected = (np.arange(len(p_values)) + 0.5) / len(p_values)
-            axis.plot(expected, p_values, linewidth=1.6, label=partitioning)
+        p_values = {
+            partitioning: np.concatenate(
+                [replicate.assessment(name, partitioning).p_values for replicate in replicates]
+            )
+            for partitioning in PARTITIONINGS
+        }
+        plot_against_uniform(axis, p_values)
         axis.set_title(name.replace("_", " "))
         axis.set_xlabel("if nothing were there")
         axis.set_aspect("equal")
@@ -182,7 +188,7 @@ def p_values_against_uniform(
     return figure
 
 
-def effect_forest(table: pd.DataFrame) -> Figure:
+def plot_effect_forest(table: pd.DataFrame) -> Figure:
     """Draw mean effects with standard errors over networks beside their null means.
 
     Parameters
@@ -195,7 +201,7 @@ def effect_forest(table: pd.DataFrame) -> Figure:
     for axis, name in zip(axes, MEASURES, strict=True):
         part = table[table["measure"] == name].reset_index(drop=True)
         rows = np.arange(len(part))
-        colours = [GREEN if v == "significant" else BLUE for v in part["verdict"]]
+        colours = [GREEN if verdict == SIGNIFICANT else BLUE for verdict in part["verdict"]]
         error = np.nan_to_num(part["effect_se"].to_numpy())
         axis.errorbar(
             part["effect"], rows, xerr=error, fmt="none", ecolor=colours, elinewidth=2, zorder=2
@@ -219,7 +225,7 @@ def effect_forest(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def p_value_map(table: pd.DataFrame) -> Figure:
+def plot_p_value_map(table: pd.DataFrame) -> Figure:
     """Draw the synthesis as one coloured cell a partitioning and measure.
 
     Parameters
@@ -232,18 +238,14 @@ def p_value_map(table: pd.DataFrame) -> Figure:
     order = table[["network", "partitioning"]].drop_duplicates().apply(tuple, axis=1)
     grid, verdicts = grid.loc[order, list(MEASURES)], verdicts.loc[order, list(MEASURES)]
     figure, axis = plt.subplots(figsize=(8.5, 0.5 * len(grid) + 1.3), layout="constrained")
-    image = axis.imshow(-np.log10(grid), cmap="Blues", vmin=0, vmax=4, aspect="auto")
-    for row, column in np.ndindex(grid.shape):
-        p = grid.iloc[row, column]
-        star = "*" if verdicts.iloc[row, column] == "significant" else ""
-        colour = "white" if -np.log10(p) > 2.2 else "black"
-        axis.text(column, row, f"{p:.2g}{star}", ha="center", va="center", color=colour)
+    stars = verdicts.map(lambda verdict: "*" if verdict == SIGNIFICANT else "")
+    texts = grid.map("{:.2g}".format) + stars
+    image = annotated_heatmap(axis, -np.log10(grid), texts, limit=DEEPEST)
     networks = grid.index.get_level_values(0)
     single = networks.nunique() == 1
     names = [p if single else f"{n} {p}" for n, p in grid.index]
     axis.set_yticks(range(len(grid)), names)
     axis.set_xticks(range(len(MEASURES)), [name.replace("_", " ") for name in MEASURES])
-    axis.grid(False)
     axis.set_title("p over replicates; * significant after Benjamini-Hochberg")
     figure.colorbar(image, ax=axis, label="-log10 p")
     return figure

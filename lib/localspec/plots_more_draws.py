@@ -22,7 +22,7 @@ STYLES = {  # verdict -> colour, marker, size, what the legend says
 DECADES = (0.001, 0.01, 0.1, 1.0)
 
 
-def first_against_sequential(table: pd.DataFrame, *, n_draws: int, max_draws: int) -> Figure:
+def plot_first_against_sequential_p(table: pd.DataFrame, *, n_draws: int, max_draws: int) -> Figure:
     """Draw p from the first draws against sequential p, a panel a measure, on log axes.
 
     Parameters

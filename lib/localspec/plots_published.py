@@ -19,7 +19,7 @@ TITLES = {
 }
 
 
-def published_beside_ours(table: pd.DataFrame) -> Figure:
+def plot_published_beside_ours(table: pd.DataFrame) -> Figure:
     """Draw our replicates' range and mean beside the published ones: one row a configuration.
 
     Parameters
@@ -65,7 +65,7 @@ def published_beside_ours(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def moved_figures(table: pd.DataFrame) -> None:
+def plot_moved_quantities(table: pd.DataFrame) -> None:
     """Draw how far each change moves a figure that differs: one figure each, one row a change.
 
     Parameters

@@ -9,12 +9,10 @@ from matplotlib.figure import Figure
 
 from localspec.measures import MEASURES
 from localspec.pipeline import PARTITIONINGS
-from localspec.plots import BLUE, GREEN, GREY, ORANGE
-
-DEEPEST = 4.0  # -log10 p at which the colour is full
+from localspec.plots import BLUE, DEEPEST, GREEN, GREY, ORANGE, SKY, annotated_heatmap
 
 
-def survival_map(table: pd.DataFrame) -> Figure:
+def plot_survival_map(table: pd.DataFrame) -> Figure:
     """Draw every conclusion as a row and every variation as a column.
 
     Parameters
@@ -26,18 +24,16 @@ def survival_map(table: pd.DataFrame) -> Figure:
     columns = list(dict.fromkeys(table["variation"]))
     cells = table.set_index(["partitioning", "measure", "variation"])
     depth = np.full((len(rows), len(columns)), np.nan)
-    figure, axis = plt.subplots(figsize=(10.5, 6.6), layout="constrained")
+    significant = np.zeros(depth.shape, dtype=bool)
+    texts = np.full(depth.shape, "", dtype=object)
     for row, column in np.ndindex(depth.shape):
         key = (*rows[row], columns[column])
-        if key not in cells.index:
-            continue
-        p, significant = cells.loc[key, "p"], bool(cells.loc[key, "significant"])
-        depth[row, column] = -np.log10(p)
-        colour = "white" if depth[row, column] > 0.55 * DEEPEST else "black"
-        style = {"color": colour, "fontsize": 8, "ha": "center", "va": "center"}
-        weight = "bold" if significant else "normal"
-        axis.text(column, row, f"{p:.2g}{'*' * significant}", weight=weight, **style)
-    image = axis.imshow(depth, cmap="Blues", vmin=0, vmax=DEEPEST, aspect="auto")
+        if key in cells.index:
+            p, significant[row, column] = cells.loc[key, ["p", "significant"]]
+            depth[row, column] = -np.log10(p)
+            texts[row, column] = f"{p:.2g}*" if significant[row, column] else f"{p:.2g}"
+    figure, axis = plt.subplots(figsize=(10.5, 6.6), layout="constrained")
+    image = annotated_heatmap(axis, depth, texts, limit=DEEPEST, bold=significant, fontsize=8)
     for border in range(len(PARTITIONINGS), len(rows), len(PARTITIONINGS)):
         axis.axhline(border - 0.5, color=ORANGE, linewidth=1)
     axis.axvline(0.5, color=ORANGE, linewidth=1)
@@ -46,12 +42,11 @@ def survival_map(table: pd.DataFrame) -> Figure:
     labels = [column.replace(" in ", "\nin ") for column in columns]
     axis.set_xticks(range(len(columns)), labels, fontsize=8, rotation=30, ha="left")
     axis.xaxis.tick_top()
-    axis.grid(False)
     figure.colorbar(image, ax=axis, label="-log10 p", shrink=0.6)
     return figure
 
 
-def stability_and_gaps(stability: pd.DataFrame, gaps: pd.DataFrame, *, k: int) -> Figure:
+def plot_stability_and_eigengaps(stability: pd.DataFrame, gaps: pd.DataFrame, *, k: int) -> Figure:
     """Draw how well partitions agree with other ones, and which k the eigengaps choose.
 
     Parameters
@@ -68,7 +63,7 @@ def stability_and_gaps(stability: pd.DataFrame, gaps: pd.DataFrame, *, k: int) -
     )
     kinds = list(dict.fromkeys(stability["over"]))
     markers = dict(zip(kinds, "os^Dv", strict=False))
-    colours = dict(zip(kinds, (BLUE, GREEN, "#56B4E9", ORANGE, GREY), strict=False))
+    colours = dict(zip(kinds, (BLUE, GREEN, SKY, ORANGE, GREY), strict=False))
     rng = np.random.default_rng(0)
     for column, partitioning in enumerate(PARTITIONINGS):
         for index, kind in enumerate(kinds):

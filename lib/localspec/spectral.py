@@ -5,12 +5,12 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
-from scipy import sparse
+from scipy import linalg, sparse
 from scipy.sparse.csgraph import connected_components
 from sklearn.cluster import KMeans
 
 from localspec.embedding import spectral_embedding
-from localspec.errors import DegenerateDataWarning, InvalidInputError
+from localspec.errors import DegenerateDataWarning, InvalidInputError, require
 from localspec.graphs import UnitGraph
 from localspec.partitions import NO_CLUSTER
 from localspec.threads import single_threaded
@@ -117,7 +117,7 @@ def spectral_labels(
 
     Raises
     ------
-    InvalidInputError
+    InvalidInputError, require
         If there are fewer live units than clusters, an edge is not finite, or the edges of a
         live unit sum to 0 or less (signed batch normalization can make edges negative).
 
@@ -165,3 +165,45 @@ def spectral_labels(
     labels = np.full(graph.n_units, NO_CLUSTER)
     labels[live] = renumber(kmeans.labels_)
     return labels
+
+
+def eigengaps(graph: UnitGraph, k_max: int) -> np.ndarray:
+    """Return the gap below each of the largest eigenvalues of D^-1/2 A D^-1/2.
+
+    Parameters
+    ----------
+    graph : UnitGraph
+    k_max : int
+        Fewer than the live units.
+
+    Returns
+    -------
+    numpy.ndarray, shape (k_max - 1,)
+        Eigenvalue k less eigenvalue k + 1, for k = 2, ..., k_max. The eigengap heuristic takes
+        the k of the largest.
+
+    References
+    ----------
+    Hod et al., arXiv:2110.08058, "Spectral clustering and n-cut"; von Luxburg (2007), "the
+    eigengap heuristic".
+
+    Examples
+    --------
+    Three pairs of units, joined within pairs only: eigenvalues 1, 1, 1, -1, -1, -1.
+
+    >>> from localspec.graphs import layer_ranges
+    >>> pairs = sparse.csr_array(np.kron(np.eye(3), [[0, 1], [1, 0]]))
+    >>> graph = UnitGraph(pairs, layer_ranges([("a", 6, True)]), "weights", np.zeros(6, bool))
+    >>> (eigengaps(graph, 4).round(6) + 0.0).tolist()
+    [0.0, 2.0, 0.0]
+    """
+    live = live_units(graph)
+    n = int(live.sum())
+    require(2 <= k_max < n, f"k_max={k_max} must be from 2 to {n - 1}")
+    adjacency = graph.adjacency[live][:, live]
+    dense = adjacency if isinstance(adjacency, np.ndarray) else adjacency.toarray()
+    scale = 1 / np.sqrt(dense.sum(axis=1))
+    values = linalg.eigvalsh(
+        dense * scale[:, None] * scale[None, :], subset_by_index=[n - k_max - 1, n - 1]
+    )[::-1]
+    return values[1:-1] - values[2:]

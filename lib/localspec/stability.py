@@ -7,124 +7,13 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from scipy import linalg
-from scipy.optimize import linear_sum_assignment
-from sklearn.metrics import adjusted_rand_score
 
+from localspec.agreement import layer_agreement, match_units
 from localspec.correlations import unit_values
-from localspec.errors import require
-from localspec.graphs import UnitGraph
-from localspec.partitions import NO_CLUSTER, Partition
 from localspec.pipeline import PARTITIONINGS, Replicate
 from localspec.readings import OTHER_SEED
 from localspec.sensitivity import Variation
-from localspec.spectral import live_units
-
-
-def layer_agreement(
-    first: Partition, second: Partition, order: dict[str, np.ndarray] | None = None
-) -> float:
-    """Return the adjusted Rand score of two partitions, averaged over tested layers.
-
-    Units without a cluster in either are left out, and so is a layer that has no others.
-
-    Parameters
-    ----------
-    first, second : Partition
-        Of the same layers.
-    order : dict of str to numpy.ndarray of int, shape (n_units of the layer,), optional
-        Which unit of the second stands for each unit of the first.
-
-    Examples
-    --------
-    >>> partition = Partition.from_labels({"a": np.array([0, 0, 1, 1])})
-    >>> other = Partition.from_labels({"a": np.array([1, 1, 0, 0])})
-    >>> layer_agreement(partition, other)
-    1.0
-    """
-    scores = []
-    for one, two in zip(first.tested, second.tested, strict=True):
-        labels = second.of(two)
-        if order is not None:
-            labels = labels[order[one.name]]
-        live = (first.of(one) != NO_CLUSTER) & (labels != NO_CLUSTER)
-        if live.any():
-            scores.append(adjusted_rand_score(first.of(one)[live], labels[live]))
-    return float(np.mean(scores)) if scores else float("nan")
-
-
-def match_units(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Match the units of two networks' layers by their values on the same images.
-
-    Parameters
-    ----------
-    first, second : numpy.ndarray, shape (n_images, n_units)
-
-    Returns
-    -------
-    numpy.ndarray of int, shape (n_units,)
-        Which column of the second each column of the first is matched with: one to one, with
-        the largest sum of correlations.
-
-    Examples
-    --------
-    >>> values = np.array([[1.0, 0.0, 5.0], [2.0, 3.0, 0.0], [4.0, 1.0, 1.0]])
-    >>> match_units(values, values[:, [2, 0, 1]]).tolist()
-    [1, 2, 0]
-    """
-    require(
-        first.shape == second.shape,
-        f"values of shapes {first.shape} and {second.shape} must be of as many images and units",
-    )
-    standard = []
-    for values in (first, second):
-        centred = values - values.mean(axis=0)
-        length = np.sqrt((centred**2).sum(axis=0))
-        standard.append(centred / np.where(length > 0, length, 1.0))
-    return linear_sum_assignment(standard[0].T @ standard[1], maximize=True)[1]
-
-
-def eigengaps(graph: UnitGraph, k_max: int) -> np.ndarray:
-    """Return the gap below each of the largest eigenvalues of D^-1/2 A D^-1/2.
-
-    Parameters
-    ----------
-    graph : UnitGraph
-    k_max : int
-        Fewer than the live units.
-
-    Returns
-    -------
-    numpy.ndarray, shape (k_max - 1,)
-        Eigenvalue k less eigenvalue k + 1, for k = 2, ..., k_max. The eigengap heuristic takes
-        the k of the largest.
-
-    References
-    ----------
-    Hod et al., arXiv:2110.08058, "Spectral clustering and n-cut"; von Luxburg (2007), "the
-    eigengap heuristic".
-
-    Examples
-    --------
-    Three pairs of units, joined within pairs only: eigenvalues 1, 1, 1, -1, -1, -1.
-
-    >>> import scipy.sparse
-    >>> from localspec.graphs import layer_ranges
-    >>> pairs = scipy.sparse.csr_array(np.kron(np.eye(3), [[0, 1], [1, 0]]))
-    >>> graph = UnitGraph(pairs, layer_ranges([("a", 6, True)]), "weights", np.zeros(6, bool))
-    >>> (eigengaps(graph, 4).round(6) + 0.0).tolist()
-    [0.0, 2.0, 0.0]
-    """
-    live = live_units(graph)
-    n = int(live.sum())
-    require(2 <= k_max < n, f"k_max={k_max} must be from 2 to {n - 1}")
-    adjacency = graph.adjacency[live][:, live]
-    dense = adjacency if isinstance(adjacency, np.ndarray) else adjacency.toarray()
-    scale = 1 / np.sqrt(dense.sum(axis=1))
-    values = linalg.eigvalsh(
-        dense * scale[:, None] * scale[None, :], subset_by_index=[n - k_max - 1, n - 1]
-    )[::-1]
-    return values[1:-1] - values[2:]
+from localspec.spectral import eigengaps
 
 
 def eigengap_table(replicates: Sequence[Replicate], *, k_max: int = 16) -> pd.DataFrame:

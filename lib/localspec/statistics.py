@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from localspec.comparison import RTOL, SIDES, UNDEFINED, relative_compare
+from localspec.comparison import RTOL, SIDES, UNDEFINED, at_most, relative_compare
 from localspec.effects import (
     EFFECT_KINDS,
     EffectSize,
@@ -53,6 +53,7 @@ __all__ = [
     "PermutationFisherResult",
     "ReplicatesResult",
     "SequentialResult",
+    "at_most",
     "bates_cdf",
     "benjamini_hochberg",
     "benjamini_yekutieli",

@@ -18,6 +18,7 @@ from localspec.statistics import (
     summarize_effects,
 )
 
+SIGNIFICANT, NOT_SIGNIFICANT = "significant", "not significant"
 UNCALIBRATED, INDEPENDENT = "uncalibrated", "independent draws"
 COLUMNS = [
     "network",
@@ -42,7 +43,7 @@ COLUMNS = [
 ]
 
 
-def _row(network: str, partitioning: str, name: str, group: Sequence[Replicate]) -> dict:
+def _row(group: Sequence[Replicate], partitioning: str, name: str) -> dict:
     found = [replicate.assessment(name, partitioning) for replicate in group]
     plain = combine_replicates([one.fisher.pvalue for one in found])
     calibrated = combine_replicates([one.permutation.pvalue for one in found])
@@ -51,7 +52,7 @@ def _row(network: str, partitioning: str, name: str, group: Sequence[Replicate])
     single = len(found) == 1
     joint = all(replicate.conventions.draws == "joint" for replicate in group)
     return {
-        "network": network,
+        "network": group[0].network,
         "partitioning": partitioning,
         "measure": name,
         "n_replicates": len(found),
@@ -76,7 +77,7 @@ def _verdict(row: pd.Series) -> str:
         return f"undecidable at {row['n_draws']} draws"
     if np.isnan(row["p"]):
         return "no tested subcluster"
-    return "significant" if row["rejected"] else "not significant"
+    return SIGNIFICANT if row["rejected"] else NOT_SIGNIFICANT
 
 
 def combined_rows(

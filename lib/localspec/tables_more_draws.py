@@ -85,7 +85,7 @@ def _rows(
     )
 
 
-def newly_decided(table: pd.DataFrame) -> pd.DataFrame:
+def newly_decided_table(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of :func:`more_draws_table` whose verdict more draws change, smallest first.
 
     Parameters
@@ -100,7 +100,7 @@ def newly_decided(table: pd.DataFrame) -> pd.DataFrame:
     return changed.sort_values("p_sequential", kind="stable", ignore_index=True)
 
 
-def more_draws_tests(
+def more_draws_test_table(
     replicate: Replicate, table: pd.DataFrame, *, max_exceedances: int = 10
 ) -> pd.DataFrame:
     """Return one row a partitioning and measure: subclusters decided, and the network's p.

@@ -10,7 +10,7 @@ import pandas as pd
 from localspec.measures import MEASURES
 from localspec.pipeline import PARTITIONINGS, Replicate
 from localspec.sensitivity import Variation
-from localspec.statistics import benjamini_hochberg, combine_replicates
+from localspec.statistics import at_most, benjamini_hochberg, combine_replicates
 
 ROW = ["partitioning", "measure"]
 
@@ -72,8 +72,8 @@ def _row(key: tuple[str, str], p_values: Sequence[float], level: float) -> dict:
         **dict(zip(ROW, key, strict=True)),
         "p": p,
         "n_networks": len(p_values),
-        "n_significant": int((np.asarray(p_values) <= level * (1 + 1e-9)).sum()),
-        "stands_without_one": sum((other <= level) == (p <= level) for other in rest),
+        "n_significant": int(at_most(p_values, level).sum()),
+        "stands_without_one": int((at_most(rest, level) == at_most(p, level)).sum()),
     }
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from typing import TypeVar
 
 import torch
+from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 from torch import nn
 
@@ -95,13 +95,8 @@ def side_by_side(
     Exception
         Whatever `work` raised first; items that have not begun are then left out.
     """
-    n_threads = n_threads or torch.get_num_threads()
+    n_jobs = max(1, min(n_threads or torch.get_num_threads(), len(items)))
     with limited_threads(1):  # new threads of torch begin with this number
-        if n_threads == 1 or len(items) < 2:
-            yield from map(work, items)
-            return
-        pool = ThreadPoolExecutor(n_threads)
-        try:
-            yield from pool.map(work, items)
-        finally:
-            pool.shutdown(cancel_futures=True)
+        yield from Parallel(n_jobs, prefer="threads", return_as="generator")(
+            delayed(work)(item) for item in items
+        )

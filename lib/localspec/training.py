@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import nn
+from tqdm.auto import tqdm
 
 from localspec.checkpoints import Checkpoint
 from localspec.conventions import Conventions
@@ -17,7 +18,6 @@ from localspec.errors import InvalidInputError, choose, whole
 from localspec.networks import build_network, resolve_device
 from localspec.profiles import NetworkSettings
 from localspec.threads import SMALL_STEP, is_small, limited_threads
-from localspec.training_progress import TrainingBar
 from localspec.training_run import TrainingRun
 
 HISTORY = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
@@ -133,7 +133,14 @@ def fit(
         stored = checkpoint.load() if checkpoint else None
         if stored is not None:
             run.restore(stored)
-        with TrainingBar(description, n_epochs, n_batches, len(run.rows), show=progress) as bar:
+        bar = tqdm(
+            desc=description,
+            total=n_epochs * n_batches,
+            initial=len(run.rows) * n_batches,  # of epochs before an interruption
+            unit="batch",
+            disable=not progress,
+        )
+        with bar:
             while len(run.rows) < n_epochs:
                 learned = run.train_epoch(bar)
                 if not math.isfinite(learned[0]):
@@ -143,7 +150,11 @@ def fit(
                     )
                 tested = run.evaluate()
                 run.rows.append((*learned, *tested))
-                bar.epoch(len(run.rows), learned[0], tested[1])
+                bar.set_postfix(
+                    epoch=len(run.rows),
+                    loss=f"{learned[0]:.4g}",
+                    test_accuracy=f"{tested[1]:.4f}",
+                )
                 if checkpoint is not None:
                     checkpoint.save_if_due(run.state())
     history = dict(zip(HISTORY, np.array(run.rows, dtype=np.float64).T, strict=True))

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 from torch.nn import functional as F
+from tqdm.auto import tqdm
 
 from localspec.augmentation import augment
 from localspec.conventions import Conventions
 from localspec.data import Dataset
 from localspec.optimisation import KerasAdam, penalty
 from localspec.profiles import NetworkSettings
-from localspec.training_progress import TrainingBar
 
 AUGMENTATION_STREAM = 2**32  # added to the seed, which is smaller
 
@@ -91,15 +91,15 @@ class TrainingRun:
                 x = x.contiguous(memory_format=torch.channels_last)
             yield x, y
 
-    def train_epoch(self, bar: TrainingBar) -> tuple[float, float]:
-        """Train one epoch; return the running averages of loss and accuracy."""
+    def train_epoch(self, bar: tqdm) -> tuple[float, float]:
+        """Train one epoch, a step of the bar a batch; return running averages of loss, accuracy."""
         self.module.train()
         loss_sum, n_correct = 0.0, 0.0
         for x, y in self._batches():
             loss, outputs = self._step(x, y)
             loss_sum += float(loss) * len(y)
             n_correct += self._n_correct(outputs, y)
-            bar.step()
+            bar.update()
         n = len(self.dataset.y_train)
         return loss_sum / n, n_correct / n
 

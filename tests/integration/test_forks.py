@@ -10,11 +10,11 @@ from localspec.forks import (
     ChannelsReading,
     fork_replicates,
     fork_table,
-    fork_tests,
+    fork_test_table,
     networks_in_three_channels,
 )
 from localspec.measures import LESIONED, VISUALIZED
-from localspec.plots_forks import changes_of_p
+from localspec.plots_forks import plot_changes_of_p
 from localspec.profiles import ForksSection
 from localspec.readings import YARDSTICK, Reading, readings
 from localspec.settings import NetworkSettings
@@ -52,7 +52,7 @@ def opened(tmp_path_factory):
 def tests(opened, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LOCALSPEC_RESULTS", str(tmp_path_factory.mktemp("forks")))
-        return fork_tests(opened)
+        return fork_test_table(opened)
 
 
 def of(network):
@@ -155,7 +155,7 @@ def test_a_test_that_exists_under_one_reading_only_is_no_unchanged_one(opened, t
 
 
 def test_the_figure_has_a_row_for_every_reading(opened, tests):
-    figure = changes_of_p(tests)
+    figure = plot_changes_of_p(tests)
     rows = [[label.get_text() for label in axis.get_yticklabels()] for axis in figure.axes]
     for labels, (name, by_reading) in zip(rows, opened.items(), strict=True):
         axis = figure.axes[list(opened).index(name)]

@@ -12,9 +12,9 @@ from localspec.lesions import lesion_accuracies
 from localspec.measures import MEASURES
 from localspec.more_draws import further_draws, sequential_p_values_of
 from localspec.pipeline import PARTITIONINGS, open_replicates
-from localspec.plots_more_draws import first_against_sequential
+from localspec.plots_more_draws import plot_first_against_sequential_p
 from localspec.profiles import MoreDrawsSection
-from localspec.tables_more_draws import more_draws_table, more_draws_tests, newly_decided
+from localspec.tables_more_draws import more_draws_table, more_draws_test_table, newly_decided_table
 
 pytestmark = pytest.mark.integration
 
@@ -159,7 +159,7 @@ def test_tables_and_figure(opened):
     assert np.allclose(table["p_sequential"], expected)
     assert (table["bh_sequential"] >= table["p_sequential"] * (1 - 1e-9)).all()
 
-    tests = more_draws_tests(replicate, table, max_exceedances=4)
+    tests = more_draws_test_table(replicate, table, max_exceedances=4)
     assert list(tests["n_subclusters"]) == [n for n in n_subclusters for _ in MEASURES]
     assert set(tests["chain"]) == {"uncalibrated"}
     assert (tests["permutation_p"] >= 1 / 8).all()
@@ -167,7 +167,7 @@ def test_tables_and_figure(opened):
     by_test = logs.groupby([table["partitioning"], table["measure"]], sort=False).mean()
     assert np.allclose(tests["fisher_statistic"], by_test)
 
-    drawn = first_against_sequential(table, n_draws=7, max_draws=40)
+    drawn = plot_first_against_sequential_p(table, n_draws=7, max_draws=40)
     assert [axis.get_title().split(" (")[0] for axis in drawn.axes] == [
         "Importance",
         "Class coherence",
@@ -182,4 +182,4 @@ def test_rows_whose_verdict_changes(opened):
     table = more_draws_table(opened(), **LIMITS).head(4).copy()
     table["significant"] = ["neither", "more draws only", "both", "first draws only"]
     table["p_sequential"] = [0.5, 0.02, 0.001, 0.01]
-    assert newly_decided(table)["p_sequential"].tolist() == [0.01, 0.02]
+    assert newly_decided_table(table)["p_sequential"].tolist() == [0.01, 0.02]

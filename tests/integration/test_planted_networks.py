@@ -4,15 +4,19 @@ import numpy as np
 import pytest
 import yaml
 
-from localspec.controls import combine_controls, control_table
+from localspec.controls import combined_control_table, control_table
 from localspec.controls_diagnosis import (
     EQUAL_DAMAGE,
     SELECTIVITY,
     clusters_table,
     known_halves_table,
 )
-from localspec.planted import MEASURES, PARTITIONING, open_planted
-from localspec.plots_controls import diagnosis_curves, half_damage, power_curve
+from localspec.planted import PARTITIONING, TESTED_MEASURES, open_planted
+from localspec.plots_controls import (
+    plot_class_damage_beside_random,
+    plot_power,
+    plot_purity_and_known_halves,
+)
 from localspec.profiles import ControlsSection
 
 pytestmark = pytest.mark.integration
@@ -60,11 +64,11 @@ def test_tables_and_figures(replicates):
     assert len(table) == 6
     assert table["accuracy"].between(0, 1).all()
     assert (table["accuracy"][:2] > 0.2).all()  # by chance 0.1
-    combined = combine_controls(table, n_draws=7)
-    assert len(combined) == 3 * len(MEASURES)
+    combined = combined_control_table(table, n_draws=7)
+    assert len(combined) == 3 * len(TESTED_MEASURES)
     assert combined["p"].dropna().between(0, 1).all()
-    assert len(power_curve(table, combined).axes) == 3
-    assert len(half_damage(replicates[0]).axes) == 3
+    assert len(plot_power(table, combined).axes) == 3
+    assert len(plot_class_damage_beside_random(replicates[0]).axes) == 3
 
 
 def test_a_second_look_computes_nothing(section, replicates):
@@ -79,7 +83,7 @@ def test_diagnosis(section, replicates):
     known_halves = open_planted(section, known=True, progress=False)
     assert {r.adjusted_rand() for r in known_halves} == {1.0}
     known = known_halves_table(known_halves)
-    assert known["measure"].tolist() == [*MEASURES, EQUAL_DAMAGE, SELECTIVITY] * 3
+    assert known["measure"].tolist() == [*TESTED_MEASURES, EQUAL_DAMAGE, SELECTIVITY] * 3
     planted = known[(known["noise"] == 0) & (known["weights"] == "planted")]
     selective = planted[planted["measure"] == SELECTIVITY].iloc[0]
     assert selective["true"] > selective["random"]
@@ -87,4 +91,4 @@ def test_diagnosis(section, replicates):
     assert len(clusters) == 2 * 3
     assert clusters["purity"].between(0.5, 1).all()
     assert clusters["purity"][0] == clusters["adjusted_rand"][0] == 1
-    assert len(diagnosis_curves(clusters, known).axes) == 2
+    assert len(plot_purity_and_known_halves(clusters, known).axes) == 2

@@ -6,7 +6,7 @@ import yaml
 from localspec.diagnosis import AS_ON_THIS_PAGE, diagnosis_table
 from localspec.errors import InvalidInputError
 from localspec.pipeline import open_replicates
-from localspec.plots_published import moved_figures, published_beside_ours
+from localspec.plots_published import plot_moved_quantities, plot_published_beside_ours
 from localspec.profiles import PublishedSection
 from localspec.published import DROPPED_WEIGHTS, QUANTITIES, load_published, published_table
 from localspec.published_replicates import (
@@ -105,7 +105,9 @@ def test_the_table(section):
     # here the network itself is another
     returned = table[table["reading"] == "dropped_weights: return"]["ours"].tolist()
     assert returned != table[table["reading"] == "paper"]["ours"].tolist()[-len(QUANTITIES) :]
-    labels = [text.get_text() for text in published_beside_ours(table).axes[0].get_yticklabels()]
+    labels = [
+        text.get_text() for text in plot_published_beside_ours(table).axes[0].get_yticklabels()
+    ]
     assert labels == ["mlp", "cnn", "cnn, kernel_norm: induced", "cnn, dropped_weights: return"]
 
 
@@ -192,9 +194,9 @@ def test_the_diagnosis_changes_one_thing_at_a_time(section):
     assert shuffled["kernel_norm: induced"] == pytest.approx(
         table.loc[at(("cnn", "kernel_norm: induced", "shuffled_ncut_mean")), "ours"]
     )
-    moved_figures(found)
+    plot_moved_quantities(found)
     assert diagnosis_table(replicates, others, table.assign(verdict="holds")).empty
-    moved_figures(found.iloc[:0])
+    plot_moved_quantities(found.iloc[:0])
 
 
 def test_the_diagnosis_trains_nothing_where_untrained_networks_are_left_out(section):

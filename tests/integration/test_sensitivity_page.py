@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from localspec.pipeline import PARTITIONINGS, open_replicates
-from localspec.plots_sensitivity import stability_and_gaps, survival_map
+from localspec.plots_sensitivity import plot_stability_and_eigengaps, plot_survival_map
 from localspec.profiles import SensitivitySection
 from localspec.sensitivity import BASELINE, variations
 from localspec.stability import eigengap_table, stability_table
@@ -71,5 +71,5 @@ def test_tables_and_figures(varied):
     assert len(stability) == len(PARTITIONINGS) * (2 * 2 + 2 + 1)
     gaps = eigengap_table(varied[BASELINE], k_max=5)
     assert gaps.groupby(["seed", "graph"])["chosen"].sum().eq(1).all()
-    assert survival_map(tests).axes
-    assert stability_and_gaps(stability, gaps, k=3).axes
+    assert plot_survival_map(tests).axes
+    assert plot_stability_and_eigengaps(stability, gaps, k=3).axes

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import yaml
 
-from localspec.claims import graph_differences
+from localspec.claims import graph_difference_table
 from localspec.conventions import PAPER, RELEASED, Conventions
 from localspec.errors import InvalidInputError
 from localspec.measures import MEASURES, Measure, assess
@@ -204,7 +204,7 @@ def differences(values):
         Given("a", seed, {"other": 0.5}, weights=weights, activations=activations)
         for seed, (weights, activations) in enumerate(values)
     ]
-    table = graph_differences(fakes)
+    table = graph_difference_table(fakes)
     assert len(table) == 8  # two scopes, four measures
     return table.set_index(["scope", "measure"])
 

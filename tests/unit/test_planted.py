@@ -5,12 +5,12 @@ import pandas as pd
 import pytest
 import torch
 
-from localspec.controls import combine_controls, control_table
+from localspec.controls import combined_control_table, control_table
 from localspec.data import Dataset, load_dataset
 from localspec.errors import InvalidInputError
 from localspec.networks import mlp
 from localspec.planted import (
-    MEASURES,
+    TESTED_MEASURES,
     PlantedReplicate,
     class_halves,
     glue,
@@ -154,15 +154,15 @@ def test_seeds_are_combined_by_step():
             "noise": noise,
             "accuracy": 0.5 + seed / 10,
             "adjusted_rand": 1.0 - seed,
-            **{f"{name}_p": p[seed] for name in MEASURES},
-            **{f"{name}_plain_p": 0.5 for name in MEASURES},
-            **{f"{name}_effect": 1.0 + seed for name in MEASURES},
+            **{f"{name}_p": p[seed] for name in TESTED_MEASURES},
+            **{f"{name}_plain_p": 0.5 for name in TESTED_MEASURES},
+            **{f"{name}_effect": 1.0 + seed for name in TESTED_MEASURES},
         }
         for weights, noise, p in [("planted", 0.0, (0.05, 0.15)), ("shuffled", 0.0, (0.5, 0.7))]
         for seed in (0, 1)
     ]
-    table = combine_controls(pd.DataFrame(rows))
-    assert table["measure"].tolist() == [*MEASURES] * 2
+    table = combined_control_table(pd.DataFrame(rows))
+    assert table["measure"].tolist() == [*TESTED_MEASURES] * 2
     first, last = table.iloc[0], table.iloc[-1]
     assert first["p"] == pytest.approx((2 * 0.1) ** 2 / 2)  # mean 0.1 of two
     assert first["p_floor"] == pytest.approx((2 * 0.05) ** 2 / 2)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from localspec import training, training_progress
+from localspec import training
 from localspec.checkpoints import Checkpoint
 from localspec.conventions import Conventions
 from localspec.data import Dataset, load_dataset
@@ -144,16 +144,25 @@ def test_augmentation_is_seeded_and_for_training_images_only():
 # --- progress ---
 
 
-def test_the_bar_says_how_long_all_will_take(capsys, monkeypatch):
-    monkeypatch.setattr(training_progress, "LONG_S", 0.0)
+def test_the_bar_shows_batches_and_what_an_epoch_ends_with(capsys):
     settings = changed(DENSE, batch_size=4)
     fit(settings, progress=True)
-    said = capsys.readouterr().err
-    assert "training: about 0 s" in said
-    assert "60/60" in said  # 15 batches an epoch
-    assert "test_accuracy=" in said
+    said = capsys.readouterr()
+    assert "training: 100%" in said.err
+    assert "60/60" in said.err  # 15 batches an epoch
+    assert "epoch=4" in said.err
+    assert "test_accuracy=" in said.err
+    assert said.out == ""
     fit(settings)
     assert capsys.readouterr().err == ""
+
+
+def test_the_bar_of_a_resumed_training_begins_where_it_was(tmp_path, monkeypatch, capsys):
+    settings = changed(DENSE, batch_size=4)
+    checkpoint = Checkpoint("training", "0" * 32, root=tmp_path, interval_s=0)
+    interrupted(lambda **more: fit(settings, **more), checkpoint, 2, monkeypatch)
+    fit(settings, checkpoint=checkpoint, progress=True)
+    assert "30/60" in capsys.readouterr().err
 
 
 # --- resuming; kill -9 itself is in tests/integration ---

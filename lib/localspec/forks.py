@@ -14,7 +14,8 @@ from sklearn.metrics import adjusted_rand_score
 from localspec.conventions import PAPER, RELEASED, Conventions
 from localspec.partitions import NO_CLUSTER, Partition
 from localspec.pipeline import PARTITIONINGS, Replicate
-from localspec.profiles import ForksSection, Profile, load_profile
+from localspec.profiles import Profile, load_profile
+from localspec.sections import ForksSection
 from localspec.sensitivity import OTHER_SEED
 from localspec.settings import NetworkSettings
 from localspec.spectral import ncut

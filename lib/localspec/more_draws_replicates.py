@@ -11,7 +11,8 @@ from localspec.errors import choose
 from localspec.feature_visualization import Visualizations
 from localspec.measures import MEASURES, VISUALIZED, Measure, coherence, importance
 from localspec.pipeline import PARTITIONINGS, Replicate
-from localspec.profiles import MoreDrawsSection, Profile, load_profile
+from localspec.profiles import Profile, load_profile
+from localspec.sections import MoreDrawsSection
 from localspec.statistics import SequentialResult, sequential_p_values
 
 LESIONED = tuple(name for name in MEASURES if name not in VISUALIZED)

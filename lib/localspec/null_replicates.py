@@ -7,7 +7,8 @@ from dataclasses import replace
 from localspec import calibration
 from localspec.calibration import NullEvidence, null_draws, null_evidence
 from localspec.pipeline import Replicate
-from localspec.profiles import CalibrationSection, Profile, load_profile
+from localspec.profiles import Profile, load_profile
+from localspec.sections import CalibrationSection
 
 PARTITIONING = "weights/global"  # its partition gives the sizes
 

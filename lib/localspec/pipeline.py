@@ -20,7 +20,8 @@ from localspec.artifacts import Artifact, stage_key
 from localspec.correlations import activation_graph
 from localspec.measures import VISUALIZED, Assessment, Measure, assess, coherence, importance
 from localspec.partitions import Partition
-from localspec.profiles import Profile, Section, load_profile
+from localspec.profiles import Profile, load_profile
+from localspec.sections import Section
 from localspec.spectral import may_have_weak_units
 from localspec.trained_replicates import TrainedReplicate
 

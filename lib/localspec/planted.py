@@ -16,7 +16,9 @@ from localspec.data import Dataset
 from localspec.errors import require
 from localspec.partitions import NO_CLUSTER
 from localspec.pipeline import Replicate
-from localspec.profiles import ControlsSection, NetworkSettings, Profile, load_profile
+from localspec.profiles import Profile, load_profile
+from localspec.sections import ControlsSection
+from localspec.settings import NetworkSettings
 
 STAGE_VERSION = 1
 PARTITIONING = "weights/global"

@@ -11,8 +11,9 @@ from localspec.clusterability import inside_to_outside
 from localspec.errors import InvalidInputError
 from localspec.forks import ForkReplicate
 from localspec.pipeline import by_network
-from localspec.profiles import PublishedSection, load_profile
+from localspec.profiles import load_profile
 from localspec.published import other_readings
+from localspec.sections import PublishedSection
 from localspec.settings import NetworkSettings
 
 

@@ -16,7 +16,8 @@ from localspec.lesion_replacement import mean_outputs
 from localspec.lesions import LesionedAccuracies
 from localspec.measures import LESIONED, MEASURES, Assessment
 from localspec.pipeline import PARTITIONINGS, Replicate
-from localspec.profiles import Profile, SensitivitySection, load_profile
+from localspec.profiles import Profile, load_profile
+from localspec.sections import SensitivitySection
 from localspec.units import UnitLayer, trace_units
 
 STRATA = ("weight norm", "mean activation")

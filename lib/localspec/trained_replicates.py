@@ -17,7 +17,8 @@ from localspec.conventions import Conventions
 from localspec.data import LOADERS, Dataset, load_dataset
 from localspec.errors import choose, whole
 from localspec.networks import build_network, resolve_device
-from localspec.profiles import NetworkSettings, Profile
+from localspec.profiles import Profile
+from localspec.settings import NetworkSettings
 
 _dataset = lru_cache(maxsize=None)(load_dataset)  # one copy of each, for all replicates
 

@@ -17,7 +17,7 @@ from localspec.forks import (
     readings,
 )
 from localspec.plots_forks import changes_of_p
-from localspec.profiles import ForksSection
+from localspec.sections import ForksSection
 from localspec.settings import NetworkSettings
 
 pytestmark = pytest.mark.integration

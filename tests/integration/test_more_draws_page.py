@@ -12,7 +12,7 @@ from localspec.more_draws import further_draws
 from localspec.more_draws_replicates import open_more_draws
 from localspec.pipeline import PARTITIONINGS
 from localspec.plots_more_draws import first_against_sequential
-from localspec.profiles import MoreDrawsSection
+from localspec.sections import MoreDrawsSection
 from localspec.tables_more_draws import more_draws_table, more_draws_tests, newly_decided
 
 pytestmark = pytest.mark.integration

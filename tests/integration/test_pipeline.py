@@ -20,7 +20,7 @@ from localspec.errors import ArtifactError, InvalidInputError
 from localspec.graphs import weight_graph
 from localspec.measures import MEASURES
 from localspec.pipeline import PARTITIONINGS, open_replicates
-from localspec.profiles import TrainingSection
+from localspec.sections import TrainingSection
 from localspec.subclusters import draw
 from localspec.tables import network_test_table, subcluster_table
 

@@ -13,7 +13,7 @@ from localspec.controls_diagnosis import (
 )
 from localspec.planted import MEASURES, PARTITIONING, open_planted
 from localspec.plots_controls import diagnosis_curves, half_damage, power_curve
-from localspec.profiles import ControlsSection
+from localspec.sections import ControlsSection
 
 pytestmark = pytest.mark.integration
 

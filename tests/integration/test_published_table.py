@@ -7,7 +7,6 @@ from localspec.diagnosis import AS_ON_THIS_PAGE, diagnosis_table
 from localspec.errors import InvalidInputError
 from localspec.forks import ForkReplicate
 from localspec.plots_published import moved_figures, published_beside_ours
-from localspec.profiles import PublishedSection
 from localspec.published import QUANTITIES, load_published, published_table
 from localspec.published_replicates import (
     means_table,
@@ -17,6 +16,7 @@ from localspec.published_replicates import (
     replicates_table,
     under_every_reading,
 )
+from localspec.sections import PublishedSection
 
 pytestmark = pytest.mark.integration
 

@@ -6,7 +6,7 @@ import yaml
 
 from localspec.pipeline import PARTITIONINGS
 from localspec.plots_sensitivity import stability_and_gaps, survival_map
-from localspec.profiles import SensitivitySection
+from localspec.sections import SensitivitySection
 from localspec.sensitivity import BASELINE, open_varied
 from localspec.stability import eigengap_table, stability_table
 from localspec.tables_sensitivity import sensitivity_table, survival_table

@@ -8,7 +8,8 @@ import pytest
 
 from localspec.false_positives import BOUND_RATIO
 from localspec.null_replicates import open_null_replicates
-from localspec.profiles import CalibrationSection, load_profile
+from localspec.profiles import load_profile
+from localspec.sections import CalibrationSection
 from localspec.tables import format_table
 from localspec.tables_calibration import conclusions, sample_table
 

@@ -9,8 +9,8 @@ from localspec.profiles import load_profile
 
 ROOT = Path(workflow.basedir)
 PROFILE = config.get("profile", "digits")
-PROFILE_FILE = ROOT / "notebooks" / "profiles" / f"{PROFILE}.yml"
-PAGES = load_profile(PROFILE_FILE).pages
+LOADED = load_profile(ROOT / "notebooks" / "profiles" / f"{PROFILE}.yml")
+PAGES = LOADED.pages
 NEEDS = {
     "02_clustering": ["01_training"],
     "03_importance": ["02_clustering"],
@@ -42,7 +42,7 @@ rule all:
 rule page:
     input:
         notebook=str(ROOT / "notebooks" / "{page}.ipynb"),
-        profile=str(PROFILE_FILE),
+        profile=[str(path) for path in LOADED.files],  # its own and those that it extends
         examples=lambda wildcards: EXAMPLES if wildcards.page == "your_network" else [],
         library=LIBRARY,
         earlier=earlier_pages,

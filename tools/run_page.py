@@ -122,14 +122,18 @@ def information(device: str, duration_s: float) -> dict:
     }
 
 
-def check_parameters(notebook: NotebookNode, parameters: dict, page: str) -> None:
-    """Refuse parameters that the notebook does not declare: papermill would only warn."""
+def in_declared_order(notebook: NotebookNode, parameters: dict, page: str) -> dict:
+    """Return the parameters in the order in which the notebook declares them.
+
+    Parameters that it does not declare are refused: papermill would only warn.
+    """
     if not any("parameters" in cell.metadata.get("tags", []) for cell in notebook.cells):
         refuse(f"{page}: the notebook has no cell tagged 'parameters'")
     declared = papermill.inspect_notebook(notebook)
     unknown = sorted(parameters.keys() - declared.keys())
     if unknown:
         refuse(f"{page}: the notebook has no parameter {', '.join(unknown)}")
+    return {name: parameters[name] for name in declared if name in parameters}
 
 
 def failure(page: str, error: Exception, partial: Path) -> str:
@@ -191,7 +195,7 @@ def run_page(profile: str, page: str, parameters: dict) -> None:
         JUPYTER_PATH=str(Path(sys.prefix, "share", "jupyter")),
     )
     source = nbformat.read(NOTEBOOKS / f"{page}.ipynb", as_version=4)
-    check_parameters(source, parameters, page)
+    parameters = in_declared_order(source, parameters, page)
     print(f"{page}: running", file=sys.stderr)
     start = time.monotonic()
     executed = execute(source, page, partial, parameters)

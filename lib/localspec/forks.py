@@ -11,8 +11,9 @@ from localspec.agreement import partition_agreement
 from localspec.conventions import Conventions
 from localspec.measures import VISUALIZED
 from localspec.pipeline import PARTITIONINGS, PLAINLY, Replicate, by_network, open_replicates
-from localspec.profiles import ForksSection, load_profile
+from localspec.profiles import load_profile
 from localspec.readings import Reading, readings
+from localspec.sections import ForksSection
 from localspec.settings import NetworkSettings
 from localspec.synthesis import SIGNIFICANT, combined_rows, corrected_table
 

@@ -14,8 +14,8 @@ from localspec.clusterable import initialise_clusterable
 from localspec.data import DTYPES
 from localspec.errors import InvalidInputError, choose
 from localspec.module_files import importable, load_module_file
-from localspec.profiles import NetworkSettings
 from localspec.residual import resnet
+from localspec.settings import NetworkSettings
 
 NORM_OPTIONS = {"eps": 1e-3, "momentum": 0.01}  # Keras's epsilon, and its momentum of 0.99
 

@@ -36,8 +36,10 @@ from localspec.lesions import LesionedAccuracies, lesion_draws, other_prediction
 from localspec.measures import Assessment, Measure, assess, coherence, importance
 from localspec.networks import build_network, resolve_device
 from localspec.partitions import Partition
-from localspec.profiles import NetworkSettings, Profile, Section, load_profile
+from localspec.profiles import Profile, load_profile
 from localspec.pruning import prune
+from localspec.sections import Section
+from localspec.settings import NetworkSettings
 from localspec.spectral import ncut
 from localspec.stages import STAGES
 from localspec.subclusters import Draws, draw, quantile_strata

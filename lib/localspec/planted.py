@@ -13,7 +13,9 @@ from localspec.data import Dataset
 from localspec.errors import require
 from localspec.partitions import NO_CLUSTER, Partition
 from localspec.pipeline import AS_IN_PROFILE, Choices, Replicate
-from localspec.profiles import ControlsSection, NetworkSettings, Profile, load_profile
+from localspec.profiles import Profile, load_profile
+from localspec.sections import ControlsSection
+from localspec.settings import NetworkSettings
 from localspec.stages import STAGES
 from localspec.training import train
 

@@ -1,8 +1,12 @@
 """Profiles: which networks, which seeds, and the settings of every section.
 
 A profile is a YAML file in ``notebooks/profiles``. Each section of the book has one model in
-:mod:`localspec.sections`. Unknown keys, wrong types and values out of range are refused before any
-work starts.
+:mod:`localspec.sections`. Unknown keys, keys that stand twice, wrong types and values out of range
+are refused before any work starts.
+
+A profile can take over networks of another profile in its folder: all of them, if it says
+``extends: mnist``, or one of them, if a network says ``extends: mnist/mlp``. Its own network of the
+same name, or setting beside ``extends``, wins. Nothing but networks is taken over.
 """
 
 from __future__ import annotations
@@ -17,53 +21,17 @@ from localspec.artifacts import project_root
 from localspec.errors import InvalidInputError, choose
 from localspec.sections import (
     ALL_PAGES,
-    CONTROL_PAGES,
     PAGES,
-    CalibrationSection,
-    ClusteringSection,
-    CoherenceSection,
-    ControlsSection,
-    ForksSection,
-    GallerySection,
-    ImportanceSection,
     Method,
-    MoreDrawsSection,
     Names,
-    PublishedSection,
     Section,
     Seeds,
-    SensitivitySection,
-    SynthesisSection,
-    TrainingSection,
     YourNetworkSection,
     section_of,
 )
 from localspec.settings import NetworkSettings, Strict
 
-__all__ = [
-    "ALL_PAGES",
-    "CONTROL_PAGES",
-    "PAGES",
-    "CalibrationSection",
-    "ClusteringSection",
-    "CoherenceSection",
-    "ControlsSection",
-    "ForksSection",
-    "GallerySection",
-    "ImportanceSection",
-    "Method",
-    "MoreDrawsSection",
-    "NetworkSettings",
-    "Profile",
-    "PublishedSection",
-    "Section",
-    "SensitivitySection",
-    "SynthesisSection",
-    "TrainingSection",
-    "YourNetworkSection",
-    "load_profile",
-    "section_of",
-]
+TEXT_TAGS = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge")  # the second one is that of <<
 
 
 class Profile(Strict):
@@ -72,7 +40,6 @@ class Profile(Strict):
     name: str
     dtype: Literal["float32", "float64"] = "float32"
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    grain: Literal["section"] = "section"
     pages: Names = list(PAGES)
     networks: Annotated[dict[str, NetworkSettings], Field(min_length=1)]
     seeds: Seeds
@@ -81,6 +48,12 @@ class Profile(Strict):
     published_networks: list[str] = []  # whose weights are published beside the pages
     published_seeds: Seeds | None = None  # of these networks; all unless given
     your_network: YourNetworkSection = YourNetworkSection()
+    _files: tuple[Path, ...] = ()
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The file that this profile was loaded from, and those of the profiles it extends."""
+        return self._files
 
     @model_validator(mode="after")
     def _pages_exist(self) -> Profile:
@@ -101,7 +74,9 @@ class Profile(Strict):
 
     @model_validator(mode="after")
     def _diagnosed_networks_exist(self) -> Profile:
-        published = [name for name, one in self.networks.items() if one.published is not None]
+        published = [
+            name for name, network in self.networks.items() if network.published is not None
+        ]
         for name, network in self.networks.items():
             if network.diagnoses is not None:
                 choose(f"network that {name} diagnoses", network.diagnoses, published)
@@ -147,7 +122,8 @@ class Profile(Strict):
         method = self.method.model_dump()
         fields = {name: method[name] for name in section.model_fields if name in method}
         own = self.sections.get(page, {})
-        return section(**{**shared, **fields, **own}).model_dump(mode="json")
+        values = shared | fields | own
+        return section(**values).model_dump(mode="json")
 
     def select(self, section: Section) -> Profile:
         """Return this profile with the choices of one notebook's parameters.
@@ -160,13 +136,94 @@ class Profile(Strict):
         networks = {
             name: self.networks[choose("network", name, self.networks)] for name in section.networks
         }
-        method = Method(**{**self.method.model_dump(), **section.method()})
-        chosen = {"networks": networks, "seeds": section.seeds, "method": method}
-        return self.model_copy(update=chosen)
+        settings = self.method.model_dump() | section.method()
+        changes = {"networks": networks, "seeds": section.seeds, "method": Method(**settings)}
+        return self.model_copy(update=changes)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML's loader, which refuses keys that are no text or stand twice; YAML takes the last."""
+
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        lines: dict[str, int] = {}
+        for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if key.tag not in TEXT_TAGS:
+                raise InvalidInputError(f"the key in line {line} is no text: put it into quotes")
+            if key.value in lines:
+                raise InvalidInputError(
+                    f"key {key.value!r} stands in line {lines[key.value]} and again in line "
+                    f"{line}: remove one of them"
+                )
+            lines[key.value] = line
+        return node
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Return the content of a profile's file as it stands there."""
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, InvalidInputError) as error:
+        raise InvalidInputError(f"cannot read the profile {path}: {error}") from error
+    if not isinstance(content, dict):
+        raise InvalidInputError(f"{path} must hold a mapping of settings, not {content!r}")
+    return content
+
+
+def _file_in(folder: Path, name: object, role: str) -> Path:
+    """Return the file of the profile `name` in `folder`, or refuse the name in its `role`."""
+    available = sorted(file.stem for file in folder.glob("*.yml"))
+    return folder / f"{choose(role, name, available)}.yml"
+
+
+def _load(path: Path, extending: tuple[Path, ...] = ()) -> Profile:
+    """Load the profile of a file; the files `extending` lead to it, each extends the next one."""
+    if path in extending:
+        chain = " -> ".join(file.stem for file in (*extending, path))
+        raise InvalidInputError(
+            f"profile {path} extends itself: {chain}; take one of these `extends` away"
+        )
+    content = {"name": path.stem} | _read(path)
+    bases: dict[Path, Profile] = {}
+
+    def networks_of(base: object) -> dict[str, NetworkSettings]:
+        file = _file_in(path.parent, base, f"profile that {path} extends")
+        if file not in bases:
+            bases[file] = _load(file, (*extending, path))
+        return bases[file].networks
+
+    def completed(name: str, settings: Any) -> Any:
+        if not isinstance(settings, dict) or "extends" not in settings:
+            return settings
+        base, slash, network = str(settings["extends"]).partition("/")
+        if not slash:
+            raise InvalidInputError(
+                f"network {name!r} of {path} extends {settings['extends']!r}: name a profile and "
+                "one of its networks, such as mnist/mlp"
+            )
+        networks = networks_of(base)
+        choose(f"network of {base} that {name} of {path} extends", network, networks)
+        changes = {key: value for key, value in settings.items() if key != "extends"}
+        return networks[network].model_dump(exclude_unset=True) | changes
+
+    networks = networks_of(content.pop("extends")) if "extends" in content else {}
+    own = content.get("networks", {})
+    if isinstance(own, dict):  # Profile refuses anything else
+        networks = networks | {name: completed(name, settings) for name, settings in own.items()}
+        if networks:
+            content["networks"] = networks
+    try:
+        profile = Profile(**content)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"profile {path}: {error}") from error
+    files = [path, *(file for base in bases.values() for file in base.files)]
+    profile._files = tuple(dict.fromkeys(files))  # each once
+    return profile
 
 
 def load_profile(name: str | Path) -> Profile:
-    """Load a profile.
+    """Load a profile, with the networks that it takes over from others in its folder.
 
     Parameters
     ----------
@@ -176,20 +233,10 @@ def load_profile(name: str | Path) -> Profile:
     Raises
     ------
     InvalidInputError
-        If there is no such profile, or its content is not allowed; the message lists what is.
+        If there is no such profile, it extends itself, or its content is not allowed; the message
+        lists what is.
     """
     path = Path(name)
     if path.suffix not in (".yml", ".yaml"):
-        folder = project_root() / "notebooks" / "profiles"
-        available = sorted(file.stem for file in folder.glob("*.yml"))
-        path = folder / f"{choose('profile', str(name), available)}.yml"
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InvalidInputError(f"cannot read the profile {path}: {error}") from error
-    if not isinstance(content, dict):
-        raise InvalidInputError(f"{path} must hold a mapping of settings, not {content!r}")
-    try:
-        return Profile(**{"name": path.stem, **content})
-    except InvalidInputError as error:
-        raise InvalidInputError(f"profile {path}: {error}") from error
+        path = _file_in(project_root() / "notebooks" / "profiles", str(name), "profile")
+    return _load(path)

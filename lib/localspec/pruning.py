@@ -12,7 +12,7 @@ from localspec.conventions import Conventions, resolve
 from localspec.data import Dataset
 from localspec.networks import resolve_device
 from localspec.optimisation import kernels
-from localspec.profiles import NetworkSettings
+from localspec.settings import NetworkSettings
 from localspec.training import TrainedNetwork, fit
 
 FINAL_SPARSITY, INITIAL_SPARSITY = 0.9, 0.5

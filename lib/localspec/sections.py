@@ -1,6 +1,8 @@
-"""Parameters of every section's notebook: one model each.
+"""Sections: the parameters of every page's notebook, one model a page.
 
-Its fields are the parameters of that section's notebook, with the same names, types and defaults.
+The fields of a model are the parameters of that page's notebook, with the same names, types and
+defaults. A setting of the method and its default stand in one class, which :class:`Method` and
+every section that has the setting inherit.
 """
 
 from __future__ import annotations
@@ -12,57 +14,79 @@ from pydantic import AfterValidator, Field, model_validator
 from localspec.errors import choose
 from localspec.settings import Strict, distinct
 
-PAGES = {
-    "01_training": "TrainingSection",
-    "02_clustering": "ClusteringSection",
-    "03_importance": "ImportanceSection",
-    "04_coherence": "CoherenceSection",
-    "05_synthesis": "SynthesisSection",
-    "your_network": "YourNetworkSection",
-}
-CONTROL_PAGES = {  # of profiles such as digits-controls, never of the others
-    "06_controls": "ControlsSection",
-    "07_calibration": "CalibrationSection",
-    "08_sensitivity": "SensitivitySection",
-    "09_forks": "ForksSection",
-    "10_published": "PublishedSection",
-    "11_more_draws": "MoreDrawsSection",
-    "12_gallery": "GallerySection",
-}
-ALL_PAGES = PAGES | CONTROL_PAGES
-
+Count = Annotated[int, Field(strict=True, ge=1)]
 Seed = Annotated[int, Field(strict=True, ge=0, lt=2**31)]
-Names = Annotated[list[str], Field(min_length=1)]
-Seeds = Annotated[list[Seed], Field(min_length=1), AfterValidator(distinct)]
 NClusters = Annotated[int, Field(strict=True, ge=2)]
-NDraws = Annotated[int, Field(strict=True, ge=1)]
 NImages = Annotated[int, Field(strict=True, ge=3)]
 Probability = Annotated[float, Field(strict=True, gt=0, lt=1)]
-Compute = Literal["auto", "never", "always"]
-ConventionName = Literal["paper", "released"]
-Correlation = Literal["spearman", "pearson", "kendall"]
+Noise = Annotated[float, Field(strict=True, ge=0)]
+Names = Annotated[list[str], Field(min_length=1)]
+OneName = Annotated[list[str], Field(min_length=1, max_length=1)]
+Seeds = Annotated[list[Seed], Field(min_length=1), AfterValidator(distinct)]
+OneSeed = Annotated[list[Seed], Field(min_length=1, max_length=1)]
+Noises = Annotated[list[Noise], Field(min_length=1), AfterValidator(distinct)]
+OtherNClusters = Annotated[list[NClusters], AfterValidator(distinct)]
 
 
-class Method(Strict):
-    """The settings of the method, shared by the sections."""
+class Clustered(Strict):
+    """Units are clustered."""
 
     n_clusters: NClusters = 6
-    n_shuffles: NDraws = 50
-    correlation: Correlation = "spearman"
+
+
+class Shuffled(Strict):
+    """N-cuts are compared with those of networks whose weights are shuffled."""
+
+    n_shuffles: Count = 50
+
+
+class Activated(Strict):
+    """Activations are recorded on training images."""
+
     n_images: NImages = 768
-    n_draws: NDraws = 19
-    n_steps: Annotated[int, Field(strict=True, ge=1)] = 64
+
+
+class Correlated(Activated):
+    """Activations are correlated."""
+
+    correlation: Literal["spearman", "pearson", "kendall"] = "spearman"
+
+
+class Drawn(Strict):
+    """Subclusters are compared with random counterparts."""
+
+    n_draws: Count = 19
+
+
+class Judged(Drawn):
+    """The p-values of these comparisons are judged at a level."""
+
     level: Probability = 0.05
-    conventions: ConventionName = "paper"
+
+
+class Visualized(Strict):
+    """Subclusters are visualized."""
+
+    n_steps: Count = 64
+
+
+class Interpreted(Strict):
+    """The method is read as the paper describes it or as its released code does it."""
+
+    conventions: Literal["paper", "released"] = "paper"
+
+
+class Method(Clustered, Shuffled, Correlated, Judged, Visualized, Interpreted):
+    """All settings of the method."""
 
 
 class Section(Strict):
-    """What every section's notebook takes."""
+    """Parameters of every section's notebook."""
 
     profile: str = "digits"
     networks: Names = ["mlp"]
     seeds: Seeds = [0, 1, 2]
-    compute: Compute = "auto"
+    compute: Literal["auto", "never", "always"] = "auto"
 
     def method(self) -> dict[str, Any]:
         """Return the settings of the method among this section's parameters."""
@@ -73,116 +97,74 @@ class TrainingSection(Section):
     """Parameters of ``01_training``."""
 
 
-class ClusteringSection(Section):
+class ClusteringSection(Clustered, Shuffled, Correlated, Interpreted, Section):
     """Parameters of ``02_clustering``."""
 
-    n_clusters: NClusters = 6
-    n_shuffles: NDraws = 50
-    correlation: Correlation = "spearman"
-    n_images: NImages = 768
-    conventions: ConventionName = "paper"
 
-
-class ImportanceSection(Section):
+class ImportanceSection(Clustered, Drawn, Interpreted, Section):
     """Parameters of ``03_importance``."""
 
-    n_clusters: NClusters = 6
-    n_draws: NDraws = 19
-    conventions: ConventionName = "paper"
 
-
-class CoherenceSection(ImportanceSection):
+class CoherenceSection(Clustered, Drawn, Visualized, Interpreted, Section):
     """Parameters of ``04_coherence``."""
 
-    n_steps: Annotated[int, Field(strict=True, ge=1)] = 64
 
-
-class SynthesisSection(CoherenceSection):
+class SynthesisSection(Clustered, Judged, Visualized, Interpreted, Section):
     """Parameters of ``05_synthesis``."""
 
-    level: Probability = 0.05
 
-
-class ControlsSection(Section):
+class ControlsSection(Clustered, Judged, Interpreted, Section):
     """Parameters of ``06_controls``: planted networks like one of the profile's."""
 
     profile: str = "digits-controls"
-    networks: Annotated[list[str], Field(min_length=1, max_length=1)] = ["mlp"]
+    networks: OneName = ["mlp"]
     seeds: Seeds = [0, 1, 2, 3, 4]
-    noises: Annotated[list[Annotated[float, Field(strict=True, ge=0)]], Field(min_length=1)] = [
-        0.0,
-        0.25,
-        0.5,
-        0.75,
-        1.0,
-    ]
+    noises: Noises = [0.0, 0.25, 0.5, 0.75, 1.0]
     n_clusters: NClusters = 2
-    n_draws: NDraws = 19
-    level: Probability = 0.05
-    conventions: ConventionName = "paper"
 
 
-class CalibrationSection(Section):
+class CalibrationSection(Clustered, Judged, Interpreted, Section):
     """Parameters of ``07_calibration``: null partitions."""
 
     profile: str = "digits-controls"
     seeds: Seeds = list(range(20))
-    n_clusters: NClusters = 6
-    n_draws: NDraws = 19
-    n_partitions: Annotated[int, Field(strict=True, ge=1)] = 200
-    level: Probability = 0.05
-    conventions: ConventionName = "paper"
+    n_partitions: Count = 200
 
 
-class SensitivitySection(Section):
+class SensitivitySection(Clustered, Correlated, Judged, Visualized, Interpreted, Section):
     """Parameters of ``08_sensitivity``: one network."""
 
     profile: str = "digits-controls"
-    networks: Annotated[list[str], Field(min_length=1, max_length=1)] = ["mlp"]
-    seeds: Annotated[list[Seed], Field(min_length=1)] = [0, 1, 2, 3, 4]
-    n_clusters: NClusters = 6
-    other_n_clusters: list[NClusters] = [4, 8]
-    n_strata: Annotated[int, Field(ge=1)] = 4
-    n_draws: NDraws = 19
-    correlation: Correlation = "spearman"
-    n_images: NImages = 768
-    n_steps: Annotated[int, Field(ge=1)] = 64
-    level: Probability = 0.05
-    conventions: ConventionName = "paper"
+    networks: OneName = ["mlp"]
+    seeds: Seeds = [0, 1, 2, 3, 4]
+    other_n_clusters: OtherNClusters = [4, 8]
+    n_strata: Count = 4
 
 
-class ForksSection(Section):
+class ForksSection(Clustered, Correlated, Judged, Visualized, Section):
     """Parameters of ``09_forks``: networks that the forks of the method concern."""
 
     profile: str = "digits-controls"
     networks: Names = ["mlp", "mlp-l2", "cnn", "cnn-normalized", "resnet"]
-    n_clusters: NClusters = 6
-    n_draws: NDraws = 19
-    correlation: Correlation = "spearman"
-    n_images: NImages = 768
-    n_steps: Annotated[int, Field(strict=True, ge=1)] = 64
-    level: Probability = 0.05
 
 
-class PublishedSection(Section):
+class PublishedSection(Clustered, Shuffled, Section):
     """Parameters of ``10_published``: networks and settings of the published figures."""
 
     profile: str = "mnist"
-    networks: Names = ["mlp"]
     seeds: Seeds = [0, 1, 2, 3, 4]
     untrained: Literal["train", "leave out"] = "train"
     n_clusters: NClusters = 12
-    n_shuffles: NDraws = 50
 
 
-class MoreDrawsSection(SynthesisSection):
+class MoreDrawsSection(Clustered, Judged, Visualized, Interpreted, Section):
     """Parameters of ``11_more_draws``: one network, one seed."""
 
     profile: str = "digits-controls"
-    networks: Annotated[list[str], Field(min_length=1, max_length=1)] = ["mlp"]
-    seeds: Annotated[list[Seed], Field(min_length=1, max_length=1)] = [0]
-    max_draws: NDraws = 999
-    max_exceedances: NDraws = 10
+    networks: OneName = ["mlp"]
+    seeds: OneSeed = [0]
+    max_draws: Count = 999
+    max_exceedances: Count = 10
 
     @model_validator(mode="after")
     def _can_stop_early(self) -> MoreDrawsSection:
@@ -194,28 +176,49 @@ class MoreDrawsSection(SynthesisSection):
         return self
 
 
-class GallerySection(CoherenceSection):
-    """Parameters of ``12_gallery``: one network."""
+class GallerySection(Clustered, Drawn, Visualized, Interpreted, Section):
+    """Parameters of ``12_gallery``: one network, one seed."""
 
     profile: str = "digits-controls"
-    networks: Annotated[list[str], Field(min_length=1, max_length=1)] = ["mlp"]
-    seeds: Annotated[list[Seed], Field(min_length=1, max_length=1)] = [0]
-    n_exciting: Annotated[int, Field(strict=True, ge=1)] = 6
+    networks: OneName = ["mlp"]
+    seeds: OneSeed = [0]
+    n_exciting: Count = 6
     show_images: Annotated[bool, Field(strict=True)] = False
 
 
-class YourNetworkSection(Strict):
+class YourNetworkSection(Clustered, Activated, Judged, Interpreted):
     """Parameters of ``your_network``."""
 
     network_file: str = "notebooks/examples/digits_mlp.py"
-    n_clusters: NClusters = 6
-    n_draws: NDraws = 19
-    n_images: NImages = 768
     seed: Seed = 0
-    level: Probability = 0.05
-    conventions: ConventionName = "paper"
+
+
+PAGES = {
+    "01_training": TrainingSection,
+    "02_clustering": ClusteringSection,
+    "03_importance": ImportanceSection,
+    "04_coherence": CoherenceSection,
+    "05_synthesis": SynthesisSection,
+    "your_network": YourNetworkSection,
+}
+CONTROL_PAGES = {  # of profiles such as digits-controls, never of the others
+    "06_controls": ControlsSection,
+    "07_calibration": CalibrationSection,
+    "08_sensitivity": SensitivitySection,
+    "09_forks": ForksSection,
+    "10_published": PublishedSection,
+    "11_more_draws": MoreDrawsSection,
+    "12_gallery": GallerySection,
+}
+ALL_PAGES = PAGES | CONTROL_PAGES
 
 
 def section_of(page: str) -> type[Section] | type[YourNetworkSection]:
-    """Return the model of a page's parameters."""
-    return globals()[ALL_PAGES[choose("page", page, ALL_PAGES)]]
+    """Return the model of a page's parameters.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no such page.
+    """
+    return ALL_PAGES[choose("page", page, ALL_PAGES)]

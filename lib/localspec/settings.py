@@ -37,10 +37,14 @@ def explain(error: ValidationError) -> str:
     return "; ".join(problems)
 
 
-def distinct(values: list[int]) -> list[int]:
-    """Refuse a list that names something twice: one network would count as two replicates."""
-    if len(set(values)) < len(values):
-        raise ValueError(f"{values} names one of them twice: every one counts as a replicate")
+def distinct(values: list[Any]) -> list[Any]:
+    """Refuse a list in which a value stands twice: it would be counted as two replicates."""
+    for position, value in enumerate(values):
+        if value in values[:position]:
+            raise ValueError(
+                f"{value} stands twice in {values}: name each of them once, since each is counted "
+                "as a replicate"
+            )
     return values
 
 
@@ -152,19 +156,22 @@ class NetworkSettings(Strict):
 
     @model_validator(mode="after")
     def _dropouts_fit(self) -> NetworkSettings:
-        for one, each, n_layers in (
-            ("dropout", "dropouts", len(self.hidden)),
-            ("conv_dropout", "conv_dropouts", self.n_convolutions),
-        ):
-            rates = getattr(self, each)
-            if rates and (len(rates) != n_layers or self.architecture == "resnet"):
-                raise ValueError(
-                    f"{each} = {list(rates)}: give one rate for each of the {n_layers} layers, or "
-                    "leave it out (a resnet has none)"
-                )
-            if rates and getattr(self, one):
-                raise ValueError(f"give {one} or {each}, not both")
+        self._check_dropouts("dropout", self.dropout, self.dropouts, len(self.hidden))
+        self._check_dropouts(
+            "conv_dropout", self.conv_dropout, self.conv_dropouts, self.n_convolutions
+        )
         return self
+
+    def _check_dropouts(
+        self, name: str, rate: float, rates: tuple[float, ...], n_layers: int
+    ) -> None:
+        if rates and (len(rates) != n_layers or self.architecture == "resnet"):
+            raise ValueError(
+                f"{name}s = {list(rates)}: give one rate for each of the {n_layers} layers, or "
+                "leave it out (a resnet has none)"
+            )
+        if rates and rate:
+            raise ValueError(f"give {name} or {name}s, not both")
 
     @model_validator(mode="after")
     def _initialisation_fits(self) -> NetworkSettings:

@@ -16,7 +16,7 @@ from localspec.conventions import Conventions
 from localspec.data import DTYPES, Dataset, check_dataset
 from localspec.errors import InvalidInputError, choose, whole
 from localspec.networks import build_network, resolve_device
-from localspec.profiles import NetworkSettings
+from localspec.settings import NetworkSettings
 from localspec.threads import SMALL_STEP, is_small, limited_threads
 from localspec.training_run import TrainingRun
 

@@ -13,7 +13,7 @@ from localspec.augmentation import augment
 from localspec.conventions import Conventions
 from localspec.data import Dataset
 from localspec.optimisation import KerasAdam, penalty
-from localspec.profiles import NetworkSettings
+from localspec.settings import NetworkSettings
 
 AUGMENTATION_STREAM = 2**32  # added to the seed, which is smaller
 

@@ -24,8 +24,8 @@ from localspec.lesions import lesion_accuracies
 from localspec.measures import coherence
 from localspec.networks import resolve_device
 from localspec.partitions import Partition
-from localspec.profiles import NetworkSettings
 from localspec.screen import screen
+from localspec.settings import NetworkSettings
 from localspec.statistics import empirical_p, fisher, p_floor
 from localspec.subclusters import draw
 from localspec.training import train

@@ -18,8 +18,9 @@ from localspec.errors import DegenerateDataWarning, InvalidInputError
 from localspec.graphs import UnitGraph, layer_ranges
 from localspec.partitions import NO_CLUSTER
 from localspec.pipeline import open_replicates
-from localspec.profiles import NetworkSettings, TrainingSection
 from localspec.screen import screen
+from localspec.sections import TrainingSection
+from localspec.settings import NetworkSettings
 from localspec.training import train
 
 TRIANGLE = np.ones((3, 3)) - np.eye(3)

@@ -11,13 +11,13 @@ from localspec.data import load_dataset
 from localspec.errors import ArtifactError, InvalidInputError
 from localspec.networks import open_network_file
 from localspec.pipeline import open_replicates
-from localspec.profiles import (
+from localspec.profiles import load_profile
+from localspec.sections import (
     ClusteringSection,
     MoreDrawsSection,
     SynthesisSection,
     TrainingSection,
     YourNetworkSection,
-    load_profile,
 )
 from localspec.tables import training_table
 
@@ -71,6 +71,9 @@ PROFILES = {
     "a device": (changed("device", "tpu"), "device = 'tpu'", "'auto', 'cpu' or 'cuda'"),
     "a list": ("- digits\n- mnist\n", "must hold a mapping", "['digits', 'mnist']"),
     "empty": ("", "must hold a mapping", "None"),
+    "a key twice": ("seeds: [0]\nseeds: [1]\n", "key 'seeds'", "line 1", "line 2", "remove one"),
+    "another profile": (changed("extends", "digitz"), "extends='digitz'", "choose one of 'mine'"),
+    "itself": (changed("extends", "mine"), "extends itself: mine -> mine"),
     "not YAML": ("seeds: [0, 1\n", "cannot read the profile", "line"),
 }
 

@@ -23,8 +23,8 @@ from localspec.more_draws import further_draws, further_lesions, further_visuali
 from localspec.networks import build_network
 from localspec.partitions import Partition
 from localspec.planted import glue, shuffle_weights
-from localspec.profiles import NetworkSettings
 from localspec.pruning import prune
+from localspec.settings import NetworkSettings
 from localspec.stages import STAGES as VERSIONS
 from localspec.subclusters import draw
 from localspec.training import HISTORY, TrainedNetwork, train

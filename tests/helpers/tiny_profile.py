@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from localspec.pipeline import open_replicates
-from localspec.profiles import SynthesisSection
+from localspec.sections import SynthesisSection
 
 TINY = {
     "dtype": "float64",

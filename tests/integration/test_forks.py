@@ -15,8 +15,8 @@ from localspec.forks import (
 )
 from localspec.measures import LESIONED, VISUALIZED
 from localspec.plots_forks import plot_changes_of_p
-from localspec.profiles import ForksSection
 from localspec.readings import YARDSTICK, Reading, readings
+from localspec.sections import ForksSection
 from localspec.settings import NetworkSettings
 
 pytestmark = pytest.mark.integration

@@ -13,7 +13,7 @@ from localspec.measures import MEASURES
 from localspec.more_draws import further_draws, sequential_p_values_of
 from localspec.pipeline import PARTITIONINGS, open_replicates
 from localspec.plots_more_draws import plot_first_against_sequential_p
-from localspec.profiles import MoreDrawsSection
+from localspec.sections import MoreDrawsSection
 from localspec.tables_more_draws import more_draws_table, more_draws_test_table, newly_decided_table
 
 pytestmark = pytest.mark.integration

@@ -8,7 +8,7 @@ from localspec.false_positives import all_p_values
 from localspec.feature_visualization import visualize
 from localspec.lesions import lesion_draws
 from localspec.pipeline import open_replicates
-from localspec.profiles import CalibrationSection
+from localspec.sections import CalibrationSection
 from localspec.tables_calibration import calibration_table, sample_table, ties_table
 
 N_PARTITIONS = 12

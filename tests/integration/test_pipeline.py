@@ -15,7 +15,7 @@ from localspec.feature_visualization import visualize
 from localspec.graphs import weight_graph
 from localspec.measures import MEASURES
 from localspec.pipeline import PARTITIONINGS, checked_coherence, open_replicates
-from localspec.profiles import TrainingSection
+from localspec.sections import TrainingSection
 from localspec.subclusters import draw
 from localspec.training import train
 

@@ -17,7 +17,7 @@ from localspec.plots_controls import (
     plot_power,
     plot_purity_and_known_halves,
 )
-from localspec.profiles import ControlsSection
+from localspec.sections import ControlsSection
 
 pytestmark = pytest.mark.integration
 

@@ -7,7 +7,6 @@ from localspec.diagnosis import AS_ON_THIS_PAGE, diagnosis_table
 from localspec.errors import InvalidInputError
 from localspec.pipeline import open_replicates
 from localspec.plots_published import plot_moved_quantities, plot_published_beside_ours
-from localspec.profiles import PublishedSection
 from localspec.published import DROPPED_WEIGHTS, QUANTITIES, load_published, published_table
 from localspec.published_replicates import (
     has_published_figures,
@@ -17,6 +16,7 @@ from localspec.published_replicates import (
     stands_alone,
     under_every_reading,
 )
+from localspec.sections import PublishedSection
 
 pytestmark = pytest.mark.integration
 

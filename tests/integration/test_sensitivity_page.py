@@ -6,7 +6,7 @@ import yaml
 
 from localspec.pipeline import PARTITIONINGS, open_replicates
 from localspec.plots_sensitivity import plot_stability_and_eigengaps, plot_survival_map
-from localspec.profiles import SensitivitySection
+from localspec.sections import SensitivitySection
 from localspec.sensitivity import BASELINE, variations
 from localspec.stability import eigengap_table, stability_table
 from localspec.tables_sensitivity import sensitivity_table, survival_table

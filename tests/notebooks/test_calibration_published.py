@@ -9,7 +9,8 @@ import pytest
 from localspec.calibration import stored_evidence
 from localspec.false_positives import BOUND_RATIO
 from localspec.pipeline import open_replicates
-from localspec.profiles import CalibrationSection, load_profile
+from localspec.profiles import load_profile
+from localspec.sections import CalibrationSection
 from localspec.tables import format_table
 from localspec.tables_calibration import conclusions, sample_table
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from localspec.profiles import PAGES
+from localspec.sections import PAGES
 
 pytestmark = pytest.mark.notebook
 ROOT = Path(__file__).resolve().parents[2]

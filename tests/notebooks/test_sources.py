@@ -7,7 +7,8 @@ import nbformat
 import papermill
 import pytest
 
-from localspec.profiles import ALL_PAGES, load_profile, section_of
+from localspec.profiles import load_profile
+from localspec.sections import ALL_PAGES, section_of
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -109,14 +109,20 @@ def test_a_record_is_summarised_whatever_the_order_of_its_lines():
 
 
 def test_parameters_that_the_notebook_lacks_are_refused(source, capsys):
-    run_page.check_parameters(source, {"n": 8}, "page")
+    assert run_page.in_declared_order(source, {"n": 8}, "page") == {"n": 8}
     with pytest.raises(SystemExit):
-        run_page.check_parameters(source, {"n": 8, "typo": 1}, "page")
+        run_page.in_declared_order(source, {"n": 8, "typo": 1}, "page")
     assert "no parameter typo" in capsys.readouterr().err
     del source.cells[1]
     with pytest.raises(SystemExit):
-        run_page.check_parameters(source, {}, "page")
+        run_page.in_declared_order(source, {}, "page")
     assert "no cell tagged 'parameters'" in capsys.readouterr().err
+
+
+def test_parameters_are_injected_in_the_notebooks_order(source):
+    source.cells[1].source = "n: int = 6\nlevel: float = 0.05\nseeds: list = [0]"
+    ordered = run_page.in_declared_order(source, {"seeds": [1], "n": 8}, "page")
+    assert list(ordered.items()) == [("n", 8), ("seeds", [1])]
 
 
 def test_a_page_runs_the_library_of_its_own_tree(monkeypatch, tmp_path, source):

@@ -7,7 +7,7 @@ from torch import nn
 
 from localspec.clusterable import N_MODULES, initialise_clusterable, rescale_modules
 from localspec.networks import build_network
-from localspec.profiles import NetworkSettings
+from localspec.settings import NetworkSettings
 
 
 def ratios(**changes):

@@ -14,8 +14,8 @@ from localspec.networks import (
     mlp,
     resolve_device,
 )
-from localspec.profiles import NetworkSettings
 from localspec.residual import ResidualBlock
+from localspec.settings import NetworkSettings
 
 SETTINGS = NetworkSettings(dataset="digits", hidden=(200, 100))
 

@@ -18,7 +18,8 @@ from localspec.planted import (
     half_settings,
     shuffle_weights,
 )
-from localspec.profiles import NetworkSettings, Profile
+from localspec.profiles import Profile
+from localspec.settings import NetworkSettings
 
 
 def half(*kernels):

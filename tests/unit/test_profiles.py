@@ -1,25 +1,32 @@
 """Profiles: what is accepted, what is refused with which message, and what notebooks get."""
 
+import re
+from pathlib import Path
+
 import pytest
 import yaml
 
 from localspec.diagnosis import changed_settings
 from localspec.errors import ArtifactError, InvalidInputError
-from localspec.profiles import (
+from localspec.profiles import Profile, load_profile
+from localspec.published import published_rows
+from localspec.sections import (
+    ALL_PAGES,
     PAGES,
     ClusteringSection,
-    CoherenceSection,
+    ControlsSection,
     ImportanceSection,
-    NetworkSettings,
-    Profile,
+    Method,
+    SensitivitySection,
     SynthesisSection,
     TrainingSection,
     YourNetworkSection,
-    load_profile,
     section_of,
 )
-from localspec.published import published_rows
+from localspec.settings import NetworkSettings
 
+ROOT = Path(__file__).resolve().parents[2]
+OWN_DEFAULTS = {"06_controls": {"n_clusters"}, "10_published": {"n_clusters"}}
 MINIMAL = {"networks": {"mlp": {"dataset": "digits", "hidden": [8, 4]}}, "seeds": [0, 3]}
 
 
@@ -55,7 +62,7 @@ def test_a_minimal_profile(tmp_path):
     assert profile.networks["mlp"].hidden == (8, 4)
     assert profile.seeds == [0, 3]
     assert profile.pages == list(PAGES)
-    assert (profile.dtype, profile.device, profile.grain) == ("float32", "auto", "section")
+    assert (profile.dtype, profile.device) == ("float32", "auto")
     assert profile.method.n_draws == 19
 
 
@@ -113,7 +120,11 @@ def test_a_name_in_the_file_wins(tmp_path):
         (changed(published_seeds=[1]), "seed of published_seeds=1 is not known; .* 0, 3"),
         (changed(dtype="float16"), "dtype = 'float16'.*'float32' or 'float64'"),
         (changed(device="gpu"), "device = 'gpu'"),
-        (changed(grain="layer"), "grain = 'layer'"),
+        (changed(extends="mine"), "extends itself: mine -> mine"),
+        (changed(extends="digitz"), "extends='digitz' is not known; choose one of 'mine'"),
+        (changed(extends=["mine"]), r"extends=\['mine'\] is not known"),
+        (network(extends="mine"), "network 'mlp' of .* extends 'mine': name a profile and one of"),
+        (network(extends="digitz/mlp"), "extends='digitz' is not known; choose one of 'mine'"),
         (changed(pages=["06_more"]), "page='06_more' is not known; choose one of '01_training'"),
         (changed(pages=[]), "pages"),
         (method(n_cluster=4), "n_cluster is not a setting of Method"),
@@ -155,10 +166,156 @@ def test_a_whole_number_will_do_for_a_rate(tmp_path):
 
 def test_a_seed_given_twice_is_refused(tmp_path):
     # the same network would count as two replicates, and p would fall by itself
-    with pytest.raises(InvalidInputError, match="seeds"):
+    with pytest.raises(InvalidInputError, match=r"seeds: 0 stands twice in \[0, 1, 0\]"):
         load_profile(write(tmp_path, changed(seeds=[0, 1, 0])))
+
+
+@pytest.mark.parametrize("page", [page for page in ALL_PAGES if page != "your_network"])
+def test_a_seed_is_refused_twice_on_every_page(page):
     with pytest.raises(InvalidInputError, match="seeds"):
-        SynthesisSection(seeds=[2, 2])
+        section_of(page)(seeds=[2, 2])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seeds: [0]\nnetworks: {}\nseeds: [1]\n", "key 'seeds' stands in line 1 and .* line 3"),
+        ("method:\n  level: 0.1\n  level: 0.2\n", "key 'level' stands in line 2 and .* line 3"),
+        ("seeds: [0]\nno: 1\n", "the key in line 2 is no text"),
+        ("networks: {mlp: {1: 2}}\n", "the key in line 1 is no text"),
+        ("seeds: [0]\n? [1]\n: 2\n", "the key in line 2 is no text"),
+    ],
+)
+def test_a_key_that_is_no_text_or_stands_twice(tmp_path, text, message):
+    with pytest.raises(InvalidInputError, match=f"cannot read the profile .*mine.yml: {message}"):
+        load_profile(write(tmp_path, text))
+
+
+def test_what_stands_beside_a_merged_mapping_wins(tmp_path):
+    text = """
+networks:
+  a: &a {dataset: digits, hidden: [8], l1: 0.1}
+  b: &b {<<: *a, l1: 0.2}
+  c: {<<: *b, l1: 0.3}
+seeds: [0]
+"""
+    networks = load_profile(write(tmp_path, text)).networks
+    assert [network.l1 for network in networks.values()] == [0.1, 0.2, 0.3]
+
+
+# --- networks of other profiles ---
+
+
+def dense(*hidden, **more):
+    return {"dataset": "digits", "hidden": list(hidden), **more}
+
+
+@pytest.fixture
+def base(tmp_path):
+    """Content of a profile ``base.yml`` in the folder of ``mine.yml``."""
+    content = {
+        "networks": {"mlp": dense(8, 4, l1=0.5), "wide": dense(16)},
+        "seeds": [7],
+        "dtype": "float64",
+        "method": {"n_clusters": 3},
+        "pages": ["01_training"],
+    }
+    write(tmp_path, content, "base.yml")
+    return content
+
+
+def test_a_profile_takes_over_the_networks_of_another_and_nothing_else(tmp_path, base):
+    profile = load_profile(write(tmp_path, {"extends": "base", "seeds": [0]}))
+    assert profile.networks == Profile(**base, name="base").networks
+    assert (profile.name, profile.seeds, profile.dtype) == ("mine", [0], "float32")
+    assert profile.method == Method()
+    assert profile.pages == list(PAGES)
+
+
+def test_its_own_networks_stand_above_those_of_the_same_name(tmp_path, base):
+    own = {"wide": dense(32), "new": dense(9)}
+    profile = load_profile(write(tmp_path, {"extends": "base", "networks": own, "seeds": [0]}))
+    assert {name: network.hidden for name, network in profile.networks.items()} == {
+        "mlp": (8, 4),
+        "wide": (32,),
+        "new": (9,),
+    }
+    assert profile.networks["wide"].l1 == 0.0
+
+
+def test_a_network_begins_with_another_profiles_and_changes_settings(tmp_path, base):
+    networks = {
+        "mlp": {"extends": "base/mlp"},
+        "less": {"extends": "base/mlp", "l1": 0.1, "n_epochs": 3},
+        "other": dense(6),
+    }
+    profile = load_profile(write(tmp_path, changed(networks=networks)))
+    assert profile.networks == {
+        "mlp": NetworkSettings(dataset="digits", hidden=(8, 4), l1=0.5),
+        "less": NetworkSettings(dataset="digits", hidden=(8, 4), l1=0.1, n_epochs=3),
+        "other": NetworkSettings(dataset="digits", hidden=(6,)),
+    }
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"extends": "base/mpl"}, "network of base that mlp of .*='mpl' is not known; .* 'mlp', "),
+        ({"extends": "base/mlp", "width": 3}, "width is not a setting of NetworkSettings"),
+        ({"extends": "base/mlp", "hidden": []}, "hidden"),
+    ],
+)
+def test_networks_that_extend_wrongly(tmp_path, base, settings, message):
+    path = write(tmp_path, changed(networks={"mlp": settings}))
+    with pytest.raises(InvalidInputError, match=message) as caught:
+        load_profile(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_chain_of_profiles(tmp_path, base):
+    middle = write(tmp_path, {"extends": "base", "seeds": [1]}, "middle.yml")
+    top = write(
+        tmp_path,
+        {
+            "extends": "middle",
+            "networks": {"mlp": {"extends": "middle/mlp", "l2": 0.1}},
+            "seeds": [2],
+        },
+    )
+    profile = load_profile(top)
+    assert list(profile.networks) == ["mlp", "wide"]
+    assert (profile.networks["mlp"].l1, profile.networks["mlp"].l2) == (0.5, 0.1)
+    assert profile.files == (top, middle, tmp_path / "base.yml")
+
+
+def test_profiles_that_extend_one_another(tmp_path):
+    path = write(tmp_path, {"extends": "other", "seeds": [0]})
+    write(tmp_path, changed(networks={"mlp": {"extends": "mine/mlp"}}), "other.yml")
+    cycle = r"^profile .*mine.yml extends itself: mine -> other -> mine; take one"
+    with pytest.raises(InvalidInputError, match=cycle):
+        load_profile(path)
+
+
+def test_an_invalid_profile_below_is_named(tmp_path):
+    write(tmp_path, changed(sedes=[1]), "base.yml")
+    with pytest.raises(InvalidInputError, match=r"^profile .*base.yml: sedes is not a setting"):
+        load_profile(write(tmp_path, {"extends": "base", "seeds": [0]}))
+
+
+def test_the_example_in_the_book(tmp_path):
+    text = (ROOT / "book" / "run.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    profiles = ROOT / "notebooks" / "profiles"
+    for name in ("digits.yml", "mnist.yml"):
+        write(tmp_path, (profiles / name).read_text(encoding="utf-8"), name)
+    networks = load_profile(write(tmp_path, example)).networks
+    digits = load_profile(profiles / "digits.yml").networks
+    assert networks == {
+        "mlp": digits["mlp"],
+        "cnn": digits["cnn"],
+        "mlp-dropout": digits["mlp"].model_copy(update={"dropout": 0.5}),
+        "cnn-mnist": load_profile(profiles / "mnist.yml").networks["cnn"],
+    }
 
 
 @pytest.mark.parametrize("content", ["", "- 1\n- 2\n", "digits"])
@@ -201,23 +358,20 @@ def test_outside_of_a_project(tmp_path, monkeypatch):
 
 # --- what notebooks get ---
 
-SECTIONS = {
-    "01_training": TrainingSection,
-    "02_clustering": ClusteringSection,
-    "03_importance": ImportanceSection,
-    "04_coherence": CoherenceSection,
-    "05_synthesis": SynthesisSection,
-    "your_network": YourNetworkSection,
-}
-
 
 @pytest.mark.parametrize("page", PAGES)
 def test_digits_gives_every_notebook_its_defaults(page):
-    assert section_of(page) is SECTIONS[page]
-    given = load_profile("digits").parameters(page)
-    if "networks" in given:
-        given["networks"] = given["networks"][:1]  # by default one, the first
-    assert given == SECTIONS[page]().model_dump(mode="json")
+    parameters = load_profile("digits").parameters(page)
+    if "networks" in parameters:
+        parameters["networks"] = parameters["networks"][:1]  # by default one, the first
+    assert parameters == section_of(page)().model_dump(mode="json")
+
+
+@pytest.mark.parametrize("page", ALL_PAGES)
+def test_a_setting_of_the_method_is_declared_once(page):
+    section = section_of(page)
+    own = {name for name in section.__annotations__ if name in Method.model_fields}
+    assert own == OWN_DEFAULTS.get(page, set())
 
 
 def test_parameters_of_a_profile(tmp_path):
@@ -271,6 +425,13 @@ def test_select_takes_a_notebooks_choices():
         (ImportanceSection, {"seeds": []}, "seeds"),
         (YourNetworkSection, {"n_images": 2}, "n_images = 2"),
         (SynthesisSection, {"level": 1.5}, "level = 1.5"),
+        (ControlsSection, {"noises": []}, "noises"),
+        (ControlsSection, {"noises": [0.5, 0, 0.5]}, "noises: 0.5 stands twice"),
+        (SensitivitySection, {"seeds": [1, 1]}, "seeds: 1 stands twice"),
+        (SensitivitySection, {"other_n_clusters": [4, 8, 4]}, "other_n_clusters: 4 stands twice"),
+        (SensitivitySection, {"other_n_clusters": [1]}, "other_n_clusters.0 = 1"),
+        (SensitivitySection, {"n_steps": "64"}, "n_steps = '64': .* valid integer"),
+        (SensitivitySection, {"n_strata": True}, "n_strata = True: .* valid integer"),
     ],
 )
 def test_sections_refuse_too(section, values, message):

@@ -15,7 +15,7 @@ from localspec.data import Dataset
 from localspec.errors import InvalidInputError
 from localspec.networks import build_network
 from localspec.optimisation import KerasAdam, kernels, penalty
-from localspec.profiles import NetworkSettings
+from localspec.settings import NetworkSettings
 from localspec.training import HISTORY, TrainedNetwork, train
 
 SETTINGS = NetworkSettings(dataset="toy", hidden=(5, 4), n_epochs=3, batch_size=8)

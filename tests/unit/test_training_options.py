@@ -14,8 +14,8 @@ from localspec.conventions import Conventions
 from localspec.data import Dataset, load_dataset
 from localspec.errors import CheckpointWarning
 from localspec.networks import build_network
-from localspec.profiles import NetworkSettings
 from localspec.pruning import largest, prune
+from localspec.settings import NetworkSettings
 from localspec.training import train
 
 DENSE = NetworkSettings(dataset="toy", hidden=(8, 6), dropout=0.3, n_epochs=4, batch_size=16)

@@ -104,7 +104,7 @@ def combined_rows(
     if not replicates:
         raise InvalidInputError("there is no replicate to combine: name a network and a seed")
     return [
-        _row(group[0].network, partitioning, name, group)
+        _row(group, partitioning, name)
         for group in by_network(replicates)
         for partitioning in PARTITIONINGS
         for name in measures

@@ -1,4 +1,4 @@
-"""Everything that is known of each tested subcluster of one network, as records."""
+"""Records of a gallery: everything that is known of each tested subcluster of one network."""
 
 from __future__ import annotations
 
@@ -147,14 +147,14 @@ def _finding(assessment: Assessment, index: int) -> Finding:
 
 
 def _lost(replicate: Replicate, partitioning: str, index: int) -> tuple:
-    found = replicate.lesioned(partitioning)
-    lost = found.baseline - found.lesioned[:, index]
+    accuracies = replicate.lesioned(partitioning)
+    lost = accuracies.baseline - accuracies.lesioned[:, index]
     return lost[0], lost[1:].mean(axis=0)
 
 
 def _images(replicate: Replicate, partitioning: str, index: int) -> tuple:
-    found = replicate.visualizations(partitioning)
-    images, scores = found.images[:, index], found.scores[:, index]
+    visualizations = replicate.visualizations(partitioning)
+    images, scores = visualizations.images[:, index], visualizations.scores[:, index]
     return images[0], images[SHOWN_DRAW], float(scores[0]), float(scores[SHOWN_DRAW])
 
 
@@ -171,22 +171,32 @@ def _records(
     )
     records = []
     for index, part in enumerate(parts):
-        where = (partitioning, part.layer, part.cluster)
         own = subject is replicate
-        lost = _lost(subject, partitioning, index) if own else (None, None)
+        lost, lost_random = _lost(subject, partitioning, index) if own else (None, None)
         seen = subject is replicate.visualized
-        images = _images(subject, partitioning, index) if seen else (None, None, np.nan, np.nan)
+        image, random_image, score, random_score = (
+            _images(subject, partitioning, index) if seen else (None, None, np.nan, np.nan)
+        )
+        findings = {name: _finding(assessment, index) for name, assessment in assessed.items()}
         records.append(
             GalleryRecord(
-                card_anchor(*where, network="" if own else subject.network),
-                subject.network,
-                *where,
-                part.units,
-                {name: _finding(found, index) for name, found in assessed.items()},
-                *lost,
-                *images,
-                exciting.indices[index],
-                exciting.scores[index],
+                anchor=card_anchor(
+                    partitioning, part.layer, part.cluster, network="" if own else subject.network
+                ),
+                network=subject.network,
+                partitioning=partitioning,
+                layer=part.layer,
+                cluster=part.cluster,
+                units=part.units,
+                findings=findings,
+                accuracy_lost=lost,
+                accuracy_lost_random=lost_random,
+                image=image,
+                random_image=random_image,
+                score=score,
+                random_score=random_score,
+                exciting=exciting.indices[index],
+                exciting_scores=exciting.scores[index],
             )
         )
     return records
@@ -270,13 +280,18 @@ def gallery_table(gallery: Gallery) -> pd.DataFrame:
         )
     rows = []
     for record in gallery.records:
-        row = {"id": record.anchor, "network": record.network}
-        row |= {"partitioning": record.partitioning, "layer": record.layer}
-        row |= {"cluster": record.cluster, "n_units": record.n_units}
+        row = {
+            "id": record.anchor,
+            "network": record.network,
+            "partitioning": record.partitioning,
+            "layer": record.layer,
+            "cluster": record.cluster,
+            "n_units": record.n_units,
+        }
         for name in MEASURES:
-            found = record.findings.get(name)
-            row[f"{name}_p"] = found.p_value if found else float("nan")
-            row[f"{name}_effect"] = found.effect if found else float("nan")
+            finding = record.findings.get(name)
+            row[f"{name}_p"] = finding.p_value if finding else float("nan")
+            row[f"{name}_effect"] = finding.effect if finding else float("nan")
         lost = record.accuracy_lost
         damaged = lost is not None and lost.max() > 0
         row["most_damaged_class"] = gallery.class_names[lost.argmax()] if damaged else ""

@@ -23,7 +23,7 @@ def record(index, **changes):
     """Return one of the three records, with some of its fields changed."""
     anchor = list(NUMBERS)[index]
     findings = {
-        name: Finding(10 * p, 1.0, p, effect)
+        name: Finding(value=10 * p, random_mean=1.0, p_value=p, effect=effect)
         for name, p, effect in zip(MEASURES, *NUMBERS[anchor], strict=True)
     }
     partitioning, layer, cluster = WHERE[index]
@@ -52,4 +52,10 @@ def made_gallery(records=None, *, shown=True):
     records = tuple(map(record, range(3))) if records is None else tuple(records)
     labels = {40: 0, 41: 1, 42: 2, 50: 0}
     images = {index: np.full((1, 2, 2), index / 255) for index in labels} if shown else {}
-    return Gallery("mlp, seed 0", CLASSES, records, labels, images)
+    return Gallery(
+        name="mlp, seed 0",
+        class_names=CLASSES,
+        records=records,
+        labels=labels,
+        test_images=images,
+    )

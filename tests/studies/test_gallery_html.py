@@ -3,9 +3,11 @@
 import base64
 import io
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
+import pandas as pd
 import pytest
 from helpers.gallery import CLASSES, NAN, NUMBERS, made_gallery, record
 from PIL import Image
@@ -20,7 +22,6 @@ from localspec.studies.gallery import (
     linked_table,
     sprite_sheet,
 )
-from localspec.studies.gallery._cards import sort_keys
 
 
 class Reader(HTMLParser):
@@ -46,6 +47,14 @@ class Reader(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
 
+def sort_keys(record):
+    """Return what the card of a record can be sorted by, by the names of the buttons."""
+    reader = Reader(gallery_html(made_gallery([record])))
+    keys = [button["data-key"] for button in reader.all("button") if "data-key" in button]
+    (row,) = [row for row in reader.all("tr") if "id" in row]
+    return {key: row[f"data-{key}"] for key in keys if key != "order"}
+
+
 def unpacked(sheet):
     return np.asarray(Image.open(io.BytesIO(sheet.png)))
 
@@ -65,6 +74,7 @@ def test_a_card_for_every_record_in_order(content):
 
 def test_names_of_classes_are_text_and_nothing_else(content):
     reader = Reader(content)
+    assert "&amp;lt;" not in content  # escaped once
     assert len(reader.all("script")) == 1
     assert "window.hacked" not in content.split("<script>")[-1]
     assert sum(text == CLASSES[1] for text in reader.text) == 4  # three bars, one test image
@@ -84,8 +94,8 @@ def test_names_of_networks_and_layers_are_escaped_too():
 
 def test_nothing_is_loaded_from_anywhere(content):
     reader = Reader(content)
-    assert not [one for _, one in reader.elements if "src" in one]
-    assert all(one["href"].startswith("#") for one in reader.all("a"))
+    assert not [attributes for _, attributes in reader.elements if "src" in attributes]
+    assert all(link["href"].startswith("#") for link in reader.all("a"))
     assert not re.search(r"https?:|@import|url\((?!data:)", content)
 
 
@@ -99,8 +109,8 @@ def test_sort_keys_are_the_numbers_and_empty_where_undefined():
 
 
 def test_rounding_decides_no_order():
-    found = record(0).findings["importance"]
-    other = Finding(found.value, 1.0, found.p_value, found.effect * (1 + 1e-13))
+    finding = record(0).findings["importance"]
+    other = replace(finding, effect=finding.effect * (1 + 1e-13))
     noisy = record(0, findings={**record(0).findings, "importance": other})
     assert sort_keys(noisy) == sort_keys(record(0))
 
@@ -130,7 +140,7 @@ def test_of_many_classes_those_that_change_most():
     lost[3] = -0.9
     many = record(0, accuracy_lost=lost, accuracy_lost_random=np.zeros(30))
     names = tuple(f"name{i}" for i in range(30))
-    gallery = Gallery("mlp", names, (many,), made_gallery().labels, {})
+    gallery = replace(made_gallery([many], shown=False), class_names=names)
     named = re.findall(r'<span title="(name\d+)">', gallery_html(gallery))
     assert named == ["name3", *(f"name{i}" for i in range(11, 30))]
     assert "20 of 30" in gallery_html(gallery)
@@ -158,7 +168,14 @@ def test_undefined_is_said_so(content):
 
 
 def test_small_p_is_bold(content):
-    assert re.findall(r"<strong>([\d.]+)</strong>", content) == ["0.025"]
+    assert re.findall(r"<strong>(.*)</strong>", content) == ["0.025"]
+
+
+def test_an_undefined_p_is_not_bold():
+    undefined = Finding(value=NAN, random_mean=1.0, p_value=NAN, effect=1.0)
+    content = gallery_html(made_gallery([record(0, findings={"importance": undefined})]))
+    assert content.count('<abbr title="undefined">') == 2
+    assert "<strong>" not in content
 
 
 def test_anchors():
@@ -167,6 +184,14 @@ def test_anchors():
         "activations-global-layer1.0-conv2-0"
     )
     assert card_anchor("a/b", "c", 1, network="mlp in three") == "mlp-in-three-a-b-c-1"
+
+
+def test_a_table_is_escaped_once():
+    table = pd.DataFrame({"id": ["a-0"], "layer": [CLASSES[2]], "p": [0.123456], "effect": [NAN]})
+    content = linked_table(table)
+    reader = Reader(content)
+    assert [text for text in reader.text if text.strip()][4:] == ["a-0", CLASSES[2], "0.1235"]
+    assert "<script" not in linked_table(table.assign(layer=CLASSES[1]))
 
 
 def test_table_links_to_cards():
@@ -183,8 +208,8 @@ def test_table_links_to_cards():
 
 
 def test_no_class_is_most_damaged_where_none_is():
-    whole = record(0, accuracy_lost=np.array([0.0, -0.1, 0.0]))
-    assert gallery_table(made_gallery([whole]))["most_damaged_class"].tolist() == [""]
+    undamaged = record(0, accuracy_lost=np.array([0.0, -0.1, 0.0]))
+    assert gallery_table(made_gallery([undamaged]))["most_damaged_class"].tolist() == [""]
 
 
 def test_an_empty_gallery_is_refused():
@@ -214,7 +239,13 @@ def test_a_gallery_of_256_cards_of_mnist_size_stays_below_three_megabytes():
     labels = {i: i % 10 for i in range(1536)}
     # a third of the pixels drawn, in ten levels: about as much to compress as in Fashion-MNIST
     tests = {i: np.round(noise[i % 512], 1) * (noise[i % 512] > 0.7) for i in labels}
-    gallery = Gallery("mlp", names, tuple(records), labels, tests)
+    gallery = Gallery(
+        name="mlp",
+        class_names=names,
+        records=tuple(records),
+        labels=labels,
+        test_images=tests,
+    )
     assert len(gallery_html(gallery)) < 3e6
 
 
@@ -240,7 +271,7 @@ def test_a_sheet_in_colour():
     assert unpacked(sprite_sheet([image])).tolist() == [[[255, 128, 0], [0, 51, 255]]]
 
 
-def test_a_data_uri_is_the_whole_file():
+def test_a_data_uri_holds_the_file():
     sheet = sprite_sheet([np.ones((1, 2, 2))])
     kind, data = sheet.data_uri.split(",")
     assert kind == "data:image/png;base64"

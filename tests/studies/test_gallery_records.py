@@ -48,8 +48,8 @@ def test_every_tested_subcluster_is_there_once(replicate, gallery):
         for name in PARTITIONINGS
         for part in replicate.draws(name).subclusters
     ]
-    found = [(r.partitioning, r.layer, r.cluster, r.units.tolist()) for r in gallery.records]
-    assert found == tested
+    shown = [(r.partitioning, r.layer, r.cluster, r.units.tolist()) for r in gallery.records]
+    assert shown == tested
     assert len(tested) > 8
     assert len({record.anchor for record in gallery.records}) == len(tested)
 
@@ -58,11 +58,11 @@ def test_findings_equal_the_assessments(replicate, gallery):
     for partitioning in PARTITIONINGS:
         records = [r for r in gallery.records if r.partitioning == partitioning]
         for name in MEASURES:
-            found = replicate.assessment(name, partitioning)
+            assessment = replicate.assessment(name, partitioning)
             for kind, expected in (
-                ("p_value", found.p_values),
-                ("effect", found.effects.effect),
-                ("value", found.measure.values[0]),
+                ("p_value", assessment.p_values),
+                ("effect", assessment.effects.effect),
+                ("value", assessment.measure.values[0]),
             ):
                 shown = [getattr(record.findings[name], kind) for record in records]
                 np.testing.assert_array_equal(shown, expected)
@@ -75,7 +75,7 @@ def test_damage_is_the_change_of_accuracy_of_each_class(replicate, gallery):
     before = network(x).argmax(1)
     units = torch.from_numpy(record.units)
     layer = network.get_submodule(record.layer)
-    handle = layer.register_forward_hook(lambda *given: given[-1].index_fill(1, units, 0.0))
+    handle = layer.register_forward_hook(lambda _, inputs, output: output.index_fill(1, units, 0.0))
     after = network(x).argmax(1)
     handle.remove()
     for label in range(10):

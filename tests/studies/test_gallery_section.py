@@ -20,7 +20,7 @@ BAD = {
 
 
 @pytest.mark.parametrize(
-    ("parameters", "words"), [(one, rest) for one, *rest in BAD.values()], ids=BAD
+    ("parameters", "words"), [(parameters, words) for parameters, *words in BAD.values()], ids=BAD
 )
 def test_bad_parameters(parameters, words):
     with pytest.raises(InvalidInputError) as caught:

@@ -1,105 +1,203 @@
-"""The gallery as one piece of HTML that holds all it needs: style, script and images."""
+"""HTML of a gallery: one piece that holds all it needs, style, script and images."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from html import escape
+import math
+from collections.abc import Iterable, Mapping
 from importlib.resources import files
 
+import numpy as np
 import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from localspec.comparison import RTOL
 from localspec.errors import InvalidInputError
 from localspec.measures import MEASURES
-from localspec.studies.gallery._cards import attributes, card, share
-from localspec.studies.gallery._records import Gallery
-from localspec.studies.gallery._sprites import SpriteSheet
+from localspec.studies.gallery._records import Gallery, GalleryRecord
+from localspec.studies.gallery._sprites import SpriteSheet, sprite_sheet
 from localspec.tables import format_number
 
-WIDTHS = (24, 48, 176)  # of an image in pixels of the screen: least, at first, largest
-STEP = 0.25  # of their ratio to pixels of the image
-FIRST_DIRECTION = {"p": "ascending", "effect": "descending"}
-LEGEND = (
-    "Random: mean of the random counterparts. Bold: p at most 0.05, not adjusted for the number of "
-    "tests. Bars: accuracy lost, in another colour where it rose; thin marks: means of the random "
-    "counterparts."
+NOTABLE = 0.05  # p-values up to here are bold
+MAX_CLASSES = 20  # bars of one card; of more classes, those with the largest changes
+LEAST_LONGEST_BAR = 0.01  # accuracy that the longest bar stands for, at least
+# width of an image in pixels of the screen
+LEAST_WIDTH = 24
+INITIAL_WIDTH = 48
+LARGEST_WIDTH = 176
+SCALE_STEP = 0.25  # of the ratio of pixels of the screen to pixels of the image
+
+TEMPLATES = Environment(
+    loader=PackageLoader("localspec.studies.gallery"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
 )
 
 
-def _button(text: str, key: str, first: str, label: str) -> str:
-    values = {"type": "button", "data-key": key, "data-first": first, "aria-pressed": "false"}
-    return f"<button {attributes({**values, 'aria-label': label})}>{text}</button>"
+class _Sprites:
+    """Images in one sheet, and the place of each.
+
+    Parameters
+    ----------
+    images : mapping of key to numpy.ndarray, shape (n_channels, height, width)
+        Without images there is no sheet.
+    """
+
+    def __init__(self, images: Mapping[object, np.ndarray]):
+        self.sheet: SpriteSheet | None = sprite_sheet(list(images.values())) if images else None
+        self._indices = {key: index for index, key in enumerate(images)}
+
+    def place(self, key: object) -> dict[str, int]:
+        """Return the row and column of an image; nothing without a sheet."""
+        if self.sheet is None:
+            return {}
+        row, column = self.sheet.position(self._indices[key])
+        return {"row": row, "column": column}
 
 
-def _head() -> str:
-    def header(content: str, kind: str = "") -> str:
-        return f'<th scope="col" role="columnheader"{kind}>{content}</th>'
+def _visualization_sprites(gallery: Gallery) -> _Sprites:
+    images = {}
+    for record in gallery.records:
+        if record.image is not None:
+            images[record.anchor, "this"] = record.image
+            images[record.anchor, "random"] = record.random_image
+    return _Sprites(images)
 
-    sortable = ' aria-sort="none"'
-    cells = [
-        header("subcluster " + _button("in order", "order", "ascending", "list order"), sortable),
-        header(
-            "size " + _button("units", "units", "descending", "sort by number of units"), sortable
-        ),
-    ]
+
+def _number(value: float) -> str:
+    """Return three significant digits (the table has four), two below 0.01; empty for NaN."""
+    if math.isnan(value):
+        return ""
+    if abs(value) >= 1000:
+        return f"{value:.0f}"
+    return f"{value:.{2 if abs(value) < 0.01 else 3}g}"
+
+
+def _points(lost: float) -> str:
+    """Return an accuracy lost in points, with one decimal and without a negative zero."""
+    return f"{round(100 * lost, 1) + 0.0:.1f}".replace("-", "\u2212")
+
+
+def _sort_keys(record: GalleryRecord) -> dict[str, str]:
+    """Return what a record can be sorted by: numbers as text, empty where undefined.
+
+    Nine digits: values that differ by rounding stay in the order of the list.
+    """
+    keys = {"units": str(record.n_units)}
     for name in MEASURES:
-        words = name.replace("_", " ")
-        buttons = (
-            _button(part, f"{name.replace('_', '-')}-{part}", first, f"sort by {part} of {words}")
-            for part, first in FIRST_DIRECTION.items()
-        )
-        cells.append(header(f"{words} {' '.join(buttons)}", sortable))
-    unsorted = ("visualizations", "exciting test images", "accuracy lost by class", "units")
-    cells += [header(text, ' class="lsg-unsorted"') for text in unsorted]
-    return f'<thead role="rowgroup"><tr role="row">{"".join(cells)}</tr></thead>'
+        finding = record.findings.get(name)
+        values = {
+            "p": finding.p_value if finding else math.nan,
+            "effect": finding.effect if finding else math.nan,
+        }
+        for part, value in values.items():
+            key = f"{name.replace('_', '-')}-{part}"
+            keys[key] = "" if math.isnan(value) else f"{value:.9g}"
+    return keys
 
 
-def _tools(gallery: Gallery, scales: tuple[float, float, float] | None) -> str:
-    def choice(label: str, name: str, values: Sequence[str]) -> str:
-        options = "".join(f"<option>{escape(value)}</option>" for value in values)
-        return (
-            f'<label>{label}<select data-filter="{name}"><option value="">all</option>{options}'
-            "</select></label>"
-        )
-
-    partitionings = list(dict.fromkeys(record.partitioning for record in gallery.records))
-    layers = list(dict.fromkeys(record.layer for record in gallery.records))
-    size = ""
-    if scales is not None:
-        low, start, high = scales
-        size = (
-            f'<label>size of images<input type="range" min="{low}" max="{high}" step="{STEP}" '
-            f'value="{start}" autocomplete="off"></label>'
-        )
-    return (
-        '<div class="lsg-tools" role="group" aria-label="filter the subclusters">'
-        f"{choice('partitioning', 'partitioning', partitionings)}"
-        f"{choice('layer', 'layer', layers)}"
-        '<label>text<input type="search" data-filter="text" placeholder="dense2 cluster 3" '
-        f'autocomplete="off"></label>{size}<button type="button" data-clear>show all</button>'
-        '<output aria-live="polite"></output></div>'
-    )
+def _measures(record: GalleryRecord) -> dict[str, dict]:
+    """Return the numbers of every measure as text; none where it is of another network."""
+    measures = {name: {} for name in MEASURES}
+    for name, finding in record.findings.items():
+        measures[name] = {
+            "p": _number(finding.p_value),
+            "notable": finding.p_value <= NOTABLE * (1 + RTOL),
+            "effect": _number(finding.effect),
+            "value": _number(finding.value),
+            "random": _number(finding.random_mean),
+        }
+    return measures
 
 
-def _scales(sheets: Mapping[str, SpriteSheet]) -> tuple[float, float, float] | None:
-    """Return how many pixels of the screen one of an image has: least, at first, largest."""
-    if not sheets:
-        return None
-    width = max(sheet.width for sheet in sheets.values())
-    low, start, high = (max(1, round(size / width / STEP)) * STEP for size in WIDTHS)
-    return low, start, high
-
-
-def _style(sheets: Mapping[str, SpriteSheet]) -> str:
-    rules = [
-        f".lsg .{name}{{--w:{sheet.width};--h:{sheet.height};--rows:{sheet.n_rows};"
-        f"--columns:{sheet.n_columns};background-image:url({sheet.data_uri})}}"
-        for name, sheet in sheets.items()
+def _visualizations(record: GalleryRecord, sprites: _Sprites) -> list[dict]:
+    """Return the images of a subcluster and of its random counterpart, if there are any."""
+    if record.image is None:
+        return []
+    return [
+        {
+            "name": "this",
+            "units": "this subcluster",
+            "score": _number(record.score),
+            "place": sprites.place((record.anchor, "this")),
+        },
+        {
+            "name": "random",
+            "units": "as many random units",
+            "score": _number(record.random_score),
+            "place": sprites.place((record.anchor, "random")),
+        },
     ]
-    return f"<style>{_asset('gallery.css')}{''.join(rules)}</style>"
+
+
+def _exciting(record: GalleryRecord, gallery: Gallery, sprites: _Sprites) -> list[dict]:
+    """Return the test images that excite a subcluster most."""
+    return [
+        {
+            "index": index,
+            "class_name": gallery.class_names[gallery.labels[index]],
+            "score": format_number(score),
+            "place": sprites.place(index),
+        }
+        for index, score in zip(
+            record.exciting.tolist(), record.exciting_scores.tolist(), strict=True
+        )
+    ]
+
+
+def _bars(record: GalleryRecord, class_names: tuple[str, ...], longest_bar: float) -> list[dict]:
+    """Return the accuracies lost by the classes that change most, in the order of the classes."""
+    lost, lost_random = record.accuracy_lost, record.accuracy_lost_random
+    if lost is None or lost_random is None:
+        return []
+    largest_first = np.argsort(-np.abs(lost), kind="stable")
+    bars = []
+    for label in np.sort(largest_first[:MAX_CLASSES]):
+        length = 100 * lost[label] / longest_bar
+        random = 100 * lost_random[label] / longest_bar
+        bars.append(
+            {
+                "class_name": class_names[label],
+                "points": _points(lost[label]),
+                "length": f"{abs(length):.3g}",
+                "random": f"{max(random, 0.0):.3g}",
+                "gained": length < 0,
+            }
+        )
+    return bars
+
+
+def _longest_bar(gallery: Gallery) -> float:
+    """Return the accuracy that the longest bar stands for."""
+    largest = LEAST_LONGEST_BAR
+    for record in gallery.records:
+        for lost in (record.accuracy_lost, record.accuracy_lost_random):
+            if lost is not None:
+                largest = max(largest, float(np.abs(lost).max()))
+    return largest
+
+
+def _scales(sheets: Iterable[SpriteSheet]) -> dict[str, float]:
+    """Return how many pixels of the screen one of an image has; nothing without images."""
+    width = max((sheet.width for sheet in sheets), default=None)
+    if width is None:
+        return {}
+
+    def scale(size: int) -> float:
+        return max(1, round(size / width / SCALE_STEP)) * SCALE_STEP
+
+    return {
+        "least": scale(LEAST_WIDTH),
+        "initial": scale(INITIAL_WIDTH),
+        "largest": scale(LARGEST_WIDTH),
+        "step": SCALE_STEP,
+    }
 
 
 def _asset(name: str) -> str:
-    return files("localspec.studies.gallery").joinpath("assets", name).read_text(encoding="utf-8")
+    path = files("localspec.studies.gallery").joinpath("assets", name)
+    return path.read_text(encoding="utf-8")
 
 
 def gallery_html(gallery: Gallery) -> str:
@@ -130,18 +228,35 @@ def gallery_html(gallery: Gallery) -> str:
         raise InvalidInputError(
             f"no subcluster of {gallery.name} was tested: ask for other n_clusters"
         )
-    shared = share(gallery)
-    scales = _scales(shared.sheets)
-    scale = "" if scales is None else f' style="--scale:{scales[1]}"'
-    rows = (card(record, shared, order) for order, record in enumerate(gallery.records))
-    return (
-        f'{_style(shared.sheets)}<div class="lsg"{scale}>{_tools(gallery, scales)}'
-        f'<p class="lsg-legend">{LEGEND} The longest bar: {100 * shared.largest_loss:.0f} '
-        "points.</p>"
-        '<table role="table"><caption>Tested subclusters of '
-        f"{escape(gallery.name)}</caption>{_head()}"
-        f'<tbody role="rowgroup">{"".join(rows)}</tbody></table></div>'
-        f"<script>{_asset('gallery.js')}</script>"
+    visualizations = _visualization_sprites(gallery)
+    test_images = _Sprites(gallery.test_images)
+    sprites = {"lsg-made": visualizations, "lsg-test": test_images}
+    sheets = {name: part.sheet for name, part in sprites.items() if part.sheet is not None}
+    longest_bar = _longest_bar(gallery)
+    cards = [
+        {
+            "record": record,
+            "order": order,
+            "sort_keys": _sort_keys(record),
+            "measures": _measures(record),
+            "visualizations": _visualizations(record, visualizations),
+            "exciting": _exciting(record, gallery, test_images),
+            "bars": _bars(record, gallery.class_names, longest_bar),
+        }
+        for order, record in enumerate(gallery.records)
+    ]
+    return TEMPLATES.get_template("gallery.html.jinja").render(
+        name=gallery.name,
+        style=_asset("gallery.css"),
+        script=_asset("gallery.js"),
+        sheets=sheets,
+        scales=_scales(sheets.values()),
+        partitionings=list(dict.fromkeys(record.partitioning for record in gallery.records)),
+        layers=list(dict.fromkeys(record.layer for record in gallery.records)),
+        notable=NOTABLE,
+        longest_bar=f"{100 * longest_bar:.0f}",
+        measures=MEASURES,
+        cards=cards,
     )
 
 
@@ -153,8 +268,10 @@ def linked_table(table: pd.DataFrame) -> str:
     table : pandas.DataFrame
         As :func:`~localspec.studies.gallery.gallery_table` makes it, with numbers or text in its
         cells.
+
+    Returns
+    -------
+    str
     """
-    shown = table.map(lambda value: escape(str(format_number(value))))
-    shown["id"] = [f'<a href="#{name}">{name}</a>' for name in shown["id"]]
-    content = shown.to_html(index=False, escape=False, border=0)
-    return f'<div style="overflow-x:auto">{content}</div>'
+    rows = table.map(format_number).to_dict("records")
+    return TEMPLATES.get_template("table.html.jinja").render(columns=list(table), rows=rows)

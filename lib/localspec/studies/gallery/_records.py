@@ -1,4 +1,4 @@
-"""Everything that is known of each tested subcluster of one network, as records."""
+"""Records of a gallery: everything that is known of each tested subcluster of one network."""
 
 from __future__ import annotations
 
@@ -146,14 +146,14 @@ def _finding(assessment: Assessment, index: int) -> Finding:
 
 
 def _lost(replicate: Replicate, partitioning: str, index: int) -> tuple:
-    found = replicate.lesioned(partitioning)
-    lost = found.baseline - found.lesioned[:, index]
+    accuracies = replicate.lesioned(partitioning)
+    lost = accuracies.baseline - accuracies.lesioned[:, index]
     return lost[0], lost[1:].mean(axis=0)
 
 
 def _images(replicate: Replicate, partitioning: str, index: int) -> tuple:
-    found = replicate.visualizations(partitioning)
-    images, scores = found.images[:, index], found.scores[:, index]
+    visualizations = replicate.visualizations(partitioning)
+    images, scores = visualizations.images[:, index], visualizations.scores[:, index]
     return images[0], images[SHOWN_DRAW], float(scores[0]), float(scores[SHOWN_DRAW])
 
 
@@ -267,13 +267,18 @@ def gallery_table(gallery: Gallery) -> pd.DataFrame:
         )
     rows = []
     for record in gallery.records:
-        row = {"id": record.anchor, "network": record.network}
-        row |= {"partitioning": record.partitioning, "layer": record.layer}
-        row |= {"cluster": record.cluster, "n_units": record.n_units}
+        row = {
+            "id": record.anchor,
+            "network": record.network,
+            "partitioning": record.partitioning,
+            "layer": record.layer,
+            "cluster": record.cluster,
+            "n_units": record.n_units,
+        }
         for name in MEASURES:
-            found = record.findings.get(name)
-            row[f"{name}_p"] = found.p_value if found else float("nan")
-            row[f"{name}_effect"] = found.effect if found else float("nan")
+            finding = record.findings.get(name)
+            row[f"{name}_p"] = finding.p_value if finding else float("nan")
+            row[f"{name}_effect"] = finding.effect if finding else float("nan")
         lost = record.accuracy_lost
         damaged = lost is not None and lost.max() > 0
         row["most_damaged_class"] = gallery.class_names[lost.argmax()] if damaged else ""

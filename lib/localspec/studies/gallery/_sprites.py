@@ -1,4 +1,4 @@
-"""Many small images in one: a sheet that a page loads once and shows parts of."""
+"""Sprite sheets: many small images in one, which a page loads once and shows parts of."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class SpriteSheet:
 
     @property
     def data_uri(self) -> str:
-        """The sheet as an address that holds it whole."""
+        """Address that holds the file itself."""
         return f"data:image/png;base64,{base64.b64encode(self.png).decode('ascii')}"
 
 
@@ -72,7 +72,8 @@ def sprite_sheet(images: Sequence[np.ndarray]) -> SpriteSheet:
     """
     shapes = {np.shape(image) for image in images}
     require(
-        len(shapes) == 1 and all(len(one) == 3 and one[0] in MODES and min(one) for one in shapes),
+        len(shapes) == 1
+        and all(len(shape) == 3 and shape[0] in MODES and min(shape) for shape in shapes),
         f"images of a sheet must share one shape (1 or 3, height, width), not {sorted(shapes)}",
     )
     ((n_channels, height, width),) = shapes
@@ -86,4 +87,6 @@ def sprite_sheet(images: Sequence[np.ndarray]) -> SpriteSheet:
     Image.fromarray(pixels.squeeze(2) if n_channels == 1 else pixels, MODES[n_channels]).save(
         file, "PNG", optimize=True
     )
-    return SpriteSheet(file.getvalue(), height, width, n_rows, n_columns)
+    return SpriteSheet(
+        png=file.getvalue(), height=height, width=width, n_rows=n_rows, n_columns=n_columns
+    )

@@ -16,7 +16,7 @@ from localspec.data import Dataset
 from localspec.errors import InvalidInputError
 from localspec.measures import Measure, coherence, importance
 from localspec.partitions import Partition
-from localspec.units import trace_units
+from localspec.units import Network
 
 STAGE_VERSION = 1
 # what the values are computed with besides this module: part of the stage's identity
@@ -82,10 +82,10 @@ class NullEvidence:
             )
 
         def shifted(values: np.ndarray) -> np.ndarray:
-            found = values.copy()
+            result = values.copy()
             for index in range(n_subclusters):
-                found[:, 1:, index] = np.roll(values[:, 1:, index], -(index + 1), axis=0)
-            return found
+                result[:, 1:, index] = np.roll(values[:, 1:, index], -(index + 1), axis=0)
+            return result
 
         parts = ("lesioned", "scores", "entropies")
         return replace(self, **{name: shifted(getattr(self, name)) for name in parts})
@@ -105,22 +105,22 @@ class NullEvidence:
             Values of shape (n_partitions, n_draws + 1, n_subclusters).
         """
         conventions = resolve(conventions)
-        kept = np.full(len(self.n_units), True)
+        tested = np.full(len(self.n_units), True)
         if conventions.min_units == "three":
             most = subclusters.MOST_OF_LAYER * self.layer_sizes
-            kept = (self.n_units > 2) & (self.n_units < most)
+            tested = (self.n_units > 2) & (self.n_units < most)
         accuracies = lesions.LesionedAccuracies(
-            self.baseline, self.lesioned[:, :, kept], self.class_sizes
+            self.baseline, self.lesioned[:, :, tested], self.class_sizes
         )
         if name == "importance":
             return importance(accuracies)
         if name == "class_coherence":
             return coherence(accuracies, "class", conventions=conventions)
         images = np.empty(0)  # coherence needs numbers only
-        found = feature_visualization.Visualizations(
-            images, self.scores[:, :, kept], self.entropies[:, :, kept]
+        visualizations = feature_visualization.Visualizations(
+            images, self.scores[:, :, tested], self.entropies[:, :, tested]
         )
-        return coherence(found, name.removesuffix("_coherence"), conventions=conventions)
+        return coherence(visualizations, name.removesuffix("_coherence"), conventions=conventions)
 
 
 def null_draws(
@@ -163,23 +163,25 @@ def null_draws(
     Examples
     --------
     >>> partition = Partition.from_labels({"dense1": np.array([0, 0, 1, 1, 1])})
-    >>> found = null_draws(partition, 3, 2, seed=0)
-    >>> [[part.n_units for part in one.subclusters] for one in found]
+    >>> draws = null_draws(partition, 3, 2, seed=0)
+    >>> [[part.n_units for part in null.subclusters] for null in draws]
     [[2, 3], [2, 3], [2, 3]]
     """
     if n_partitions < 1:
         raise InvalidInputError(f"n_partitions={n_partitions} must be at least 1")
     joint = resolve(conventions).model_copy(update={"draws": "joint"})
-    found = []
+    draws = []
     for index in range(n_partitions):
         rng = np.random.default_rng((seed, index, 0))
         null = replace(partition, labels=subclusters.permuted_labels(partition, rng))
-        found.append(subclusters.draw(null, n_draws, seed=(seed, index, 1), conventions=joint))
-    return found
+        draws.append(
+            subclusters.draw_counterparts(null, n_draws, seed=(seed, index, 1), conventions=joint)
+        )
+    return draws
 
 
 def null_evidence(
-    network,
+    network: Network,
     dataset: Dataset,
     draws: list[subclusters.Draws],
     *,
@@ -219,32 +221,32 @@ def null_evidence(
     ----------
     Hod et al., arXiv:2110.08058, "Lesion", "Feature visualization".
     """
-    sets = [lesion for one in draws for lesion in one.lesions()]
-    accuracies = lesions.lesion_accuracies(
-        network,
-        dataset.x_test,
-        dataset.y_test,
-        [{}, *sets],
-        n_classes=dataset.n_classes,
-        conventions=conventions,
-        precision=precision,
-        progress=progress,
+    unit_map = feature_visualization.checked_network(network, dataset.image_shape)
+    feature_visualization.check_steps(n_steps, seed)
+    lesioned_map, options = lesions.checked_options(
+        unit_map, conventions=conventions, precision=precision, progress=progress
     )
-    images = feature_visualization.visualize(
-        network, sets, dataset.image_shape, n_steps=n_steps, seed=seed, progress=progress
+    x, y = dataset.x_test, dataset.y_test
+    sizes = lesions.checked_class_sizes(lesioned_map, x, y, dataset.n_classes)
+    sets = [lesion for null in draws for lesion in null.lesions()]
+    feature_visualization.check_targets(unit_map, sets)
+    accuracies = lesions.lesion_accuracies_traced(lesioned_map, x, y, [{}, *sets], sizes, options)
+    images = feature_visualization.visualize_traced(
+        unit_map, sets, dataset.image_shape, n_steps=n_steps, seed=seed, progress=progress
     )
 
     def arranged(values: np.ndarray) -> np.ndarray:
         per_partition = np.split(values, len(draws))
-        return np.stack([one.arrange(part) for one, part in zip(draws, per_partition, strict=True)])
+        return np.stack(
+            [null.arrange(part) for null, part in zip(draws, per_partition, strict=True)]
+        )
 
     tested = draws[0].subclusters
-    layers = trace_units(network)
     return NullEvidence(
         n_units=np.array([part.n_units for part in tested]),
-        layer_sizes=np.array([layers.layer(part.layer).n_units for part in tested]),
+        layer_sizes=np.array([unit_map.layer(part.layer).n_units for part in tested]),
         baseline=accuracies[0],
-        class_sizes=lesions.class_sizes(dataset.y_test, dataset.n_classes),
+        class_sizes=sizes,
         lesioned=arranged(accuracies[1:]),
         scores=arranged(images.scores),
         entropies=arranged(images.entropies),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -66,7 +67,9 @@ def _provide(root: Path) -> None:
     fetch_and_move("CIFAR-10", fetch, move, root=root)
 
 
-def load_cifar10(root: Path, *, download: bool = True) -> Images:
+def load_cifar10(
+    root: Path, *, download: bool = True, n_per_class: Mapping[str, int] = N_PER_CLASS
+) -> Images:
     """Load CIFAR-10.
 
     Parameters
@@ -77,6 +80,8 @@ def load_cifar10(root: Path, *, download: bool = True) -> Images:
         (``CIFAR10/train/<class>/`` and ``CIFAR10/test/<class>/``).
     download : bool, optional
         Whether torchvision may download the archive where nothing is found.
+    n_per_class : mapping of str to int, optional
+        How many images of each class the image files must be: of ``"train"`` and of ``"test"``.
 
     Returns
     -------
@@ -97,7 +102,7 @@ def load_cifar10(root: Path, *, download: bool = True) -> Images:
         return load_image_folders(
             folder,
             CLASS_NAMES,
-            N_PER_CLASS,
+            n_per_class,
             SHAPE,
             cure=f"unpack the image files again, or delete {folder} and {CURE}",
         )

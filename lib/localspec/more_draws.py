@@ -11,9 +11,10 @@ from tqdm.auto import tqdm
 
 from localspec import feature_visualization, lesions, subclusters
 from localspec.conventions import Conventions
-from localspec.errors import InvalidInputError
+from localspec.errors import InvalidInputError, whole
 from localspec.partitions import Partition
 from localspec.subclusters import Draws, Lesion
+from localspec.units import Network
 
 STAGE_VERSION = 1
 # what the values are computed with besides this module: part of the stage's identity
@@ -63,11 +64,13 @@ def further_draws(
     Examples
     --------
     >>> partition = Partition.from_labels({"dense1": np.array([0, 0, 1, 1, 1])})
-    >>> found = further_draws(partition, 4, [1], seed=(0, 1))
-    >>> [part.cluster for part in found.subclusters], found.units[0].shape
+    >>> draws = further_draws(partition, 4, [1], seed=(0, 1))
+    >>> [part.cluster for part in draws.subclusters], draws.units[0].shape
     ([1], (4, 3))
     """
-    everything = subclusters.draw(partition, n_draws, seed=seed, conventions=conventions)
+    everything = subclusters.draw_counterparts(
+        partition, n_draws, seed=seed, conventions=conventions
+    )
     n_tested = len(everything.subclusters)
     for position in chosen:
         if not 0 <= position < n_tested:
@@ -81,28 +84,37 @@ def further_draws(
     )
 
 
-def _in_blocks(
-    draws: Draws, measured: Callable[[list[Lesion]], np.ndarray], desc: str, progress: bool
-) -> np.ndarray:
-    """Measure all random sets, a block at a time, shape (n_draws, n_subclusters, n_values)."""
-    sets = [
+def _random_sets(draws: Draws) -> list[Lesion]:
+    """Return all random sets, subcluster by subcluster."""
+    return [
         {part.layer: row}
         for part, rows in zip(draws.subclusters, draws.units, strict=True)
         for row in rows
     ]
-    found = []
+
+
+def _in_blocks(
+    draws: Draws,
+    measured: Callable[[list[Lesion]], np.ndarray],
+    max_sets: int,
+    desc: str,
+    progress: bool,
+) -> np.ndarray:
+    """Measure all random sets, a block at a time, shape (n_draws, n_subclusters, n_values)."""
+    sets = _random_sets(draws)
+    blocks = []
     with tqdm(total=len(sets), desc=desc, unit="set", disable=not progress) as bar:
-        for begin in range(0, len(sets), MAX_SETS):
-            block = sets[begin : begin + MAX_SETS]
-            found.append(measured(block))
+        for begin in range(0, len(sets), max_sets):
+            block = sets[begin : begin + max_sets]
+            blocks.append(measured(block))
             bar.update(len(block))
-    values = np.concatenate(found)
+    values = np.concatenate(blocks)
     shape = (len(draws.subclusters), draws.n_draws, *values.shape[1:])
     return np.moveaxis(values.reshape(shape), 1, 0)
 
 
 def further_lesions(
-    network,
+    network: Network,
     x: torch.Tensor,
     y: torch.Tensor,
     draws: Draws,
@@ -110,6 +122,7 @@ def further_lesions(
     n_classes: int | None = None,
     conventions: Conventions | str = "paper",
     precision: str = "full",
+    max_sets: int = MAX_SETS,
     progress: bool = False,
 ) -> dict[str, np.ndarray]:
     """Lesion random counterparts, without the true subclusters.
@@ -127,6 +140,8 @@ def further_lesions(
     conventions : Conventions or str
         Uses ``lesion_point`` and ``lesion_readers``.
     precision : {"full", "bfloat16"}
+    max_sets : int, optional
+        Bounds memory: sets of units lesioned at a time.
     progress : bool, optional
 
     Returns
@@ -138,28 +153,28 @@ def further_lesions(
     ----------
     Hod et al., arXiv:2110.08058, "Lesion".
     """
+    whole("max_sets", max_sets, 1)
+    unit_map, options = lesions.checked_options(
+        network, conventions=conventions, precision=precision
+    )
+    sizes = lesions.checked_class_sizes(unit_map, x, y, n_classes)
+    lesions.check_lesions(unit_map, _random_sets(draws))
 
     def measured(sets: list[Lesion]) -> np.ndarray:
-        return lesions.lesion_accuracies(
-            network,
-            x,
-            y,
-            sets,
-            n_classes=n_classes,
-            conventions=conventions,
-            precision=precision,
-        )
+        return lesions.lesion_accuracies_traced(unit_map, x, y, sets, sizes, options)
 
-    return {"lesioned": _in_blocks(draws, measured, "lesions of further draws", progress)}
+    accuracies = _in_blocks(draws, measured, max_sets, "lesions of further draws", progress)
+    return {"lesioned": accuracies}
 
 
 def further_visualizations(
-    network,
+    network: Network,
     draws: Draws,
     image_shape: tuple[int, int, int],
     *,
     n_steps: int = feature_visualization.N_STEPS,
     seed: int = 0,
+    max_sets: int = MAX_SETS,
     progress: bool = False,
 ) -> dict[str, np.ndarray]:
     """Visualize random counterparts, without the true subclusters; images are not kept.
@@ -173,6 +188,8 @@ def further_visualizations(
         (n_channels, height, width).
     n_steps, seed : int, optional
         As for the true subclusters.
+    max_sets : int, optional
+        Bounds memory: sets of units visualized at a time.
     progress : bool, optional
 
     Returns
@@ -184,12 +201,16 @@ def further_visualizations(
     ----------
     Hod et al., arXiv:2110.08058, "Feature visualization".
     """
+    whole("max_sets", max_sets, 1)
+    unit_map = feature_visualization.checked_network(network, image_shape)
+    feature_visualization.check_steps(n_steps, seed)
+    feature_visualization.check_targets(unit_map, _random_sets(draws))
 
     def measured(sets: list[Lesion]) -> np.ndarray:
-        found = feature_visualization.visualize(
-            network, sets, image_shape, n_steps=n_steps, seed=seed
+        images = feature_visualization.visualize_traced(
+            unit_map, sets, image_shape, n_steps=n_steps, seed=seed
         )
-        return np.stack([found.scores, found.entropies], axis=-1)
+        return np.stack([images.scores, images.entropies], axis=-1)
 
-    values = _in_blocks(draws, measured, "images of further draws", progress)
+    values = _in_blocks(draws, measured, max_sets, "images of further draws", progress)
     return {"scores": values[..., 0], "entropies": values[..., 1]}

@@ -147,7 +147,7 @@ class Replicate(TrainedReplicate):
 
     def draws(self, partitioning: str) -> subclusters.Draws:
         """Return the tested subclusters of one partitioning and their random counterparts."""
-        return subclusters.draw(
+        return subclusters.draw_counterparts(
             self.partition(partitioning),
             self.profile.method.n_draws,
             seed=(self.draws_seed, PARTITIONINGS.index(partitioning)),

@@ -129,7 +129,7 @@ class VariedReplicate(Replicate):
         """Return the tested subclusters of one partitioning and their random counterparts."""
         if self.variation.strata is None:
             return super().draws(partitioning)
-        return subclusters.draw(
+        return subclusters.draw_counterparts(
             self.partition(partitioning),
             self.profile.method.n_draws,
             seed=(self.seed, PARTITIONINGS.index(partitioning)),

@@ -50,9 +50,9 @@ def ncut(adjacency: sparse.sparray | np.ndarray, labels: np.ndarray) -> float:
     """
     live = labels != NO_CLUSTER
     _, names = np.unique(labels[live], return_inverse=True)
-    kept = adjacency[live][:, live]
+    live_adjacency = adjacency[live][:, live]
     members = np.equal.outer(names, np.arange(names.max(initial=-1) + 1)).astype(np.float64)
-    linked = members.T @ (kept @ members)
+    linked = members.T @ (live_adjacency @ members)
     volume = linked.sum(axis=1)
     cut = volume - np.diag(linked)
     return float((cut / (volume + VOLUME_EPSILON)).sum())
@@ -74,7 +74,7 @@ def live_units(graph: UnitGraph) -> np.ndarray:
 def may_have_weak_units(graph: UnitGraph) -> bool:
     """Return whether a unit of the graph, or of any layers of it alone, has so little weight."""
     adjacency = abs(sparse.csc_array(graph.adjacency))
-    degrees = [np.asarray(adjacency[:, one.units].sum(axis=1)).ravel() for one in graph.layers]
+    degrees = [np.asarray(adjacency[:, layer.units].sum(axis=1)).ravel() for layer in graph.layers]
     total = sum(float(part.sum()) for part in degrees)
     return any(bool(weak_units(part, total).any()) for part in degrees)
 

@@ -19,7 +19,7 @@ from localspec.graphs import UnitGraph, layer_ranges
 from localspec.partitions import NO_CLUSTER
 from localspec.pipeline import open_replicates
 from localspec.profiles import NetworkSettings, TrainingSection
-from localspec.screen import screen
+from localspec.screening import screen
 from localspec.training import train
 
 TRIANGLE = np.ones((3, 3)) - np.eye(3)

@@ -21,7 +21,7 @@ from localspec.graphs import weight_graph
 from localspec.measures import MEASURES
 from localspec.pipeline import PARTITIONINGS, open_replicates
 from localspec.profiles import TrainingSection
-from localspec.subclusters import draw
+from localspec.subclusters import draw_counterparts
 from localspec.tables import network_test_table, subcluster_table
 
 pytestmark = pytest.mark.integration
@@ -211,7 +211,7 @@ def test_draws_differ_between_partitionings_and_seeds(replicates):
     for replicate in replicates:
         for index, name in enumerate(PARTITIONINGS):
             found = replicate.draws(name)
-            expected = draw(replicate.partition(name), 7, seed=(replicate.seed, index))
+            expected = draw_counterparts(replicate.partition(name), 7, seed=(replicate.seed, index))
             assert found.n_draws == 7
             for rows, same in zip(found.units, expected.units, strict=True):
                 assert rows.tolist() == same.tolist()

@@ -19,7 +19,6 @@ from tiny_data import (
     write,
 )
 
-from localspec import cifar10_data
 from localspec.cifar10_data import CLASS_NAMES, load_cifar10
 from localspec.errors import InvalidInputError
 from localspec.torchvision_import import import_torchvision
@@ -121,10 +120,9 @@ def test_nothing_there(root):
         assert word in str(caught.value)
 
 
-def test_image_files(root, monkeypatch):
-    monkeypatch.setattr(cifar10_data, "N_PER_CLASS", {"train": 2, "test": 2})
+def test_image_files(root):
     image_folders(root / "CIFAR10", CLASS_NAMES, 2, size=32)
-    images = load_cifar10(root, download=False)
+    images = load_cifar10(root, download=False, n_per_class={"train": 2, "test": 2})
     assert images.x_train.shape == (20, 3, 32, 32)
     assert images.y_train.tolist() == [label for label in range(10) for _ in range(2)]
     assert images.x_train[:, 0, 0, 0].tolist() == [10 * c + i for c in range(10) for i in range(2)]
@@ -140,7 +138,7 @@ def test_image_files_unpacked_only_in_part(root):
 
 
 @needs_test_data
-def test_jpeg_copies(root, monkeypatch):
+def test_jpeg_copies(root):
     packed = Path(TEST_DATA, "cifar10-jpeg", "test.tar.gz")
     wanted = {f"CIFAR10/test/{name}/000{i}.jpg" for name in CLASS_NAMES for i in (0, 1)}
     with tarfile.open(packed) as tar:
@@ -148,8 +146,7 @@ def test_jpeg_copies(root, monkeypatch):
         tar.extractall(root, members, filter="data")
     assert len(members) == 20
     (root / "CIFAR10" / "train").symlink_to("test")
-    monkeypatch.setattr(cifar10_data, "N_PER_CLASS", {"train": 2, "test": 2})
-    images = load_cifar10(root, download=False)
+    images = load_cifar10(root, download=False, n_per_class={"train": 2, "test": 2})
     assert images.x_test.shape == (20, 3, 32, 32)
     assert images.y_test.tolist() == [label for label in range(10) for _ in range(2)]
     assert images.source == "image folder (.jpg)"

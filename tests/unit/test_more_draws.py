@@ -6,13 +6,12 @@ import torch
 from handmade import dense, stack
 from torch import nn
 
-from localspec import more_draws
 from localspec.conventions import Conventions
 from localspec.errors import InvalidInputError
 from localspec.feature_visualization import visualize
 from localspec.more_draws import further_draws, further_lesions, further_visualizations
 from localspec.partitions import Partition
-from localspec.subclusters import Draws, Subcluster, draw
+from localspec.subclusters import Draws, Subcluster, draw_counterparts
 
 PARTITION = Partition.from_labels({"1": [0, 0, 1, 1, 1, -1], "3": [0, 0, 2, 2, 2]})
 
@@ -29,7 +28,7 @@ def made():
 def test_chosen_subclusters_draw_as_with_all_others(kind):
     conventions = Conventions(draws=kind)
     some = further_draws(PARTITION, 7, [3, 1], seed=(0, 2), conventions=conventions)
-    everything = draw(PARTITION, 7, seed=(0, 2), conventions=conventions)
+    everything = draw_counterparts(PARTITION, 7, seed=(0, 2), conventions=conventions)
     assert [(part.layer, part.cluster) for part in some.subclusters] == [("3", 2), ("1", 1)]
     assert np.array_equal(some.units[0], everything.units[3])
     assert np.array_equal(some.units[1], everything.units[1])
@@ -74,14 +73,14 @@ def test_lesions_are_those_of_every_draw():
         assert found[row, column] == pytest.approx(expected)
 
 
-def test_blocks_change_nothing(monkeypatch):
+def test_blocks_change_nothing():
     network, x, y = made()
     draws = further_draws(PARTITION, 4, [0, 1, 2], seed=1)
     lesioned = further_lesions(network, x, y, draws)["lesioned"]
     seen = further_visualizations(network, draws, (1, 2, 2), n_steps=3, seed=2)
-    monkeypatch.setattr(more_draws, "MAX_SETS", 5)
-    assert np.array_equal(further_lesions(network, x, y, draws)["lesioned"], lesioned)
-    again = further_visualizations(network, draws, (1, 2, 2), n_steps=3, seed=2)
+    blocks = further_lesions(network, x, y, draws, max_sets=5)["lesioned"]
+    assert np.array_equal(blocks, lesioned)
+    again = further_visualizations(network, draws, (1, 2, 2), n_steps=3, seed=2, max_sets=5)
     alone = visualize(network, [{"1": draws.units[1][2]}], (1, 2, 2), n_steps=3, seed=2)
     for name, one in (("scores", alone.scores), ("entropies", alone.entropies)):
         assert seen[name].shape == (4, 3)

@@ -6,7 +6,7 @@ library follows Hod, Filan, Casper, Critch and Russell, *Quantifying Local Speci
 Neural Networks* (arXiv:2110.08058). Data flows one way, module by module::
 
     profiles -> data -> networks -> training -> units -> graphs -> clustering -> subclusters
-             -> lesions | feature_visualization -> measures -> pipeline -> screen -> plots
+             -> lesions | feature_visualization -> measures -> pipeline -> screening -> plots
 """
 
 from importlib.metadata import version

@@ -19,7 +19,7 @@ from localspec.measures import Measure, coherence, importance
 from localspec.partitions import Partition
 from localspec.pipeline import Replicate
 from localspec.stages import REDONE
-from localspec.subclusters import MOST_OF_LAYER, Draws, draw, permuted_labels
+from localspec.subclusters import MOST_OF_LAYER, Draws, draw_counterparts, permuted_labels
 from localspec.units import trace_units
 
 PARTITIONING = "weights/global"  # its partition gives the sizes
@@ -173,7 +173,7 @@ def null_draws(
     for index in range(n_partitions):
         rng = np.random.default_rng((seed, index, 0))
         null = replace(partition, labels=permuted_labels(partition, rng))
-        found.append(draw(null, n_draws, seed=(seed, index, 1), conventions=joint))
+        found.append(draw_counterparts(null, n_draws, seed=(seed, index, 1), conventions=joint))
     return found
 
 

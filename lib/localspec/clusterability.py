@@ -144,10 +144,10 @@ def clusterability(
 
     copies = (shuffled(graph, rng, null=null) for _ in range(n_shuffles))  # drawn one by one
     with single_threaded():
-        found = Parallel(n_jobs, prefer="threads", return_as="generator")(
+        ncuts = Parallel(n_jobs, prefer="threads", return_as="generator")(
             delayed(shuffled_ncut)(copy) for copy in copies
         )
-        bar = tqdm(found, desc="shuffles", total=n_shuffles, disable=not progress)
+        bar = tqdm(ncuts, desc="shuffles", total=n_shuffles, disable=not progress)
         null_values = np.array(list(bar))
     spread = null_values.std()
     n_low = int(at_most(null_values, value).sum())

@@ -67,38 +67,45 @@ def _window_labels(
     second = reading == "second_matrix" and len(window) == 3
     part = graph.subgraph(window[1:] if second else window)
     n_clusters = min(n_clusters, int(live_units(part).sum()))
-    found = np.full(part.n_units, NO_CLUSTER)
+    labels = np.full(part.n_units, NO_CLUSTER)
     if n_clusters:
-        found = spectral_labels(part, n_clusters, seed=seed)
+        labels = spectral_labels(part, n_clusters, seed=seed)
     sizes = [layer.n_units for layer in window]
     if not second:
-        return np.split(found, np.cumsum(sizes)[:-1])
+        return np.split(labels, np.cumsum(sizes)[:-1])
     before, this, after = sizes
-    slices = [found[:before], found[before : before + this], found[-after:]]
+    slices = [labels[:before], labels[before : before + this], labels[-after:]]
     return [
         np.pad(each, (0, size - len(each)), constant_values=NO_CLUSTER)
         for each, size in zip(slices, sizes, strict=True)
     ]
 
 
-def _local_labels(graph: UnitGraph, whole: np.ndarray, seed: int, conventions) -> np.ndarray:
-    """Cluster layer by layer; `whole` are the labels of the global clustering."""
+def _local_labels(
+    graph: UnitGraph, global_labels: np.ndarray, seed: int, conventions: Conventions
+) -> np.ndarray:
+    """Cluster layer by layer, into as many clusters as the global clustering uses there."""
     labels = np.full(graph.n_units, NO_CLUSTER)
     begins_with_channels = graph.kind == "weights" and graph.layers[0].tested
     reading = conventions.local_triples if begins_with_channels and graph.is_chain else "whole"
     centres = _local_centres(graph)
-    counts = _counts(graph, whole, [one for one, _ in centres], conventions.cluster_count_layers)
+    counts = _counts(
+        graph,
+        global_labels,
+        [centre for centre, _ in centres],
+        conventions.cluster_count_layers,
+    )
     for (centre, labelled), n_clusters in zip(centres, counts, strict=True):
         window = [centre]
         if graph.kind == "weights":
             before, after = graph.around(centre)
             window = [layer for layer in graph.layers if layer in (*before, centre, *after)]
-        found = _window_labels(graph, window, n_clusters, seed, reading)
+        window_labels = _window_labels(graph, window, n_clusters, seed, reading)
         for layer in labelled:
-            mine = found[window.index(layer)]
-            alive = mine != NO_CLUSTER
-            mine[alive] = renumber(mine[alive])
-            labels[layer.units] = mine
+            own = window_labels[window.index(layer)]
+            live = own != NO_CLUSTER
+            own[live] = renumber(own[live])
+            labels[layer.units] = own
     return labels
 
 

@@ -63,21 +63,20 @@ def check_logits(unit_map: UnitMap) -> None:
         )
 
 
-def check_classes(unit_map: UnitMap, x: torch.Tensor, y: torch.Tensor) -> None:
-    """Refuse images that a network cannot read, and labels that it has no logit for.
+def check_labels(y: torch.Tensor, n_logits: int) -> None:
+    """Refuse labels that a network has no logit for.
 
     Parameters
     ----------
-    unit_map : UnitMap
-    x : torch.Tensor, shape (n_images, ...)
     y : torch.Tensor of int, shape (n_images,)
+    n_logits : int
+        From :func:`count_logits`.
 
     Raises
     ------
     InvalidInputError
-        If the images or the labels do not fit the network.
+        If a label is too high.
     """
-    n_logits = count_logits(unit_map, x[:1])
     highest = int(y.max())
     if highest >= n_logits:
         raise InvalidInputError(

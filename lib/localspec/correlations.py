@@ -9,21 +9,25 @@ from scipy import stats
 from localspec.compatibility import count_logits
 from localspec.conventions import Conventions, resolve
 from localspec.data import check_images
-from localspec.errors import InvalidInputError, choose
+from localspec.errors import InvalidInputError, choose, whole
 from localspec.graphs import UnitGraph, layer_ranges
 from localspec.statistics import RTOL
 from localspec.threads import side_by_side
-from localspec.units import trace_units
+from localspec.unit_maps import MAX_VALUES
+from localspec.units import Network, UnitMap, trace_units
 
 CORRELATIONS = ("spearman", "pearson", "kendall")
 BATCH_SIZE = 1000  # images whose ranks are multiplied at a time
 ROUNDED = 64  # times the precision's epsilon: what sums of thousands of products are rounded by
-MAGNITUDE = 2**63 - 1  # all bits but the sign
 MAX_RANKED = 2**17  # values ranked by one thread at a time: few enough for its cache
 
 
 def unit_values(
-    network, x: torch.Tensor, *, conventions: Conventions | str = "paper"
+    network: Network,
+    x: torch.Tensor,
+    *,
+    conventions: Conventions | str = "paper",
+    max_values: int = MAX_VALUES,
 ) -> dict[str, np.ndarray]:
     """Return the pre-ReLU values of the tested units on images.
 
@@ -34,6 +38,8 @@ def unit_values(
     conventions : Conventions or str
         Uses ``spatial_norm``, which collapses a channel's map to one number, and
         ``residual_units``.
+    max_values : int, optional
+        Bounds memory: numbers that the layers on the way hold together.
 
     Returns
     -------
@@ -42,12 +48,19 @@ def unit_values(
     """
     conventions = resolve(conventions)
     unit_map = trace_units(network, conventions=conventions)
+    whole("max_values", max_values, 1)
     check_images(x)
     count_logits(unit_map, x[:1])
+    return _unit_values(unit_map, x, conventions, max_values)
+
+
+def _unit_values(
+    unit_map: UnitMap, x: torch.Tensor, conventions: Conventions, max_values: int
+) -> dict[str, np.ndarray]:
     parts = []
     stops = tuple(layer.pre_activation for layer in unit_map.tested)
     with torch.inference_mode():
-        for batch in x.split(unit_map.n_together(x, stops)):
+        for batch in x.split(unit_map.n_together(x, stops, max_values=max_values)):
             batch = batch.to(unit_map.device, unit_map.dtype)
             values = unit_map.run(batch, stops=stops)
             parts.append([_collapse(value, conventions.spatial_norm) for value in values])
@@ -79,60 +92,24 @@ def constant_columns(values: np.ndarray, rtol: float = RTOL) -> np.ndarray:
     return high - low <= rtol * np.maximum(np.abs(low), np.abs(high))
 
 
-def _sorted(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the order that sorts each row, and where runs of equal values begin.
-
-    Sorting plain integers takes half the time of finding an order: where the last bits of all
-    values are zero, as those of single precision are, these bits can carry the place::
-
-        sign, exponent, first part of the mantissa | place in the row
-    """
-    n_bits = (rows.shape[1] - 1).bit_length()
-    places = (1 << n_bits) - 1
-    bits = (rows + 0.0).view(np.int64)  # of 0.0 and -0.0 the same
-    if (bits & places).any():
-        order = rows.argsort(axis=1)
-        ordered = np.take_along_axis(rows, order, axis=1)
-    else:
-        bits ^= (bits >> 63) & MAGNITUDE  # integers in the order of the values
-        keys = (bits & ~places) | np.arange(rows.shape[1])
-        keys.sort(axis=1)
-        order, ordered = keys & places, keys >> n_bits
-    begins = np.ones(rows.shape, bool)
-    np.not_equal(ordered[:, 1:], ordered[:, :-1], out=begins[:, 1:])
-    return order, begins
-
-
-def _doubled_ranks(rows: np.ndarray) -> torch.Tensor:
-    """Return twice the ranks within each row, less their mean: whole numbers, also for ties."""
-    n_images = rows.shape[1]
-    order, begins = _sorted(rows)
-    starts = np.flatnonzero(begins)
-    lengths = np.diff(starts, append=rows.size)
-    # a run of ranks from s + 1 to s + l has the mean s + (l + 1) / 2; of all it is (n + 1) / 2
-    doubled = (2 * (starts % n_images) + lengths - n_images).astype(np.float32)
-    repeated = torch.from_numpy(np.repeat(doubled, lengths).reshape(rows.shape))
-    return torch.empty_like(repeated).scatter_(1, torch.from_numpy(order), repeated)
-
-
-def _rank_products(values: np.ndarray) -> np.ndarray:
+def _rank_products(values: np.ndarray, batch_size: int, max_ranked: int) -> np.ndarray:
     """Return inner products of the columns' doubled ranks, without rounding.
 
     They are whole numbers below 2^53 for up to 300,000 images.
     """
     n_images, n_units = values.shape
-    size = max(1, MAX_RANKED // n_images)
-    ranks = np.empty((n_units, n_images), np.float32)
+    size = max(1, max_ranked // n_images)
+    doubled = np.empty((n_units, n_images), np.float32)  # twice the ranks, less their mean
 
     def rank(begin: int) -> None:
         rows = np.ascontiguousarray(values[:, begin : begin + size].T)
-        ranks[begin : begin + size] = _doubled_ranks(rows)
+        doubled[begin : begin + size] = 2 * stats.rankdata(rows, axis=1) - (n_images + 1)
 
     for _ in side_by_side(rank, range(0, n_units, size)):
         pass
     products = np.zeros((n_units, n_units))
-    for begin in range(0, n_images, BATCH_SIZE):
-        part = ranks[:, begin : begin + BATCH_SIZE].astype(np.float64)
+    for begin in range(0, n_images, batch_size):
+        part = doubled[:, begin : begin + batch_size].astype(np.float64)
         products += part @ part.T
     return products
 
@@ -155,7 +132,12 @@ def rounding(dtype: torch.dtype) -> float:
 
 
 def correlation_matrix(
-    values: np.ndarray, correlation: str = "spearman", *, rtol: float = RTOL
+    values: np.ndarray,
+    correlation: str = "spearman",
+    *,
+    rtol: float = RTOL,
+    batch_size: int = BATCH_SIZE,
+    max_ranked: int = MAX_RANKED,
 ) -> np.ndarray:
     """Return squared correlations between columns.
 
@@ -165,6 +147,10 @@ def correlation_matrix(
     correlation : {"spearman", "pearson", "kendall"}
     rtol : float, optional
         Units that vary by less of their magnitude are constant.
+    batch_size : int, optional
+        Bounds memory: images whose ranks are multiplied at a time.
+    max_ranked : int, optional
+        Bounds memory: values that one thread ranks at a time, or those of one unit.
 
     Returns
     -------
@@ -190,6 +176,14 @@ def correlation_matrix(
     1.0
     """
     choose("correlation", correlation, CORRELATIONS)
+    whole("batch_size", batch_size, 1)
+    whole("max_ranked", max_ranked, 1)
+    return _correlation_matrix(values, correlation, rtol, batch_size, max_ranked)
+
+
+def _correlation_matrix(
+    values: np.ndarray, correlation: str, rtol: float, batch_size: int, max_ranked: int
+) -> np.ndarray:
     n_units = values.shape[1]
     if correlation == "kendall":
         squared = np.zeros((n_units, n_units))
@@ -200,7 +194,10 @@ def correlation_matrix(
         constant = constant_columns(values, rtol)
         squared[constant], squared[:, constant] = 0.0, 0.0
         return squared
-    squared = _rank_products(values) if correlation == "spearman" else _centred_products(values)
+    if correlation == "spearman":
+        squared = _rank_products(values, batch_size, max_ranked)
+    else:
+        squared = _centred_products(values)
     length = np.sqrt(squared.diagonal())
     constant = constant_columns(values, rtol) | (length == 0)
     length[constant] = np.inf
@@ -212,7 +209,7 @@ def correlation_matrix(
 
 
 def activation_graph(
-    network,
+    network: Network,
     x: torch.Tensor,
     *,
     correlation: str = "spearman",
@@ -243,18 +240,29 @@ def activation_graph(
     ----------
     Hod et al., arXiv:2110.08058, "Activations graph".
     """
+    conventions = resolve(conventions)
+    choose("correlation", correlation, CORRELATIONS)
+    unit_map = trace_units(network, conventions=conventions)
     check_images(x)
+    count_logits(unit_map, x[:1])
+    return activation_graph_traced(unit_map, x, conventions, correlation=correlation)
+
+
+def activation_graph_traced(
+    unit_map: UnitMap, x: torch.Tensor, conventions: Conventions, *, correlation: str = "spearman"
+) -> UnitGraph:
+    """Return what :func:`activation_graph` does, of a traced network and images that fit it."""
     if len(x) < 3:
         raise InvalidInputError(f"correlations need at least 3 images, not {len(x)}")
     if (x == x[:1]).all():
         raise InvalidInputError("no unit varies over these images: they are all the same")
-    values = unit_values(network, x, conventions=conventions)
+    values = _unit_values(unit_map, x, conventions, MAX_VALUES)
     layers = layer_ranges([(name, part.shape[1], True) for name, part in values.items()])
     stacked = np.concatenate(list(values.values()), axis=1)
     del values
-    rtol = rounding(trace_units(network).dtype)
+    rtol = rounding(unit_map.dtype)
     inactive = constant_columns(stacked, rtol)
     if inactive.all():
         raise InvalidInputError("no unit varies over these images: are they all the same?")
-    matrix = correlation_matrix(stacked, correlation, rtol=rtol)
+    matrix = _correlation_matrix(stacked, correlation, rtol, BATCH_SIZE, MAX_RANKED)
     return UnitGraph(matrix, layers, "activations", inactive)

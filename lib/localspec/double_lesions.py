@@ -10,9 +10,16 @@ import numpy as np
 import torch
 
 from localspec.errors import InvalidInputError
-from localspec.lesions import LesionedAccuracies, class_sizes, lesion_accuracies
+from localspec.lesions import (
+    LesionedAccuracies,
+    check_lesions,
+    checked_class_sizes,
+    checked_options,
+    lesion_accuracies_traced,
+)
 from localspec.partitions import NO_CLUSTER, Partition
 from localspec.subclusters import Draws, Lesion
+from localspec.units import Network
 
 Pair = tuple[int, int]
 
@@ -38,7 +45,7 @@ def union(first: Lesion, second: Lesion) -> Lesion:
 
 
 def joint_lesions(
-    network,
+    network: Network,
     x: torch.Tensor,
     y: torch.Tensor,
     draws: Draws,
@@ -85,19 +92,24 @@ def joint_lesions(
             raise InvalidInputError(
                 f"pair {pair} must hold two different subclusters from 0 to {n_subclusters - 1}"
             )
-    one_by_one = draws.lesions()
+    unit_map, checked = checked_options(network, **options)
+    sizes = checked_class_sizes(unit_map, x, y, n_classes)
+    single_lesions = draws.lesions()
+    check_lesions(unit_map, single_lesions)
     by_draw = [
-        one_by_one[row :: draws.n_draws + 1] for row in range(draws.n_draws + 1)
+        single_lesions[row :: draws.n_draws + 1] for row in range(draws.n_draws + 1)
     ]  # each: the lesions of all subclusters
     lesions: list[Lesion] = [{}]
     lesions += [union(row[i], row[j]) for row in by_draw for i, j in pairs]
-    n_classes = int(y.max()) + 1 if n_classes is None else n_classes
-    found = lesion_accuracies(network, x, y, lesions, n_classes=n_classes, **options)
-    lesioned = found[1:].reshape(draws.n_draws + 1, len(pairs), n_classes)
-    return LesionedAccuracies(found[0], lesioned, class_sizes(y, n_classes))
+    accuracies = lesion_accuracies_traced(unit_map, x, y, lesions, sizes, checked)
+    return LesionedAccuracies(
+        baseline=accuracies[0],
+        lesioned=accuracies[1:].reshape(draws.n_draws + 1, len(pairs), len(sizes)),
+        class_sizes=sizes,
+    )
 
 
-def draw_beside(partition: Partition, draws: Draws, given: int, *, seed: int = 0) -> Draws:
+def draw_beside(partition: Partition, draws: Draws, lesioned: int, *, seed: int = 0) -> Draws:
     """Draw counterparts of all other subclusters that leave the units of one alone.
 
     Parameters
@@ -105,47 +117,50 @@ def draw_beside(partition: Partition, draws: Draws, given: int, *, seed: int = 0
     partition : Partition
     draws : Draws
         Its subclusters and number of draws are taken over.
-    given : int
+    lesioned : int
         Index of the subcluster left alone.
     seed : int, optional
 
     Returns
     -------
     Draws
-        Without the given subcluster. In its layer, as many of the other live units as each
+        Without that subcluster. In its layer, as many of the other live units as each
         subcluster has; one draw gives all of them their counterparts, without overlap.
     """
     tested = draws.subclusters
-    if not 0 <= given < len(tested):
+    if not 0 <= lesioned < len(tested):
         raise InvalidInputError(
-            f"given={given} must be one of the subclusters, from 0 to {len(tested) - 1}"
+            f"lesioned={lesioned} must be one of the subclusters, from 0 to {len(tested) - 1}"
         )
     rng = np.random.default_rng(seed)
-    others = [index for index in range(len(tested)) if index != given]
+    others = [index for index in range(len(tested)) if index != lesioned]
     rows: dict[int, list[np.ndarray]] = {index: [] for index in others}
     ranges = {layer.name: layer for layer in partition.tested}
     for _ in range(draws.n_draws):
         for name, layer in ranges.items():
             labels = partition.of(layer).copy()
             free = labels != NO_CLUSTER
-            if tested[given].layer == name:
-                free[tested[given].units] = False
+            if tested[lesioned].layer == name:
+                free[tested[lesioned].units] = False
             labels[free] = rng.permutation(labels[free])
             for index in others:
                 if tested[index].layer == name:
                     chosen = np.flatnonzero(free & (labels == tested[index].cluster))
                     rows[index].append(chosen)
-    kept = tuple(tested[index] for index in others)
-    return replace(draws, subclusters=kept, units=tuple(np.array(rows[i]) for i in others))
+    return replace(
+        draws,
+        subclusters=tuple(tested[index] for index in others),
+        units=tuple(np.array(rows[index]) for index in others),
+    )
 
 
 def conditional_lesions(
-    network,
+    network: Network,
     x: torch.Tensor,
     y: torch.Tensor,
     partition: Partition,
     draws: Draws,
-    given: int,
+    lesioned: int,
     *,
     seed: int = 0,
     n_classes: int | None = None,
@@ -160,7 +175,7 @@ def conditional_lesions(
     y : torch.Tensor of int, shape (n_images,)
     partition : Partition
     draws : Draws
-    given : int
+    lesioned : int
         Index of the subcluster that is lesioned throughout.
     seed : int, optional
         Of the counterparts, which leave that subcluster alone (:func:`draw_beside`).
@@ -172,7 +187,7 @@ def conditional_lesions(
     Returns
     -------
     LesionedAccuracies
-        ``baseline`` is with the given subcluster lesioned; ``lesioned`` has a column for each of
+        ``baseline`` is with that subcluster lesioned; ``lesioned`` has a column for each of
         the others.
 
     References
@@ -180,9 +195,13 @@ def conditional_lesions(
     Hod et al., arXiv:2110.08058, "Lesion"; double lesions are those of its companion code,
     without overlaps.
     """
-    others = draw_beside(partition, draws, given, seed=seed)
-    first = draws.subclusters[given].as_lesion()
+    others = draw_beside(partition, draws, lesioned, seed=seed)
+    first = draws.subclusters[lesioned].as_lesion()
     lesions = [first, *(union(first, lesion) for lesion in others.lesions())]
-    n_classes = int(y.max()) + 1 if n_classes is None else n_classes
-    found = lesion_accuracies(network, x, y, lesions, n_classes=n_classes, **options)
-    return LesionedAccuracies(found[0], others.arrange(found[1:]), class_sizes(y, n_classes))
+    unit_map, checked = checked_options(network, **options)
+    sizes = checked_class_sizes(unit_map, x, y, n_classes)
+    check_lesions(unit_map, lesions)
+    accuracies = lesion_accuracies_traced(unit_map, x, y, lesions, sizes, checked)
+    return LesionedAccuracies(
+        baseline=accuracies[0], lesioned=others.arrange(accuracies[1:]), class_sizes=sizes
+    )

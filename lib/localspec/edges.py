@@ -114,7 +114,7 @@ def edges_into(
     """
     mode = conventions.batch_norm_edges
     own = tuple(norm for norm in layer.batch_norms if norm.before_activation)
-    found: dict[str | None, np.ndarray] = {}
+    edges: dict[str | None, np.ndarray] = {}
     for writer in layer.writers:
         reader = writer.reader
         n_written, columns = reader.n_written, slice(writer.start, writer.start + reader.n_written)
@@ -129,6 +129,6 @@ def edges_into(
             block = block * _scale(own, writer.start, n_written, mode)
             out = _scale(reading.norms, 0, n_read, mode, pixels=name is None)
             block = block * (out[:, None] if isinstance(out, torch.Tensor) else out)
-            whole = found.setdefault(name, np.zeros((n_read, layer.n_units)))
-            whole[:, columns] += block.double().cpu().numpy()
-    return found
+            total = edges.setdefault(name, np.zeros((n_read, layer.n_units)))
+            total[:, columns] += block.double().cpu().numpy()
+    return edges

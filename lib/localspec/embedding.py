@@ -6,14 +6,18 @@ import numpy as np
 from scipy import linalg, sparse
 from scipy.sparse.linalg import LinearOperator, aslinearoperator, eigsh
 
-LARGE_SIDE = 1000  # units above which the largest eigenvectors come from ARPACK
+LARGE_SIDE = 1000  # units above which the largest eigenvectors come from ARPACK, which is faster
 SMALLEST_SQUARE = 1e-12  # of a singular value that the other side's vector is divided by
 WEAK = 1e-18  # of all edge weight: units with less get their rows of the embedding from the others
 ATTACHED = 1e-8  # of a unit vector's square: weak units with less follow the others
 
 
 def spectral_embedding(
-    adjacency: sparse.sparray | np.ndarray, n_components: int, *, side: np.ndarray | None = None
+    adjacency: sparse.sparray | np.ndarray,
+    n_components: int,
+    *,
+    side: np.ndarray | None = None,
+    large_side: int = LARGE_SIDE,
 ) -> np.ndarray:
     """Return the eigenvectors of the largest eigenvalues of D^-1/2 A D^-1/2, times D^-1/2.
 
@@ -25,6 +29,8 @@ def spectral_embedding(
     side : numpy.ndarray of bool, shape (n_units,), optional
         Where all edges run between two sides, which unit is on which: then the eigenvectors come
         from singular vectors of the one block between them.
+    large_side : int, optional
+        Units above which the eigenvectors come from ARPACK, where few of them are asked for.
 
     Returns
     -------
@@ -52,18 +58,18 @@ def spectral_embedding(
     """
     degrees = np.asarray(adjacency.sum(axis=1)).ravel()
     scale = 1 / np.sqrt(degrees)
-    found = None
+    eigenpairs = None
     if side is not None:
         if side.sum() < (~side).sum():
             side = ~side
-        found = _two_sided(adjacency, scale, side, n_components)
-    if found is None:
+        eigenpairs = _two_sided(adjacency, scale, side, n_components, large_side)
+    if eigenpairs is None:
         dense = adjacency.toarray() if sparse.issparse(adjacency) else np.asarray(adjacency)
         normalized = dense * scale[:, None] * scale[None, :]
-        if _is_large(len(scale), n_components):
+        if _is_large(len(scale), n_components, large_side):
             normalized = aslinearoperator(normalized)
-        found = _largest_eigenvectors(normalized, n_components)
-    values, vectors = found
+        eigenpairs = _largest_eigenvectors(normalized, n_components)
+    values, vectors = eigenpairs
     embedding = vectors * scale[:, None]
     weak = weak_units(degrees)
     if weak.any():
@@ -111,12 +117,12 @@ def _largest_eigenvectors(
     return values[order], vectors[:, order]
 
 
-def _is_large(size: int, n: int) -> bool:
-    return size > LARGE_SIDE and 10 * n < size
+def _is_large(size: int, n: int, large_side: int) -> bool:
+    return size > large_side and 10 * n < size
 
 
 def _two_sided(
-    adjacency, scale: np.ndarray, larger: np.ndarray, n: int
+    adjacency, scale: np.ndarray, larger: np.ndarray, n: int, large_side: int
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Return eigenvalues and vectors by way of the smaller side; None if too few are positive."""
     weights = [sparse.diags_array(part) for part in (scale[larger], scale[~larger])]
@@ -124,7 +130,7 @@ def _two_sided(
     size = block.shape[1]
     if n > size:
         return None
-    if _is_large(size, n):
+    if _is_large(size, n, large_side):
         transposed = block.T.tocsr()
         squared = LinearOperator(
             (size, size), matvec=lambda x: transposed @ (block @ x), dtype=np.float64

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from localspec.lesions import LesionedAccuracies
-from localspec.measures import TOLERANCE, Measure
+from localspec.measures import TOLERANCE, Measure, mean_changes, range_of_changes
 
 
 def conditioned_ranges(accuracies: LesionedAccuracies, layers: Sequence[str]) -> Measure:
@@ -45,9 +45,7 @@ def conditioned_ranges(accuracies: LesionedAccuracies, layers: Sequence[str]) ->
     >>> conditioned_ranges(accuracies, ["a"]).values.round(6).ravel().tolist()
     [1.0, 1.0, 1.0]
     """
-    change = accuracies.lesioned - accuracies.baseline
-    damage = np.abs(change.mean(axis=-1))
-    spread = change.max(axis=-1, initial=-np.inf) - change.min(axis=-1, initial=np.inf)
+    damage, spread = np.abs(mean_changes(accuracies)), range_of_changes(accuracies)
     one_image = 1 / accuracies.class_sizes
     defined = damage >= one_image.mean() * (1 - TOLERANCE)
     ratios = np.full(damage.shape, np.nan)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,11 +12,12 @@ from tqdm.auto import tqdm
 from localspec.compatibility import count_logits
 from localspec.data import check_images
 from localspec.errors import InvalidInputError, whole
+from localspec.feature_visualization import check_targets, target_mask, targets_by_layer
 from localspec.subclusters import Lesion
 from localspec.threads import side_by_side
-from localspec.units import UnitMap, trace_units
+from localspec.units import Network, UnitMap, trace_units
 
-MOST = 500  # images that go through the network at once
+MAX_IMAGES = 500  # that go through the network at once
 # leading bits of a score that are compared: what follows them is rounding
 COMPARED_BITS = {torch.float64: 30, torch.float32: 16}
 
@@ -59,7 +60,7 @@ def leading_bits(values: np.ndarray, n_bits: int) -> np.ndarray:
     return np.ldexp(np.round(np.ldexp(mantissas, n_bits)), exponents - n_bits)
 
 
-def strongest(
+def top_images(
     scores: np.ndarray, indices: np.ndarray, n_images: int, *, n_bits: int = 30
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return each row's highest scores and their indices; of equal ones the lower index first.
@@ -79,51 +80,29 @@ def strongest(
 
     Examples
     --------
-    >>> strongest(np.array([[1.0, 3.0, 3.0, 2.0]]), np.array([[0, 9, 4, 5]]), 3)[1].tolist()
+    >>> top_images(np.array([[1.0, 3.0, 3.0, 2.0]]), np.array([[0, 9, 4, 5]]), 3)[1].tolist()
     [[4, 9, 5]]
     """
     order = np.lexsort((indices, -leading_bits(scores, n_bits)), axis=-1)[:, :n_images]
     return np.take_along_axis(scores, order, 1), np.take_along_axis(indices, order, 1)
 
 
-def _masks(unit_map: UnitMap, targets: Sequence[Lesion]) -> dict[str, tuple[list[int], np.ndarray]]:
-    """Return by layer which targets it has, and their units as columns of zeros and ones."""
-    rows: dict[str, list[int]] = {}
-    for index, target in enumerate(targets):
-        if len(target) != 1:
-            raise InvalidInputError(f"target {index} must name one layer, not {list(target)}")
-        ((name, units),) = target.items()
-        layer, units = unit_map.layer(name), np.asarray(units)
-        usable = units.ndim == 1 and units.size and units.dtype.kind in "iu"
-        if not usable or units.min() < 0 or units.max() >= layer.n_units:
-            raise InvalidInputError(
-                f"target {index}: units of layer {name!r} must be one or more from 0 to "
-                f"{layer.n_units - 1}, not {units.tolist()}"
-            )
-        rows.setdefault(name, []).append(index)
-    masks = {}
-    for name, members in rows.items():
-        mask = np.zeros((unit_map.layer(name).n_units, len(members)))
-        for column, index in enumerate(members):
-            mask[np.asarray(targets[index][name]), column] = 1
-        masks[name] = (members, mask)
-    return masks
-
-
-def _scores(unit_map: UnitMap, batch: torch.Tensor, masks) -> dict[str, np.ndarray]:
+def _scores(
+    unit_map: UnitMap, batch: torch.Tensor, masks: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
     """Return by layer the objective of each target on each image, shape (n_targets, n_batch)."""
     stops = tuple(unit_map.layer(name).pre_activation for name in masks)
     with torch.inference_mode():
         values = unit_map.run(batch, stops=stops)
     scores = {}
-    for (name, (_, mask)), value in zip(masks.items(), values, strict=True):
+    for (name, mask), value in zip(masks.items(), values, strict=True):
         means = value.mean(dim=(2, 3)) if value.ndim == 4 else value
         scores[name] = (means.abs().double().cpu().numpy() @ mask).T
     return scores
 
 
 def exciting_images(
-    network,
+    network: Network,
     x: torch.Tensor,
     targets: Sequence[Lesion],
     *,
@@ -177,8 +156,8 @@ def exciting_images(
     >>> layer.weight.data = torch.eye(2, dtype=torch.float64)
     >>> network = torch.nn.Sequential(layer, torch.nn.ReLU(), torch.nn.Linear(2, 2)).double()
     >>> x = torch.tensor([[1.0, 1.0], [0.0, 3.0], [-4.0, 0.0]], dtype=torch.float64)
-    >>> found = exciting_images(network.eval(), x, [{"0": np.array([0, 1])}], n_images=2)
-    >>> found.indices.tolist(), found.scores.tolist()
+    >>> exciting = exciting_images(network.eval(), x, [{"0": np.array([0, 1])}], n_images=2)
+    >>> exciting.indices.tolist(), exciting.scores.tolist()
     ([[2, 1]], [[4.0, 3.0]])
     """
     whole("n_images", n_images, 1)
@@ -191,13 +170,20 @@ def exciting_images(
         raise InvalidInputError(
             f"n_images = {n_images}, but there are {len(x)} images: ask for at most so many"
         )
-    masks = _masks(unit_map, targets)
+    check_targets(unit_map, targets)
+    by_layer = targets_by_layer(targets)
+    masks = {}  # of shape (n_units, n_targets of the layer)
+    for name, rows in by_layer.items():
+        mask = target_mask(unit_map.layer(name).n_units, [targets[row][name] for row in rows])
+        masks[name] = np.ascontiguousarray(mask.T)
     n_bits = COMPARED_BITS.get(unit_map.dtype, COMPARED_BITS[torch.float32])
     stops = tuple(unit_map.layer(name).pre_activation for name in masks)
     n_threads = torch.get_num_threads() if unit_map.device.type == "cpu" else 1
-    batch_size = batch_size or max(1, min(MOST, unit_map.n_together(x, stops) // n_threads))
-    none = {name: np.empty((len(rows), 0)) for name, (rows, _) in masks.items()}
-    best = {name: (scores, scores.astype(int)) for name, scores in none.items()}
+    batch_size = batch_size or max(1, min(MAX_IMAGES, unit_map.n_together(x, stops) // n_threads))
+    best = {
+        name: (np.empty((len(rows), 0)), np.empty((len(rows), 0), int))
+        for name, rows in by_layer.items()
+    }
     starts = range(0, len(x) if masks else 0, batch_size)
 
     def work(start: int) -> dict[str, np.ndarray]:
@@ -206,13 +192,18 @@ def exciting_images(
 
     scored = side_by_side(work, starts, n_threads)
     bar = tqdm(starts, desc="exciting images", unit="batch", disable=not progress)
-    for start, by_layer in zip(bar, scored, strict=True):
-        for name, scores in by_layer.items():
+    for start, scores_by_layer in zip(bar, scored, strict=True):
+        for name, scores in scores_by_layer.items():
             indices = np.broadcast_to(np.arange(scores.shape[1]) + start, scores.shape)
-            both = [np.hstack(pair) for pair in zip(best[name], (scores, indices), strict=True)]
-            best[name] = strongest(*both, n_images, n_bits=n_bits)
+            best_scores, best_indices = best[name]
+            best[name] = top_images(
+                np.hstack([best_scores, scores]),
+                np.hstack([best_indices, indices]),
+                n_images,
+                n_bits=n_bits,
+            )
     shape = (len(targets), n_images)
-    found = ExcitingImages(np.zeros(shape, int), np.zeros(shape))
-    for name, (rows, _) in masks.items():
-        found.scores[rows], found.indices[rows] = best[name]
-    return found
+    exciting = ExcitingImages(indices=np.zeros(shape, int), scores=np.zeros(shape))
+    for name, rows in by_layer.items():
+        exciting.scores[rows], exciting.indices[rows] = best[name]
+    return exciting

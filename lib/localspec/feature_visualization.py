@@ -12,15 +12,14 @@ import torch
 from torch import fx
 from tqdm.auto import tqdm
 
-from localspec.channels_last import channels_last
 from localspec.compatibility import check_logits, count_logits
-from localspec.dense_convolutions import dense_convolutions
+from localspec.dense_convolutions import fast_convolutions
 from localspec.errors import InvalidInputError, require, whole
 from localspec.image_parametrisation import decode, decoder, initial_parameters
 from localspec.spatial_means import spatial_means
 from localspec.subclusters import Draws, Lesion
 from localspec.threads import SMALL_PASS, is_small, side_by_side
-from localspec.units import UnitMap, trace_units
+from localspec.units import Network, UnitMap, trace_units
 
 __all__ = ["Visualizations", "check_image_shape", "decode", "initial_parameters", "visualize"]
 N_STEPS = 64
@@ -54,7 +53,9 @@ class Visualizations:
     def arranged(self, draws: Draws) -> Visualizations:
         """Return the arrays as (n_draws + 1, n_subclusters, ...), row 0 true."""
         return Visualizations(
-            *(draws.arrange(part) for part in (self.images, self.scores, self.entropies))
+            images=draws.arrange(self.images),
+            scores=draws.arrange(self.scores),
+            entropies=draws.arrange(self.entropies),
         )
 
 
@@ -79,29 +80,59 @@ class _RedirectedReLU(torch.autograd.Function):
         return torch.where(blocked.reshape(-1, *(1,) * (value.ndim - 1)), upward, plain)
 
 
-def check_image_shape(unit_map: UnitMap, image_shape: Sequence[int]) -> None:
-    """Refuse a shape that images cannot be optimised in, or that the network cannot read."""
+def check_image_shape(image_shape: Sequence[int]) -> None:
+    """Refuse a shape that images cannot be optimised in."""
     if len(image_shape) != 3 or image_shape[0] not in (1, 3) or min(image_shape) < 1:
         raise InvalidInputError(
             f"image_shape must be (1 or 3, height, width), not {tuple(image_shape)}"
         )
+
+
+def checked_network(network: Network, image_shape: Sequence[int]) -> UnitMap:
+    """Refuse a shape of images, or a network that cannot read them; return it traced."""
+    unit_map = trace_units(network)
+    check_image_shape(image_shape)
     count_logits(unit_map, torch.zeros(1, *image_shape))
     check_logits(unit_map)
+    return unit_map
 
 
-def _target_mask(unit_map: UnitMap, name: str, targets: Sequence[Lesion]) -> torch.Tensor:
-    layer = unit_map.layer(name)
-    mask = torch.zeros(len(targets), layer.n_units, dtype=unit_map.dtype)
-    for row, target in enumerate(targets):
-        units = np.asarray(target[name])
-        whole_numbers = units.size and units.dtype.kind in "iu"
-        if not whole_numbers or units.min() < 0 or units.max() >= layer.n_units:
+def check_steps(n_steps: int, seed: int) -> None:
+    """Refuse a number of steps or a seed that is none."""
+    whole("n_steps", n_steps, 1)
+    whole("seed", seed, 0)
+
+
+def check_targets(unit_map: UnitMap, targets: Sequence[Lesion]) -> None:
+    """Refuse targets that are not units of one layer."""
+    for index, target in enumerate(targets):
+        if len(target) != 1:
+            raise InvalidInputError(f"target {index} must name one layer, not {list(target)}")
+        ((name, units),) = target.items()
+        layer, units = unit_map.layer(name), np.asarray(units)
+        usable = units.ndim == 1 and units.size and units.dtype.kind in "iu"
+        if not usable or units.min() < 0 or units.max() >= layer.n_units:
             raise InvalidInputError(
-                f"target {row}: units of layer {name!r} must be one or more from 0 to "
+                f"target {index}: units of layer {name!r} must be one or more from 0 to "
                 f"{layer.n_units - 1}, not {units.tolist()}"
             )
-        mask[row, torch.from_numpy(units.astype(np.int64))] = 1
-    return mask.to(unit_map.device)
+
+
+def targets_by_layer(targets: Sequence[Lesion]) -> dict[str, list[int]]:
+    """Return which of the targets each layer has, as indices."""
+    by_layer: dict[str, list[int]] = {}
+    for index, target in enumerate(targets):
+        (name,) = target
+        by_layer.setdefault(name, []).append(index)
+    return by_layer
+
+
+def target_mask(n_units: int, sets_of_units: Sequence[np.ndarray]) -> np.ndarray:
+    """Return 1 where a unit belongs to a set, else 0; shape (n_sets, n_units)."""
+    mask = np.zeros((len(sets_of_units), n_units))
+    for row, units in enumerate(sets_of_units):
+        mask[row, np.asarray(units)] = 1
+    return mask
 
 
 @dataclass(frozen=True)
@@ -161,7 +192,7 @@ def _entropy(unit_map: UnitMap, images: torch.Tensor) -> torch.Tensor:
 
 
 def visualize(
-    network,
+    network: Network,
     targets: Sequence[Lesion],
     image_shape: tuple[int, int, int],
     *,
@@ -169,6 +200,8 @@ def visualize(
     learning_rate: float = LEARNING_RATE,
     seed: int = 0,
     max_images: int = MAX_IMAGES,
+    max_values: int | None = None,
+    small_part: int = SMALL_PART,
     progress: bool = False,
 ) -> Visualizations:
     """Optimise one image for each set of units.
@@ -188,8 +221,12 @@ def visualize(
     seed : int, optional
         Of the parameters that all images start from.
     max_images : int, optional
-        Most images that one thread optimises at once; fewer if they are large, which bounds memory
-        (on a CPU to about 30 MB a thread beside the results, or what one image takes).
+        Most images that one thread optimises at once; fewer if they are large.
+    max_values : int, optional
+        Bounds memory: numbers that one thread keeps for gradients, or those of one image. By
+        default on a CPU about 30 MB a thread beside the results, on a GPU many.
+    small_part : int, optional
+        Images of a layer are split between threads into parts that keep at least so many numbers.
     progress : bool, optional
 
     Returns
@@ -214,32 +251,61 @@ def visualize(
     ----------
     Hod et al., arXiv:2110.08058, "Feature visualization"; Olah et al. (2017).
     """
-    unit_map = trace_units(network)
-    check_image_shape(unit_map, image_shape)
-    whole("n_steps", n_steps, 1)
+    unit_map = checked_network(network, image_shape)
+    check_steps(n_steps, seed)
     whole("max_images", max_images, 1)
-    whole("seed", seed, 0)
+    whole("small_part", small_part, 1)
+    if max_values is not None:
+        whole("max_values", max_values, 1)
     require(learning_rate > 0, f"learning_rate must be positive, not {learning_rate}")
-    by_layer: dict[str, list[int]] = {}
-    for index, target in enumerate(targets):
-        if len(target) != 1:
-            raise InvalidInputError(f"target {index} must name one layer, not {list(target)}")
-        by_layer.setdefault(next(iter(target)), []).append(index)
+    check_targets(unit_map, targets)
+    return visualize_traced(
+        unit_map,
+        targets,
+        image_shape,
+        n_steps=n_steps,
+        learning_rate=learning_rate,
+        seed=seed,
+        max_images=max_images,
+        max_values=max_values,
+        small_part=small_part,
+        progress=progress,
+    )
+
+
+def visualize_traced(
+    unit_map: UnitMap,
+    targets: Sequence[Lesion],
+    image_shape: tuple[int, int, int],
+    *,
+    n_steps: int = N_STEPS,
+    learning_rate: float = LEARNING_RATE,
+    seed: int = 0,
+    max_images: int = MAX_IMAGES,
+    max_values: int | None = None,
+    small_part: int = SMALL_PART,
+    progress: bool = False,
+) -> Visualizations:
+    """Return what :func:`visualize` does, of a traced network and checked input."""
+    by_layer = targets_by_layer(targets)
     start = initial_parameters(image_shape, seed=seed, dtype=unit_map.dtype).to(unit_map.device)
     decode_all = decoder(*image_shape[1:], start)
     blank = start.new_zeros(1, *image_shape)
     n_kept = _n_kept(unit_map, blank)
-    max_values = MAX_VALUES["cpu" if unit_map.device.type == "cpu" else "cuda"]
+    if max_values is None:
+        max_values = MAX_VALUES["cpu" if unit_map.device.type == "cpu" else "cuda"]
 
     def n_together(node: fx.Node) -> int:
         return max(1, min(max_images, max_values // (n_kept[node] + 4 * start.numel())))
 
     objectives, parts = {}, []
     for name, indices in by_layer.items():
-        mask = _target_mask(unit_map, name, [targets[index] for index in indices])
-        node, means = spatial_means(unit_map, unit_map.layer(name).pre_activation)
+        layer = unit_map.layer(name)
+        mask = target_mask(layer.n_units, [targets[index][name] for index in indices])
+        mask = torch.from_numpy(mask).to(unit_map.device, unit_map.dtype)
+        node, means = spatial_means(unit_map, layer.pre_activation)
         objectives[name] = _Objective(unit_map, node, means, mask)
-        wanted = min(MIN_PARTS, len(indices), len(indices) * n_kept[node] // SMALL_PART)
+        wanted = min(MIN_PARTS, len(indices), len(indices) * n_kept[node] // small_part)
         n_parts = max(math.ceil(len(indices) / n_together(node)), wanted)
         parts += [(name, rows) for rows in torch.arange(len(indices)).tensor_split(n_parts)]
     parts.sort(key=lambda part: n_kept[objectives[part[0]].node] * len(part[1]), reverse=True)
@@ -257,17 +323,17 @@ def visualize(
     @torch.enable_grad()
     def optimise_part(part: tuple[str, torch.Tensor]) -> None:
         name, rows = part
-        found, reached = _optimise(
+        optimised, reached = _optimise(
             objectives[name].rows(rows), decode_all, start, n_steps, learning_rate, advance
         )
         chosen = torch.tensor(by_layer[name])[rows]
-        images[chosen], scores[chosen] = found.cpu(), reached.cpu()
+        images[chosen], scores[chosen] = optimised.cpu(), reached.cpu()
         with torch.inference_mode():
-            split = found.split(n_together(unit_map.output))
-            entropies[chosen] = torch.cat([_entropy(unit_map, some) for some in split]).cpu()
+            batches = optimised.split(n_together(unit_map.output))
+            entropies[chosen] = torch.cat([_entropy(unit_map, batch) for batch in batches]).cpu()
 
     apart = start.device.type == "cpu" and (small or len(parts) >= torch.get_num_threads())
-    with bar, dense_convolutions(unit_map, blank), channels_last(unit_map):
+    with bar, fast_convolutions(unit_map, blank):
         for _ in side_by_side(optimise_part, parts) if apart else map(optimise_part, parts):
             pass
     if unit_map.dtype == torch.bfloat16:  # NumPy has no such type

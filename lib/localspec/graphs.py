@@ -22,7 +22,7 @@ from localspec.conventions import Conventions, resolve
 from localspec.edges import edges_into
 from localspec.edges import kernel_norms as kernel_norms
 from localspec.errors import InvalidInputError, choose
-from localspec.units import trace_units
+from localspec.units import Network, UnitMap, trace_units
 
 INPUT = "input"
 NULLS = ("permute", "permute_nonzero", "resample_nonzero", "permute_resample")
@@ -95,8 +95,8 @@ class UnitGraph:
 
     def around(self, layer: LayerRange) -> tuple[tuple[LayerRange, ...], tuple[LayerRange, ...]]:
         """Return a layer's predecessors and successors in a weights graph, in order."""
-        before = tuple(one for one, other in self.linked if other == layer)
-        return before, tuple(other for one, other in self.linked if one == layer)
+        before = tuple(first for first, second in self.linked if second == layer)
+        return before, tuple(second for first, second in self.linked if first == layer)
 
     def subgraph(self, layers: Sequence[LayerRange]) -> UnitGraph:
         """Return the graph over some of the layers, given in order."""
@@ -104,10 +104,14 @@ class UnitGraph:
         for layer in layers:
             mask[layer.units] = True
         part = self.keep(mask)
-        kept = tuple(layer for layer in part.layers if layer.n_units)
-        names = {layer.name for layer in kept}
-        pairs = tuple((one.name, other.name) for one, other in self.linked)
-        return replace(part, layers=kept, links=tuple(x for x in pairs if names.issuperset(x)))
+        remaining = tuple(layer for layer in part.layers if layer.n_units)
+        names = {layer.name for layer in remaining}
+        links = tuple(
+            (first.name, second.name)
+            for first, second in self.linked
+            if first.name in names and second.name in names
+        )
+        return replace(part, layers=remaining, links=links)
 
     def keep(self, mask: np.ndarray) -> UnitGraph:
         """Return the graph over the units where `mask` is true; a layer may end up empty."""
@@ -133,7 +137,7 @@ def _linked(
     if links is None:
         return tuple(pairwise(layers))
     named = {layer.name: layer for layer in layers}
-    return tuple((named[one], named[other]) for one, other in links)
+    return tuple((named[first], named[second]) for first, second in links)
 
 
 def from_blocks(
@@ -166,7 +170,7 @@ def layer_blocks(graph: UnitGraph) -> list[np.ndarray]:
     ]
 
 
-def weight_graph(network, *, conventions: Conventions | str = "paper") -> UnitGraph:
+def weight_graph(network: Network, *, conventions: Conventions | str = "paper") -> UnitGraph:
     """Build the graph of absolute weights between units of layers that follow each other.
 
     Parameters
@@ -205,6 +209,11 @@ def weight_graph(network, *, conventions: Conventions | str = "paper") -> UnitGr
     """
     conventions = resolve(conventions)
     unit_map = trace_units(network, conventions=conventions)
+    return weight_graph_traced(unit_map, conventions)
+
+
+def weight_graph_traced(unit_map: UnitMap, conventions: Conventions) -> UnitGraph:
+    """Return what :func:`weight_graph` does, of a traced network."""
     convolutions = tuple(layer for layer in unit_map.layers if layer.is_conv)
     chosen = convolutions or unit_map.layers
     names = {layer.name for layer in unit_map.tested}
@@ -215,10 +224,10 @@ def weight_graph(network, *, conventions: Conventions | str = "paper") -> UnitGr
         sizes = {None: unit_map.n_inputs, **sizes}
     blocks, links = [], []
     for layer in chosen:
-        found = edges_into(unit_map, layer, sizes, conventions)
+        edges = edges_into(unit_map, layer, sizes, conventions)
         for before in sizes:
-            if before in found:
-                blocks.append(found[before])
+            if before in edges:
+                blocks.append(edges[before])
                 links.append((INPUT if before is None else before, layer.name))
     return from_blocks(blocks, layer_ranges(ranges), tuple(links))
 

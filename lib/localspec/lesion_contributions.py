@@ -21,7 +21,7 @@ import torch
 from torch import fx, nn
 from torch.nn import functional as F
 
-from localspec.channels_last import are_last
+from localspec.dense_convolutions import are_last
 from localspec.unit_layers import Reader, UnitLayer
 from localspec.unit_maps import UnitMap
 from localspec.workspaces import Workspace
@@ -71,7 +71,7 @@ class Contributions:
     point : torch.fx.Node
         Where lesions act.
     values : sequence of torch.Tensor, shape (n_images, ...)
-        Values of the frontier of `point`; that of `point` has shape (n_images, n_units, ...).
+        Values of the live nodes of `point`; that of `point` has shape (n_images, n_units, ...).
     replacement : torch.Tensor, shape (n_units, ...), optional
         What lesioned units have in place of their values; by default zero.
 
@@ -94,7 +94,7 @@ class Contributions:
         self.channels_last = are_last(running)
         (read,) = unit_map.run(values, start=point, stops=stops)
         lesioned = []
-        for node, value in zip(unit_map.frontier(point), values, strict=True):
+        for node, value in zip(unit_map.live_nodes(point), values, strict=True):
             instead = torch.zeros_like(value[:1]) if replacement is None else replacement[None]
             lesioned.append(instead if node is point else value[:1])
         (nothing,) = unit_map.run(lesioned, start=point, stops=stops)
@@ -135,8 +135,8 @@ class Contributions:
         n_images, shape = len(self.base), self.base.shape[1:]
         if _reads_flattened(self.reader):
             rows = torch.cat([signs, (~rebuilt).to(keep), rebuilt.to(keep)], dim=1)
-            found = workspace.array(self.reader.node, (len(keep), self.table.shape[1]), self.table)
-            return torch.mm(rows, self.table, out=found).reshape(-1, *shape)
+            values = workspace.array(self.reader.node, (len(keep), self.table.shape[1]), self.table)
+            return torch.mm(rows, self.table, out=values).reshape(-1, *shape)
         stacked = workspace.array(
             self.reader.node,
             (len(keep) * n_images, *shape),

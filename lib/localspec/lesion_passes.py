@@ -15,7 +15,7 @@ from localspec.unit_layers import Reader
 from localspec.unit_maps import UnitMap
 from localspec.workspaces import Workspace
 
-BATCH_SIZE = 1000
+BATCH_SIZE = 1000  # images that pass the layers before lesions together
 MAX_VALUES = {"cpu": 2**19, "cuda": 2**27}  # on a CPU they then stay in its caches
 MAX_KEPT = {"cpu": 2**23, "cuda": 2**29}  # of all layers before lesions, or of one's contributions
 MAPS_FACTOR = 4  # as many more where maps are read, for fewer and larger products
@@ -26,7 +26,9 @@ Points = Mapping[str, tuple[LesionPoint, ...]]
 
 def reader_at(unit_map: UnitMap, node: fx.Node, points: Points) -> Reader | None:
     """Return the reader at which lesions that act first at a node can be subtracted."""
-    name = next(name for name, found in points.items() if any(one.node is node for one in found))
+    name = next(
+        name for name, layer in points.items() if any(point.node is node for point in layer)
+    )
     return reader_of(unit_map, unit_map.layer(name))
 
 
@@ -39,7 +41,7 @@ class LesionPass:
     node : torch.fx.Node
         Where they act first.
     values : sequence of torch.Tensor, shape (n_images, ...)
-        Values of the frontier of `node`.
+        Values of the live nodes of `node`.
     points : mapping of str to tuple of LesionPoint
         For every layer that a lesion names.
     means : mapping of torch.fx.Node to torch.Tensor
@@ -62,9 +64,9 @@ class LesionPass:
         self.points, self.means, self.reader = points, means, reader_at(unit_map, node, points)
         if self.reader is not None:
             self.contributions = Contributions(unit_map, self.reader, node, values, means.get(node))
-            passed = unit_map.frontier(self.reader.node)[:-1]  # the reader's own value is last
-            found = unit_map.run(values, start=node, stops=passed) if passed else []
-            self.passed = dict(zip(passed, found, strict=True))
+            passed = unit_map.live_nodes(self.reader.node)[:-1]  # the reader's own value is last
+            passed_values = unit_map.run(values, start=node, stops=passed) if passed else []
+            self.passed = dict(zip(passed, passed_values, strict=True))
 
     def logits(self, lesions: Sequence[Lesion]) -> torch.Tensor:
         """Return logits, shape (n_lesions * n_images, n_classes); the next call overwrites them."""
@@ -76,7 +78,7 @@ class LesionPass:
             stacked = {node: _stacked(value, n_lesions) for node, value in self.passed.items()}
             stacked[reader.node] = self.contributions.read(masks[self.node], self.workspace)
             start, edits = reader.node, lesion_edits(others, self.means)
-            values = [stacked[node] for node in unit_map.frontier(start)]
+            values = [stacked[node] for node in unit_map.live_nodes(start)]
         else:
             start, edits = self.node, lesion_edits(masks, self.means)
             values = [_stacked(value, n_lesions) for value in self.values]
@@ -111,6 +113,8 @@ def batches(
     x: torch.Tensor,
     points: Points,
     nodes: Sequence[fx.Node],
+    *,
+    batch_size: int,
     max_values: int | None,
 ) -> tuple[int, dict[fx.Node, Batch]]:
     """Return how much of the work before lesions and behind each node is done at a time.
@@ -122,6 +126,8 @@ def batches(
     points : mapping of str to tuple of LesionPoint
     nodes : sequence of torch.fx.Node
         Where lesions act first.
+    batch_size : int
+        Most images that pass the layers before lesions together.
     max_values : int or None
         Numbers in the largest array that is stacked; None for as many as suit the device.
 
@@ -144,22 +150,23 @@ def batches(
 
     last = max((position(node) for node in nodes), default=0)
     before = [other for other in order if position(other) <= last]
-    carried = {other for node in nodes for other in unit_map.frontier(node)}
+    carried = {other for node in nodes for other in unit_map.live_nodes(node)}
     n_together = min(
         most(maps=True) // max(sizes[other] for other in before),
         most_kept // max(sum(sizes[other] for other in carried), 1),
     )
-    n_together = max(1, min(BATCH_SIZE, n_together))
-    found = {}
+    n_together = max(1, min(batch_size, n_together))
+    by_node = {}
     for node in nodes:
         reader = reader_at(unit_map, node, points)
         begin = node if reader is None else reader.node
         behind = [other for other in order if position(other) >= position(begin)]
-        frontier = sum(sizes[other] for other in unit_map.frontier(begin))
-        stacked = max(frontier, *(sizes[other] for other in behind))
-        kept = 0 if reader is None else n_contributed(reader, sizes[reader.node])
+        live = sum(sizes[other] for other in unit_map.live_nodes(begin))
+        stacked = max(live, *(sizes[other] for other in behind))
+        n_kept = 0 if reader is None else n_contributed(reader, sizes[reader.node])
         at_once = most(maps=values[node].ndim > 2)
-        n_images = at_once // (stacked * (MIN_LESIONS if kept else 1))
-        n_images = max(1, min(n_together, n_images, most_kept // max(kept, 1)))
-        found[node] = Batch(n_images, max(1, at_once // (stacked * n_images)))
-    return n_together, found
+        n_images = at_once // (stacked * (MIN_LESIONS if n_kept else 1))
+        n_images = max(1, min(n_together, n_images, most_kept // max(n_kept, 1)))
+        n_lesions = max(1, at_once // (stacked * n_images))
+        by_node[node] = Batch(n_images=n_images, n_lesions=n_lesions)
+    return n_together, by_node

@@ -72,7 +72,7 @@ def lesion_points(
 
 
 def keep_masks(
-    points: Mapping[str, tuple[LesionPoint, ...]], lesions: Sequence[Lesion], like: torch.Tensor
+    points: Mapping[str, tuple[LesionPoint, ...]], lesions: Sequence[Lesion], values: torch.Tensor
 ) -> dict[fx.Node, torch.Tensor]:
     """Return, for every node at which a lesion acts, 0 for lesioned channels and 1 for others.
 
@@ -81,7 +81,7 @@ def keep_masks(
     points : mapping of str to tuple of LesionPoint
         For every layer that a lesion names.
     lesions : sequence of Lesion
-    like : torch.Tensor
+    values : torch.Tensor
         Gives precision and device.
 
     Returns
@@ -91,10 +91,10 @@ def keep_masks(
     masks: dict[fx.Node, torch.Tensor] = {}
     for row, lesion in enumerate(lesions):
         for name, chosen in lesion.items():
-            units = torch.from_numpy(np.asarray(chosen, dtype=np.int64)).to(like.device)
+            units = torch.from_numpy(np.asarray(chosen, dtype=np.int64)).to(values.device)
             for point in points[name]:
                 if point.node not in masks:
-                    masks[point.node] = like.new_ones(len(lesions), point.n_channels)
+                    masks[point.node] = values.new_ones(len(lesions), point.n_channels)
                 masks[point.node][row, point.start + units] = 0
     return masks
 

@@ -7,13 +7,14 @@ from collections.abc import Callable
 import torch
 from torch import fx
 
+from localspec.compatibility import count_logits
 from localspec.data import check_images
-from localspec.units import UnitMap, trace_units
+from localspec.units import Network, UnitMap, trace_units
 
 REPLACEMENTS = ("zero", "mean")
 
 
-def mean_outputs(network, x: torch.Tensor) -> dict[str, torch.Tensor]:
+def mean_outputs(network: Network, x: torch.Tensor) -> dict[str, torch.Tensor]:
     """Return the mean over images of what each tested layer's units hand on.
 
     Parameters
@@ -30,7 +31,9 @@ def mean_outputs(network, x: torch.Tensor) -> dict[str, torch.Tensor]:
     ----------
     Hod et al., arXiv:2110.08058, "Lesion"; mean ablation is a check of this project's.
     """
-    unit_map: UnitMap = trace_units(network)
+    unit_map = trace_units(network)
+    check_images(x)
+    count_logits(unit_map, x[:1])
     means = mean_values(unit_map, x, tuple(layer.end for layer in unit_map.tested))
     return {layer.name: means[layer.end] for layer in unit_map.tested}
 
@@ -50,7 +53,6 @@ def mean_values(
     -------
     dict of torch.fx.Node to torch.Tensor, shape (n_channels, ...)
     """
-    check_images(x)
     totals: list[torch.Tensor] = []
     with torch.inference_mode():
         for part in x.split(unit_map.n_together(x, nodes)):
@@ -77,10 +79,10 @@ def replaced(
     def apply(value: torch.Tensor) -> torch.Tensor:
         stacked = value.reshape(len(mask), -1, *value.shape[1:])
         places = mask.repeat_interleave(value.shape[1] // mask.shape[1], dim=1)
-        kept = places.reshape(len(mask), 1, value.shape[1], *(1,) * (value.ndim - 2))
-        changed = stacked * kept
+        is_kept = places.reshape(len(mask), 1, value.shape[1], *(1,) * (value.ndim - 2))
+        changed = stacked * is_kept
         if mean is not None:
-            changed = changed + (1 - kept) * mean
+            changed = changed + (1 - is_kept) * mean
         return changed.reshape(value.shape)
 
     return apply

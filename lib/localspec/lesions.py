@@ -10,18 +10,17 @@ import torch
 from torch import fx
 from tqdm.auto import tqdm
 
-from localspec.channels_last import channels_last
-from localspec.compatibility import check_classes, count_logits
+from localspec.compatibility import check_labels, count_logits
 from localspec.conventions import Conventions, resolve
 from localspec.data import check_images
-from localspec.dense_convolutions import dense_convolutions
+from localspec.dense_convolutions import fast_convolutions
 from localspec.errors import InvalidInputError, choose, whole
-from localspec.lesion_passes import LesionPass, batches
+from localspec.lesion_passes import BATCH_SIZE, LesionPass, batches
 from localspec.lesion_points import lesion_points
 from localspec.lesion_replacement import REPLACEMENTS, mean_values
 from localspec.subclusters import Draws, Lesion
 from localspec.threads import side_by_side
-from localspec.units import UnitMap, in_bfloat16, trace_units
+from localspec.units import Network, UnitMap, in_bfloat16, trace_units
 from localspec.workspaces import Workspace
 
 PRECISIONS = ("full", "bfloat16")
@@ -46,6 +45,18 @@ class LesionedAccuracies:
     class_sizes: np.ndarray
 
 
+@dataclass(frozen=True)
+class LesionOptions:
+    """What lesions are computed with, checked; see :func:`lesion_predictions`."""
+
+    conventions: Conventions
+    replacement: str = "zero"
+    x_mean: torch.Tensor | None = None
+    batch_size: int = BATCH_SIZE
+    max_values: int | None = None
+    progress: bool = False
+
+
 def class_sizes(y: torch.Tensor, n_classes: int) -> np.ndarray:
     """Return the number of images of every class.
 
@@ -68,7 +79,57 @@ def class_sizes(y: torch.Tensor, n_classes: int) -> np.ndarray:
     return sizes
 
 
-def _check(unit_map: UnitMap, lesions: Sequence[Lesion]) -> None:
+def checked_options(
+    network: Network,
+    *,
+    conventions: Conventions | str = "paper",
+    replacement: str = "zero",
+    x_mean: torch.Tensor | None = None,
+    precision: str = "full",
+    batch_size: int = BATCH_SIZE,
+    max_values: int | None = None,
+    progress: bool = False,
+) -> tuple[UnitMap, LesionOptions]:
+    """Check the options of :func:`lesion_predictions`.
+
+    Returns
+    -------
+    UnitMap
+        The network in the precision that lesions are computed in.
+    LesionOptions
+    """
+    conventions = resolve(conventions)
+    choose("precision", precision, PRECISIONS)
+    choose("replacement", replacement, REPLACEMENTS)
+    whole("batch_size", batch_size, 1)
+    if max_values is not None:
+        whole("max_values", max_values, 1)
+    unit_map = in_bfloat16(network) if precision == "bfloat16" else trace_units(network)
+    if x_mean is not None:
+        check_images(x_mean)
+        count_logits(unit_map, x_mean[:1])
+    options = LesionOptions(
+        conventions=conventions,
+        replacement=replacement,
+        x_mean=x_mean,
+        batch_size=batch_size,
+        max_values=max_values,
+        progress=progress,
+    )
+    return unit_map, options
+
+
+def checked_class_sizes(
+    unit_map: UnitMap, x: torch.Tensor, y: torch.Tensor, n_classes: int | None
+) -> np.ndarray:
+    """Check images and their classes; return the number of images of every class."""
+    check_images(x, y)
+    check_labels(y, count_logits(unit_map, x[:1]))
+    return class_sizes(y, int(y.max()) + 1 if n_classes is None else n_classes)
+
+
+def check_lesions(unit_map: UnitMap, lesions: Sequence[Lesion]) -> None:
+    """Refuse lesions of layers or units that a network does not have."""
     for index, lesion in enumerate(lesions):
         for name, units in lesion.items():
             layer = unit_map.layer(name)
@@ -86,7 +147,7 @@ def _check(unit_map: UnitMap, lesions: Sequence[Lesion]) -> None:
 
 
 def lesion_predictions(
-    network,
+    network: Network,
     x: torch.Tensor,
     lesions: Sequence[Lesion],
     *,
@@ -94,6 +155,7 @@ def lesion_predictions(
     replacement: str = "zero",
     x_mean: torch.Tensor | None = None,
     precision: str = "full",
+    batch_size: int = BATCH_SIZE,
     max_values: int | None = None,
     progress: bool = False,
 ) -> np.ndarray:
@@ -116,6 +178,9 @@ def lesion_predictions(
     precision : {"full", "bfloat16"}
         The network's own, or bfloat16: on processors and GPUs that have it faster, and no longer
         exact; :func:`other_predictions` counts what that changes.
+    batch_size : int, optional
+        Bounds memory: images that pass the layers before the first lesioned one together; fewer
+        if their values are many.
     max_values : int, optional
         Bounds memory: numbers in the largest array that one thread stacks (lesions x images x
         values of a layer). By default few enough for a processor's caches, many on a GPU.
@@ -141,47 +206,68 @@ def lesion_predictions(
     ----------
     Hod et al., arXiv:2110.08058, "Lesion".
     """
-    conventions = resolve(conventions)
-    choose("precision", precision, PRECISIONS)
-    unit_map = in_bfloat16(network) if precision == "bfloat16" else trace_units(network)
+    unit_map, options = checked_options(
+        network,
+        conventions=conventions,
+        replacement=replacement,
+        x_mean=x_mean,
+        precision=precision,
+        batch_size=batch_size,
+        max_values=max_values,
+        progress=progress,
+    )
     check_images(x)
-    x = x.to(unit_map.device, unit_map.dtype)
     count_logits(unit_map, x[:1])
-    _check(unit_map, lesions)
-    choose("replacement", replacement, REPLACEMENTS)
-    if max_values is not None:
-        whole("max_values", max_values, 1)
+    check_lesions(unit_map, lesions)
+    return _lesion_predictions(unit_map, x, lesions, options)
+
+
+def _lesion_predictions(
+    unit_map: UnitMap, x: torch.Tensor, lesions: Sequence[Lesion], options: LesionOptions
+) -> np.ndarray:
+    x = x.to(unit_map.device, unit_map.dtype)
     last = unit_map.tensors[-1].name  # where a lesion of nothing starts
     points = {
-        name: lesion_points(unit_map, unit_map.layer(name), conventions, replacement)
+        name: lesion_points(
+            unit_map, unit_map.layer(name), options.conventions, options.replacement
+        )
         for name in {last, *(name for lesion in lesions for name in lesion)}
     }
     means = {}
-    if replacement == "mean":
-        nodes = tuple({point.node: None for found in points.values() for point in found})
-        means = mean_values(unit_map, x if x_mean is None else x_mean, nodes)
+    if options.replacement == "mean":
+        nodes = tuple({point.node: None for layer in points.values() for point in layer})
+        means = mean_values(unit_map, x if options.x_mean is None else options.x_mean, nodes)
     groups: dict[fx.Node, list[int]] = {}
     for index, lesion in enumerate(lesions):
         acting = [point.node for name in (lesion or (last,)) for point in points[name]]
         groups.setdefault(min(acting, key=unit_map.position), []).append(index)
     firsts = sorted(groups, key=unit_map.position)
-    stops = tuple({node: None for first in firsts for node in unit_map.frontier(first)})
+    stops = tuple({node: None for first in firsts for node in unit_map.live_nodes(first)})
     on_cpu = unit_map.device.type == "cpu"
-    n_together, sizes = batches(unit_map, x, points, firsts, max_values)
-    bar = tqdm(total=len(lesions) * len(x), desc="lesions", unit="image", disable=not progress)
+    n_together, sizes = batches(
+        unit_map,
+        x,
+        points,
+        firsts,
+        batch_size=options.batch_size,
+        max_values=options.max_values,
+    )
+    bar = tqdm(
+        total=len(lesions) * len(x), desc="lesions", unit="image", disable=not options.progress
+    )
 
     @torch.inference_mode()
     def predict(part: torch.Tensor) -> np.ndarray:
         predicted, workspace = np.empty((len(lesions), len(part)), dtype=np.int64), Workspace()
-        found = unit_map.run(part, stops=stops) if stops else []
-        prefixes = dict(zip(stops, found, strict=True))
+        prefix_values = unit_map.run(part, stops=stops) if stops else []
+        prefixes = dict(zip(stops, prefix_values, strict=True))
         for first in firsts:
-            values = [prefixes[node] for node in unit_map.frontier(first)]
+            values = [prefixes[node] for node in unit_map.live_nodes(first)]
             n_images, n_lesions = sizes[first].n_images, sizes[first].n_lesions
             for start in range(0, len(part), n_images):
                 images = slice(start, start + n_images)
-                some = [value[images] for value in values]
-                behind = LesionPass(unit_map, first, some, points, means, workspace)
+                batch = [value[images] for value in values]
+                behind = LesionPass(unit_map, first, batch, points, means, workspace)
                 for begin in range(0, len(groups[first]), n_lesions):
                     chunk = groups[first][begin : begin + n_lesions]
                     logits = behind.logits([lesions[index] for index in chunk])
@@ -190,14 +276,14 @@ def lesion_predictions(
                     bar.update(classes.size)
         return predicted
 
-    with dense_convolutions(unit_map, x[:1]), channels_last(unit_map), bar:
+    with fast_convolutions(unit_map, x[:1]), bar:
         parts = x.split(n_together)
-        found = list(side_by_side(predict, parts, None if on_cpu else 1))
-    return np.concatenate(found, axis=1)
+        predictions = list(side_by_side(predict, parts, None if on_cpu else 1))
+    return np.concatenate(predictions, axis=1)
 
 
 def other_predictions(
-    network, x: torch.Tensor, lesions: Sequence[Lesion], *, precision: str, **options
+    network: Network, x: torch.Tensor, lesions: Sequence[Lesion], *, precision: str, **options
 ) -> tuple[int, int]:
     """Count the predictions under lesions that another precision changes.
 
@@ -208,13 +294,19 @@ def other_predictions(
     n_other, n_predictions : int
         Predictions that differ, and all of them (lesions x images).
     """
-    full = lesion_predictions(network, x, lesions, **options)
-    changed = lesion_predictions(network, x, lesions, precision=precision, **options)
+    choose("precision", precision, PRECISIONS)
+    unit_map, checked = checked_options(network, **options)
+    check_images(x)
+    count_logits(unit_map, x[:1])
+    check_lesions(unit_map, lesions)
+    full = _lesion_predictions(unit_map, x, lesions, checked)
+    reduced = in_bfloat16(unit_map) if precision == "bfloat16" else unit_map
+    changed = _lesion_predictions(reduced, x, lesions, checked)
     return int((full != changed).sum()), full.size
 
 
 def lesion_accuracies(
-    network,
+    network: Network,
     x: torch.Tensor,
     y: torch.Tensor,
     lesions: Sequence[Lesion],
@@ -251,19 +343,32 @@ def lesion_accuracies(
     ----------
     Hod et al., arXiv:2110.08058, "Lesion".
     """
-    unit_map = trace_units(network)
-    check_images(x, y)
-    check_classes(unit_map, x, y)
-    n_classes = int(y.max()) + 1 if n_classes is None else n_classes
-    sizes, labels = class_sizes(y, n_classes), y.cpu().numpy()
-    predicted = lesion_predictions(unit_map, x, lesions, **options)
-    correct = predicted == labels
-    counts = [correct[:, labels == label].sum(axis=1) for label in range(n_classes)]
+    unit_map, checked = checked_options(network, **options)
+    sizes = checked_class_sizes(unit_map, x, y, n_classes)
+    check_lesions(unit_map, lesions)
+    return lesion_accuracies_traced(unit_map, x, y, lesions, sizes, checked)
+
+
+def lesion_accuracies_traced(
+    unit_map: UnitMap,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    lesions: Sequence[Lesion],
+    sizes: np.ndarray,
+    options: LesionOptions,
+) -> np.ndarray:
+    """Return what :func:`lesion_accuracies` does, of a traced network and checked input.
+
+    `sizes` is the number of images of every class.
+    """
+    labels = y.cpu().numpy()
+    correct = _lesion_predictions(unit_map, x, lesions, options) == labels
+    counts = [correct[:, labels == label].sum(axis=1) for label in range(len(sizes))]
     return np.stack(counts, axis=1) / sizes
 
 
 def lesion_draws(
-    network,
+    network: Network,
     x: torch.Tensor,
     y: torch.Tensor,
     draws: Draws,
@@ -279,9 +384,26 @@ def lesion_draws(
     -------
     LesionedAccuracies
     """
-    n_classes = int(y.max()) + 1 if n_classes is None else n_classes
+    unit_map, checked = checked_options(network, **options)
+    sizes = checked_class_sizes(unit_map, x, y, n_classes)
+    check_lesions(unit_map, draws.lesions())
+    return lesion_draws_traced(unit_map, x, y, draws, sizes, checked)
+
+
+def lesion_draws_traced(
+    unit_map: UnitMap,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    draws: Draws,
+    sizes: np.ndarray,
+    options: LesionOptions,
+) -> LesionedAccuracies:
+    """Return what :func:`lesion_draws` does, of a traced network and checked input.
+
+    `sizes` is the number of images of every class.
+    """
     lesions: list[Lesion] = [{}, *draws.lesions()]
-    accuracies = lesion_accuracies(network, x, y, lesions, n_classes=n_classes, **options)
+    accuracies = lesion_accuracies_traced(unit_map, x, y, lesions, sizes, options)
     return LesionedAccuracies(
-        accuracies[0], draws.arrange(accuracies[1:]), class_sizes(y, n_classes)
+        baseline=accuracies[0], lesioned=draws.arrange(accuracies[1:]), class_sizes=sizes
     )

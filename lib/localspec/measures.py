@@ -113,6 +113,17 @@ def importance(accuracies: LesionedAccuracies) -> Measure:
     return Measure("importance", "low", values, "drop", drops)
 
 
+def mean_changes(accuracies: LesionedAccuracies) -> np.ndarray:
+    """Return the mean over classes of the change of accuracy, (n_draws + 1, n_subclusters)."""
+    return (accuracies.lesioned - accuracies.baseline).mean(axis=-1)
+
+
+def range_of_changes(accuracies: LesionedAccuracies) -> np.ndarray:
+    """Return the range over classes of the change of accuracy, (n_draws + 1, n_subclusters)."""
+    change = accuracies.lesioned - accuracies.baseline
+    return change.max(axis=-1, initial=-np.inf) - change.min(axis=-1, initial=np.inf)
+
+
 def class_ranges(
     accuracies: LesionedAccuracies, *, conventions: Conventions | str = "paper"
 ) -> np.ndarray:
@@ -144,10 +155,12 @@ def class_ranges(
     >>> class_ranges(accuracies).round(4).tolist()
     [[0.6667]]
     """
-    change = accuracies.lesioned - accuracies.baseline
-    mean = change.mean(axis=-1)
-    spread = change.max(axis=-1, initial=-np.inf) - change.min(axis=-1, initial=np.inf)
-    if resolve(conventions).undefined_ranges == "released":
+    return _class_ranges(accuracies, resolve(conventions))
+
+
+def _class_ranges(accuracies: LesionedAccuracies, conventions: Conventions) -> np.ndarray:
+    mean, spread = mean_changes(accuracies), range_of_changes(accuracies)
+    if conventions.undefined_ranges == "released":
         with np.errstate(divide="ignore", invalid="ignore"):
             return spread / np.abs(mean)
     one_image = (1 / accuracies.class_sizes).mean()
@@ -196,7 +209,7 @@ def coherence(
         )
     if kind == "class":
         conventions = resolve(conventions)
-        ranges = class_ranges(evidence, conventions=conventions)
+        ranges = _class_ranges(evidence, conventions)
         return Measure(
             "class_coherence", "high", ranges, "range", ranges, conventions.undefined_ranges
         )

@@ -20,7 +20,7 @@ from localspec.partitions import Partition
 from localspec.pipeline import PARTITIONINGS, Replicate
 from localspec.stages import REDONE
 from localspec.statistics import SequentialResult, sequential_p_values
-from localspec.subclusters import Draws, Lesion, draw
+from localspec.subclusters import Draws, Lesion, draw_counterparts
 
 MAX_SETS = 512  # sets of units at a time
 
@@ -67,7 +67,7 @@ def further_draws(
     >>> [part.cluster for part in found.subclusters], found.units[0].shape
     ([1], (4, 3))
     """
-    everything = draw(partition, n_draws, seed=seed, conventions=conventions)
+    everything = draw_counterparts(partition, n_draws, seed=seed, conventions=conventions)
     n_tested = len(everything.subclusters)
     for position in chosen:
         if not 0 <= position < n_tested:

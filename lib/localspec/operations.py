@@ -204,7 +204,7 @@ def overwritable(graph_module: fx.GraphModule) -> dict[fx.Node, tuple[fx.Node, .
     dict of torch.fx.Node to tuple of torch.fx.Node
         With each, the nodes whose values lie in the memory that it then overwrites.
     """
-    found = {}
+    overwriting = {}
     for node in graph_module.graph.nodes:
         module = graph_module.get_submodule(node.target) if node.op == "call_module" else None
         if not (isinstance(module, nn.ReLU) or node.target in RELU_CALLS):
@@ -212,17 +212,17 @@ def overwritable(graph_module: fx.GraphModule) -> dict[fx.Node, tuple[fx.Node, .
         lost = [node.all_input_nodes[0]]
         while lost[-1].all_input_nodes and _in_same_memory(lost[-1], graph_module):
             lost.append(lost[-1].all_input_nodes[0])
-        if all(len(one.users) == 1 for one in lost):
-            found[node] = tuple(lost)
-    return found
+        if all(len(value.users) == 1 for value in lost):
+            overwriting[node] = tuple(lost)
+    return overwriting
 
 
-def read(value: torch.Tensor) -> torch.Tensor:
+def read_separately(value: torch.Tensor) -> torch.Tensor:
     """Return what a layer reads: a node of its own where others read the same value."""
     return value
 
 
-PASSED_CALLS.add(read)
+PASSED_CALLS.add(read_separately)
 
 
 def separate_readers(graph_module: fx.GraphModule) -> None:
@@ -233,7 +233,7 @@ def separate_readers(graph_module: fx.GraphModule) -> None:
         if kind == "layer" and node.all_input_nodes and len(node.all_input_nodes[0].users) > 1:
             source = node.all_input_nodes[0]
             with graph.inserting_before(node):
-                node.replace_input_with(source, graph.call_function(read, (source,)))
+                node.replace_input_with(source, graph.call_function(read_separately, (source,)))
     graph_module.recompile()
 
 

@@ -42,7 +42,7 @@ from localspec.sections import Section
 from localspec.settings import NetworkSettings
 from localspec.spectral import ncut
 from localspec.stages import STAGES
-from localspec.subclusters import Draws, draw, quantile_strata
+from localspec.subclusters import Draws, draw_counterparts, quantile_strata
 from localspec.training import TrainedNetwork, train
 from localspec.unit_strengths import unit_strengths
 from localspec.units import trace_units
@@ -432,7 +432,7 @@ class Replicate:
 
     def draws(self, partitioning: str) -> Draws:
         """Return the tested subclusters of one partitioning and their random counterparts."""
-        return draw(
+        return draw_counterparts(
             self.partition(partitioning),
             self.profile.method.n_draws,
             seed=(self.seed + self.choices.draws_seed, PARTITIONINGS.index(partitioning)),

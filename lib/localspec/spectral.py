@@ -50,9 +50,9 @@ def ncut(adjacency: sparse.sparray | np.ndarray, labels: np.ndarray) -> float:
     """
     live = labels != NO_CLUSTER
     _, names = np.unique(labels[live], return_inverse=True)
-    kept = adjacency[live][:, live]
+    live_adjacency = adjacency[live][:, live]
     members = np.equal.outer(names, np.arange(names.max(initial=-1) + 1)).astype(np.float64)
-    linked = members.T @ (kept @ members)
+    linked = members.T @ (live_adjacency @ members)
     volume = linked.sum(axis=1)
     cut = volume - np.diag(linked)
     return float((cut / (volume + VOLUME_EPSILON)).sum())

@@ -130,18 +130,21 @@ def subclusters(
     >>> [(part.cluster, part.units.tolist()) for part in subclusters(partition)]
     [(0, [0, 1]), (1, [2, 3, 4])]
     """
-    three = resolve(conventions).min_units == "three"
+    return _subclusters(partition, resolve(conventions))
+
+
+def _subclusters(partition: Partition, conventions: Conventions) -> tuple[Subcluster, ...]:
     tested = []
     for layer in partition.tested:
         labels = partition.of(layer)
         n_live = int((labels != NO_CLUSTER).sum())
         for label in np.unique(labels[labels != NO_CLUSTER]):
             units = np.flatnonzero(labels == label)
-            if three:
-                kept = 2 < len(units) < MOST_OF_LAYER * layer.n_units
+            if conventions.min_units == "three":
+                is_tested = 2 < len(units) < MOST_OF_LAYER * layer.n_units
             else:
-                kept = 2 <= len(units) <= MOST_OF_LAYER * n_live
-            if kept:
+                is_tested = 2 <= len(units) <= MOST_OF_LAYER * n_live
+            if is_tested:
                 tested.append(Subcluster(layer.name, int(label), units))
     return tuple(tested)
 
@@ -185,7 +188,7 @@ def _check_strata(strata, ranges, conventions: Conventions) -> None:
             )
 
 
-def draw(
+def draw_counterparts(
     partition: Partition,
     n_draws: int,
     *,
@@ -228,7 +231,7 @@ def draw(
         whole("seed", part, 0)
     conventions = resolve(conventions)
     rng = np.random.default_rng(seed)
-    tested = subclusters(partition, conventions=conventions)
+    tested = _subclusters(partition, conventions)
     ranges = {layer.name: layer for layer in partition.tested}
     if strata is not None:
         _check_strata(strata, ranges, conventions)

@@ -14,8 +14,8 @@ from localspec.operations import Runner, overwritable
 from localspec.unit_layers import Reader, UnitLayer
 from localspec.workspaces import Workspace
 
-MOST_IMAGES = 1000  # that pass a network together
-MOST_VALUES = 2**28  # of all layers on the way, where several images do: 1 GiB in single precision
+MAX_IMAGES = 1000  # that pass a network together
+MAX_VALUES = 2**28  # of all layers on the way, where several images do: 1 GiB in single precision
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class UnitMap:
             return self.tensors
         return tuple(part for tensor in self.tensors for part in self._parts(tensor))
 
-    def seen_by(self, residual_units: str) -> UnitMap:
+    def with_residual_units(self, residual_units: str) -> UnitMap:
         """Return the map with layers of another reading, see ``Conventions.residual_units``."""
         if residual_units == self.residual_units:
             return self
@@ -140,31 +140,31 @@ class UnitMap:
         """Return a node's place in the order in which the network runs."""
         return self._order[node]
 
-    def frontier(self, node: fx.Node) -> tuple[fx.Node, ...]:
+    def live_nodes(self, node: fx.Node) -> tuple[fx.Node, ...]:
         """Return the nodes whose values are all that is needed to go on behind `node`.
 
         They are computed up to `node` and used behind it; in a chain, `node` alone::
 
-            x -> conv1 -> relu -> conv2 -> add        frontier(relu) = (x, relu)
+            x -> conv1 -> relu -> conv2 -> add        live_nodes(relu) = (x, relu)
             |                               |
             '-------------------------------'
         """
-        if node not in self._frontiers:
+        if node not in self._live_nodes:
             begin = self._order[node]
-            self._frontiers[node] = tuple(
+            self._live_nodes[node] = tuple(
                 other
                 for other, index in self._order.items()
                 if other is node
                 or (index < begin and any(self._order[user] > begin for user in other.users))
             )
-        return self._frontiers[node]
+        return self._live_nodes[node]
 
     @cached_property
-    def _frontiers(self) -> dict[fx.Node, tuple[fx.Node, ...]]:
+    def _live_nodes(self) -> dict[fx.Node, tuple[fx.Node, ...]]:
         return {}
 
     def _between(self, start: fx.Node, stops: Sequence[fx.Node]) -> list[fx.Node]:
-        """Return, in order, the nodes behind the frontier of `start` that `stops` depend on."""
+        """Return, in order, the nodes behind the live nodes of `start` that `stops` depend on."""
         begin, needed, waiting = self._order[start], set(), list(stops)
         while waiting:
             node = waiting.pop()
@@ -180,7 +180,14 @@ class UnitMap:
     def _may_overwrite(self, node: fx.Node, stops: Sequence[fx.Node]) -> bool:
         return node in self._overwritable and not {*self._overwritable[node]} & {*stops}
 
-    def n_together(self, x: torch.Tensor, stops: tuple[fx.Node, ...]) -> int:
+    def n_together(
+        self,
+        x: torch.Tensor,
+        stops: tuple[fx.Node, ...],
+        *,
+        max_images: int = MAX_IMAGES,
+        max_values: int = MAX_VALUES,
+    ) -> int:
         """Return how many images may go to `stops` together, so that memory stays bounded.
 
         Parameters
@@ -188,18 +195,20 @@ class UnitMap:
         x : torch.Tensor, shape (n_images, ...)
             Of which the first is tried.
         stops : tuple of torch.fx.Node
+        max_images : int, optional
+        max_values : int, optional
+            Numbers that the nodes on the way may hold together, where more than one image goes.
 
         Returns
         -------
         int
-            At least 1 and at most `MOST_IMAGES`; the values of all nodes on the way are kept while
-            they go, at most `MOST_VALUES` where more than one image goes.
+            At least 1 and at most `max_images`.
         """
-        nodes = (*self.frontier(self.input), *self._between(self.input, stops))
+        nodes = (*self.live_nodes(self.input), *self._between(self.input, stops))
         with torch.inference_mode():
             values = self.run(x[:1].to(self.device, self.dtype), stops=nodes)
         n_values = sum(value.numel() for value in values if isinstance(value, torch.Tensor))
-        return max(1, min(MOST_IMAGES, MOST_VALUES // max(n_values, 1)))
+        return max(1, min(max_images, max_values // max(n_values, 1)))
 
     def run(
         self,
@@ -217,12 +226,12 @@ class UnitMap:
         Parameters
         ----------
         value : torch.Tensor or sequence of torch.Tensor, shape (n_images, ...)
-            Value of `start`; where its frontier has several nodes, a value for each of them.
+            Value of `start`; where it has several live nodes, a value for each of them.
         start : torch.fx.Node, optional
             By default the images.
         stops : tuple of torch.fx.Node, optional
-            Nodes whose values to return, in the frontier of `start` or behind it; by default the
-            logits.
+            Nodes whose values to return, among the live nodes of `start` or behind it; by default
+            the logits.
         edits : mapping of torch.fx.Node to callable, optional
             Functions applied to the values of nodes as they are computed (and to `value`).
         overwrite : bool, optional
@@ -240,20 +249,20 @@ class UnitMap:
         Raises
         ------
         InvalidInputError
-            If there are not as many values as nodes in the frontier.
+            If there are not as many values as live nodes.
         """
         start, stops, edits = start or self.input, stops or (self.output,), edits or {}
         values = (value,) if isinstance(value, torch.Tensor) else tuple(value)
-        frontier = self.frontier(start)
-        if len(values) != len(frontier):
-            names = ", ".join(node.name for node in frontier)
+        live = self.live_nodes(start)
+        if len(values) != len(live):
+            names = ", ".join(node.name for node in live)
             raise InvalidInputError(
                 f"to go on behind {start.name!r} takes the values of {names}: pass "
-                f"{len(frontier)}, not {len(values)}"
+                f"{len(live)}, not {len(values)}"
             )
         runner = Runner(self.graph_module, relu)
-        known = dict(zip(frontier, values, strict=True))
-        for node in (*frontier, *self._between(start, stops)):
+        known = dict(zip(live, values, strict=True))
+        for node in (*live, *self._between(start, stops)):
             if node in known:
                 result = known[node]
             elif overwrite and relu is None and self._may_overwrite(node, stops):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from typing import Protocol
 
 from torch import fx, nn
 
@@ -20,7 +21,16 @@ from localspec.tracing import UNARY, Tracer, source_of
 from localspec.unit_layers import BatchNormScale, ChannelNorm, Reader, Reading, UnitLayer, Writer
 from localspec.unit_maps import UnitMap
 
-__all__ = ["UnitLayer", "UnitMap", "in_bfloat16", "trace_units"]
+__all__ = ["Network", "UnitLayer", "UnitMap", "in_bfloat16", "trace_units"]
+
+
+class WithModule(Protocol):
+    """Anything that holds a network as its ``module``, such as a TrainedNetwork."""
+
+    module: nn.Module
+
+
+Network = nn.Module | UnitMap | WithModule
 
 
 @dataclass(frozen=True)
@@ -36,15 +46,15 @@ def _paths(tracer: Tracer, origin: fx.Node) -> list[_Path]:
     """Return the ways from layers to a tensor that lead through no other tensor; each counts."""
     if origin in tracer.readers:
         return [_Path(origin, 0, ())]
-    found = []
+    paths = []
     for operand in origin.args:
         for part, start in zip(tracer.parts[operand], tracer.starts(operand), strict=True):
             if part.origin is tracer.input or part.origin in tracer.tensors:
                 continue  # a skip carries no weights
             for path in _paths(tracer, part.origin):
                 behind = tuple((norm, first + path.start) for norm, first in part.norms)
-                found.append(_Path(path.reader, start + path.start, (*path.norms, *behind)))
-    return found
+                paths.append(_Path(path.reader, start + path.start, (*path.norms, *behind)))
+    return paths
 
 
 def _nearest_writer(tracer: Tracer, origin: fx.Node) -> fx.Node | None:
@@ -154,7 +164,7 @@ def _trace(module: nn.Module) -> fx.GraphModule:
     return graph_module
 
 
-def trace_units(network, *, conventions: Conventions | str | None = None) -> UnitMap:
+def trace_units(network: Network, *, conventions: Conventions | str | None = None) -> UnitMap:
     """Find a network's layers of units.
 
     Parameters
@@ -207,7 +217,7 @@ def trace_units(network, *, conventions: Conventions | str | None = None) -> Uni
     """
     residual_units = None if conventions is None else resolve(conventions).residual_units
     if isinstance(network, UnitMap):
-        return network if residual_units is None else network.seen_by(residual_units)
+        return network if residual_units is None else network.with_residual_units(residual_units)
     module = getattr(network, "module", network)
     if not isinstance(module, nn.Module):
         raise InvalidInputError(
@@ -215,6 +225,11 @@ def trace_units(network, *, conventions: Conventions | str | None = None) -> Uni
         )
     if any(part.training for part in module.modules()):
         raise InvalidInputError("the network is in training mode: call network.eval() first")
+    return _unit_map(module, residual_units or "tensor")
+
+
+def _unit_map(module: nn.Module, residual_units: str) -> UnitMap:
+    """Trace a module in evaluation mode."""
     tracer = Tracer(_trace(module))
     if len(tracer.tensors) < 2:
         raise InvalidInputError(
@@ -223,10 +238,10 @@ def trace_units(network, *, conventions: Conventions | str | None = None) -> Uni
         )
     tensors, readers = _connect(tracer)
     n_inputs = tracer.sizes.get(tracer.input, 0)
-    return UnitMap(tracer.graph_module, tensors, readers, n_inputs, residual_units or "tensor")
+    return UnitMap(tracer.graph_module, tensors, readers, n_inputs, residual_units)
 
 
-def in_bfloat16(network) -> UnitMap:
+def in_bfloat16(network: Network) -> UnitMap:
     """Return a copy of a network with weights and values in bfloat16.
 
     Parameters
@@ -246,4 +261,4 @@ def in_bfloat16(network) -> UnitMap:
     """
     unit_map = trace_units(network)
     changed = copy.deepcopy(unit_map.graph_module).bfloat16()
-    return trace_units(changed).seen_by(unit_map.residual_units)
+    return _unit_map(changed, unit_map.residual_units)

@@ -24,10 +24,10 @@ from localspec.lesions import lesion_accuracies
 from localspec.measures import coherence
 from localspec.networks import resolve_device
 from localspec.partitions import Partition
-from localspec.screen import screen
+from localspec.screening import screen
 from localspec.settings import NetworkSettings
 from localspec.statistics import empirical_p, fisher, p_floor
-from localspec.subclusters import draw
+from localspec.subclusters import draw_counterparts
 from localspec.training import train
 from localspec.units import trace_units
 
@@ -280,8 +280,12 @@ SETTINGS_GIVEN = {
         "edges of 4 unit(s) sum to 0 or less",
         "batch_norm_edges='absolute'",
     ),
-    "negative draws": (lambda: draw(PARTITION, -1), "n_draws", "at least 1", "not -1"),
-    "draws: negative seed": (lambda: draw(PARTITION, 3, seed=(0, -1)), "seed", "not -1"),
+    "negative draws": (lambda: draw_counterparts(PARTITION, -1), "n_draws", "at least 1", "not -1"),
+    "draws: negative seed": (
+        lambda: draw_counterparts(PARTITION, 3, seed=(0, -1)),
+        "seed",
+        "not -1",
+    ),
     "no labels": (lambda: Partition.from_labels({}), "at least one layer"),
     "labels of halves": (
         lambda: Partition.from_labels({"1": [0.5, 1.5]}),

@@ -18,7 +18,7 @@ from localspec.errors import DegenerateDataWarning, InvalidInputError
 from localspec.graphs import UnitGraph, layer_ranges
 from localspec.partitions import NO_CLUSTER
 from localspec.pipeline import open_replicates
-from localspec.screen import screen
+from localspec.screening import screen
 from localspec.sections import TrainingSection
 from localspec.settings import NetworkSettings
 from localspec.training import train

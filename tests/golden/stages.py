@@ -26,7 +26,7 @@ from localspec.planted import glue, shuffle_weights
 from localspec.pruning import prune
 from localspec.settings import NetworkSettings
 from localspec.stages import STAGES as VERSIONS
-from localspec.subclusters import draw
+from localspec.subclusters import draw_counterparts
 from localspec.training import HISTORY, TrainedNetwork, train
 
 GOLDEN = Path(__file__).with_name("golden.json")
@@ -126,17 +126,19 @@ def _clusterability() -> list[float]:
 
 
 def draws() -> list[float]:
-    found = draw(_partition(), 3, seed=0)
-    independent = draw(_partition(), 3, seed=0, conventions="released")
+    found = draw_counterparts(_partition(), 3, seed=0)
+    independent = draw_counterparts(_partition(), 3, seed=0, conventions="released")
     strata = {"1": np.arange(10) % 2, "3": np.arange(8) // 3}
-    matched = draw(_partition(), 3, seed=0, strata=strata)
+    matched = draw_counterparts(_partition(), 3, seed=0, strata=strata)
     rows = [*found.units, *independent.units, *matched.units]
     return np.concatenate([row.ravel() for row in rows]).astype(float).tolist()
 
 
 def lesions() -> list[float]:
-    found = lesion_draws(_network(), *_images(), draw(_partition(), 2, seed=0))
-    mean = lesion_draws(_network(), *_images(), draw(_partition(), 2, seed=0), replacement="mean")
+    found = lesion_draws(_network(), *_images(), draw_counterparts(_partition(), 2, seed=0))
+    mean = lesion_draws(
+        _network(), *_images(), draw_counterparts(_partition(), 2, seed=0), replacement="mean"
+    )
     return [*found.baseline.tolist(), *found.lesioned.ravel(), *mean.lesioned.ravel()]
 
 

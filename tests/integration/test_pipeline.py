@@ -16,7 +16,7 @@ from localspec.graphs import weight_graph
 from localspec.measures import MEASURES
 from localspec.pipeline import PARTITIONINGS, checked_coherence, open_replicates
 from localspec.sections import TrainingSection
-from localspec.subclusters import draw
+from localspec.subclusters import draw_counterparts
 from localspec.training import train
 
 pytestmark = pytest.mark.integration
@@ -114,7 +114,7 @@ def test_other_choices_change_what_they_name(first):
     draws, redrawn = (
         replicate.draws("weights/local") for replicate in (first, first.with_choices(draws_seed=5))
     )
-    expected = draw(first.partition("weights/local"), 7, seed=(5, 1))
+    expected = draw_counterparts(first.partition("weights/local"), 7, seed=(5, 1))
     pairs = zip(redrawn.units, expected.units, strict=True)
     assert all(np.array_equal(rows, same) for rows, same in pairs)
     pairs = zip(redrawn.units, draws.units, strict=True)
@@ -196,7 +196,7 @@ def test_draws_differ_between_partitionings_and_seeds(replicates):
     for replicate in replicates:
         for index, name in enumerate(PARTITIONINGS):
             found = replicate.draws(name)
-            expected = draw(replicate.partition(name), 7, seed=(replicate.seed, index))
+            expected = draw_counterparts(replicate.partition(name), 7, seed=(replicate.seed, index))
             assert found.n_draws == 7
             for rows, same in zip(found.units, expected.units, strict=True):
                 assert rows.tolist() == same.tolist()

@@ -6,12 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from localspec import screen as screen_module
 from localspec.errors import InvalidInputError
 from localspec.measures import MEASURES
 from localspec.partitions import Partition
 from localspec.pipeline import PARTITIONINGS
-from localspec.screen import screen, standardized
+from localspec.screening import screen, standardized
 
 pytestmark = pytest.mark.integration
 
@@ -211,15 +210,14 @@ def test_nothing_to_test():
         ({"n_clusters": 500}, "n_clusters must be"),
     ],
 )
-def test_what_does_not_fit_is_refused_before_any_lesion(monkeypatch, changes, message):
-    def late(*arguments, **options):
-        pytest.fail("this should have been refused before any lesion")
-
-    monkeypatch.setattr(screen_module, "lesion_draws", late)
+def test_what_does_not_fit_is_refused_before_any_work(changes, message):
+    network, n_images = planted(), []
+    network[1].register_forward_pre_hook(lambda _, inputs: n_images.append(len(inputs[0])))
     x, y = images()
     options = {"x": x, "y": y, "n_clusters": 4, "n_draws": 2, **changes}
     with pytest.raises(InvalidInputError, match=message):
-        screen(planted(), options.pop("x"), options.pop("y"), **options)
+        screen(network, options.pop("x"), options.pop("y"), **options)
+    assert all(n == 1 for n in n_images)  # tried with one image at most
 
 
 def test_squashed_outputs_are_refused():

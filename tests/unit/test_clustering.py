@@ -276,11 +276,10 @@ def test_two_sides_give_the_eigenvectors_of_the_whole(sizes, sparsely):
     assert np.allclose(lengths, 1)
 
 
-def test_large_sides_go_through_arpack(monkeypatch):
+def test_large_sides_go_through_arpack():
     adjacency, side = sided((700, 1300, 500, 200), seed=0, keep=0.3)
     found = spectral_embedding(sparse.csr_array(adjacency), 8, side=side)
-    monkeypatch.setattr(embedding, "LARGE_SIDE", 10_000)
-    direct = spectral_embedding(adjacency, 8)
+    direct = spectral_embedding(adjacency, 8, large_side=10_000)
     assert np.allclose(found, direct, atol=1e-8)
 
 

@@ -1,5 +1,7 @@
 """The activations graph against scipy, numpy and plain hooks."""
 
+import itertools
+import operator
 import tracemalloc
 
 import numpy as np
@@ -11,10 +13,11 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch import nn
 
-from localspec import correlations
 from localspec.clustering import cluster
 from localspec.conventions import Conventions
 from localspec.correlations import (
+    BATCH_SIZE,
+    MAX_RANKED,
     activation_graph,
     constant_columns,
     correlation_matrix,
@@ -98,15 +101,30 @@ def test_two_images_and_one_unit():
     assert correlation_matrix(RATINGS[:, :1]).tolist() == [[0]]
 
 
-def test_spearman_is_the_same_number_in_any_order_and_pieces(monkeypatch):
+def test_spearman_is_the_same_number_in_any_order_and_pieces():
     rng = np.random.default_rng(0)
     values = rng.normal(size=(300, 9)).round(1)
     found = correlation_matrix(values)
     assert (correlation_matrix(values[rng.permutation(300)]) == found).all()
-    monkeypatch.setattr(correlations, "BATCH_SIZE", 7)
     for size in (1, 700, 10**6):
-        monkeypatch.setattr(correlations, "MAX_RANKED", size)
-        assert (correlation_matrix(values) == found).all()
+        assert (correlation_matrix(values, batch_size=7, max_ranked=size) == found).all()
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 1000))
+def test_spearman_is_exact(seed):
+    # with ranks as fractions: the doubled ones, less their mean, are whole numbers
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=(60, 4)).round(1)
+    doubled = [
+        [2 * sum(a < b for a in column) + sum(a == b for a in column) - 60 for b in column]
+        for column in values.T.tolist()
+    ]
+    products = [[sum(map(operator.mul, a, b)) for b in doubled] for a in doubled]
+    for i, j in itertools.combinations(range(4), 2):
+        lengths = np.sqrt(float(products[i][i])), np.sqrt(float(products[j][j]))
+        expected = (products[i][j] / (lengths[0] * lengths[1])) ** 2
+        assert correlation_matrix(values)[i, j] == expected
 
 
 def test_spearman_keeps_memory_small():
@@ -117,8 +135,8 @@ def test_spearman_keeps_memory_small():
     tracemalloc.stop()
     # ranks and products, and what threads rank or multiply at a time; a copy in double precision
     # alone would be 6.4 MB more
-    bound = 4 * values.size + 24 * 200**2 + 8 * 200 * correlations.BATCH_SIZE
-    assert peak < bound + torch.get_num_threads() * 40 * correlations.MAX_RANKED
+    bound = 4 * values.size + 24 * 200**2 + 8 * 200 * BATCH_SIZE
+    assert peak < bound + torch.get_num_threads() * 40 * MAX_RANKED
 
 
 def test_single_precision_rounds_more_than_a_constant_may_vary():
@@ -175,12 +193,11 @@ def hooked(network, name, x):
     return seen[0].numpy()
 
 
-@pytest.mark.parametrize("batch_size", [1, 4, 1000])
-def test_values_are_those_before_the_relu(monkeypatch, batch_size):
-    monkeypatch.setattr(correlations, "BATCH_SIZE", batch_size)
+@pytest.mark.parametrize("max_values", [1, 80, 10**6])  # one image takes 19
+def test_values_are_those_before_the_relu(max_values):
     network = random_mlp([3, 5, 4, 2], 0)
     x = torch.randn(11, 3, generator=torch.Generator().manual_seed(0)).double()
-    found = unit_values(network, x)
+    found = unit_values(network, x, max_values=max_values)
     assert list(found) == ["0", "2"]  # not the logits
     for name, values in found.items():
         assert values == pytest.approx(hooked(network, name, x))

@@ -11,7 +11,7 @@ from localspec.double_lesions import conditional_lesions, draw_beside, joint_les
 from localspec.errors import InvalidInputError
 from localspec.measures import importance
 from localspec.partitions import Partition
-from localspec.subclusters import draw
+from localspec.subclusters import draw_counterparts
 
 NAMES = ("0", "2")
 
@@ -28,7 +28,7 @@ def redundant():
 
 def test_joint_by_hand(redundant):
     network, partition, x, y = redundant
-    draws = draw(partition, 3, seed=0)
+    draws = draw_counterparts(partition, 3, seed=0)
     found = joint_lesions(network, x, y, draws)
     # with x = 1 the logits are 1 and 4; a lesion of {0, 1} leaves 1 and 2, of all four 1 and 0
     assert found.baseline.tolist() == [1, 1]
@@ -40,7 +40,9 @@ def test_joint_by_hand(redundant):
 
 def test_conditional_by_hand(redundant):
     network, partition, x, y = redundant
-    found = conditional_lesions(network, x, y, partition, draw(partition, 5, seed=0), given=0)
+    found = conditional_lesions(
+        network, x, y, partition, draw_counterparts(partition, 5, seed=0), lesioned=0
+    )
     assert found.baseline.tolist() == [1, 1]  # units 2 and 3 are enough
     assert found.lesioned[0].tolist() == [[1, 0], [1, 1]]  # units 2 and 3, then 4 and 5
 
@@ -50,7 +52,7 @@ def test_joint_equals_two_hooks():
     rng = np.random.default_rng(0)
     x, y = torch.from_numpy(rng.normal(size=(60, 5))), torch.from_numpy(np.arange(60) % 3)
     labels = {name: np.arange(n) % 3 for name, n in zip(NAMES, (8, 7), strict=True)}
-    draws = draw(Partition.from_labels(labels), 2, seed=1)
+    draws = draw_counterparts(Partition.from_labels(labels), 2, seed=1)
     found = joint_lesions(network, x, y, draws, max_values=40)
     n_subclusters = len(draws.subclusters)
     pairs = [(i, j) for i in range(n_subclusters) for j in range(i + 1, n_subclusters)]
@@ -73,8 +75,8 @@ def test_joint_equals_two_hooks():
 def test_counterparts_beside_a_subcluster_leave_it_alone():
     labels = np.array([0, 0, 0, 1, 1, 2, 2, -1])
     partition = Partition.from_labels({"0": labels, "2": labels})
-    draws = draw(partition, 50, seed=0)
-    beside = draw_beside(partition, draws, given=0, seed=4)
+    draws = draw_counterparts(partition, 50, seed=0)
+    beside = draw_beside(partition, draws, lesioned=0, seed=4)
     assert len(beside.subclusters) == len(draws.subclusters) - 1
     same = [
         units
@@ -95,7 +97,7 @@ def test_counterparts_beside_a_subcluster_leave_it_alone():
 
 def test_overlapping_counterparts_are_refused(redundant):
     network, partition, x, y = redundant
-    draws = draw(partition, 20, seed=0, conventions=Conventions(draws="independent"))
+    draws = draw_counterparts(partition, 20, seed=0, conventions=Conventions(draws="independent"))
     with pytest.raises(InvalidInputError, match=r"share unit . of layer '0'"):
         joint_lesions(network, x, y, draws)
 
@@ -104,13 +106,13 @@ def test_overlapping_counterparts_are_refused(redundant):
 def test_pairs_that_are_none(redundant, pair):
     network, partition, x, y = redundant
     with pytest.raises(InvalidInputError, match="must hold two different subclusters from 0 to 2"):
-        joint_lesions(network, x, y, draw(partition, 1), [pair])
+        joint_lesions(network, x, y, draw_counterparts(partition, 1), [pair])
 
 
 def test_a_given_subcluster_that_is_none(redundant):
     network, partition, x, y = redundant
-    with pytest.raises(InvalidInputError, match="given=3 must be one of the subclusters"):
-        conditional_lesions(network, x, y, partition, draw(partition, 1), given=3)
+    with pytest.raises(InvalidInputError, match="lesioned=3 must be one of the subclusters"):
+        conditional_lesions(network, x, y, partition, draw_counterparts(partition, 1), lesioned=3)
 
 
 def test_union_by_hand():

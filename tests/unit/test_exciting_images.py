@@ -7,7 +7,7 @@ from handmade import conv, dense, random_mlp, stack
 from torch import nn
 
 from localspec.errors import InvalidInputError
-from localspec.exciting_images import exciting_images, leading_bits, strongest
+from localspec.exciting_images import exciting_images, leading_bits, top_images
 
 # two units: a pixel each, the second one negated
 NETWORK = stack(dense([[1, 0], [0, -1]]), nn.ReLU(), dense([[1, 1], [0, 1]]))
@@ -63,8 +63,8 @@ def test_of_equal_images_the_first_ones_come_first(batch_size):
 
 def test_rounding_breaks_no_tie():
     scores = np.array([[1.0, 1.0 + 1e-12, 1.0 - 1e-12, 1.0 + 1e-6]])
-    assert strongest(scores, np.arange(4)[None], 4)[1].tolist() == [[3, 0, 1, 2]]
-    assert strongest(scores, np.arange(4)[None], 4, n_bits=16)[1].tolist() == [[0, 1, 2, 3]]
+    assert top_images(scores, np.arange(4)[None], 4)[1].tolist() == [[3, 0, 1, 2]]
+    assert top_images(scores, np.arange(4)[None], 4, n_bits=16)[1].tolist() == [[0, 1, 2, 3]]
 
 
 @pytest.mark.parametrize(

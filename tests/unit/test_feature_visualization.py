@@ -10,7 +10,6 @@ from handmade import batch_norm, conv, dense, random_mlp, stack
 from scipy import stats
 from torch import nn
 
-from localspec import feature_visualization
 from localspec.errors import InvalidInputError
 from localspec.feature_visualization import _RedirectedReLU, visualize
 from localspec.image_parametrisation import MAX_COEFFICIENTS, decode, initial_parameters
@@ -219,33 +218,31 @@ def test_images_do_not_influence_each_other(alone, max_images):
         assert together.entropies[row] == pytest.approx(one.entropies[0], rel=1e-9)
 
 
-@pytest.fixture
-def numbers_together(monkeypatch):
-    """Return the list of how many images each optimisation is given."""
-    found, plain = [], feature_visualization._optimise
+def numbers_together(network, first):
+    """Return a list that fills with how many images each step has, seen at the first layer."""
+    numbers = []
 
-    def noting(objective, *rest):
-        found.append(len(objective.mask))
-        return plain(objective, *rest)
+    def note(module, inputs):
+        if torch.is_grad_enabled():  # else no step: what is tried beforehand, or entropies
+            numbers.append(len(inputs[0]))
 
-    monkeypatch.setattr(feature_visualization, "_optimise", noting)
-    return found
+    network.get_submodule(first).register_forward_pre_hook(note)
+    return numbers
 
 
 # one image keeps 16 pixels, flattened 16, then 8, 8 and 6 values; 4 times 24 coefficients
 @pytest.mark.parametrize(("max_values", "expected"), [(300, [2, 2]), (149, [1] * 4), (1, [1] * 4)])
-def test_memory_bounds_the_images_at_once(monkeypatch, numbers_together, max_values, expected):
-    monkeypatch.setitem(feature_visualization.MAX_VALUES, "cpu", max_values)
+def test_memory_bounds_the_images_at_once(max_values, expected):
     network, targets = mlp((1, 4, 4)), [{"3": [unit]} for unit in range(4)]
-    found = visualize(network, targets, (1, 4, 4), n_steps=4)
-    assert numbers_together == expected
-    monkeypatch.undo()
+    numbers = numbers_together(network, "1")
+    found = visualize(network, targets, (1, 4, 4), n_steps=4, max_values=max_values)
+    assert numbers == [number for number in expected for _ in range(5)]  # one more step
     together = visualize(network, targets, (1, 4, 4), n_steps=4)
     assert found.images == pytest.approx(together.images, abs=1e-12)
     assert found.entropies == pytest.approx(together.entropies)
 
 
-def test_large_colour_images_run_a_few_at_a_time(numbers_together):
+def test_large_colour_images_run_a_few_at_a_time():
     network = nn.Sequential(
         nn.Conv2d(3, 8, 3),
         nn.ReLU(),
@@ -255,22 +252,24 @@ def test_large_colour_images_run_a_few_at_a_time(numbers_together):
         nn.Linear(4, 2),
     ).eval()
     shape = (3, 224, 224)
+    numbers = numbers_together(network, "0")
     found = visualize(network, [{"2": [unit]} for unit in range(3)], shape, n_steps=1)
-    assert numbers_together == [1, 1, 1]  # 800,000 values of the first layer alone
+    assert numbers == [1] * 6  # two steps of each: 800,000 values of the first layer alone
     assert found.images.shape == (3, *shape)
     before = visualize(network, [{"2": [0]}], shape, n_steps=1, seed=0)
     assert found.images[0] == pytest.approx(before.images[0], abs=1e-5)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_threads_do_not_change_results(monkeypatch, channels):
-    monkeypatch.setitem(feature_visualization.MAX_VALUES, "cpu", 3000)
+def test_threads_do_not_change_results(channels):
     targets = [{"0": [1]}, {"4": [0, 2]}, {"4": [3]}, {"8": [1]}, {"4": [1]}] * 2
     before, found = torch.get_num_threads(), []
     try:
         for n_threads in (1, 2, 3):
             torch.set_num_threads(n_threads)
-            found.append(visualize(cnn(channels), targets, (channels, 6, 7), n_steps=20))
+            found.append(
+                visualize(cnn(channels), targets, (channels, 6, 7), n_steps=20, max_values=3000)
+            )
     finally:
         torch.set_num_threads(before)
     for other in found[1:]:
@@ -279,18 +278,16 @@ def test_threads_do_not_change_results(monkeypatch, channels):
         assert (other.entropies == found[0].entropies).all()
 
 
-def test_much_work_is_shared_between_cores(monkeypatch, numbers_together):
+def test_much_work_is_shared_between_cores():
     # up to layer "3" an image keeps 16 + 16 + 8 + 8 + 6 values, up to layer "1" 16 + 16 + 8
-    monkeypatch.setattr(feature_visualization, "SMALL_PART", 540)
+    network = mlp((1, 4, 4))
+    numbers = numbers_together(network, "1")
     targets = [{"3": [1]}] * 33 + [{"1": [1]}] * 13
-    visualize(mlp((1, 4, 4)), targets, (1, 4, 4), n_steps=1)
-    assert sorted(numbers_together) == [11, 11, 11, 13]
-    numbers_together.clear()
-    monkeypatch.setattr(
-        feature_visualization, "SMALL_PART", 1
-    )  # more parts than images: none empty
-    visualize(mlp((1, 4, 4)), targets[:3], (1, 4, 4), n_steps=1)
-    assert numbers_together == [1, 1, 1]
+    visualize(network, targets, (1, 4, 4), n_steps=1, small_part=540)
+    assert sorted(numbers) == [11] * 6 + [13] * 2  # two steps of each part
+    numbers.clear()
+    visualize(network, targets[:3], (1, 4, 4), n_steps=1, small_part=1)
+    assert numbers == [1] * 6  # not more parts than images, none empty
 
 
 def test_maps_with_the_channels_last_in_memory():
@@ -401,7 +398,7 @@ def test_decoding_is_tested_with_and_without_a_matrix():
 def test_start_is_normal_with_standard_deviation_one_hundredth():
     start = initial_parameters((3, 40, 40), seed=0, dtype=torch.float64).numpy().ravel()
     assert len(start) == 3 * 40 * 21 * 2
-    assert stats.kstest(start, "norm", args=(0, 0.01)).pvalue > 1e-3
+    assert stats.kstest(start / 0.01, "norm").pvalue > 1e-3
     single = initial_parameters((3, 40, 40), seed=0).numpy()
     assert single.dtype == np.float32
     assert single.ravel() == pytest.approx(start, rel=1e-6)

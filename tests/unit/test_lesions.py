@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from localspec import lesion_passes
 from localspec.conventions import Conventions
 from localspec.errors import InvalidInputError
 from localspec.lesions import (
@@ -23,7 +22,7 @@ from localspec.lesions import (
 )
 from localspec.measures import assess, importance
 from localspec.partitions import Partition
-from localspec.subclusters import draw
+from localspec.subclusters import draw_counterparts
 
 NORMALIZED = Conventions(lesion_point="normalized")
 
@@ -127,14 +126,15 @@ def test_mlp_lesions_equal_hooks(data):
 @pytest.mark.parametrize("max_values", [1, 300, 10**6])
 @pytest.mark.parametrize("batch_size", [1, 7, 1000])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])  # other places in memory
-def test_cnn_lesions_equal_hooks_whatever_the_batches(monkeypatch, max_values, batch_size, dtype):
-    monkeypatch.setattr(lesion_passes, "BATCH_SIZE", batch_size)
+def test_cnn_lesions_equal_hooks_whatever_the_batches(max_values, batch_size, dtype):
     network = small_cnn().to(dtype)
     x, y = images((40, 1, 8, 8), 3, seed=1)
     x = x.to(dtype)
     expected = hooked(network, x, y, CNN_LESIONS, 3)
     assert len({tuple(row) for row in expected}) >= 6  # the lesions do something
-    found = lesion_accuracies(network, x, y, CNN_LESIONS, max_values=max_values)
+    found = lesion_accuracies(
+        network, x, y, CNN_LESIONS, batch_size=batch_size, max_values=max_values
+    )
     assert as_counts(found, y) == expected
 
 
@@ -365,7 +365,7 @@ def test_draws_are_lesioned_in_their_places():
     network = random_mlp([3, 6, 5, 3], 1)
     x, y = images((50, 3), 3)
     labels = {"0": np.array([0, 0, 1, 1, 1, -1]), "2": np.array([0, 0, 0, 1, 1])}
-    draws = draw(Partition.from_labels(labels), 4, seed=3)
+    draws = draw_counterparts(Partition.from_labels(labels), 4, seed=3)
     found = lesion_draws(network, x, y, draws)
     assert found.lesioned.shape == (5, 4, 3)
     assert as_counts(found.baseline, y) == hooked(network, x, y, [{}], 3)[0]
@@ -428,7 +428,7 @@ def test_class_sizes():
 
 def test_lesions_of_a_partition_without_subclusters_can_be_assessed():
     # three units, three clusters: nothing is tested, which must not end the run of a page
-    draws = draw(Partition.from_labels({"0": [0, 1, 2]}), 4)
+    draws = draw_counterparts(Partition.from_labels({"0": [0, 1, 2]}), 4)
     x, y = images((12, 2), 3)
     found = lesion_draws(random_mlp([2, 3, 3], 0), x, y, draws)
     assert found.baseline.shape == (3,)

@@ -15,12 +15,11 @@ from branching import (
 )
 from handmade import dense, made
 
-from localspec import lesion_passes
 from localspec.conventions import Conventions
 from localspec.lesion_contributions import reader_of
 from localspec.lesions import lesion_accuracies, lesion_draws
 from localspec.partitions import Partition
-from localspec.subclusters import draw
+from localspec.subclusters import draw_counterparts
 from localspec.units import trace_units
 
 ONE = Conventions(lesion_readers="one")
@@ -186,10 +185,7 @@ def zeroed(value, units):
 @pytest.mark.parametrize(("build", "forward", "wanted"), CASES)
 @pytest.mark.parametrize("conventions", [Conventions(), NORMALIZED], ids=["unit", "normalized"])
 @pytest.mark.parametrize(("max_values", "batch_size"), [(1, 7), (500, 1000), (10**6, 1000)])
-def test_lesions_equal_plain_passes(
-    build, forward, wanted, conventions, max_values, batch_size, monkeypatch
-):
-    monkeypatch.setattr(lesion_passes, "BATCH_SIZE", batch_size)
+def test_lesions_equal_plain_passes(build, forward, wanted, conventions, max_values, batch_size):
     x, y = images(40)
     network = centred(build(), x)
     end = " end" if conventions is NORMALIZED else ""
@@ -202,7 +198,15 @@ def test_lesions_equal_plain_passes(
 
         expected.append(accuracies(forward(network, x, at), y))
     assert len({tuple(row) for row in expected}) >= 6  # the lesions do something
-    found = lesion_accuracies(network, x, y, wanted, conventions=conventions, max_values=max_values)
+    found = lesion_accuracies(
+        network,
+        x,
+        y,
+        wanted,
+        conventions=conventions,
+        batch_size=batch_size,
+        max_values=max_values,
+    )
     assert found == pytest.approx(np.array(expected))
 
 
@@ -276,7 +280,7 @@ def test_draws_of_a_residual_network_are_lesioned():
     x, y = images(40)
     network = centred(resnet(), x)
     labels = {"stem": np.array([0, 0, 1, 1]), "b.down": np.array([0, 0, 0, 1, 1, 1])}
-    draws = draw(Partition.from_labels(labels), 3, seed=1)
+    draws = draw_counterparts(Partition.from_labels(labels), 3, seed=1)
     found = lesion_draws(network, x, y, draws)
     assert found.lesioned.shape == (4, 4, 3)
     direct = lesion_accuracies(network, x, y, draws.lesions())

@@ -11,7 +11,7 @@ from localspec.errors import InvalidInputError
 from localspec.feature_visualization import visualize
 from localspec.more_draws import further_draws, further_lesions, further_visualizations
 from localspec.partitions import Partition
-from localspec.subclusters import Draws, Subcluster, draw
+from localspec.subclusters import Draws, Subcluster, draw_counterparts
 
 PARTITION = Partition.from_labels({"1": [0, 0, 1, 1, 1, -1], "3": [0, 0, 2, 2, 2]})
 
@@ -28,7 +28,7 @@ def made():
 def test_chosen_subclusters_draw_as_with_all_others(kind):
     conventions = Conventions(draws=kind)
     some = further_draws(PARTITION, 7, [3, 1], seed=(0, 2), conventions=conventions)
-    everything = draw(PARTITION, 7, seed=(0, 2), conventions=conventions)
+    everything = draw_counterparts(PARTITION, 7, seed=(0, 2), conventions=conventions)
     assert [(part.layer, part.cluster) for part in some.subclusters] == [("3", 2), ("1", 1)]
     assert np.array_equal(some.units[0], everything.units[3])
     assert np.array_equal(some.units[1], everything.units[1])

@@ -18,7 +18,7 @@ from localspec.measures import MEASURES
 from localspec.partitions import Partition
 from localspec.pipeline import PARTITIONINGS
 from localspec.sensitivity import BASELINE, variations
-from localspec.subclusters import draw, quantile_strata
+from localspec.subclusters import draw_counterparts, quantile_strata
 from localspec.tables_sensitivity import survival_table
 from localspec.unit_strengths import unit_strengths
 
@@ -28,7 +28,7 @@ from localspec.unit_strengths import unit_strengths
 def test_matched_draws_have_as_many_units_of_each_stratum():
     partition = Partition.from_labels({"a": [0, 0, 0, 1, 1, 1, 1, -1], "b": [0, 0, 1, 1]})
     strata = {"a": np.array([0, 0, 1, 0, 1, 1, 1, 0]), "b": np.array([0, 1, 0, 1])}
-    found = draw(partition, 200, seed=1, strata=strata)
+    found = draw_counterparts(partition, 200, seed=1, strata=strata)
     for part, rows in zip(found.subclusters, found.units, strict=True):
         mine = np.sort(strata[part.layer][part.units])
         assert (np.sort(strata[part.layer][rows], axis=1) == mine).all()
@@ -39,8 +39,8 @@ def test_matched_draws_have_as_many_units_of_each_stratum():
 
 def test_one_stratum_is_no_stratum():
     partition = Partition.from_labels({"a": [0, 0, 0, 1, 1, 1, 1, -1]})
-    plain = draw(partition, 5, seed=3)
-    same = draw(partition, 5, seed=3, strata={"a": np.ones(8)})
+    plain = draw_counterparts(partition, 5, seed=3)
+    same = draw_counterparts(partition, 5, seed=3, strata={"a": np.ones(8)})
     assert all(np.array_equal(a, b) for a, b in zip(plain.units, same.units, strict=True))
 
 
@@ -55,7 +55,7 @@ def test_one_stratum_is_no_stratum():
 def test_strata_that_do_not_fit(strata, conventions, message):
     partition = Partition.from_labels({"a": [0, 0, 1, 1]})
     with pytest.raises(InvalidInputError, match=message):
-        draw(partition, 2, strata=strata, conventions=conventions)
+        draw_counterparts(partition, 2, strata=strata, conventions=conventions)
 
 
 def test_quantiles_by_rank():

@@ -25,8 +25,8 @@ from localspec.feature_visualization import decode, initial_parameters, visualiz
 from localspec.graphs import weight_graph
 from localspec.lesion_replacement import mean_outputs
 from localspec.lesions import lesion_draws
-from localspec.screen import screen
-from localspec.subclusters import draw
+from localspec.screening import screen
+from localspec.subclusters import draw_counterparts
 from localspec.unit_strengths import unit_strengths
 from localspec.units import trace_units
 
@@ -158,7 +158,7 @@ def test_from_graph_to_images(build, conventions):
     )
     for scope in ("global", "local"):
         partition = cluster(graph, 6, scope=scope, conventions=reading)
-        draws = draw(partition, 2, conventions=reading)
+        draws = draw_counterparts(partition, 2, conventions=reading)
         assert draws.subclusters
         found = lesion_draws(network, x, y, draws, conventions=reading)
         assert found.lesioned.shape == (3, len(draws.subclusters), 3)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from localspec.conventions import Conventions
 from localspec.errors import InvalidInputError
 from localspec.partitions import Partition
-from localspec.subclusters import Draws, Subcluster, draw, subclusters
+from localspec.subclusters import Draws, Subcluster, draw_counterparts, subclusters
 
 INDEPENDENT = Conventions(draws="independent")
 THREE = Conventions(min_units="three")
@@ -79,7 +79,7 @@ def test_rounding_does_not_move_the_edge():
 
 @given(partitions, readings, st.integers(1, 6), st.integers(0, 1000))
 def test_counterparts_are_as_many_live_units_of_the_same_layer(partition, reading, n_draws, seed):
-    draws = draw(partition, n_draws, seed=seed, conventions=reading)
+    draws = draw_counterparts(partition, n_draws, seed=seed, conventions=reading)
     expected = subclusters(partition, conventions=reading)
     assert [part.layer for part in draws.subclusters] == [part.layer for part in expected]
     layers = {layer.name: layer for layer in partition.layers}
@@ -91,7 +91,7 @@ def test_counterparts_are_as_many_live_units_of_the_same_layer(partition, readin
 
 @given(partitions, st.integers(0, 1000))
 def test_joint_counterparts_of_one_draw_do_not_overlap(partition, seed):
-    draws = draw(partition, 5, seed=seed)
+    draws = draw_counterparts(partition, 5, seed=seed)
     for one, other in combinations(range(len(draws.units)), 2):
         if draws.subclusters[one].layer == draws.subclusters[other].layer:
             for i in range(5):
@@ -99,7 +99,7 @@ def test_joint_counterparts_of_one_draw_do_not_overlap(partition, seed):
 
 
 def test_independent_counterparts_overlap_sooner_or_later():
-    draws = draw(sized(4, 4), 40, conventions=INDEPENDENT)
+    draws = draw_counterparts(sized(4, 4), 40, conventions=INDEPENDENT)
     overlaps = [len(set(a) & set(b)) for a, b in zip(*draws.units, strict=True)]
     # hypergeometric: 4 of 8 against 4 of 8, mean 2, standard deviation sqrt(4/7) = 0.756
     assert np.mean(overlaps) == pytest.approx(2, abs=4 * 0.756 / np.sqrt(40))
@@ -109,7 +109,7 @@ def test_independent_counterparts_overlap_sooner_or_later():
 def test_every_subset_is_equally_likely(reading):
     # subcluster {0, 1} of five live units (5 is dead): 10 subsets, 2,000 draws, 200 of each
     partition = Partition.from_labels({"a": [0, 0, 1, 1, 1, -1]})
-    draws = draw(partition, 2000, seed=1, conventions=reading)
+    draws = draw_counterparts(partition, 2000, seed=1, conventions=reading)
     counts = Counter(map(tuple, draws.units[0].tolist()))
     assert set(counts) == set(combinations(range(5), 2))
     chi_squared = sum((count - 200) ** 2 / 200 for count in counts.values())
@@ -121,7 +121,10 @@ def test_every_subset_is_equally_likely(reading):
 def test_draws_repeat_with_their_seed(reading, seed):
     partition = Partition.from_labels({"a": np.arange(40) % 4, "b": np.arange(30) % 3})
     first, again, other = (
-        [rows.tolist() for rows in draw(partition, 3, seed=s, conventions=reading).units]
+        [
+            rows.tolist()
+            for rows in draw_counterparts(partition, 3, seed=s, conventions=reading).units
+        ]
         for s in ((seed, 1), (seed, 1), (seed, 2))
     )
     assert first == again
@@ -131,7 +134,7 @@ def test_draws_repeat_with_their_seed(reading, seed):
 def test_layers_are_drawn_apart():
     # if both layers were permuted alike, their counterparts would be the same units
     partition = Partition.from_labels({"a": np.arange(30) % 3, "b": np.arange(30) % 3})
-    draws = draw(partition, 1)
+    draws = draw_counterparts(partition, 1)
     assert draws.units[0].tolist() != draws.units[3].tolist()
 
 
@@ -144,12 +147,12 @@ def test_overlap_with_the_true_units():
 
 def test_mean_overlap_is_the_share_of_the_layer():
     # a unit of a random set is a true one with probability 6/24
-    draws = draw(Partition.from_labels({"a": np.arange(24) % 4}), 400)
+    draws = draw_counterparts(Partition.from_labels({"a": np.arange(24) % 4}), 400)
     assert draws.mean_overlap == pytest.approx(0.25, abs=0.02)
 
 
 def test_lesions_are_listed_by_subcluster_and_values_arranged_by_draw():
-    draws = draw(Partition.from_labels({"a": [0, 0, 1, 1], "b": [0, 0, 0, 1]}), 3)
+    draws = draw_counterparts(Partition.from_labels({"a": [0, 0, 1, 1], "b": [0, 0, 0, 1]}), 3)
     listed = draws.lesions()
     assert [next(iter(lesion)) for lesion in listed] == ["a"] * 8 + ["b"] * 4
     values = np.array([list(lesion.values())[0].sum() for lesion in listed])  # noqa: RUF015
@@ -176,7 +179,7 @@ def test_a_draw_that_is_the_true_set_takes_its_value():
 
 
 def test_nothing_to_test():
-    draws = draw(sized(1, 1, 1), 19)
+    draws = draw_counterparts(sized(1, 1, 1), 19)
     assert draws.subclusters == ()
     assert draws.lesions() == []
     assert np.isnan(draws.mean_overlap)
@@ -185,4 +188,4 @@ def test_nothing_to_test():
 @pytest.mark.parametrize("n_draws", [0, -1, 2.5, "19", None])
 def test_n_draws_must_be_positive(n_draws):
     with pytest.raises(InvalidInputError, match="n_draws must be a whole number of at least 1"):
-        draw(sized(2, 2), n_draws)
+        draw_counterparts(sized(2, 2), n_draws)

@@ -7,7 +7,6 @@ from handmade import batch_norm, conv, dense, random_mlp, stack
 from torch import nn
 from torch.nn import functional as F
 
-from localspec import unit_maps
 from localspec.correlations import unit_values
 from localspec.errors import InvalidInputError
 from localspec.graphs import weight_graph
@@ -215,10 +214,11 @@ def test_run_stops_at_several_places_in_any_order():
     assert torch.equal(found[3], found[1])
 
 
-def test_images_together_are_as_many_as_bounded_memory_takes(monkeypatch):
+def test_images_together_are_as_many_as_bounded_memory_takes():
     unit_map = trace_units(random_mlp([2, 3, 4, 2], 0))
     first, second, third = unit_map.layers
-    assert unit_map.n_together(X, (third.value,)) == unit_maps.MOST_IMAGES
+    assert unit_map.n_together(X, (third.value,)) == 1000
+    assert unit_map.n_together(X, (third.value,), max_images=7) == 7
     # on the way: 2 values of the image, 3 before and behind a ReLU, 4 before and behind, 2 logits
     for n_values, stop in (
         (5, first.value),
@@ -226,18 +226,17 @@ def test_images_together_are_as_many_as_bounded_memory_takes(monkeypatch):
         (18, third.value),
     ):
         for most in (n_values - 1, n_values, 7 * n_values + 1):
-            monkeypatch.setattr(unit_maps, "MOST_VALUES", most)
-            together = unit_map.n_together(X, (stop,))
+            together = unit_map.n_together(X, (stop,), max_values=most)
             assert together == max(1, most // n_values), (n_values, most)
 
 
-def test_values_do_not_depend_on_how_many_images_go_together(monkeypatch):
+def test_values_do_not_depend_on_how_many_images_go_together():
     network = cnn()
     x = torch.rand(7, 1, 6, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    whole = unit_values(network, x)
-    monkeypatch.setattr(unit_maps, "MOST_VALUES", 1)
-    one_by_one = unit_values(network, x)
-    assert all(np.allclose(whole[name], one_by_one[name], rtol=1e-12) for name in whole)
+    together = unit_values(network, x)
+    one_by_one = unit_values(network, x, max_values=1)
+    for name, values in together.items():
+        assert np.allclose(values, one_by_one[name], rtol=1e-12)
 
 
 def test_run_goes_on_from_any_place():

@@ -203,7 +203,7 @@ def test_images_can_be_joined_to_layers():
     assert read(trace_units(network))["out"] == [("a", 0), (None, 3)]
 
 
-# --- frontiers ---
+# --- live nodes ---
 
 
 @pytest.mark.parametrize(
@@ -217,18 +217,18 @@ def test_going_on_behind_any_node_gives_the_same_logits(network):
     assert torch.allclose(unit_map.run(x)[0], expected)
     inner = [node for node in unit_map.graph_module.graph.nodes if node.op != "output"]
     for node in inner:
-        frontier = unit_map.frontier(node)
-        values = unit_map.run(x, stops=frontier)
+        nodes = unit_map.live_nodes(node)
+        values = unit_map.run(x, stops=nodes)
         stacked = [value.repeat(3, *(1,) * (value.ndim - 1)) for value in values]
         (found,) = unit_map.run(stacked, start=node)
         assert torch.allclose(found, expected.repeat(3, 1))
 
 
-def test_frontier_of_a_block():
+def test_live_nodes_of_a_block():
     unit_map = trace_units(residual())
     first, inner, total, _ = unit_map.layers
-    assert unit_map.frontier(inner.value) == (first.end, inner.value)
-    assert unit_map.frontier(total.value) == (total.value,)
+    assert unit_map.live_nodes(inner.value) == (first.end, inner.value)
+    assert unit_map.live_nodes(total.value) == (total.value,)
     with pytest.raises(InvalidInputError, match="takes the values of relu, conv1: pass 2, not 1"):
         unit_map.run(torch.ones(1, 3, 2, 2).double(), start=inner.value)
 
@@ -268,8 +268,8 @@ def test_networks_that_overwrite_values(forward):
     expected = network(x)
     assert torch.allclose(unit_map.run(x)[0], expected)
     for layer in unit_map.layers:
-        frontier = unit_map.frontier(layer.value)
-        values = unit_map.run(x, stops=frontier)
+        nodes = unit_map.live_nodes(layer.value)
+        values = unit_map.run(x, stops=nodes)
         assert torch.allclose(unit_map.run(values, start=layer.value)[0], expected)
         assert torch.allclose(unit_map.run(values, start=layer.value)[0], expected)
 
@@ -328,7 +328,7 @@ def test_blocks_as_people_write_them():
     x = torch.rand(2, 3, 8, 8).double()
     assert torch.allclose(unit_map.run(x)[0], network(x))
     for layer in unit_map.layers:
-        values = unit_map.run(x, stops=unit_map.frontier(layer.value))
+        values = unit_map.run(x, stops=unit_map.live_nodes(layer.value))
         for _ in range(2):  # nothing was overwritten the first time
             assert torch.allclose(unit_map.run(values, start=layer.value)[0], network(x))
 

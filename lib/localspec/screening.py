@@ -1,4 +1,4 @@
-"""One call for engineers: a network and data in, a ranked report out."""
+"""Screening: one call for engineers, a network and data in, a ranked report out."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import torch
 from torch import nn
 
 from localspec.clustering import cluster
-from localspec.compatibility import check_classes, check_n_clusters
+from localspec.compatibility import check_labels, check_logits, check_n_clusters, count_logits
 from localspec.conventions import Conventions, resolve
-from localspec.correlations import activation_graph
+from localspec.correlations import activation_graph_traced
 from localspec.data import check_images
 from localspec.errors import InvalidInputError, require, whole
-from localspec.feature_visualization import check_image_shape, visualize
-from localspec.graphs import weight_graph
-from localspec.lesions import class_sizes, lesion_draws
+from localspec.feature_visualization import check_image_shape, visualize_traced
+from localspec.graphs import weight_graph_traced
+from localspec.lesions import LesionOptions, class_sizes, lesion_draws_traced
 from localspec.measures import MEASURES, Assessment, assess, coherence, importance
 from localspec.partitions import Partition
-from localspec.subclusters import Draws, draw
-from localspec.units import UnitMap, trace_units
+from localspec.subclusters import Draws, draw_counterparts
+from localspec.units import Network, UnitMap, trace_units
 
 KINDS = ("weights", "activations")
 SCOPES = ("global", "local")
@@ -64,9 +64,13 @@ class Report:
         raise InvalidInputError(f"row {row} names a subcluster that was not tested")
 
 
-def _check_data(unit_map: UnitMap, x: torch.Tensor, y: torch.Tensor, source: torch.Tensor) -> None:
+def _check_data(
+    unit_map: UnitMap, x: torch.Tensor, y: torch.Tensor, source: torch.Tensor
+) -> np.ndarray:
+    """Check images and labels; return the number of images of every class."""
     check_images(x, y)
-    check_images(source)
+    if source is not x:
+        check_images(source)
     if x.ndim != 4 or source.shape[1:] != x.shape[1:]:
         raise InvalidInputError(
             "x and x_train must have shape (n_images, n_channels, height, width) and agree but for "
@@ -80,11 +84,12 @@ def _check_data(unit_map: UnitMap, x: torch.Tensor, y: torch.Tensor, source: tor
             "divide by 255, or pass images before they are standardized and "
             "standardized(network, mean, std)",
         )
-    check_classes(unit_map, x, y)
-    check_image_shape(unit_map, tuple(x.shape[1:]))
+    check_labels(y, count_logits(unit_map, x[:1]))
+    check_image_shape(tuple(x.shape[1:]))
+    check_logits(unit_map)
     n_classes = int(y.max()) + 1
     require(n_classes > 1, "all labels are 0: coherence with classes needs images of two or more")
-    class_sizes(y, n_classes)
+    return class_sizes(y, n_classes)
 
 
 def _check_partition(unit_map: UnitMap, name: str, partition: Partition) -> None:
@@ -107,12 +112,21 @@ def _check_partition(unit_map: UnitMap, name: str, partition: Partition) -> None
             )
 
 
-def _partitions(unit_map: UnitMap, x: torch.Tensor, n_clusters, n_images, seed, conventions):
+def _partitions(
+    unit_map: UnitMap,
+    x: torch.Tensor,
+    conventions: Conventions,
+    *,
+    n_clusters: int,
+    n_images: int,
+    seed: int,
+) -> dict[str, Partition]:
+    """Cluster the network in all four ways, its activations on some of the images."""
     rng = np.random.default_rng(seed)
     chosen = torch.from_numpy(np.sort(rng.permutation(len(x))[:n_images]))
     graphs = {
-        "weights": weight_graph(unit_map, conventions=conventions),
-        "activations": activation_graph(unit_map, x[chosen], conventions=conventions),
+        "weights": weight_graph_traced(unit_map, conventions),
+        "activations": activation_graph_traced(unit_map, x[chosen], conventions),
     }
     return {
         f"{kind}/{scope}": cluster(
@@ -128,10 +142,10 @@ def _rows(name: str, draws: Draws, assessed: dict[str, Assessment], level: float
     for index, part in enumerate(draws.subclusters):
         row = {"partitioning": name, "layer": part.layer, "cluster": part.cluster}
         row["n_units"] = part.n_units
-        for measure, found in assessed.items():
-            row[measure] = float(found.measure.values[0, index])
-            row[f"{measure}_p"] = float(found.p_values[index])
-        p_values = np.array([found.p_values[index] for found in assessed.values()])
+        for measure, assessment in assessed.items():
+            row[measure] = float(assessment.measure.values[0, index])
+            row[f"{measure}_p"] = float(assessment.p_values[index])
+        p_values = np.array([assessment.p_values[index] for assessment in assessed.values()])
         row["evidence"] = float(-np.nansum(np.log(p_values)))
         row["n_extreme"] = int((p_values <= level * (1 + 1e-9)).sum())
         rows.append(row)
@@ -179,7 +193,7 @@ def standardized(network: nn.Module, mean: Sequence[float], std: Sequence[float]
 
 
 def screen(
-    network: torch.nn.Module,
+    network: Network,
     x: torch.Tensor,
     y: torch.Tensor,
     *,
@@ -197,7 +211,7 @@ def screen(
 
     Parameters
     ----------
-    network : torch.nn.Module
+    network : torch.nn.Module, TrainedNetwork or UnitMap
         A classifier in evaluation mode that :func:`localspec.units.trace_units` can trace; it
         reads images in [0, 1] of shape (n_channels, height, width); see :func:`standardized`.
     x : torch.Tensor, shape (n_images, n_channels, height, width)
@@ -241,23 +255,27 @@ def screen(
     require(0 < level < 1, f"level must lie between 0 and 1, not {level}")
     unit_map = trace_units(network, conventions=conventions)
     source = x if x_train is None else x_train
-    _check_data(unit_map, x, y, source)
+    sizes = _check_data(unit_map, x, y, source)
     if partitions is None:
         check_n_clusters(unit_map, n_clusters)
-        partitions = _partitions(unit_map, source, n_clusters, n_images, seed, conventions)
+        partitions = _partitions(
+            unit_map, source, conventions, n_clusters=n_clusters, n_images=n_images, seed=seed
+        )
     require(len(partitions) > 0, "partitions must hold at least one, or be None for the four")
     for name, partition in partitions.items():
         _check_partition(unit_map, name, partition)
+    lesion_options = LesionOptions(conventions=conventions, progress=progress)
+    image_shape = tuple(x.shape[1:])
     rows: list[dict] = []
     tests: list[dict] = []
     drawn: dict[str, Draws] = {}
     assessments: dict[tuple[str, str], Assessment] = {}
     for index, (name, partition) in enumerate(partitions.items()):
-        draws = draw(partition, n_draws, seed=(seed, index), conventions=conventions)
-        accuracies = lesion_draws(unit_map, x, y, draws, conventions=conventions, progress=progress)
-        shape = tuple(x.shape[1:])
-        found = visualize(unit_map, draws.lesions(), shape, seed=seed, progress=progress)
-        images = found.arranged(draws)
+        draws = draw_counterparts(partition, n_draws, seed=(seed, index), conventions=conventions)
+        accuracies = lesion_draws_traced(unit_map, x, y, draws, sizes, lesion_options)
+        images = visualize_traced(
+            unit_map, draws.lesions(), image_shape, seed=seed, progress=progress
+        ).arranged(draws)
         measures = {
             "importance": importance(accuracies),
             "class_coherence": coherence(accuracies, "class", conventions=conventions),
@@ -266,13 +284,17 @@ def screen(
         }
         assessed = {m: assess(measures[m], conventions=conventions, seed=seed) for m in MEASURES}
         rows += _rows(name, draws, assessed, level)
-        tests += [
-            {"partitioning": name, "measure": measure, "n_subclusters": len(one.p_values)}
-            | {"permutation_p": float(one.permutation.pvalue)}
-            for measure, one in assessed.items()
-        ]
+        for measure, assessment in assessed.items():
+            tests.append(
+                {
+                    "partitioning": name,
+                    "measure": measure,
+                    "n_subclusters": len(assessment.p_values),
+                    "permutation_p": float(assessment.permutation.pvalue),
+                }
+            )
+            assessments[name, measure] = assessment
         drawn[name] = draws
-        assessments |= {(name, measure): one for measure, one in assessed.items()}
     parts = ("partitioning", "layer", "cluster", "n_units")
     columns = [*parts, *(f"{m}{end}" for m in MEASURES for end in ("", "_p")), *LAST_COLUMNS]
     table = pd.DataFrame(rows, columns=columns)

@@ -143,6 +143,17 @@ def test_planted_labels_go_layer_by_layer():
     assert replicate.planted_labels().tolist() == [0, 0, 1, 1, 0, 1]
 
 
+def test_other_choices_keep_what_was_planted():
+    network = NetworkSettings(dataset="digits", hidden=(4, 2))
+    profile = Profile(
+        name="made", networks={"mlp": network}, seeds=[0], device="cpu", method={"n_clusters": 2}
+    )
+    planted = PlantedReplicate(profile, "mlp", 0, noise=0.5, shuffled=True, known=True)
+    other = planted.with_choices(n_clusters=3)
+    assert (other.noise, other.shuffled, other.known) == (0.5, True, True)
+    assert (other.n_clusters, planted.n_clusters) == (3, 2)
+
+
 # --- tables ---
 
 

@@ -51,10 +51,10 @@ def unit_values(
     whole("max_values", max_values, 1)
     check_images(x)
     count_logits(unit_map, x[:1])
-    return _unit_values(unit_map, x, conventions, max_values)
+    return unit_values_traced(unit_map, x, conventions, max_values)
 
 
-def _unit_values(
+def unit_values_traced(
     unit_map: UnitMap, x: torch.Tensor, conventions: Conventions, max_values: int
 ) -> dict[str, np.ndarray]:
     parts = []
@@ -256,7 +256,7 @@ def activation_graph_traced(
         raise InvalidInputError(f"correlations need at least 3 images, not {len(x)}")
     if (x == x[:1]).all():
         raise InvalidInputError("no unit varies over these images: they are all the same")
-    values = _unit_values(unit_map, x, conventions, MAX_VALUES)
+    values = unit_values_traced(unit_map, x, conventions, MAX_VALUES)
     layers = layer_ranges([(name, part.shape[1], True) for name, part in values.items()])
     stacked = np.concatenate(list(values.values()), axis=1)
     del values

@@ -53,7 +53,7 @@ def open_published(section: PublishedSection, *, progress: bool = True) -> list[
     found = _opened(section, lambda settings: settings.published is not None, progress)
     if not found:
         raise InvalidInputError(
-            "no network with published figures is trained for every seed: run tools/train.py "
+            "no network with published figures is trained for every seed: run localspec train "
             f"{section.profile}, or set untrained='train'"
         )
     return found

@@ -57,7 +57,7 @@ def section(tmp_path_factory):
 
 
 def test_untrained_networks_are_left_out_if_asked(section):
-    with pytest.raises(InvalidInputError, match=r"run tools/train.py .*published.yml"):
+    with pytest.raises(InvalidInputError, match=r"run localspec train .*published.yml"):
         open_published(section(untrained="leave out"), progress=False)
     (first, *_) = open_published(section(networks=["mlp"]), progress=False)
     assert first.stored_path is None

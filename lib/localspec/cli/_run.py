@@ -122,4 +122,6 @@ def run(profile: str, cores: int, verbose: bool) -> None:
     with one_at_a_time(results / ".run"):
         drop_stale_markers(results / profile)
         if not snakemake("all", config, results, cores=cores, verbose=verbose):
-            raise click.ClickException("the run stopped (--verbose shows Snakemake's own account)")
+            raise click.ClickException(
+                "the run stopped (--verbose, or VERBOSE=1 of make, shows what Snakemake says)"
+            )

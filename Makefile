@@ -2,59 +2,90 @@
 # that wants it. `make help` lists the targets.
 
 PROFILE ?= digits
-# how many pages run side by side
+# how many processor cores a run uses
 CORES ?= 2
 PORT ?= 8000
 # the first of these names that is a Python >= 3.11
 PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13 python3.14 python; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+# `make lock` leaves these at the versions that are locked
+TORCH ?= $(shell grep -E '^torch(vision)?==' requirements.lock)
+# recipes read them as "$$PROFILE", so that the shell runs nothing that stands in them
+export PROFILE PAGES CORES PORT
 
 VENV_PYTHON := .venv/bin/python
 INSTALLED := .venv/.installed
-# exec: make, not a shell, is then the parent whose end the runs watch; the shell knows its number
-RUN = @exec $(VENV_PYTHON) tools/run.py --parent $(shell echo $$PPID) --cores $(CORES) $(if $(VERBOSE),--verbose)
+LAB := .venv/bin/jupyter-lab
+LOCALSPEC := $(VENV_PYTHON) -m localspec.cli
+# exec: make, not a shell, is then the parent whose end the run watches
+GRID := exec $(LOCALSPEC) --parent $$PPID
 
 .DEFAULT_GOAL := help
-.PHONY: help book test run publish serve bench lint sync clean
+.PHONY: help book test run train publish serve lab bench lint sync lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r target what; \
 		do printf '%-16s%s\n' "$$target" "$$what"; done
 
 book: $(INSTALLED) ## run the digits profile, publish it in place, build the book
-	$(RUN) digits
-	@$(VENV_PYTHON) tools/publish.py digits
-	@$(VENV_PYTHON) tools/build_book.py
+	@$(GRID) run digits --cores "$$CORES" $(if $(VERBOSE),--verbose)
+	@$(LOCALSPEC) publish digits
+	@rm -rf _build
+	@.venv/bin/jupyter-book build . --path-output . -q -W -n --keep-going
 
 test: $(INSTALLED) ## run every test
 	@$(VENV_PYTHON) -m pytest
 
 run: $(INSTALLED) ## run the pages of PROFILE (digits) that are not current
-	$(RUN) "$(PROFILE)"
+	@$(GRID) run "$$PROFILE" --cores "$$CORES" $(if $(VERBOSE),--verbose)
+
+train: $(INSTALLED) ## train the networks of PROFILE (digits) that are not stored yet
+	@$(GRID) train "$$PROFILE" --cores "$$CORES" $(if $(VERBOSE),--verbose)
 
 publish: $(INSTALLED) ## copy the results of PROFILE (digits), or of its PAGES, into book/runs/
-	@$(VENV_PYTHON) tools/publish.py "$(PROFILE)" $(PAGES)
+	@set -f; exec $(LOCALSPEC) publish "$$PROFILE" $$PAGES
 
 serve: $(INSTALLED) ## serve the built book to this machine only, at PORT (8000)
-	@exec $(VENV_PYTHON) tools/serve.py "$(PORT)"
+	@test -f _build/html/index.html || { echo "no book is built: make book" >&2; exit 1; }
+	@exec $(VENV_PYTHON) -m http.server "$$PORT" --bind 127.0.0.1 --directory _build/html
+
+lab: $(LAB) ## open the notebooks in Jupyter Lab
+	@exec $(LAB) notebooks
 
 bench: $(INSTALLED) ## run the benchmarks
 	@for name in clustering correlations lesions training visualization; do \
 		$(VENV_PYTHON) benchmarks/$$name.py || exit 1; done
 
-lint: $(INSTALLED) ## check style, the order of modules, and the notebooks
+lint: sync ## check style, the order of modules, and that the notebooks are committed as they are
 	@$(VENV_PYTHON) -m ruff check .
 	@$(VENV_PYTHON) -m ruff format --check .
-	@$(VENV_PYTHON) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
-	@$(VENV_PYTHON) tools/notebooks.py check
+	@.venv/bin/lint-imports
+	@git --no-pager diff --exit-code --stat notebooks/*.ipynb
 
-sync: $(INSTALLED) ## make notebooks/*.ipynb from their .md twins
-	@$(VENV_PYTHON) tools/notebooks.py sync
+sync: $(INSTALLED) ## make notebooks/*.ipynb from their .md twins, without outputs
+	@$(VENV_PYTHON) -m jupytext --quiet --to ipynb --update notebooks/*.md
+	@$(VENV_PYTHON) -m nbstripout --keep-id notebooks/*.ipynb
+
+lock: $(INSTALLED) ## write requirements.lock anew from pyproject.toml (needs uv)
+	@{ echo '# The exact versions tested, for every platform. Made by `make lock`; do not edit.'; \
+		echo "# torch's CUDA packages are left to torch's own metadata."; \
+		printf '%s\n' $(TORCH) | uv pip compile --quiet --universal --no-annotate --no-header \
+		--python-version 3.11 --extra book --extra test --constraint - pyproject.toml | \
+		grep -Ev '^(nvidia|cuda|triton)\b'; } > .requirements.lock.part
+	@mv .requirements.lock.part requirements.lock
 
 clean: ## remove what was built and computed, except .venv
 	rm -rf _build results .pytest_cache .ruff_cache .hypothesis .benchmarks .import_linter_cache
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
+# An interrupted installation is started anew: the stamp is written last.
 $(INSTALLED): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or name it with PYTHON=/path/to/python3" >&2; exit 1; }
-	@"$(PYTHON)" tools/bootstrap.py
+	@echo "installing into .venv, which takes minutes: from PyPI, PyTorch for Linux is the build with CUDA, several GB; for the build without, of 200 MB, interrupt, set PIP_EXTRA_INDEX_URL to the CPU index that PyTorch's installation page names, and start again"
+	@"$(PYTHON)" -m venv --clear .venv
+	@$(VENV_PYTHON) -m pip install --quiet -r requirements.lock
+	@$(VENV_PYTHON) -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(LAB): | $(INSTALLED)
+	@$(VENV_PYTHON) -m pip install --quiet --no-build-isolation -c requirements.lock -e '.[lab]'

@@ -1,16 +1,19 @@
-# The grid: profile -> notebook runs. Snakemake orders the pages, runs them side by side and takes
-# up where it was stopped; what is computed again is decided by the cache of artifacts alone.
+# The grid: the pages of a profile, and the training of its networks. Snakemake orders the jobs,
+# runs them side by side and takes up where it was stopped; what is computed again is decided by
+# the cache of artifacts alone.
 #
-# `make run PROFILE=digits` calls it with its working directory in the results folder.
+# `localspec run` and `localspec train` call it with its working directory in the results folder.
+import os
 import sys
 from pathlib import Path
 
+import localspec
 from localspec.profiles import load_profile
 
 ROOT = Path(workflow.basedir)
-PROFILE = config.get("profile", "digits")
-LOADED = load_profile(ROOT / "notebooks" / "profiles" / f"{PROFILE}.yml")
-PAGES = LOADED.pages
+PROFILE_FILE = Path(config.get("profile", ROOT / "notebooks" / "profiles" / "digits.yml"))
+PROFILE, NAME = load_profile(PROFILE_FILE), PROFILE_FILE.stem
+PENDING = [(network, int(seed)) for network, seed in config.get("pending", [])]
 NEEDS = {
     "02_clustering": ["01_training"],
     "03_importance": ["02_clustering"],
@@ -20,41 +23,76 @@ NEEDS = {
 EXAMPLES = sorted(map(str, (ROOT / "notebooks" / "examples").glob("*.py")))
 LIBRARY = sorted(
     str(path)
-    for path in (ROOT / "lib" / "localspec").rglob("*")
-    if path.suffix in {".py", ".csv", ".css", ".js", ".jinja", ".mplstyle"}
+    for path in Path(localspec.__file__).parent.rglob("*")
+    if path.is_file() and path.parent.name != "__pycache__"
+)
+RUN = os.getpid()  # whose end its jobs watch
+LOCALSPEC = (
+    "export OMP_NUM_THREADS={threads} MKL_NUM_THREADS={threads} OPENBLAS_NUM_THREADS={threads}; "
+    "cd {ROOT:q}; exec {sys.executable:q} -m localspec.cli --parent {RUN} "
 )
 
 
 def earlier_pages(wildcards):
-    needed = [page for page in NEEDS.get(wildcards.page, []) if page in PAGES]
-    return [f"{PROFILE}/{page}.json" for page in needed]
+    needed = [page for page in NEEDS.get(wildcards.page, []) if page in PROFILE.pages]
+    return [f"{NAME}/{page}.json" for page in needed]
+
+
+def mark(network, seed):
+    return f"{NAME}/.trained/{network}/{seed}"
+
+
+def network_before(wildcards):
+    # A network and its pruned forms continue one another: they are trained in this order.
+    def trained_weights(network):
+        return PROFILE.networks[network].training_key()
+
+    seed = int(wildcards.seed)
+    forms = [
+        network
+        for network, pending_seed in PENDING
+        if pending_seed == seed and trained_weights(network) == trained_weights(wildcards.network)
+    ]
+    forms.sort(key=lambda network: PROFILE.networks[network].n_pruning_epochs)
+    before = forms[: forms.index(wildcards.network)]
+    return [mark(network, seed) for network in before[-1:]]
 
 
 wildcard_constraints:
-    page="|".join(PAGES),
+    page="|".join(PROFILE.pages),
+    seed=r"\d+",
 
 
 rule all:
     input:
-        expand("{profile}/{page}.json", profile=PROFILE, page=PAGES),
+        expand("{profile}/{page}.json", profile=NAME, page=PROFILE.pages),
 
 
 rule page:
     input:
         notebook=str(ROOT / "notebooks" / "{page}.ipynb"),
-        profile=[str(path) for path in LOADED.files],  # its own and those that it extends
+        profile=[str(path) for path in PROFILE.files],  # its own and those that it extends
         examples=lambda wildcards: EXAMPLES if wildcards.page == "your_network" else [],
         library=LIBRARY,
         earlier=earlier_pages,
     output:
-        marker=f"{PROFILE}/{{page}}.json",
-        notebook=f"{PROFILE}/{{page}}.ipynb",
-    params:
-        python=sys.executable,
-        tool=str(ROOT / "tools" / "run_page.py"),
+        marker=f"{NAME}/{{page}}.json",
+        notebook=f"{NAME}/{{page}}.ipynb",
     threads: 1  # pages run side by side; small networks gain nothing from more
     shell:
-        "export OMP_NUM_THREADS={threads} MKL_NUM_THREADS={threads} OPENBLAS_NUM_THREADS={threads}; "
-        # bash's own word for its parent where tools/run.py is not the one who calls Snakemake
-        "exec {params.python:q} {params.tool:q} --parent ${{LOCALSPEC_RUN:-$PPID}} "
-        "{PROFILE:q} {wildcards.page:q}"
+        LOCALSPEC + "page {NAME:q} {wildcards.page:q}"
+
+
+rule trained:
+    input:
+        [mark(network, seed) for network, seed in PENDING],
+
+
+rule train:
+    input:
+        network_before,
+    output:
+        touch(mark("{network}", "{seed}")),
+    threads: lambda wildcards: PROFILE.networks[wildcards.network].n_threads or workflow.cores
+    shell:
+        LOCALSPEC + "train-network {PROFILE_FILE:q} {wildcards.network:q} {wildcards.seed}"

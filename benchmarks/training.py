@@ -2,7 +2,7 @@
 
 Usage: python benchmarks/training.py    writes benchmarks/tables/training.csv
 
-One by one on two threads is the baseline. "side by side" is what tools/train.py does: as many
+One by one on two threads is the baseline. "side by side" is what `localspec train` does: as many
 processes as cores, each with one network after another on one thread. "batched" stacks the
 replicates' weights, so that a layer is one batched product for all of them. All ways start from the
 same weights and see the same batches. Seconds are per replicate and epoch of MNIST (469 batches of

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
@@ -123,7 +123,9 @@ def write_atomically(
 
 
 @contextmanager
-def locked(path: Path, *, variable: str = RESULTS_VARIABLE) -> Iterator[None]:
+def locked(
+    path: Path, *, variable: str = RESULTS_VARIABLE, timeout_s: float = -1
+) -> Iterator[None]:
     """Hold the lock of `path` inside the block, so that only one process makes it.
 
     Parameters
@@ -132,16 +134,22 @@ def locked(path: Path, *, variable: str = RESULTS_VARIABLE) -> Iterator[None]:
         What is made; its folder is made if need be, and the lock lies beside it.
     variable : str, optional
         The environment variable that names the folder, for the message.
+    timeout_s : float, optional
+        Seconds to wait while another process holds it; by default without end.
 
     Raises
     ------
     ArtifactError
         If the folder cannot be written.
+    filelock.Timeout
+        If another process held it for `timeout_s`.
     """
     lock = FileLock(f"{path}.lock")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
+        lock.acquire(timeout=timeout_s)
+    except Timeout:  # an OSError, too
+        raise
     except OSError as error:
         raise ArtifactError(
             f"cannot write to {path.parent}: {error}; choose another folder with {variable}"

@@ -57,6 +57,7 @@ def unit_values(
 def unit_values_traced(
     unit_map: UnitMap, x: torch.Tensor, conventions: Conventions, max_values: int
 ) -> dict[str, np.ndarray]:
+    """Return what :func:`unit_values` does, of a traced network and checked images."""
     parts = []
     stops = tuple(layer.pre_activation for layer in unit_map.tested)
     with torch.inference_mode():

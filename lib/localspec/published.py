@@ -229,7 +229,7 @@ def published_table(replicates: Sequence[Replicate]) -> pd.DataFrame:
     if not replicates:
         raise InvalidInputError(
             "no network with published figures is trained for every seed: train them with "
-            "tools/train.py, or set untrained='train'"
+            "localspec train, or set untrained='train'"
         )
     table = []
     for group in by_network(replicates):

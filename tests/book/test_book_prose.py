@@ -1,6 +1,5 @@
 """What the pages claim about the code, the commands and the paper."""
 
-import importlib.util
 import re
 from pathlib import Path
 
@@ -77,11 +76,3 @@ def test_nothing_is_claimed_of_the_paper_beyond_its_abstract(name):
     numbered = r"\b(section|table|figure|fig\.|equation|eq\.|appendix)\s+\(?[0-9A-Z]\d*\b"
     assert re.findall(numbered, text, flags=re.IGNORECASE) == []
     assert re.findall(r"the paper (says|states|shows|finds|reports|proves)", text) == []
-
-
-def test_drawings_are_what_the_script_draws():
-    spec = importlib.util.spec_from_file_location("road", ROOT / "book" / "road.py")
-    road = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(road)
-    for name, draw in road.DRAWINGS.items():
-        assert (road.STATIC / name).read_text(encoding="utf-8") == draw(), "python book/road.py"

@@ -69,7 +69,7 @@ def test_untrained_networks_are_left_out_if_asked(section):
     _ = first.trained
     assert first.stored_path.is_file()
     assert opened(section(untrained="leave out")) == []  # seed 1 is not trained
-    with pytest.raises(InvalidInputError, match=r"trained for every seed: .*tools/train.py"):
+    with pytest.raises(InvalidInputError, match=r"trained for every seed: .*localspec train"):
         published_table([])
 
 

@@ -16,7 +16,7 @@ from localspec.sections import PAGES
 pytestmark = pytest.mark.notebook
 ROOT = Path(__file__).resolve().parents[2]
 RUNS = ROOT / "book" / "runs" / "digits"
-COPIED = ("lib", "notebooks", "book/runs/digits", "tests/golden", "tools", "pyproject.toml")
+COPIED = ("lib", "notebooks", "book/runs/digits", "tests/golden", "pyproject.toml")
 
 
 def _run(tree: Path, *command: str, **variables: str) -> subprocess.CompletedProcess:
@@ -27,7 +27,6 @@ def _run(tree: Path, *command: str, **variables: str) -> subprocess.CompletedPro
 
 
 def _nbval(tree: Path, page: str, tmp_path: Path) -> subprocess.CompletedProcess:
-    path = os.pathsep.join([str(tree / "lib"), str(tree / "tools")])
     return _run(
         tree,
         "pytest",
@@ -35,11 +34,10 @@ def _nbval(tree: Path, page: str, tmp_path: Path) -> subprocess.CompletedProcess
         "--nbval",
         "--nbval-current-env",
         "-p",
-        "reproduce",
+        "localspec.cli._verify",
         "-p",
         "no:cacheprovider",
         f"book/runs/digits/{page}.ipynb",
-        PYTHONPATH=path,
         LOCALSPEC_RESULTS=str(tmp_path / "results"),
     )
 
@@ -80,7 +78,7 @@ def test_every_code_cell_was_executed_without_error(page):
 )
 def test_pages_are_recomputed_to_the_same_numbers(setting):
     done = subprocess.run(
-        [sys.executable, "tools/reproduce.py", "--setting", setting],
+        [sys.executable, "-m", "localspec.cli", "verify", "--setting", setting],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -1,48 +1,38 @@
 """Runs that are killed and two runs at once, by the script that people run by hand on digits."""
 
-import importlib.util
 import shutil
+import time
 from pathlib import Path
 
 import pytest
+from kills import Bench, check_quiet, compare, kill_runs
 
-ROOT = Path(__file__).resolve().parents[2]
 TINY = Path(__file__).with_name("tiny.yml")
-
-
-@pytest.fixture(scope="module")
-def faults():
-    spec = importlib.util.spec_from_file_location("faults", ROOT / "tools" / "faults.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.notebook
 @pytest.mark.skipif(shutil.which("make") is None, reason="kills `make run`: install make")
-def test_three_kills_lose_nothing_and_leave_nothing_running(faults, tmp_path):
-    problems = faults.faults(str(TINY), 3, seed=3, folder=tmp_path / "faults")
-    assert problems == [], (tmp_path / "faults" / "log.txt").read_text(encoding="utf-8")
+def test_three_kills_lose_nothing_and_leave_nothing_running(tmp_path):
+    problems = kill_runs(str(TINY), 3, seed=3, folder=tmp_path / "kills")
+    assert problems == [], (tmp_path / "kills" / "log.txt").read_text(encoding="utf-8")
 
 
-def test_a_difference_is_seen(faults, tmp_path):
-    bench = faults.Bench(tmp_path, "tiny")
+def test_a_difference_is_seen(tmp_path):
+    bench = Bench(tmp_path, "tiny")
     tables = bench.results / "tiny" / "tables"
     tables.mkdir(parents=True)
     (tables / "a.csv").write_text("n\n1\n")
     expected = bench.outcome()
-    faults.compare(bench, expected, "unchanged")
+    compare(bench, expected, "unchanged")
     assert bench.problems == []
     (tables / "a.csv").write_text("n\n2\n")
     (tables / "b.csv").write_text("n\n")
-    faults.compare(bench, expected, "changed")
+    compare(bench, expected, "changed")
     assert bench.problems == ["changed: a.csv differs", "changed: b.csv differs"]
 
 
-def test_a_process_that_lives_on_and_a_file_that_changes_are_seen(faults, tmp_path, monkeypatch):
-    monkeypatch.setattr(faults, "GONE_WITHIN_S", 1.0)
-    monkeypatch.setattr(faults, "QUIET_S", 1.0)
-    bench = faults.Bench(tmp_path, "tiny")
+def test_a_process_that_lives_on_and_a_file_that_changes_are_seen(tmp_path):
+    bench = Bench(tmp_path, "tiny")
     bench.results.mkdir()
     (tmp_path / "tree").mkdir()
     # a "run" whose child does not notice that it was killed
@@ -51,11 +41,11 @@ def test_a_process_that_lives_on_and_a_file_that_changes_are_seen(faults, tmp_pa
     )
     run = bench.start()
     while not list(bench.results.iterdir()):
-        faults.time.sleep(0.05)
+        time.sleep(0.05)
     run.kill("make")
-    faults.check_quiet(bench, run)
+    check_quiet(bench, run, gone_within_s=1.0, quiet_s=1.0)
     run.stop()
     assert len(bench.problems) == 2
     assert "still alive" in bench.problems[0]
     assert bench.problems[1] == f"changed after the kill: {bench.results / 'a'}"
-    assert run.seconds_until_gone() < 1
+    assert run.seconds_until_gone(1.0) < 1

@@ -2,12 +2,13 @@
 
 import json
 
+import click
 import nbformat
-import publish
 import pytest
-from project import as_json, checksum
 from safetensors.torch import load_file
 
+from localspec.cli._files import as_json, checksum
+from localspec.cli._publish import publish_networks, publish_pages
 from localspec.pipeline import Replicate
 from localspec.profiles import Profile
 
@@ -42,7 +43,7 @@ def published(tmp_path):
     """Function that publishes pages and returns the folder."""
 
     def make(*pages: str, chosen: list[str] | None = None):
-        publish.publish(PROFILE, list(pages), tmp_path / "results", tmp_path / "runs", chosen)
+        publish_pages(PROFILE, list(pages), tmp_path / "results", tmp_path / "runs", chosen)
         return tmp_path / "runs" / PROFILE
 
     return make
@@ -103,7 +104,7 @@ def test_chosen_pages_leave_the_others_as_they_were(run_of, published, tmp_path)
 
 
 @pytest.mark.parametrize("stamps", [None, "<<<<<<< HEAD"])
-def test_without_stamps_no_page_is_chosen(run_of, published, stamps, capsys):
+def test_without_stamps_no_page_is_chosen(run_of, published, stamps):
     run_of("one")
     run_of("two")
     folder = published("one", "two")
@@ -111,72 +112,70 @@ def test_without_stamps_no_page_is_chosen(run_of, published, stamps, capsys):
         (folder / "stamps.json").unlink()
     else:
         (folder / "stamps.json").write_text(stamps)
-    with pytest.raises(SystemExit):
+    with pytest.raises(click.ClickException, match="no record of one"):
         published("one", "two", chosen=["two"])
-    assert "no record of one" in capsys.readouterr().err
     assert (folder / "one.ipynb").exists()
     assert (folder / "tables" / "one.csv").exists()
 
 
-def test_a_chosen_page_must_not_write_the_table_of_another(run_of, published, capsys):
+def test_a_chosen_page_must_not_write_the_table_of_another(run_of, published):
     run_of("one")
     folder = published("one", "two", chosen=["one"])
     run_of("two", name="one.csv")
-    with pytest.raises(SystemExit):
+    with pytest.raises(click.ClickException, match=r"(one and two|two and one) both write"):
         published("one", "two", chosen=["two"])
-    assert "one and two both write" in capsys.readouterr().err.replace("two and one", "one and two")
     assert not (folder / "two.ipynb").exists()
 
 
-def test_a_page_without_a_marker_is_refused(run_of, published, tmp_path, capsys):
+def test_a_page_without_a_marker_is_refused(run_of, published, tmp_path):
     run_of("one")
     (tmp_path / "results" / PROFILE / "one.json").unlink()
-    with pytest.raises(SystemExit):
+    with pytest.raises(click.ClickException, match="one has not been run"):
         published("one")
-    assert "one has not been run" in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize("content", ["a,b\n1,3\n", None])
-def test_a_table_that_is_not_the_runs_is_refused(run_of, published, tmp_path, capsys, content):
+def test_a_table_that_is_not_the_runs_is_refused(run_of, published, tmp_path, content):
     run_of("one")
     table = tmp_path / "results" / PROFILE / "tables" / "one.csv"
     table.write_text(content) if content else table.unlink()
-    with pytest.raises(SystemExit):
+    with pytest.raises(click.ClickException, match=r"^one: table one\.csv .*make run.*$"):
         published("one")
-    message = capsys.readouterr().err
-    assert "one.csv" in message
-    assert message.count("\n") == 1
     assert not (tmp_path / "runs").exists()
 
 
-def test_two_pages_with_one_table_are_refused(run_of, published, capsys):
+def test_two_pages_with_one_table_are_refused(run_of, published):
     run_of("one", name="same.csv")
     run_of("two", name="same.csv")
-    with pytest.raises(SystemExit):
+    with pytest.raises(click.ClickException, match=r"both write the table same\.csv"):
         published("one", "two")
-    assert "both write the table same.csv" in capsys.readouterr().err
 
 
 def test_networks_are_published_under_their_names(tmp_path, monkeypatch):
     monkeypatch.setenv("LOCALSPEC_RESULTS", str(tmp_path / "results"))
     network = {"dataset": "digits", "hidden": [4], "n_epochs": 1}
-    shared = {"name": "toy", "dtype": "float64", "device": "cpu", "seeds": [0, 1]}
-    networks = {"kept": network, "other": {**network, "hidden": [5]}}
-    method = {"n_clusters": 2}
-    profile = Profile(**shared, networks=networks, method=method, published_networks=["kept"])
-    first = Replicate(profile, "kept", 0, progress=False)
+    profile = Profile(
+        name="toy",
+        dtype="float64",
+        device="cpu",
+        seeds=[0, 1],
+        networks={"shown": network, "other": {**network, "hidden": [5]}},
+        method={"n_clusters": 2},
+        published_networks=["shown"],
+    )
+    first = Replicate(profile, "shown", 0, progress=False)
     weight = first.trained.module[1].weight
     _ = Replicate(profile, "other", 0, progress=False).trained
     folder = tmp_path / "runs" / "toy" / "networks"
     folder.mkdir(parents=True)
     (folder / "gone.safetensors").touch()
     # seed 1 is not trained, the other network is not named, and what was there before goes
-    (path,) = publish.publish_networks(profile, tmp_path / "runs")
-    assert path.name == "kept-seed0.safetensors"
+    (path,) = publish_networks(profile, tmp_path / "runs")
+    assert path.name == "shown-seed0.safetensors"
     stored = load_file(path)
     assert (stored["weights.dense1.weight"] == weight).all()
     second = profile.model_copy(update={"published_seeds": [1]})
-    assert publish.publish_networks(second, tmp_path / "runs") == []
+    assert publish_networks(second, tmp_path / "runs") == []
     nothing = profile.model_copy(update={"published_networks": []})
-    assert publish.publish_networks(nothing, tmp_path / "runs") == []
+    assert publish_networks(nothing, tmp_path / "runs") == []

@@ -3,12 +3,16 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
+import click
 import nbformat
 import pytest
-import run_page
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from tidy import tidy
+
+import localspec
+from localspec.cli._page import in_declared_order, kernel_variables
+from localspec.cli._stamp import summarise, tidy
 
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -18,7 +22,7 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 def source():
     cells = [
         new_markdown_cell("# Title", id="title"),
-        new_code_cell("n: int = 6", id="given", metadata={"tags": ["parameters"]}),
+        new_code_cell("n: int = 6", id="defaults", metadata={"tags": ["parameters"]}),
         new_code_cell("work()", id="work"),
     ]
     return new_notebook(cells=cells, metadata={"kernelspec": dict(KERNEL)})
@@ -32,7 +36,7 @@ def executed(source):
             "# Title", id="title", metadata={"papermill": {"duration": 1}, "tags": []}
         ),
         new_code_cell(
-            "n: int = 6", id="given", execution_count=1, metadata={"tags": ["parameters"]}
+            "n: int = 6", id="defaults", execution_count=1, metadata={"tags": ["parameters"]}
         ),
         new_code_cell("n = 8", id="drawn", execution_count=2),
         new_code_cell("work()", id="work", execution_count=3),
@@ -67,7 +71,7 @@ def test_metadata_that_changes_from_run_to_run_is_dropped(executed, source):
 
 
 def test_cells_keep_the_ids_of_the_source_and_the_injected_one_has_a_fixed_id(executed, source):
-    ids = ["title", "given", "injected-parameters", "work"]
+    ids = ["title", "defaults", "injected-parameters", "work"]
     assert [cell.id for cell in tidy(executed, source).cells] == ids
 
 
@@ -100,50 +104,41 @@ def test_a_record_is_summarised_whatever_the_order_of_its_lines():
         {"table": "t.csv", "sha256": "new"},
         {"device": "cuda"},
     ]
-    assert run_page.summarise(lines) == {
+    assert summarise(lines) == {
         "stages": {"training": {"version": 1, "keys": ["a", "b"]}},
         "tables": {"t.csv": "new"},
         "device": "cuda",
     }
-    assert run_page.summarise([]) == {"stages": {}, "tables": {}, "device": "cpu"}
+    assert summarise([]) == {"stages": {}, "tables": {}, "device": "cpu"}
 
 
-def test_parameters_that_the_notebook_lacks_are_refused(source, capsys):
-    assert run_page.in_declared_order(source, {"n": 8}, "page") == {"n": 8}
-    with pytest.raises(SystemExit):
-        run_page.in_declared_order(source, {"n": 8, "typo": 1}, "page")
-    assert "no parameter typo" in capsys.readouterr().err
+def test_parameters_that_the_notebook_lacks_are_refused(source):
+    assert in_declared_order(source, {"n": 8}, "page") == {"n": 8}
+    with pytest.raises(click.ClickException, match="no parameter typo"):
+        in_declared_order(source, {"n": 8, "typo": 1}, "page")
     del source.cells[1]
-    with pytest.raises(SystemExit):
-        run_page.in_declared_order(source, {}, "page")
-    assert "no cell tagged 'parameters'" in capsys.readouterr().err
+    with pytest.raises(click.ClickException, match="no cell tagged 'parameters'"):
+        in_declared_order(source, {}, "page")
 
 
 def test_parameters_are_injected_in_the_notebooks_order(source):
     source.cells[1].source = "n: int = 6\nlevel: float = 0.05\nseeds: list = [0]"
-    ordered = run_page.in_declared_order(source, {"seeds": [1], "n": 8}, "page")
+    ordered = in_declared_order(source, {"seeds": [1], "n": 8}, "page")
     assert list(ordered.items()) == [("n", 8), ("seeds", [1])]
 
 
-def test_a_page_runs_the_library_of_its_own_tree(monkeypatch, tmp_path, source):
-    # which is the one that is stamped, wherever else pip installed one from
-    found = {}
-
-    def execute(_source, _page, _partial, _parameters):
-        shown = [sys.executable, "-c", "import localspec; print(localspec.__file__)"]
-        done = subprocess.run(shown, env=os.environ, capture_output=True, text=True, check=True)
-        found["file"] = done.stdout
-        raise SystemExit
-
-    library = tmp_path / "lib" / "localspec"
-    library.mkdir(parents=True)
-    (library / "__init__.py").touch()
-    nbformat.write(source, tmp_path / "01_toy.ipynb")
-    monkeypatch.setattr(os, "environ", os.environ.copy())
-    monkeypatch.setenv("LOCALSPEC_RESULTS", str(tmp_path / "results"))
-    monkeypatch.setattr(run_page, "LIBRARY", library)
-    monkeypatch.setattr(run_page, "NOTEBOOKS", tmp_path)
-    monkeypatch.setattr(run_page, "execute", execute)
-    with pytest.raises(SystemExit):
-        run_page.run_page("toy", "01_toy", {"n": 6})
-    assert found["file"].strip() == str(library / "__init__.py")
+def test_a_page_runs_the_library_that_is_stamped(monkeypatch, tmp_path):
+    other = tmp_path / "other" / "localspec"
+    other.mkdir(parents=True)
+    (other / "__init__.py").touch()
+    monkeypatch.setenv("PYTHONPATH", str(other.parent))
+    variables = kernel_variables(tmp_path / "results", tmp_path / "record")
+    done = subprocess.run(
+        [sys.executable, "-c", "import localspec; print(localspec.__file__)"],
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert Path(done.stdout.strip()) == Path(localspec.__file__)
+    assert variables["PYTHONPATH"].endswith(str(other.parent))

@@ -1,31 +1,32 @@
-"""Publish a profile's results: copy its pages, tables and stamps into book/runs/<profile>/.
+"""Publication of a profile: its pages, tables and stamps in ``book/runs/<profile>/``.
 
-Usage: python tools/publish.py [PROFILE [PAGE ...]]
-
-With pages named, only those are published; the others, and the networks, stay as they are.
 What did not change stays byte for byte: a picture that differs in a few pixels only under an
 unchanged cell, and the information on a run whose parameters, stages and tables are the same.
 """
 
+from __future__ import annotations
+
 import base64
 import io
 import json
-import sys
 from pathlib import Path
-from typing import Any
 
+import click
 import nbformat
 import numpy as np
 from nbformat import NotebookNode
 from PIL import Image, UnidentifiedImageError
-from project import NOTEBOOKS, PUBLISHED, as_json, refuse, results_root, shown, table_problem, write
+
+from localspec.artifacts import project_root, results_root
+from localspec.cli._files import as_json, load_named_profile, shown, write_if_changed
+from localspec.cli._stamp import table_problem
+from localspec.errors import choose
+from localspec.pipeline import Replicate
+from localspec.profiles import Profile
 
 PIXELS = 0.001  # a picture that differs in a smaller share of its pixels is the same picture
 PICTURES = ("image/png", "image/jpeg")
 SAME_RUN = ("parameters", "stages", "tables")
-
-
-# ----------------------------------------------------------------------------------- pictures
 
 
 def _pixels(encoded: str) -> np.ndarray:
@@ -71,9 +72,6 @@ def keep_pictures(new: NotebookNode, old: NotebookNode) -> None:
                     output.data[kind] = previous.data[kind]
 
 
-# ------------------------------------------------------------------------------------- stamps
-
-
 def keep_information(record: dict, old: dict | None) -> dict:
     """Return `record` with the information of `old` if that was the same run."""
     if old is None or any(record[key] != old.get(key) for key in SAME_RUN):
@@ -88,27 +86,27 @@ def read_records(results: Path, pages: list[str]) -> dict[str, dict]:
         marker = results / f"{page}.json"
         again = f"run the profile first: make run PROFILE={results.name}"
         if not marker.is_file() or not marker.with_suffix(".ipynb").is_file():
-            refuse(f"{page} has not been run ({shown(marker)} is missing); {again}")
+            raise click.ClickException(
+                f"{page} has not been run ({shown(marker)} is missing); {again}"
+            )
         record = json.loads(marker.read_text(encoding="utf-8"))
         problem = table_problem(record, results / "tables")
         if problem:
-            refuse(f"{page}: {problem}; {again}")
+            raise click.ClickException(f"{page}: {problem}; {again}")
         records[page] = record
     return records
 
 
 def old_records(folder: Path) -> dict[str, dict]:
+    """Return the records that are published in `folder`; none where they cannot be read."""
     path = folder / "stamps.json"
     if not path.is_file():
         return {}
     try:
         return json.loads(path.read_text(encoding="utf-8"))["pages"]
     except (ValueError, KeyError, TypeError):
-        print(f"{shown(path)} cannot be read: written anew", file=sys.stderr)
+        click.echo(f"{shown(path)} cannot be read: written anew", err=True)
         return {}
-
-
-# -------------------------------------------------------------------------------------- pages
 
 
 def page_text(source: Path, published: Path) -> str:
@@ -118,7 +116,7 @@ def page_text(source: Path, published: Path) -> str:
         try:
             keep_pictures(notebook, nbformat.read(published, as_version=4))
         except (ValueError, nbformat.ValidationError):
-            print(f"{shown(published)} cannot be read: written anew", file=sys.stderr)
+            click.echo(f"{shown(published)} cannot be read: written anew", err=True)
     return nbformat.writes(notebook) + "\n"
 
 
@@ -137,41 +135,56 @@ def check_tables(records: dict[str, dict]) -> None:
     for page, record in records.items():
         for name in record["tables"]:
             if tables.setdefault(name, page) != page:
-                refuse(f"{page} and {tables[name]} both write the table {name}")
+                raise click.ClickException(f"{page} and {tables[name]} both write the table {name}")
 
 
-def publish(
+def publish_pages(
     profile: str, pages: list[str], results: Path, published: Path, chosen: list[str] | None = None
 ) -> None:
-    """Publish the chosen ones of a profile's pages from `results` into `published`."""
+    """Publish pages of a profile from `results` into `published`.
+
+    Parameters
+    ----------
+    profile : str
+    pages : list of str
+        All pages that the profile has.
+    results, published : Path
+        Folders of all profiles.
+    chosen : list of str, optional
+        The pages to publish; by default all.
+
+    Raises
+    ------
+    click.ClickException
+        If a page was not run, a table was changed since, or two pages write the same table.
+    """
     source, folder = results / profile, published / profile
     old = old_records(folder)
     others = {path.stem for path in folder.glob("*.ipynb")} - {*(chosen or pages)}
     if chosen is not None and others & {*pages} - {*old}:
-        refuse(
+        raise click.ClickException(
             f"{shown(folder / 'stamps.json')} has no record of {', '.join(sorted(others))}: "
             "publish all pages together, or restore it"
         )
-    found = read_records(source, pages if chosen is None else chosen)
-    records = {page: found.get(page, old.get(page)) for page in pages if page in {**old, **found}}
+    new = read_records(source, pages if chosen is None else chosen)
+    merged = old | new
+    records = {page: merged[page] for page in pages if page in merged}
     check_tables(records)
-    for page, record in found.items():
+    for page, record in new.items():
         target = folder / f"{page}.ipynb"
-        write(target, page_text(source / target.name, target))
+        write_if_changed(target, page_text(source / target.name, target))
         for name in record["tables"]:
-            write(folder / "tables" / name, (source / "tables" / name).read_bytes())
+            write_if_changed(folder / "tables" / name, (source / "tables" / name).read_bytes())
     remove_others(folder, list(records), records)
     stamps = {page: keep_information(record, old.get(page)) for page, record in records.items()}
-    write(folder / "stamps.json", as_json({"profile": profile, "pages": stamps}))
+    write_if_changed(folder / "stamps.json", as_json({"profile": profile, "pages": stamps}))
 
 
-def publish_networks(profile: Any, published: Path) -> list[Path]:
+def publish_networks(profile: Profile, published: Path) -> list[Path]:
     """Copy the stored networks that the profile names, as NETWORK-seedSEED; return what is there.
 
     Networks of fewer than the wanted seeds are copied as far as they are; others are removed.
     """
-    from localspec.pipeline import Replicate
-
     folder = published / profile.name / "networks"
     stored = {
         folder / f"{name}-seed{seed}.safetensors": Replicate(
@@ -183,31 +196,28 @@ def publish_networks(profile: Any, published: Path) -> list[Path]:
     sources = {target: source for target, source in stored.items() if source is not None}
     for target, source in sources.items():
         if source != target:
-            write(target, source.read_bytes())
+            write_if_changed(target, source.read_bytes())
     for path in folder.glob("*.safetensors"):
         if path not in sources:
             path.unlink()
     return sorted(folder.glob("*.safetensors"))
 
 
-def main() -> None:
-    profile, *chosen = sys.argv[1:] or ["digits"]
-    from localspec.errors import LocalspecError, choose
-    from localspec.profiles import load_profile
+@click.command()
+@click.argument("profile", default="digits")
+@click.argument("pages", nargs=-1)
+def publish(profile: str, pages: tuple[str, ...]) -> None:
+    """Publish the results of PROFILE (digits) in book/runs.
 
-    try:
-        loaded = load_profile(NOTEBOOKS / "profiles" / f"{profile}.yml")
-        for page in chosen:
-            choose(f"page of {profile}", page, loaded.pages)
-        publish(profile, loaded.pages, results_root(), PUBLISHED, chosen or None)
-        networks = [] if chosen else publish_networks(loaded, PUBLISHED)
-    except LocalspecError as error:
-        refuse(str(error))
-    what = f"{len(chosen or loaded.pages)} pages" + (
+    With PAGES named, these pages only; the others, and the networks, stay as they are.
+    """
+    loaded = load_named_profile(profile)
+    for page in pages:
+        choose(f"page of {profile}", page, loaded.pages)
+    published = project_root() / "book" / "runs"
+    publish_pages(profile, loaded.pages, results_root(), published, list(pages) or None)
+    networks = [] if pages else publish_networks(loaded, published)
+    what = f"{len(pages or loaded.pages)} pages" + (
         f" and {len(networks)} networks" if networks else ""
     )
-    print(f"published {what} into {shown(PUBLISHED / profile)}")
-
-
-if __name__ == "__main__":
-    main()
+    click.echo(f"published {what} into {shown(published / profile)}")

@@ -1,17 +1,12 @@
-"""The tools are scripts, not a package: their folder is put on the path."""
+"""Pictures and notebooks for the tests of the command line."""
 
 import base64
 import io
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image
-
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
-"""Kill runs of a profile at random moments, run on, and compare what they leave.
+"""Killed runs: a profile is run, killed at random moments, run on, and the results compared.
 
-Usage: python tools/faults.py [--profile NAME] [--kills N] [--seed N] [--folder FOLDER]
+Usage: python tests/cli/kills.py [--profile NAME] [--kills N] [--seed N] [--folder FOLDER]
 
 In a copy of the project, `make run` is first left undisturbed; its tables are what all others must
 end with, byte for byte. Then it is started again and again and killed with SIGKILL at moments
@@ -28,12 +28,10 @@ import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
 COPIED = ("Makefile", "Snakefile", "pyproject.toml", "requirements.lock")
-COPIED_FOLDERS = ("lib", "notebooks", "tools")
-TOKEN = "LOCALSPEC_FAULTS_TOKEN"  # in the environment of every process of a run
+COPIED_FOLDERS = ("lib", "notebooks")
+TOKEN = "LOCALSPEC_KILLS_TOKEN"  # in the environment of every process of a run
 VICTIMS = ("make", "run", "group")
-GONE_WITHIN_S = 10.0  # the children of a killed process notice it within a second or two
 LOOKS = 5  # in a row, a tenth of a second apart
-QUIET_S = 2.0
 OUTSIDE = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "CORES", "VERBOSE", "LOCALSPEC_RECORD")
 
 
@@ -106,22 +104,22 @@ class Bench:
     def outcome(self) -> dict[str, object]:
         """Return tables as bytes, and of each page's record what does not depend on the run."""
         folder = self.results / self.profile
-        found: dict[str, object] = {
+        outcome: dict[str, object] = {
             path.name: path.read_bytes() for path in sorted((folder / "tables").glob("*"))
         }
         for page in self.pages():
             record = json.loads((folder / f"{page}.json").read_text(encoding="utf-8"))
-            found[page] = {key: record[key] for key in ("parameters", "stages", "tables")}
-        return found
+            outcome[page] = {key: record[key] for key in ("parameters", "stages", "tables")}
+        return outcome
 
     def files(self) -> dict[str, tuple[int, int]]:
         """Return size and time of every file under the results."""
-        found = {}
+        files = {}
         for path in self.results.rglob("*"):
             if path.is_file():
                 state = path.stat()
-                found[str(path)] = (state.st_size, state.st_mtime_ns)
-        return found
+                files[str(path)] = (state.st_size, state.st_mtime_ns)
+        return files
 
 
 @dataclass
@@ -133,14 +131,13 @@ class Run:
 
     def alive(self) -> list[psutil.Process]:
         """Return its living processes, wherever they hang by now."""
-        found = []
+        processes = []
         for process in psutil.process_iter():
-            try:
-                if process.environ().get(TOKEN) == self.token:
-                    found.append(process)
-            except psutil.Error:  # gone meanwhile, or somebody else's
-                continue
-        return [one for one in found if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+            with contextlib.suppress(psutil.Error):  # gone meanwhile, or somebody else's
+                zombie = process.status() == psutil.STATUS_ZOMBIE
+                if process.environ().get(TOKEN) == self.token and not zombie:
+                    processes.append(process)
+        return processes
 
     def stop(self) -> None:
         """End whatever is left of it."""
@@ -158,14 +155,14 @@ class Run:
             self.process.kill()
         self.process.wait()
 
-    def seconds_until_gone(self) -> float:
+    def seconds_until_gone(self, at_most_s: float) -> float:
         """Wait until nothing of it is alive; return how long that took, or infinity.
 
         A process has no readable environment while it becomes another program: one look that finds
         nothing may have missed it, so several in a row must.
         """
         start, n_empty, gone_s = time.monotonic(), 0, 0.0
-        while time.monotonic() - start < GONE_WITHIN_S:
+        while time.monotonic() - start < at_most_s:
             if self.alive():
                 n_empty = 0
             else:
@@ -178,19 +175,24 @@ class Run:
 
 
 def compare(bench: Bench, expected: dict[str, object], when: str) -> None:
-    found = bench.outcome()
-    for name in sorted(expected.keys() | found.keys()):
-        bench.require(found.get(name) == expected.get(name), f"{when}: {name} differs")
+    outcome = bench.outcome()
+    for name in sorted(expected.keys() | outcome.keys()):
+        bench.require(outcome.get(name) == expected.get(name), f"{when}: {name} differs")
     bench.require(not list(bench.results.glob("*/*.partial.ipynb")), f"{when}: a partial page")
 
 
-def check_quiet(bench: Bench, run: Run) -> float:
-    """Require that nothing of a killed run lives on or writes; return when the last was gone."""
-    gone_s = run.seconds_until_gone()
+def check_quiet(
+    bench: Bench, run: Run, *, gone_within_s: float = 10.0, quiet_s: float = 2.0
+) -> float:
+    """Require that nothing of a killed run lives on or writes; return when the last was gone.
+
+    The children of a killed process notice it within a second or two.
+    """
+    gone_s = run.seconds_until_gone(gone_within_s)
     left = ", ".join(" ".join(process.cmdline()[:3]) for process in run.alive())
-    bench.require(not left, f"still alive {GONE_WITHIN_S} s after the kill: {left}")
+    bench.require(not left, f"still alive {gone_within_s} s after the kill: {left}")
     before = bench.files()
-    time.sleep(QUIET_S)
+    time.sleep(quiet_s)
     after = bench.files()
     changed = sorted(
         path for path in before.keys() | after.keys() if before.get(path) != after.get(path)
@@ -222,7 +224,7 @@ def kill_and_resume(bench: Bench, expected: dict, n_kills: int, rng: random.Rand
             compare(bench, expected, f"after kill {n_done}")
             bench.say("reached the end before the next kill; from nothing again")
             shutil.rmtree(bench.results)
-        old = [process for one in bench.runs[:-1] for process in one.alive()]
+        old = [process for earlier in bench.runs[:-1] for process in earlier.alive()]
         bench.require(not old, "processes of an earlier run are still alive")
 
 
@@ -235,7 +237,7 @@ def two_at_once(bench: Bench, expected: dict) -> None:
     compare(bench, expected, "after the last kill and two runs at once")
 
 
-def faults(profile: str, n_kills: int, seed: int, folder: Path) -> list[str]:
+def kill_runs(profile: str, n_kills: int, seed: int, folder: Path) -> list[str]:
     """Run the whole check in an empty folder; return what went wrong."""
     bench = Bench(folder, copy_project(folder / "tree", profile))
     try:
@@ -269,8 +271,9 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="new folder to work in and keep")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        folder = (arguments.folder or Path(temporary) / "faults").resolve()
-        raise SystemExit(bool(faults(arguments.profile, arguments.kills, arguments.seed, folder)))
+        folder = (arguments.folder or Path(temporary) / "kills").resolve()
+        problems = kill_runs(arguments.profile, arguments.kills, arguments.seed, folder)
+    raise SystemExit(bool(problems))
 
 
 if __name__ == "__main__":

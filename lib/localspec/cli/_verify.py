@@ -1,13 +1,12 @@
-"""Recompute the published digits pages under other settings and compare every printed number.
-
-Usage: python tools/reproduce.py [--setting NAME ...] [--profile digits]
+"""Reproducibility of published pages: recomputed under other settings, every number compared.
 
 Each setting changes how the same mathematics is carried out: the number of threads, the processor
 instructions that torch, MKL, oneDNN and OpenBLAS may use. nbval executes every published page from
 an empty folder for results and compares all text of all cells strictly.
 """
 
-import argparse
+from __future__ import annotations
+
 import os
 import subprocess
 import sys
@@ -17,7 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from project import PUBLISHED, ROOT, refuse
+import click
+
+from localspec.artifacts import project_root
+from localspec.cli._stamp import LIBRARY
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 SETTINGS = {
@@ -34,12 +36,15 @@ COUNTED = ("tests", "failures", "errors", "skipped")  # attributes of pytest's r
 
 @dataclass(frozen=True)
 class Outcome:
+    """Numbers of cells under a setting, and the time they took."""
+
     passed: int
     failed: int
     duration_s: float
 
     @property
     def good(self) -> bool:
+        """Whether some cells passed and none failed."""
         return self.passed > 0 and self.failed == 0
 
 
@@ -68,9 +73,11 @@ def recompute(pages: list[Path], variables: dict[str, str]) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="localspec-") as folder:
         results, report = Path(folder, "results"), Path(folder, "report.xml")
         results.mkdir()
-        path = os.pathsep.join([str(ROOT / "tools"), os.environ.get("PYTHONPATH", "")])
+        path = [str(LIBRARY.parent), os.environ.get("PYTHONPATH", "")]
         env = {name: value for name, value in os.environ.items() if name not in THREADS}
-        env.update(variables, LOCALSPEC_RESULTS=str(results), PYTHONPATH=path.rstrip(os.pathsep))
+        env |= variables
+        env["LOCALSPEC_RESULTS"] = str(results)
+        env["PYTHONPATH"] = os.pathsep.join(filter(None, path))
         command = [
             sys.executable,
             "-m",
@@ -79,40 +86,41 @@ def recompute(pages: list[Path], variables: dict[str, str]) -> Outcome:
             "--nbval",
             "--nbval-current-env",
             "-p",
-            "reproduce",
+            __name__,
             "-p",
             "no:cacheprovider",
             f"--junitxml={report}",
             *map(str, pages),
         ]
         start = time.monotonic()
-        done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=project_root(), env=env, capture_output=True, text=True)
         duration_s = time.monotonic() - start
         if done.returncode:
-            print(done.stdout[-6000:] + done.stderr[-2000:], file=sys.stderr)
+            click.echo(done.stdout[-6000:] + done.stderr[-2000:], err=True)
         passed, failed = count(report) if report.is_file() else (0, 0)
         # pytest itself failed: no cell did
         return Outcome(passed, failed or int(done.returncode != 0), duration_s)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--setting", action="append", choices=SETTINGS, help="one (or several) only"
-    )
-    parser.add_argument("--profile", default="digits")
-    arguments = parser.parse_args()
-    pages = sorted((PUBLISHED / arguments.profile).glob("*.ipynb"))
+@click.command()
+@click.argument("profile", default="digits")
+@click.option(
+    "--setting",
+    "settings",
+    multiple=True,
+    type=click.Choice(list(SETTINGS)),
+    help="This setting only.",
+)
+def verify(profile: str, settings: tuple[str, ...]) -> None:
+    """Recompute the published pages of PROFILE (digits) and compare every printed number."""
+    pages = sorted((project_root() / "book" / "runs" / profile).glob("*.ipynb"))
     if not pages:
-        refuse(f"no page of {arguments.profile} is published: make publish")
-    outcomes = {}
-    print(f"{'setting':18} {'passed':>7} {'failed':>7} {'time':>8}", flush=True)
-    for name in arguments.setting or SETTINGS:
-        outcomes[name] = recompute(pages, SETTINGS[name])
-        made = outcomes[name]
-        print(f"{name:18} {made.passed:7} {made.failed:7} {made.duration_s:6.0f} s", flush=True)
-    raise SystemExit(not all(outcome.good for outcome in outcomes.values()))
-
-
-if __name__ == "__main__":
-    main()
+        raise click.ClickException(f"no page of {profile} is published: make publish")
+    click.echo(f"{'setting':18} {'passed':>7} {'failed':>7} {'time':>8}")
+    outcomes = []
+    for name in settings or SETTINGS:
+        outcome = recompute(pages, SETTINGS[name])
+        click.echo(f"{name:18} {outcome.passed:7} {outcome.failed:7} {outcome.duration_s:6.0f} s")
+        outcomes.append(outcome)
+    if not all(outcome.good for outcome in outcomes):
+        raise SystemExit(1)

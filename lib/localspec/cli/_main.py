@@ -1,0 +1,72 @@
+"""The command ``localspec``: its subcommands and how it ends."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from typing import Any
+
+import click
+
+from localspec.cli._page import page
+from localspec.cli._publish import publish
+from localspec.cli._run import run
+from localspec.cli._train import train, train_network
+from localspec.cli._verify import verify
+from localspec.errors import LocalspecError
+
+
+class Commands(click.Group):
+    """A group of commands that tells an error of the library in one line."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run a command; what the library refuses ends it without a traceback."""
+        try:
+            return super().invoke(context)
+        except LocalspecError as error:
+            raise click.ClickException(str(error)) from error
+
+
+def die_with_parent(parent: int, interval_s: float = 0.5) -> None:
+    """End this process soon after process `parent`, which started it, has ended.
+
+    A killed ``make`` cannot tell its children, and a child that goes on would write into the
+    folder of the next run. Kernels watch their parent in the same way. The parent says who it is:
+    a parent that ended while this process was starting can no longer be asked for.
+
+    Parameters
+    ----------
+    parent : int
+        Number of the process that started this one.
+    interval_s : float, optional
+        Seconds between two looks.
+
+    Raises
+    ------
+    click.ClickException
+        If the parent has ended already.
+    """
+    if os.getppid() != parent:
+        raise click.ClickException(
+            f"process {parent}, which this one was started for, has ended: start it anew"
+        )
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(interval_s)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="die-with-parent").start()
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--parent", type=int, hidden=True, help="End when this process ends.")
+def main(parent: int | None) -> None:
+    """Run, train, publish and verify the pages of a profile, inside a clone of the project."""
+    if parent is not None:
+        die_with_parent(parent)
+
+
+for command in (run, page, train, train_network, publish, verify):
+    main.add_command(command)

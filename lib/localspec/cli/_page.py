@@ -1,0 +1,150 @@
+"""One page of a profile: ``results/<profile>/<page>.ipynb`` and its record beside it.
+
+The record ``<page>.json`` has parameters, stages, tables, and information on the run; it is
+written last, so that a page that has one is complete.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import time
+from pathlib import Path
+
+import click
+import nbformat
+import papermill
+from nbclient.exceptions import DeadKernelError
+from nbformat import NotebookNode
+from papermill.exceptions import PapermillExecutionError
+from traitlets.config import Config
+
+from localspec.artifacts import project_root, results_root
+from localspec.cli._files import as_json, load_named_profile, shown, write_if_changed
+from localspec.cli._stamp import LIBRARY, information, summarise, table_problem, tidy
+
+# between papermill and kernel, where both can; without it the kernel warns
+ENCRYPTED = Config(KernelManager={"transport_encryption": "auto"})
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def in_declared_order(notebook: NotebookNode, parameters: dict, page: str) -> dict:
+    """Return the parameters in the order in which the notebook declares them.
+
+    Raises
+    ------
+    click.ClickException
+        If the notebook does not declare one of them: papermill would only warn.
+    """
+    if not any("parameters" in cell.metadata.get("tags", []) for cell in notebook.cells):
+        raise click.ClickException(f"{page}: the notebook has no cell tagged 'parameters'")
+    declared = papermill.inspect_notebook(notebook)
+    unknown = sorted(parameters.keys() - declared.keys())
+    if unknown:
+        raise click.ClickException(f"{page}: the notebook has no parameter {', '.join(unknown)}")
+    return {name: parameters[name] for name in declared if name in parameters}
+
+
+def failure(page: str, error: Exception, partial: Path) -> str:
+    """Return in one message which cell failed, how, and where to look."""
+    if isinstance(error, PapermillExecutionError):
+        message = ANSI.sub("", error.evalue)
+        what = f"cell [{error.exec_count}] failed with {error.ename}: {message}"
+    elif isinstance(error, DeadKernelError):
+        what = "the kernel died (killed, or out of memory)"
+    else:
+        what = f"{type(error).__name__}: {error}"
+    where = f"\n  the notebook up to there: {shown(partial)}" if partial.is_file() else ""
+    return f"{page}: {what}{where}"
+
+
+def execute(notebook: NotebookNode, page: str, partial: Path, parameters: dict) -> NotebookNode:
+    """Execute a notebook in the folder of its output, where nbval will execute it again.
+
+    Raises
+    ------
+    click.ClickException
+        Whatever ended the page, in one message.
+    """
+    root = project_root()
+    # results outside the project: the library finds the project upwards from the kernel's folder
+    folder = partial.parent if partial.is_relative_to(root) else root
+    bar = {"desc": page, "leave": False} if sys.stderr.isatty() else False
+    try:
+        return papermill.execute_notebook(
+            notebook,
+            partial,
+            parameters=parameters,
+            kernel_name="python3",
+            language="python",
+            progress_bar=bar,
+            start_timeout=300,
+            cwd=folder,
+            config=ENCRYPTED,
+            # the kernel logs as an error that it was interrupted, which is how it is shut down
+            extra_arguments=["--log-level=CRITICAL"],
+        )
+    except Exception as error:
+        raise click.ClickException(failure(page, error, partial)) from error
+
+
+def kernel_variables(results: Path, record: Path) -> dict[str, str]:
+    """Return the environment variables of the kernel that runs a page.
+
+    Parameters
+    ----------
+    results : Path
+        Absolute folder for results.
+    record : Path
+        Where the library notes stages, tables and device.
+    """
+    # the library that is stamped comes first on the path, wherever else pip installed one from
+    path = [str(LIBRARY.parent), os.environ.get("PYTHONPATH", "")]
+    return {
+        "LOCALSPEC_RECORD": str(record),
+        "LOCALSPEC_RESULTS": str(results),
+        "PYTHONPATH": os.pathsep.join(filter(None, path)),
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        # this environment's kernel, not one of that name in the user's folder
+        "JUPYTER_PATH": str(Path(sys.prefix, "share", "jupyter")),
+    }
+
+
+def run_page(profile: str, page: str, parameters: dict, results: Path) -> None:
+    """Run a page into `results` and write its notebook, then its record."""
+    folder = results / profile
+    target, marker = folder / f"{page}.ipynb", folder / f"{page}.json"
+    partial, record = folder / f"{page}.partial.ipynb", folder / f".{page}.record"
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in (marker, record, partial):
+        path.unlink(missing_ok=True)
+    os.environ.update(kernel_variables(results, record))
+    source = nbformat.read(project_root() / "notebooks" / f"{page}.ipynb", as_version=4)
+    parameters = in_declared_order(source, parameters, page)
+    click.echo(f"{page}: running", err=True)
+    start = time.monotonic()
+    executed = execute(source, page, partial, parameters)
+    lines = record.read_text(encoding="utf-8").splitlines() if record.is_file() else []
+    summary = summarise(map(json.loads, lines))
+    duration_s = time.monotonic() - start
+    about = information(summary.pop("device"), duration_s)
+    stamp = {"page": page, "profile": profile, "parameters": parameters, **summary}
+    problem = table_problem(stamp, folder / "tables")
+    if problem:
+        raise click.ClickException(f"{page}: {problem}")
+    write_if_changed(target, nbformat.writes(tidy(executed, source)) + "\n")
+    write_if_changed(marker, as_json({**stamp, "information": about}))
+    partial.unlink(missing_ok=True)
+    record.unlink(missing_ok=True)
+    click.echo(f"{page}: done in {duration_s:.1f} s", err=True)
+
+
+@click.command()
+@click.argument("profile")
+@click.argument("page")
+def page(profile: str, page: str) -> None:
+    """Run one PAGE of PROFILE, whether it is current or not."""
+    parameters = load_named_profile(profile).parameters(page)
+    run_page(profile, page, parameters, results_root().resolve())

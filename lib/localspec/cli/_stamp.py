@@ -1,0 +1,165 @@
+"""Stamps: what a page says of its run, and executed notebooks reduced to what the run says."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import platform
+import subprocess
+from collections.abc import Iterable
+from copy import deepcopy
+from pathlib import Path
+
+from nbformat import NotebookNode
+
+import localspec
+from localspec.artifacts import project_root
+from localspec.cli._files import checksum
+
+PACKAGES = (
+    "localspec",
+    "matplotlib",
+    "numpy",
+    "pandas",
+    "scikit-learn",
+    "scipy",
+    "torch",
+    "torchvision",
+)
+LIBRARY = Path(localspec.__file__).parent
+
+NOTEBOOK_METADATA = ("kernelspec", "language_info")
+CELL_METADATA = ("mystnb", "tags")
+INJECTED = "injected-parameters"
+PROMPT = "Show the parameters of this run"
+WIDGETS = ("application/vnd.jupyter.widget-view+json", "application/vnd.jupyter.widget-state+json")
+
+
+def table_problem(record: dict, tables: Path) -> str | None:
+    """Return what is wrong with the tables of a page's record, if anything."""
+    for name, expected in record["tables"].items():
+        if not (tables / name).is_file():
+            return f"table {name} is missing"
+        if checksum(tables / name) != expected:
+            return f"table {name} was changed after the run"
+    return None
+
+
+def summarise(entries: Iterable[dict]) -> dict:
+    """Return stages, tables and device of a page from what the library recorded line by line."""
+    stages: dict[str, dict] = {}
+    tables: dict[str, str] = {}
+    device = "cpu"
+    for entry in entries:
+        if "stage" in entry:
+            stage = stages.setdefault(entry["stage"], {"version": entry["version"], "keys": []})
+            stage["keys"] = sorted({*stage["keys"], entry["key"]})
+        elif "table" in entry:
+            tables[entry["table"]] = entry["sha256"]
+        elif "device" in entry:
+            device = entry["device"]
+    return {"stages": stages, "tables": tables, "device": device}
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=project_root(), capture_output=True, text=True, timeout=60
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def commit() -> str | None:
+    """Return the commit that is checked out, marked where library or notebooks differ from it."""
+    head = _git("rev-parse", "HEAD")
+    changed = head and _git("status", "--porcelain", "--", "lib", "notebooks")
+    return f"{head}-dirty" if changed else head
+
+
+def library_hash() -> str:
+    """Return one hash over the library's modules and data."""
+    total = hashlib.sha256()
+    for path in sorted(LIBRARY.rglob("*")):
+        if path.is_dir() or path.parent.name == "__pycache__":
+            continue
+        total.update(path.relative_to(LIBRARY).as_posix().encode() + b"\0" + path.read_bytes())
+    return total.hexdigest()
+
+
+def _versions() -> dict[str, str]:
+    versions = {}
+    for name in PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def information(device: str, duration_s: float) -> dict:
+    """Return what a stamp tells of a run that its results do not depend on."""
+    return {
+        "commit": commit(),
+        "library_hash": library_hash(),
+        "python": platform.python_version(),
+        "packages": _versions(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "device": device,
+        "duration_s": round(duration_s, 1),
+    }
+
+
+def tidy_outputs(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """Drop what is no result (stderr, widgets), join what buffering split, order the types."""
+    tidied: list[NotebookNode] = []
+    for output in map(deepcopy, outputs):
+        if output.output_type == "stream":
+            if output.name == "stderr":
+                continue
+            if tidied and tidied[-1].output_type == "stream":
+                tidied[-1].text += output.text
+                continue
+        elif "data" in output:
+            if any(kind in output.data for kind in WIDGETS):
+                continue
+            output.data = NotebookNode(sorted(output.data.items()))
+        tidied.append(output)
+    return tidied
+
+
+def _metadata(cell: NotebookNode) -> NotebookNode:
+    metadata = NotebookNode(
+        {key: cell.metadata[key] for key in CELL_METADATA if key in cell.metadata}
+    )
+    if INJECTED in metadata.get("tags", []):
+        metadata.tags = [INJECTED, "hide-input"]
+        metadata.mystnb = NotebookNode(code_prompt_show=PROMPT)
+    if not metadata.get("tags", True):  # papermill gives every cell an empty list
+        del metadata["tags"]
+    return metadata
+
+
+def tidy(executed: NotebookNode, source: NotebookNode) -> NotebookNode:
+    """Return a tidied copy of an executed notebook.
+
+    Cells keep the ids they have in `source`; the cell with the injected parameters, which is not
+    there, gets a fixed one. Versions of Python are left to the page's stamp.
+    """
+    known = {cell.get("id") for cell in source.cells}
+    notebook = deepcopy(executed)
+    notebook.nbformat, notebook.nbformat_minor = 4, 5  # the first format with ids
+    notebook.metadata = NotebookNode(
+        {key: notebook.metadata[key] for key in NOTEBOOK_METADATA if key in notebook.metadata}
+    )
+    notebook.metadata.get("language_info", {}).pop("version", None)
+    for position, cell in enumerate(notebook.cells):
+        cell.metadata = _metadata(cell)
+        if INJECTED in cell.metadata.get("tags", []):
+            cell.id = INJECTED
+        elif cell.get("id") not in known:
+            cell.id = f"cell-{position}"
+        if cell.cell_type == "code":
+            cell.outputs = tidy_outputs(cell.outputs)
+    return notebook

@@ -1,0 +1,133 @@
+"""Training of a profile's networks: those that are not stored yet, side by side by Snakemake."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import click
+
+from localspec.artifacts import results_root
+from localspec.cli._files import profile_path
+from localspec.cli._run import CORES, VERBOSE, one_at_a_time, snakemake
+from localspec.errors import ArtifactError, LocalspecError, choose
+from localspec.pipeline import Replicate
+from localspec.profiles import Profile, load_profile
+
+
+def pending_networks(profile: Profile, replicates: list[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Return those of the networks and seeds that are not stored.
+
+    A damaged one is pending, too: its training fails and names the file.
+    """
+    pending = []
+    for network, seed in replicates:
+        replicate = Replicate(profile, network, seed, compute="never", progress=False)
+        try:
+            _ = replicate.trained
+        except ArtifactError:
+            pending.append((network, seed))
+    return pending
+
+
+def describe(name: str, history: Mapping[str, Sequence[float]], duration_s: float) -> str:
+    """Return how the training of a network ended, in one line."""
+    last = {quantity: values[-1] for quantity, values in history.items()}
+    # a network that does not classify has no accuracy
+    quantity = "loss" if math.isnan(last["test_accuracy"]) else "accuracy"
+    return (
+        f"{time.strftime('%H:%M:%S')}  {name}: {duration_s:.0f} s, {quantity} "
+        f"{last[f'train_{quantity}']:.4f} in training, {last[f'test_{quantity}']:.4f} in test"
+    )
+
+
+@click.command(hidden=True)
+@click.argument("profile")
+@click.argument("network")
+@click.argument("seed", type=int)
+def train_network(profile: str, network: str, seed: int) -> None:
+    """Train one network and seed of PROFILE; a killed training goes on from its checkpoint."""
+    start = time.monotonic()
+    replicate = Replicate(load_profile(profile), network, seed, progress=False)
+    try:
+        history = replicate.trained.history
+    except LocalspecError as error:
+        raise click.ClickException(f"{replicate.name}: {error}") from error
+    click.echo(describe(replicate.name, history, time.monotonic() - start))
+
+
+@click.command()
+@click.argument("profile")
+@click.option("--network", "networks", multiple=True, metavar="NAME", help="This network only.")
+@click.option("--seed", "seeds", multiple=True, type=int, help="This seed only.")
+@click.option("--list", "list_only", is_flag=True, help="Only list what is not stored yet.")
+@CORES
+@VERBOSE
+def train(
+    profile: str,
+    networks: tuple[str, ...],
+    seeds: tuple[int, ...],
+    list_only: bool,
+    cores: int,
+    verbose: bool,
+) -> None:
+    """Train the networks of PROFILE that are not stored yet.
+
+    PROFILE is the name of a file in notebooks/profiles, or the path of one. As many networks are
+    trained side by side as their threads (n_threads in the profile) fit into the cores. Stop it
+    with Ctrl+C or kill -9 and start it again: what is stored is kept, and what was under way goes
+    on from its checkpoint, which is at most an epoch or ten seconds old, whichever is longer.
+    """
+    loaded = load_profile(profile)
+    for network in networks:
+        choose("network", network, loaded.networks)
+    for seed in seeds:
+        choose("seed", seed, loaded.seeds)
+    replicates = [
+        (network, seed)
+        for seed in loaded.seeds
+        for network in loaded.networks
+        if seed in (seeds or loaded.seeds) and network in (networks or loaded.networks)
+    ]
+    # another process looks, and takes the data with it
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        pending = pool.submit(pending_networks, loaded, replicates).result()
+    click.echo(f"{len(pending)} of {len(replicates)} networks are not stored yet")
+    if list_only:
+        for network, seed in pending:
+            click.echo(f"{network}, seed {seed}")
+    elif pending:
+        train_pending(profile_path(profile), pending, cores, verbose)
+
+
+def train_pending(path: Path, pending: list[tuple[str, int]], cores: int, verbose: bool) -> None:
+    """Train networks of the profile in `path`.
+
+    Raises
+    ------
+    click.ClickException
+        If some could not be trained; the message names them.
+    """
+    results = results_root().resolve()
+    marks = results / path.stem / ".trained"  # of this call: artifacts decide what is stored
+    with one_at_a_time(results / path.stem / ".train"):
+        shutil.rmtree(marks, ignore_errors=True)
+        config = {"profile": str(path), "pending": pending}
+        trained = snakemake(
+            "trained", config, results, cores=cores, verbose=verbose, options=("--keep-going",)
+        )
+        failed = [
+            f"{name}, seed {seed}"
+            for name, seed in pending
+            if not (marks / name / str(seed)).exists()
+        ]
+        shutil.rmtree(marks, ignore_errors=True)
+    if failed or not trained:
+        raise click.ClickException(
+            f"not trained: {'; '.join(failed)}. The same command goes on where this one was"
+        )

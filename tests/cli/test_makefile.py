@@ -1,0 +1,182 @@
+"""The Makefile: installing, notebooks and what stands in its variables."""
+
+import os
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_output
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOKS = ROOT / "notebooks"
+pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="needs make on the path")
+TARGETS = (
+    "book",
+    "test",
+    "run",
+    "train",
+    "publish",
+    "serve",
+    "lab",
+    "bench",
+    "lint",
+    "sync",
+    "lock",
+    "clean",
+    "help",
+)
+# a Python that notes what it is asked for, makes a copy of itself, and fails where FAILS says
+PYTHON = """\
+#!/bin/sh
+echo "$@" >> "$LOG"
+case "$*" in
+    *"$FAILS"*) exit 1 ;;
+    *venv*) rm -rf .venv; mkdir -p .venv/bin; cp "$0" .venv/bin/python ;;
+esac
+"""
+
+
+def make(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
+    outside = {"MAKEFLAGS", "MFLAGS", "MAKELEVEL"}
+    environment = {name: text for name, text in os.environ.items() if name not in outside}
+    return subprocess.run(
+        ["make", "--silent", *arguments],
+        cwd=folder,
+        env=environment | variables,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture
+def clone(tmp_path):
+    """A clone with a Python that installs nothing."""
+    clone = tmp_path / "clone"
+    clone.mkdir()
+    for name in ("Makefile", "requirements.lock", "pyproject.toml"):
+        shutil.copy2(ROOT / name, clone / name)
+    python = tmp_path / "python"
+    python.write_text(PYTHON)
+    python.chmod(python.stat().st_mode | stat.S_IXUSR)
+    return clone
+
+
+def asked(clone: Path, *arguments: str, fails: str = "nothing") -> tuple[int, list[str], str]:
+    """Return how make ended, what it asked of Python, and what it printed."""
+    log = clone.parent / "log"
+    log.write_text("")
+    python = f"PYTHON={clone.parent / 'python'}"
+    done = make(clone, python, *arguments, LOG=str(log), FAILS=fails)
+    return done.returncode, log.read_text().splitlines(), done.stdout + done.stderr
+
+
+VENV = "-m venv --clear .venv"
+LOCKED = "-m pip install --quiet -r requirements.lock"
+PROJECT = "-m pip install --quiet --no-deps --no-build-isolation -e ."
+
+
+def test_an_interrupted_installation_is_started_anew(clone):
+    for fails, steps in ((LOCKED, [VENV, LOCKED]), (PROJECT, [VENV, LOCKED, PROJECT])):
+        code, commands, _ = asked(clone, "test", fails=fails)
+        assert (code, commands) == (2, steps)
+    code, commands, said = asked(clone, "test")
+    assert (code, commands) == (0, [VENV, LOCKED, PROJECT, "-m pytest"])
+    assert "several GB" in said
+    assert "PIP_EXTRA_INDEX_URL" in said
+    assert asked(clone, "test") == (0, ["-m pytest"], "")
+
+
+def test_a_new_lock_is_installed(clone):
+    asked(clone, "test")
+    os.utime(clone / ".venv" / ".installed", (1, 1))
+    assert asked(clone, "test")[1] == [VENV, LOCKED, PROJECT, "-m pytest"]
+
+
+def test_without_python_one_line_says_what_to_do(clone):
+    done = make(clone, "test", "PYTHON=")
+    assert done.returncode == 2
+    assert done.stderr.startswith("Python 3.11 or newer is needed: install it, or name it with")
+
+
+def test_the_shell_runs_nothing_that_stands_in_a_variable(clone):
+    asked(clone, "test")
+    evil = '"; touch evil; $(touch evil) `touch evil`'
+    words = {"run": "PROFILE", "train": "CORES", "publish": "PAGES", "serve": "PORT"}
+    (clone / "_build" / "html").mkdir(parents=True)
+    (clone / "_build" / "html" / "index.html").touch()
+    for target, variable in words.items():
+        code, (command,), _ = asked(clone, target, f"{variable}={evil.replace('$', '$$')}")
+        assert code == 0
+        assert evil in command
+    assert not (clone / "evil").exists()
+
+
+def test_pages_are_words(clone):
+    asked(clone, "test")
+    assert asked(clone, "publish", "PAGES=01_training 02_clustering *")[1] == [
+        "-m localspec.cli publish digits 01_training 02_clustering *"
+    ]
+
+
+def test_make_without_a_target_lists_the_targets():
+    done = make(ROOT)
+    for target in TARGETS:
+        assert f"make {target} " in done.stdout
+
+
+def test_the_continuous_integration_script_is_sound():
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    subprocess.run(["bash", "-n", str(script)], check=True)
+
+
+@pytest.fixture
+def synced(tmp_path):
+    """Function that runs `make sync` in a copy of the notebooks; returns the copy's folder."""
+    for name in ("Makefile", "requirements.lock", "pyproject.toml", "jupytext.toml"):
+        shutil.copy2(ROOT / name, tmp_path / name)
+    shutil.copytree(NOTEBOOKS, tmp_path / "notebooks")
+    (tmp_path / ".venv").symlink_to(ROOT / ".venv")
+
+    def sync() -> Path:
+        done = make(tmp_path, "--old-file=.venv/.installed", "sync")
+        assert done.returncode == 0, done.stdout + done.stderr
+        return tmp_path / "notebooks"
+
+    return sync
+
+
+def test_every_notebook_has_a_source():
+    sources = {path.stem for path in NOTEBOOKS.glob("*.md")}
+    assert {path.stem for path in NOTEBOOKS.glob("*.ipynb")} == sources
+
+
+def test_the_notebooks_are_what_sync_writes(synced):
+    folder = synced()
+    for path in NOTEBOOKS.glob("*.ipynb"):
+        assert (folder / path.name).read_bytes() == path.read_bytes(), f"{path.name}: make sync"
+
+
+def test_an_edited_source_keeps_ids_and_tags_and_outputs_are_stripped(synced, tmp_path):
+    folder = tmp_path / "notebooks"
+    source, target = folder / "01_training.md", folder / "01_training.ipynb"
+    before = nbformat.read(target, as_version=4)
+    edited, *_, last = (cell for cell in before.cells if cell.cell_type == "code")
+    content = source.read_text(encoding="utf-8")
+    source.write_text(content.replace(edited.source, edited.source + "\n1 + 1"), encoding="utf-8")
+    last.execution_count = 3
+    last.outputs = [new_output("execute_result", data={"text/plain": "7"}, execution_count=3)]
+    nbformat.write(before, target)
+    synced()
+    after = nbformat.read(target, as_version=4)
+    changed = [cell.source.endswith("\n1 + 1") for cell in after.cells]
+    assert sum(changed) == 1
+    for old, new, is_changed in zip(before.cells, after.cells, changed, strict=True):
+        assert old.id == new.id or is_changed
+        assert old.metadata == new.metadata
+        assert not new.get("outputs")
+        assert not new.get("execution_count")
+    assert ["parameters"] in [cell.metadata.get("tags") for cell in after.cells]

@@ -1,0 +1,152 @@
+"""The command itself, the lock of a run, and the end with the parent process."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from localspec.cli import main
+from localspec.cli._files import as_json, checksum, write_if_changed
+from localspec.cli._run import drop_stale_markers, one_at_a_time
+from localspec.cli._verify import Outcome, count
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_library_needs_nothing_of_the_command_line():
+    code = (
+        "import sys, localspec\n"
+        "print(*sorted({'click', 'papermill', 'snakemake'} & sys.modules.keys()))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+def test_the_commands():
+    shown = CliRunner().invoke(main, ["--help"])
+    commands = shown.stdout.partition("Commands:")[2].splitlines()
+    names = [line.split()[0] for line in commands if line.strip()]
+    assert names == ["page", "publish", "run", "train", "verify"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "digit"], ["profile='digit' is not known", "'digits'"]),
+        (["run", "my/own.yml"], ["'my/own.yml' is not a profile's name", "notebooks/profiles"]),
+        (["page", "my/own.yml", "01_training"], ["'my/own.yml' is not a profile's name"]),
+        (["train", "digit"], ["profile='digit' is not known", "'digits'"]),
+        (["publish", "digit"], ["profile='digit' is not known", "'digits'"]),
+        (["publish", "digits", "09_more"], ["page of digits='09_more' is not known"]),
+        (["page", "digit", "02_clustering"], ["profile='digit' is not known", "'digits'"]),
+        (["page", "digits", "09_more"], ["page='09_more' is not known", "'01_training'"]),
+        (["verify", "digit"], ["no page of digit is published"]),
+    ],
+)
+def test_what_is_not_there_is_refused_in_one_line(arguments, words):
+    done = CliRunner().invoke(main, arguments)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert [word for word in words if word not in done.stderr] == [], done.stderr
+
+
+def test_outside_a_clone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, ["run", "digits"])
+    assert done.exit_code == 1
+    assert "Error: no project found upwards from" in done.stderr
+
+
+def test_a_file_that_is_equal_is_left_alone(tmp_path):
+    path = tmp_path / "folder" / "file"
+    write_if_changed(path, "one")
+    os.utime(path, (1, 1))
+    write_if_changed(path, b"one")
+    assert path.stat().st_mtime == 1
+    write_if_changed(path, "two")
+    assert path.read_text() == "two"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_process_ends_soon_after_its_parent():
+    child = (
+        "import os, time\n"
+        "from localspec.cli._main import die_with_parent\n"
+        "die_with_parent(os.getppid(), 0.05); print('up', flush=True); time.sleep(60)\n"
+    )
+    parent = (
+        "import subprocess, sys\n"
+        f"child = subprocess.Popen([sys.executable, '-c', {child!r}], stdout=subprocess.PIPE)\n"
+        "child.stdout.readline(); print(child.pid, flush=True)\n"
+        "child.wait()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True
+    ) as process:
+        pid = int(process.stdout.readline())
+        process.kill()
+    deadline = time.monotonic() + 10
+    while alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not alive(pid)
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True)
+    return bool(state.stdout.strip()) and not state.stdout.startswith("Z")
+
+
+def test_a_page_does_not_start_after_the_end_of_what_started_it(tmp_path):
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    done = CliRunner().invoke(
+        main,
+        ["--parent", str(gone.pid), "page", "digits", "01_training"],
+        env={"LOCALSPEC_RESULTS": str(tmp_path)},
+    )
+    assert done.exit_code == 1
+    assert f"process {gone.pid}, which this one was started for, has ended" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_run_at_a_time(tmp_path):
+    with (
+        one_at_a_time(tmp_path / ".run"),
+        pytest.raises(click.ClickException, match="another run is using"),
+        one_at_a_time(tmp_path / ".run"),
+    ):
+        pass
+    with one_at_a_time(tmp_path / ".run"):
+        pass
+
+
+def test_pages_whose_tables_are_not_the_runs_are_run_again(tmp_path):
+    (tmp_path / "tables").mkdir()
+    table = tmp_path / "tables" / "t.csv"
+    table.write_text("1\n")
+    records = {"good": {"t.csv": checksum(table)}, "bad": {"t.csv": "0"}, "gone": {"u.csv": "0"}}
+    for page, tables in records.items():
+        (tmp_path / f"{page}.json").write_text(as_json({"tables": tables}))
+    (tmp_path / "damaged.json").write_text("{")
+    drop_stale_markers(tmp_path)
+    assert [path.name for path in tmp_path.glob("*.json")] == ["good.json"]
+
+
+def test_passed_and_failed_cells_are_counted(tmp_path):
+    report = tmp_path / "report.xml"
+    report.write_text(
+        '<testsuites><testsuite tests="7" failures="1" errors="1" skipped="2"/></testsuites>'
+    )
+    assert count(report) == (3, 2)
+    assert not Outcome(3, 2, 1.0).good
+    assert not Outcome(0, 0, 1.0).good
+    assert Outcome(3, 0, 1.0).good

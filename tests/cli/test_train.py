@@ -1,0 +1,142 @@
+"""Training of a profile's networks: what is trained, in which order, and kills."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from localspec.cli import main
+from localspec.cli._train import describe
+
+MLP = {"dataset": "digits", "hidden": [10, 8], "n_epochs": 2, "n_threads": 1}
+PROFILE = {
+    "device": "cpu",
+    "dtype": "float64",
+    "networks": {"mlp-pruned": {**MLP, "n_pruning_epochs": 3}, "mlp": MLP},
+    "seeds": [4, 7],
+    "method": {"n_clusters": 3},
+}
+
+
+@pytest.fixture
+def path(tmp_path, monkeypatch):
+    monkeypatch.setenv("LOCALSPEC_RESULTS", str(tmp_path / "results"))
+    path = tmp_path / "tiny.yml"
+    path.write_text(yaml.safe_dump(PROFILE))
+    return path
+
+
+def replace_networks(path, networks):
+    path.write_text(yaml.safe_dump(json.loads(json.dumps(PROFILE | {"networks": networks}))))
+
+
+def start(path, *options):
+    return subprocess.Popen(
+        [sys.executable, "-m", "localspec.cli", "train", str(path), *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # background jobs of a shell are started without Ctrl+C
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
+def run(path, *options):
+    process = start(path, *options)
+    out, err = process.communicate(timeout=300)
+    return process.returncode, out, err
+
+
+def test_a_line_tells_accuracies_or_losses():
+    history = {"test_accuracy": [0.1, 0.9], "train_accuracy": [0.2, 0.8], "test_loss": [2.0, 1.0]}
+    assert describe("mlp, seed 7", history, 12.4).endswith(
+        "  mlp, seed 7: 12 s, accuracy 0.8000 in training, 0.9000 in test"
+    )
+    history = {"test_accuracy": [float("nan")], "train_loss": [1.5], "test_loss": [2.5]}
+    assert describe("mlp, seed 7", history, 3600).endswith(
+        "  mlp, seed 7: 3600 s, loss 1.5000 in training, 2.5000 in test"
+    )
+
+
+@pytest.mark.integration
+def test_everything_is_trained_once_and_a_pruned_network_after_its_unpruned_form(path):
+    code, out, err = run(path, "--seed", "7")
+    assert code == 0, err
+    first, *lines = out.splitlines()
+    assert first == "2 of 2 networks are not stored yet"
+    names = [re.search("  (.*):", line)[1] for line in lines]
+    assert names == ["mlp, seed 7", "mlp-pruned, seed 7"]
+    code, out, err = run(path, "--list")
+    assert code == 0, err
+    assert out.splitlines() == [
+        "2 of 4 networks are not stored yet",
+        "mlp, seed 4",
+        "mlp-pruned, seed 4",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--network", "mpl"], "network='mpl' is not known; choose one of 'mlp', 'mlp-pruned'"),
+        (["--seed", "5"], "seed=5 is not known; choose one of 4, 7"),
+        (["--cores", "0"], "0 is not in the range x>=1"),
+    ],
+)
+def test_bad_options(path, options, words):
+    done = CliRunner().invoke(main, ["train", str(path), *options])
+    assert done.exit_code in (1, 2)
+    assert done.stdout == ""
+    assert words in done.stderr
+
+
+@pytest.mark.integration
+def test_a_network_that_fails_is_named_and_the_others_are_trained(path):
+    replace_networks(path, {"bad": {**MLP, "learning_rate": 1e200}, "mlp": MLP})
+    code, out, err = run(path, "--seed", "4")
+    assert code == 1
+    assert "mlp, seed 4: " in out
+    assert "Error: bad, seed 4: training diverged" in err
+    assert "Error: not trained: bad, seed 4. The same command goes on" in err
+    assert "Traceback" not in err
+
+
+def trains(process) -> bool:
+    try:
+        return "train-network" in process.cmdline()
+    except psutil.NoSuchProcess:  # a zombie is one
+        return False
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_run_leaves_no_process(path, how):
+    replace_networks(path, {"mlp": {**MLP, "n_epochs": 100000}})
+    process = start(path)
+    try:
+        begin, training = time.monotonic(), path.parent / "results" / "artifacts" / "training"
+        while time.monotonic() - begin < 120 and len(list(training.glob("*.lock"))) < 2:
+            time.sleep(0.05)
+        children = psutil.Process(process.pid).children(recursive=True)
+        workers = [child for child in children if trains(child)]
+        assert len(workers) == 2
+        if how == signal.SIGINT:
+            os.killpg(process.pid, how)  # as a terminal does
+        else:
+            process.send_signal(how)
+        _, err = process.communicate(timeout=120)
+        assert psutil.wait_procs(workers, timeout=60)[1] == []
+    finally:
+        process.kill()  # its children end with it
+    if how == signal.SIGINT:
+        assert "The same command goes on where this one was" in err
+        assert "Traceback" not in err

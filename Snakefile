@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import localspec
-from localspec.profiles import load_profile
+from localspec.pipeline import load_profile
 
 ROOT = Path(workflow.basedir)
 PROFILE_FILE = Path(config.get("profile", ROOT / "notebooks" / "profiles" / "digits.yml"))

@@ -15,10 +15,10 @@ from sklearn.cluster import KMeans, SpectralClustering
 from sklearn.manifold import spectral_embedding as sklearn_embedding
 from threadpoolctl import threadpool_limits
 
-from localspec.clusterability import clusterability
-from localspec.embedding import spectral_embedding
-from localspec.graphs import UnitGraph, from_blocks, layer_ranges
-from localspec.spectral import N_STARTS, graph_sides, ncut, renumber
+from localspec.clustering import UnitGraph, clusterability, ncut
+from localspec.clustering._embedding import spectral_embedding
+from localspec.clustering._spectral import N_STARTS, graph_sides, renumber
+from localspec.clustering._unit_graph import from_blocks, layer_ranges
 
 N_CLUSTERS, N_ROUNDS, N_SEEDS, THREADS = 12, 5, 5, (1, 2)
 GRAPHS = {

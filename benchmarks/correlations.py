@@ -13,7 +13,7 @@ import numpy as np
 from ratios import measure, write
 from scipy import stats
 
-from localspec.correlations import correlation_matrix
+from localspec.clustering._activation_graph import correlation_matrix
 
 N_IMAGES, N_UNITS, N_ROUNDS = 5000, 1024, 5
 

@@ -18,9 +18,10 @@ import torch
 from ratios import measure, write
 from torch import nn
 
-from localspec import lesions as engine
-from localspec.lesion_passes import BATCH_SIZE
-from localspec.networks import cnn, initialise, mlp
+from localspec.lesions import _accuracies as engine
+from localspec.lesions._passes import BATCH_SIZE
+from localspec.networks._architectures import cnn, mlp
+from localspec.networks._initialisation import initialise
 from localspec.units import trace_units
 
 VGG = (64, 64, "pool", 128, 128, "pool", *(256,) * 3, "pool", *(512,) * 3, "pool", *(512,) * 3)

@@ -17,8 +17,9 @@ import torch
 from ratios import measure, write
 from torch.nn import functional as F
 
-from localspec.networks import initialise, mlp
-from localspec.optimisation import KerasAdam
+from localspec.networks._architectures import mlp
+from localspec.networks._initialisation import initialise
+from localspec.networks._optimiser import KerasAdam
 
 SIZES = (784, 256, 256, 256, 256, 10)
 N_REPLICATES, N_STEPS, BATCH = 4, 100, 128

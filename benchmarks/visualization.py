@@ -15,9 +15,11 @@ import torch
 from ratios import measure, write
 from torch import nn
 
-from localspec.feature_visualization import N_REDIRECTED_STEPS, N_STEPS, visualize
-from localspec.image_parametrisation import decoder, initial_parameters
-from localspec.networks import cnn, initialise, mlp
+from localspec.networks._architectures import cnn, mlp
+from localspec.networks._initialisation import initialise
+from localspec.visualization import N_STEPS, visualize
+from localspec.visualization._parametrisation import decoder, initial_parameters
+from localspec.visualization._visualize import N_REDIRECTED_STEPS
 
 SHAPE, THREADS, N_ROUNDS, N_ALONE = (1, 28, 28), 2, 3, 4
 LAYERS = {

@@ -35,7 +35,7 @@ class StampError(ExtensionError):
 def stage_versions() -> dict[str, int]:
     """Return the library's stage versions; imported late, since only builds with pages need it."""
     try:
-        from localspec.stages import STAGES
+        from localspec.pipeline import STAGES
     except ImportError as error:
         raise StampError(f"the library cannot be imported ({error}): pip install -e .") from error
     return STAGES

@@ -10,8 +10,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from localspec.errors import choose
-from localspec.settings import Strict
+from localspec._utils.validation import Strict, choose
 
 
 class Conventions(Strict):

@@ -11,19 +11,30 @@ import pandas as pd
 import torch
 from torch import nn
 
-from localspec.clustering import cluster
-from localspec.compatibility import check_labels, check_logits, check_n_clusters, count_logits
+from localspec._utils.validation import require, whole
+from localspec.clustering import (
+    Draws,
+    Partition,
+    activation_graph_traced,
+    cluster,
+    draw_counterparts,
+    weight_graph_traced,
+)
 from localspec.conventions import Conventions, resolve
-from localspec.correlations import activation_graph_traced
 from localspec.data import check_images
-from localspec.errors import InvalidInputError, require, whole
-from localspec.feature_visualization import check_image_shape, visualize_traced
-from localspec.graphs import weight_graph_traced
+from localspec.exceptions import InvalidInputError
 from localspec.lesions import LesionOptions, class_sizes, lesion_draws_traced
 from localspec.measures import MEASURES, Assessment, assess, coherence, importance
-from localspec.partitions import Partition
-from localspec.subclusters import Draws, draw_counterparts
-from localspec.units import Network, UnitMap, trace_units
+from localspec.units import (
+    Network,
+    UnitMap,
+    check_labels,
+    check_logits,
+    check_n_clusters,
+    count_logits,
+    trace_units,
+)
+from localspec.visualization import check_image_shape, visualize_traced
 
 KINDS = ("weights", "activations")
 SCOPES = ("global", "local")
@@ -221,7 +232,7 @@ def screen(
         Images for correlations of activations; by default `x`.
     n_clusters : int, optional
     partitions : mapping of str to Partition, optional
-        Groups of one's own, see :meth:`localspec.partitions.Partition.from_labels`, by any names;
+        Groups of one's own, see :meth:`localspec.clustering.Partition.from_labels`, by any names;
         by default those of the four partitionings.
     n_draws : int, optional
         Random counterparts of each subcluster; p cannot fall below ``1 / (2 n_draws + 2)``

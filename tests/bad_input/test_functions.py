@@ -12,24 +12,27 @@ import torch
 from scipy import sparse
 from torch import nn
 
-from localspec.clusterability import clusterability
-from localspec.clustering import cluster
+from localspec._utils.hardware import resolve_device
+from localspec.clustering import (
+    Partition,
+    UnitGraph,
+    activation_graph,
+    cluster,
+    clusterability,
+    draw_counterparts,
+    weight_graph,
+)
+from localspec.clustering._unit_graph import layer_ranges
 from localspec.conventions import Conventions
-from localspec.correlations import activation_graph
 from localspec.data import Dataset, check_dataset, load_dataset
-from localspec.errors import InvalidInputError
-from localspec.feature_visualization import visualize
-from localspec.graphs import UnitGraph, layer_ranges, weight_graph
+from localspec.exceptions import InvalidInputError
 from localspec.lesions import lesion_accuracies
 from localspec.measures import coherence
-from localspec.networks import resolve_device
-from localspec.partitions import Partition
+from localspec.networks import NetworkSettings, train
 from localspec.screening import screen
-from localspec.settings import NetworkSettings
 from localspec.statistics import empirical_p, fisher, p_floor
-from localspec.subclusters import draw_counterparts
-from localspec.training import train
 from localspec.units import trace_units
+from localspec.visualization import visualize
 
 X, Y = torch.rand(30, 1, 4, 4), torch.arange(30) % 3
 SETTINGS = NetworkSettings(dataset="made", hidden=(6, 4), n_epochs=1)

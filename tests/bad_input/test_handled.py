@@ -11,17 +11,13 @@ import torch
 from scipy import linalg
 from torch import nn
 
-from localspec.clustering import cluster
-from localspec.correlations import activation_graph
+from localspec.clustering import NO_CLUSTER, UnitGraph, activation_graph, cluster
+from localspec.clustering._unit_graph import layer_ranges
 from localspec.data import Dataset
-from localspec.errors import DegenerateDataWarning, InvalidInputError
-from localspec.graphs import UnitGraph, layer_ranges
-from localspec.partitions import NO_CLUSTER
-from localspec.pipeline import open_replicates
+from localspec.exceptions import DegenerateDataWarning, InvalidInputError
+from localspec.networks import NetworkSettings, train
+from localspec.pipeline import TrainingSection, open_replicates
 from localspec.screening import screen
-from localspec.sections import TrainingSection
-from localspec.settings import NetworkSettings
-from localspec.training import train
 
 TRIANGLE = np.ones((3, 3)) - np.eye(3)
 

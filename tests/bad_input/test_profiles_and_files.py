@@ -6,20 +6,20 @@ import pytest
 import torch
 import yaml
 
-from localspec import artifacts
+from localspec._utils import artifacts as artifacts
 from localspec.data import load_dataset
-from localspec.errors import ArtifactError, InvalidInputError
+from localspec.exceptions import ArtifactError, InvalidInputError
 from localspec.networks import open_network_file
-from localspec.pipeline import open_replicates
-from localspec.profiles import load_profile
-from localspec.sections import (
+from localspec.pipeline import (
     ClusteringSection,
     MoreDrawsSection,
     SynthesisSection,
     TrainingSection,
     YourNetworkSection,
+    load_profile,
+    open_replicates,
+    training_table,
 )
-from localspec.tables import training_table
 
 PROFILE = {
     "networks": {"mlp": {"dataset": "digits", "hidden": [8, 6], "n_epochs": 1}},

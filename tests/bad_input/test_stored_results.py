@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from safetensors.numpy import save_file
 
-from localspec import artifacts
-from localspec.artifacts import cached
-from localspec.errors import ArtifactError
-from localspec.tables import write_table
+from localspec._utils import artifacts as artifacts
+from localspec._utils.artifacts import cached
+from localspec.exceptions import ArtifactError
+from localspec.pipeline import write_table
 
 
 def compute():

@@ -120,7 +120,7 @@ def test_only_the_book_is_read(final):
 
 
 def test_the_table_of_contents_has_every_digits_page():
-    from localspec.sections import PAGES
+    from localspec.pipeline._sections import PAGES
 
     chapters = [chapter["file"] for part in load(TOC)["parts"] for chapter in part["chapters"]]
     assert [name for name in chapters if "/runs/digits/" in name] == [

@@ -9,8 +9,7 @@ from safetensors.torch import load_file
 
 from localspec.cli._files import as_json, checksum
 from localspec.cli._publish import publish_networks, publish_pages
-from localspec.pipeline import Replicate
-from localspec.profiles import Profile
+from localspec.pipeline import Profile, Replicate
 
 PROFILE = "toy"
 

@@ -11,23 +11,28 @@ import numpy as np
 import torch
 from torch import nn
 
-from localspec.calibration import null_draws, null_evidence
-from localspec.clusterability import clusterability
-from localspec.clustering import cluster
-from localspec.correlations import activation_graph
+from localspec.clustering import (
+    Partition,
+    UnitGraph,
+    activation_graph,
+    cluster,
+    clusterability,
+    draw_counterparts,
+    weight_graph,
+)
+from localspec.clustering._unit_graph import from_blocks, layer_ranges
 from localspec.data import Dataset
-from localspec.feature_visualization import visualize
-from localspec.graphs import UnitGraph, from_blocks, layer_ranges, weight_graph
 from localspec.lesions import lesion_draws
-from localspec.more_draws import further_draws, further_lesions, further_visualizations
-from localspec.networks import build_network
-from localspec.partitions import Partition
-from localspec.planted import glue, shuffle_weights
-from localspec.pruning import prune
-from localspec.settings import NetworkSettings
-from localspec.stages import STAGES as VERSIONS
-from localspec.subclusters import draw_counterparts
-from localspec.training import HISTORY, TrainedNetwork, train
+from localspec.networks import HISTORY, NetworkSettings, TrainedNetwork, build_network, prune, train
+from localspec.pipeline import STAGES as VERSIONS
+from localspec.studies.calibration._evidence import null_draws, null_evidence
+from localspec.studies.controls._planted import glue, shuffle_weights
+from localspec.studies.more_draws._rounds import (
+    further_draws,
+    further_lesions,
+    further_visualizations,
+)
+from localspec.visualization import visualize
 
 GOLDEN = Path(__file__).with_name("golden.json")
 SIZES = (12, 10, 8, 3)

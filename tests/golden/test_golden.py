@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from stages import GOLDEN, STAGES, VERSIONS
+from golden.stages import GOLDEN, STAGES, VERSIONS
 
 STORED = json.loads(GOLDEN.read_text(encoding="utf-8"))
 REMAKE = "then write the new values with `python tests/golden/stages.py`"
@@ -22,4 +22,6 @@ def test_stage_is_unchanged(stage):
         values, stored["values"], rtol=1e-7, atol=1e-12
     )
     assert version == stored["version"], f"stage {stage!r} is at version {version}: {REMAKE}"
-    assert same, f"the values changed: raise the row {stage!r} of localspec.stages.STAGES, {REMAKE}"
+    assert same, (
+        f"the values changed: raise the row {stage!r} of localspec.pipeline.STAGES, {REMAKE}"
+    )

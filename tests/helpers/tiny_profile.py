@@ -3,8 +3,7 @@
 import pytest
 import yaml
 
-from localspec.pipeline import open_replicates
-from localspec.sections import SynthesisSection
+from localspec.pipeline import SynthesisSection, open_replicates
 
 TINY = {
     "dtype": "float64",

@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from localspec.sections import PAGES
+from localspec.pipeline._sections import PAGES
 
 pytestmark = pytest.mark.notebook
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,8 +7,8 @@ import nbformat
 import papermill
 import pytest
 
-from localspec.profiles import load_profile
-from localspec.sections import ALL_PAGES, section_of
+from localspec.pipeline import load_profile
+from localspec.pipeline._sections import ALL_PAGES, section_of
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -12,7 +12,7 @@ import pytest
 from helpers.gallery import CLASSES, NAN, NUMBERS, made_gallery, record
 from PIL import Image
 
-from localspec.errors import InvalidInputError
+from localspec.exceptions import InvalidInputError
 from localspec.studies.gallery import (
     Finding,
     Gallery,

@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from localspec.errors import InvalidInputError
-from localspec.exciting_images import exciting_images
+from localspec.exceptions import InvalidInputError
 from localspec.measures import MEASURES
-from localspec.pipeline import PARTITIONINGS, Replicate
+from localspec.pipeline import PARTITIONINGS, Replicate, subcluster_table, write_table
 from localspec.studies.gallery import build_gallery, gallery_html, gallery_table
-from localspec.tables import subcluster_table, write_table
+from localspec.visualization import exciting_images
 
 pytestmark = pytest.mark.integration
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from localspec.errors import InvalidInputError
-from localspec.sections import GallerySection, section_of
+from localspec.exceptions import InvalidInputError
+from localspec.pipeline import GallerySection
+from localspec.pipeline._sections import section_of
 
 BAD = {
     "two networks": ({"networks": ["mlp", "cnn"]}, "networks", "at most 1 item"),

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from localspec.artifacts import project_root, write_atomically
-from localspec.profiles import Profile, load_profile
+from localspec._utils.files import project_root, write_atomically
+from localspec.pipeline import Profile, load_profile
 
 
 def profile_path(profile: str) -> Path:

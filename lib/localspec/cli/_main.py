@@ -14,7 +14,7 @@ from localspec.cli._publish import publish
 from localspec.cli._run import run
 from localspec.cli._train import train, train_network
 from localspec.cli._verify import verify
-from localspec.errors import LocalspecError
+from localspec.exceptions import LocalspecError
 
 
 class Commands(click.Group):

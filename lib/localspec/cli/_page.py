@@ -21,7 +21,7 @@ from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
-from localspec.artifacts import project_root, results_root
+from localspec._utils.files import project_root, results_root
 from localspec.cli._files import as_json, load_named_profile, shown, write_if_changed
 from localspec.cli._stamp import LIBRARY, information, summarise, table_problem, tidy
 

@@ -17,12 +17,11 @@ import numpy as np
 from nbformat import NotebookNode
 from PIL import Image, UnidentifiedImageError
 
-from localspec.artifacts import project_root, results_root
+from localspec._utils.files import project_root, results_root
+from localspec._utils.validation import choose
 from localspec.cli._files import as_json, load_named_profile, shown, write_if_changed
 from localspec.cli._stamp import table_problem
-from localspec.errors import choose
-from localspec.pipeline import Replicate
-from localspec.profiles import Profile
+from localspec.pipeline import Profile, Replicate
 
 PIXELS = 0.001  # a picture that differs in a smaller share of its pixels is the same picture
 PICTURES = ("image/png", "image/jpeg")

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 from filelock import Timeout
 
-from localspec.artifacts import locked, project_root, results_root
+from localspec._utils.files import locked, project_root, results_root
 from localspec.cli._files import load_named_profile, profile_path, shown
 from localspec.cli._stamp import table_problem
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from nbformat import NotebookNode
 
 import localspec
-from localspec.artifacts import project_root
+from localspec._utils.files import project_root
 from localspec.cli._files import checksum
 
 PACKAGES = (

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import click
 
-from localspec.artifacts import results_root
+from localspec._utils.files import results_root
+from localspec._utils.validation import choose
 from localspec.cli._files import profile_path
 from localspec.cli._run import CORES, VERBOSE, one_at_a_time, snakemake
-from localspec.errors import ArtifactError, LocalspecError, choose
-from localspec.pipeline import Replicate
-from localspec.profiles import Profile, load_profile
+from localspec.exceptions import ArtifactError, LocalspecError
+from localspec.pipeline import Profile, Replicate, load_profile
 
 
 def pending_networks(profile: Profile, replicates: list[tuple[str, int]]) -> list[tuple[str, int]]:

@@ -18,7 +18,7 @@ from xml.etree import ElementTree
 
 import click
 
-from localspec.artifacts import project_root
+from localspec._utils.files import project_root
 from localspec.cli._stamp import LIBRARY
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from localspec._utils.validation import require
+from localspec.clustering import Subcluster
 from localspec.data import DERIVED
-from localspec.errors import InvalidInputError, require
-from localspec.exciting_images import exciting_images
+from localspec.exceptions import InvalidInputError
 from localspec.measures import MEASURES, Assessment
 from localspec.pipeline import PARTITIONINGS, Replicate
-from localspec.subclusters import Subcluster
+from localspec.visualization import exciting_images
 
 # data sets of drawings and products; photographs of others may not be published
 FREE_IMAGES = ("digits", "mnist", "fashion-mnist", *DERIVED)
@@ -219,7 +220,7 @@ def build_gallery(
     -----
     Lesions, visualizations and tests are those of the other pages, loaded if they are on disk. One
     more pass over the test images for each partitioning finds the exciting ones, see
-    :func:`localspec.exciting_images.exciting_images`.
+    :func:`localspec.visualization.exciting_images`.
 
     References
     ----------

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from localspec.errors import require
+from localspec._utils.validation import require
 
 MODES = {1: "L", 3: "RGB"}  # by number of channels
 

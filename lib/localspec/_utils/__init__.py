@@ -1,0 +1,1 @@
+"""Cellar: checks of values, files, artifacts, checkpoints and hardware. Nothing here is public."""

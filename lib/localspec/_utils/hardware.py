@@ -1,0 +1,120 @@
+"""Hardware: devices and the number of threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import TypeVar
+
+import torch
+from joblib import Parallel, delayed
+from threadpoolctl import threadpool_limits
+from torch import nn
+
+from localspec._utils.validation import choose
+from localspec.exceptions import InvalidInputError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+# multiplications below which a second thread costs more time than it saves
+SMALL_STEP = 1e7  # in one training step: forward pass of one batch
+SMALL_PASS = 1e9  # in one pass of stacked lesions or images
+# torch's convolutions in float64 work image by image, so that threads gain less
+FLOAT64_CONVOLUTION = 10
+
+
+def is_small(module: nn.Module, image: torch.Tensor, n_images: int, limit: float) -> bool:
+    """Return whether a forward pass of so many images is too little work for two threads.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        In evaluation mode.
+    image : torch.Tensor, shape (1, ...)
+    n_images : int
+    limit : float
+        Multiplications: ``SMALL_STEP`` or ``SMALL_PASS``.
+    """
+    layers = [part for part in module.modules() if isinstance(part, nn.Linear | nn.Conv2d)]
+    counted = []
+
+    def count(layer: nn.Module, _, output: torch.Tensor) -> None:
+        counted.append(output.numel() * layer.weight[0].numel())
+
+    handles = [layer.register_forward_hook(count) for layer in layers]
+    try:
+        with torch.inference_mode():
+            module(image)
+    finally:
+        for handle in handles:
+            handle.remove()
+    double = image.dtype == torch.float64 and any(isinstance(one, nn.Conv2d) for one in layers)
+    return n_images * sum(counted) < limit * (FLOAT64_CONVOLUTION if double else 1)
+
+
+@contextmanager
+def limited_threads(n_threads: int | None) -> Iterator[None]:
+    """Run torch, BLAS and OpenMP on so many threads inside the block; None leaves them as they are.
+
+    Small matrices and k-means run many times slower with several threads, above all where other
+    processes want the cores too.
+    """
+    if n_threads is None:
+        yield
+        return
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(n_threads)
+        with threadpool_limits(n_threads):
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def single_threaded(active: bool = True) -> AbstractContextManager[None]:
+    """Run on one thread inside the block, if `active`; see :func:`limited_threads`."""
+    return limited_threads(1 if active else None)
+
+
+def side_by_side(
+    work: Callable[[Item], Result], items: Sequence[Item], n_threads: int | None = None
+) -> Iterator[Result]:
+    """Yield ``work(item)`` for each item, in order, several running at a time on one thread each.
+
+    Steps too small for two threads together still keep two threads busy apart.
+
+    Parameters
+    ----------
+    work : callable
+        Spends its time in torch or numpy, which run side by side in Python's threads. Modes that
+        torch keeps by thread (``torch.inference_mode``) must be entered inside.
+    items : sequence
+    n_threads : int, optional
+        By default as many as torch uses now.
+
+    Raises
+    ------
+    Exception
+        Whatever `work` raised first; items that have not begun are then left out.
+    """
+    n_jobs = max(1, min(n_threads or torch.get_num_threads(), len(items)))
+    with limited_threads(1):  # new threads of torch begin with this number
+        yield from Parallel(n_jobs, prefer="threads", return_as="generator")(
+            delayed(work)(item) for item in items
+        )
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the device of that name; ``"auto"`` is CUDA where there is one, else the CPU.
+
+    Raises
+    ------
+    InvalidInputError
+        If the name is unknown or the device is not there.
+    """
+    choose("device", name, ("auto", "cpu", "cuda"))
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise InvalidInputError("device 'cuda' is not there: use 'cpu' or 'auto'")
+    return torch.device("cuda" if available and name != "cpu" else "cpu")

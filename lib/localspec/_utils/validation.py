@@ -1,0 +1,148 @@
+"""Validation: refuse values that are not allowed, each with one sentence on what is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from numbers import Integral
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from localspec.exceptions import InvalidInputError
+
+T = TypeVar("T")
+
+
+def require(condition: bool, message: str) -> None:
+    """Raise unless a condition on the input holds.
+
+    Parameters
+    ----------
+    condition : bool
+        What must be true.
+    message : str
+        What is wrong and what to pass instead, as the user reads it.
+
+    Raises
+    ------
+    InvalidInputError
+        If `condition` is false.
+
+    Examples
+    --------
+    >>> require(1 < 2, "the margin must be positive")
+    """
+    if not condition:
+        raise InvalidInputError(message)
+
+
+def choose(name: str, value: T, allowed: Iterable[T]) -> T:
+    """Return `value` if it is one of the allowed ones.
+
+    Parameters
+    ----------
+    name : str
+        The option's name, for the message.
+    value : object
+        The value given.
+    allowed : iterable
+        The values there are, in the order in which the message lists them.
+
+    Returns
+    -------
+    object
+        `value`, unchanged.
+
+    Raises
+    ------
+    InvalidInputError
+        If `value` is not allowed; the message names it and lists what is.
+
+    Examples
+    --------
+    >>> choose("side", "low", ("low", "high"))
+    'low'
+    >>> choose("side", "left", ("low", "high"))
+    Traceback (most recent call last):
+    ...
+    localspec.exceptions.InvalidInputError: side='left' is not known; choose one of 'low', 'high'
+    """
+    choices = list(allowed)
+    if value not in choices:
+        listed = ", ".join(repr(choice) for choice in choices)
+        raise InvalidInputError(f"{name}={value!r} is not known; choose one of {listed}")
+    return value
+
+
+def whole(name: str, value: object, lowest: int) -> int:
+    """Return `value` as an int if it is a whole number that is large enough.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message.
+    value : object
+        The value given; true and false are no numbers here.
+    lowest : int
+        The smallest value allowed.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    InvalidInputError
+        If `value` is anything else.
+
+    Examples
+    --------
+    >>> whole("n_draws", -3, 1)
+    Traceback (most recent call last):
+    ...
+    localspec.exceptions.InvalidInputError: n_draws must be a whole number of at least 1, not -3
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < lowest:
+        raise InvalidInputError(
+            f"{name} must be a whole number of at least {lowest}, not {value!r}"
+        )
+    return int(value)
+
+
+class Strict(BaseModel):
+    """A pydantic model whose errors are the library's, in its words."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise InvalidInputError(explain(error)) from error
+
+
+def explain(error: ValidationError) -> str:
+    """Turn a pydantic error into one sentence a value: where, what was given, what is allowed."""
+    problems = []
+    for problem in error.errors(include_url=False):
+        where = ".".join(map(str, problem["loc"])) or error.title
+        if problem["type"] == "extra_forbidden":
+            problems.append(f"{where} is not a setting of {error.title}")
+        elif problem["type"] == "missing":
+            problems.append(f"{where} is missing in {error.title}")
+        elif problem["type"] == "value_error":  # from our own checks, which name the value
+            problems.append(f"{where}: {problem['msg'].removeprefix('Value error, ')}")
+        else:
+            problems.append(f"{where} = {problem['input']!r}: {problem['msg']}")
+    return "; ".join(problems)
+
+
+def distinct(values: list[Any]) -> list[Any]:
+    """Refuse a list in which a value stands twice: it would be counted as two replicates."""
+    for position, value in enumerate(values):
+        if value in values[:position]:
+            raise ValueError(
+                f"{value} stands twice in {values}: name each of them once, since each is counted "
+                "as a replicate"
+            )
+    return values

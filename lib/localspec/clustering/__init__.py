@@ -1,0 +1,55 @@
+"""Clustering: graphs of units, spectral clustering, partitions and their subclusters."""
+
+from localspec.clustering._activation_graph import activation_graph, activation_graph_traced
+from localspec.clustering._agreement import (
+    label_agreement,
+    layer_agreement,
+    match_units,
+    partition_agreement,
+)
+from localspec.clustering._cluster import cluster
+from localspec.clustering._clusterability import Clusterability, clusterability, inside_to_outside
+from localspec.clustering._partition import NO_CLUSTER, Partition
+from localspec.clustering._spectral import eigengaps, live_units, ncut, spectral_labels
+from localspec.clustering._subclusters import (
+    MOST_OF_LAYER,
+    Draws,
+    Lesion,
+    Subcluster,
+    draw_counterparts,
+    permuted_labels,
+    quantile_strata,
+    subclusters,
+)
+from localspec.clustering._unit_graph import UnitGraph
+from localspec.clustering._weight_graph import weight_graph, weight_graph_traced
+
+__all__ = [
+    "MOST_OF_LAYER",
+    "NO_CLUSTER",
+    "Clusterability",
+    "Draws",
+    "Lesion",
+    "Partition",
+    "Subcluster",
+    "UnitGraph",
+    "activation_graph",
+    "activation_graph_traced",
+    "cluster",
+    "clusterability",
+    "draw_counterparts",
+    "eigengaps",
+    "inside_to_outside",
+    "label_agreement",
+    "layer_agreement",
+    "live_units",
+    "match_units",
+    "ncut",
+    "partition_agreement",
+    "permuted_labels",
+    "quantile_strata",
+    "spectral_labels",
+    "subclusters",
+    "weight_graph",
+    "weight_graph_traced",
+]

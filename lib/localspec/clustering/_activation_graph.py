@@ -1,0 +1,221 @@
+"""The graph made from correlations of activations."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy import stats
+
+from localspec._utils.hardware import side_by_side
+from localspec._utils.validation import choose, whole
+from localspec.clustering._unit_graph import UnitGraph, layer_ranges
+from localspec.conventions import Conventions, resolve
+from localspec.data import check_images
+from localspec.exceptions import InvalidInputError
+from localspec.statistics import RTOL
+from localspec.units import (
+    MAX_VALUES,
+    Network,
+    UnitMap,
+    count_logits,
+    trace_units,
+    unit_values_traced,
+)
+
+CORRELATIONS = ("spearman", "pearson", "kendall")
+BATCH_SIZE = 1000  # images whose ranks are multiplied at a time
+ROUNDED = 64  # times the precision's epsilon: what sums of thousands of products are rounded by
+MAX_RANKED = 2**17  # values ranked by one thread at a time: few enough for its cache
+
+
+def constant_columns(values: np.ndarray, rtol: float = RTOL) -> np.ndarray:
+    """Return which columns do not vary, but for rounding.
+
+    Parameters
+    ----------
+    values : numpy.ndarray, shape (n_images, n_units)
+    rtol : float, optional
+        What counts as rounding, of a column's magnitude.
+
+    Returns
+    -------
+    numpy.ndarray of bool, shape (n_units,)
+    """
+    low, high = values.min(axis=0), values.max(axis=0)
+    return high - low <= rtol * np.maximum(np.abs(low), np.abs(high))
+
+
+def _rank_products(values: np.ndarray, batch_size: int, max_ranked: int) -> np.ndarray:
+    """Return inner products of the columns' doubled ranks, without rounding.
+
+    They are whole numbers below 2^53 for up to 300,000 images.
+    """
+    n_images, n_units = values.shape
+    size = max(1, max_ranked // n_images)
+    doubled = np.empty((n_units, n_images), np.float32)  # twice the ranks, less their mean
+
+    def rank(begin: int) -> None:
+        rows = np.ascontiguousarray(values[:, begin : begin + size].T)
+        doubled[begin : begin + size] = 2 * stats.rankdata(rows, axis=1) - (n_images + 1)
+
+    for _ in side_by_side(rank, range(0, n_units, size)):
+        pass
+    products = np.zeros((n_units, n_units))
+    for begin in range(0, n_images, batch_size):
+        part = doubled[:, begin : begin + batch_size].astype(np.float64)
+        products += part @ part.T
+    return products
+
+
+def _centred_products(values: np.ndarray) -> np.ndarray:
+    centred = values - values.mean(axis=0)
+    return centred.T @ centred
+
+
+def rounding(dtype: torch.dtype) -> float:
+    """Return what differences between values computed in a precision count as rounding.
+
+    Of their magnitude. The same image in batches of other sizes comes out with other last digits,
+    since the products that a value sums are added in another order.
+    """
+    epsilon = torch.finfo(dtype).eps
+    return max(
+        RTOL, min(ROUNDED * epsilon, max(2 * epsilon, 1e-5))
+    )  # half precision sums in single
+
+
+def correlation_matrix(
+    values: np.ndarray,
+    correlation: str = "spearman",
+    *,
+    rtol: float = RTOL,
+    batch_size: int = BATCH_SIZE,
+    max_ranked: int = MAX_RANKED,
+) -> np.ndarray:
+    """Return squared correlations between columns.
+
+    Parameters
+    ----------
+    values : numpy.ndarray, shape (n_images, n_units)
+    correlation : {"spearman", "pearson", "kendall"}
+    rtol : float, optional
+        Units that vary by less of their magnitude are constant.
+    batch_size : int, optional
+        Bounds memory: images whose ranks are multiplied at a time.
+    max_ranked : int, optional
+        Bounds memory: values that one thread ranks at a time, or those of one unit.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n_units, n_units)
+        In [0, 1], with a zero diagonal; rows and columns of constant units are zero.
+
+    Notes
+    -----
+    Spearman's ranks are kept in single precision, doubled so that ties are whole numbers too, and
+    multiplied in double precision, where their sums of products are exact: neither the order of
+    images nor the number of threads can change them. Beside `values` this takes 4 bytes for each
+    of them and 24 for each pair of units.
+
+    References
+    ----------
+    Hod et al., arXiv:2110.08058, "Activations graph"; ranks with ties and tau-b as in
+    :func:`scipy.stats.rankdata` and :func:`scipy.stats.kendalltau`.
+
+    Examples
+    --------
+    >>> values = np.array([[1.0, 8.0], [2.0, 4.0], [3.0, 0.0]])
+    >>> round(float(correlation_matrix(values)[0, 1]), 12)
+    1.0
+    """
+    choose("correlation", correlation, CORRELATIONS)
+    whole("batch_size", batch_size, 1)
+    whole("max_ranked", max_ranked, 1)
+    return _correlation_matrix(values, correlation, rtol, batch_size, max_ranked)
+
+
+def _correlation_matrix(
+    values: np.ndarray, correlation: str, rtol: float, batch_size: int, max_ranked: int
+) -> np.ndarray:
+    n_units = values.shape[1]
+    if correlation == "kendall":
+        squared = np.zeros((n_units, n_units))
+        for i in range(n_units):
+            for j in range(i):
+                tau = stats.kendalltau(values[:, i], values[:, j]).statistic
+                squared[i, j] = squared[j, i] = 0.0 if np.isnan(tau) else tau**2
+        constant = constant_columns(values, rtol)
+        squared[constant], squared[:, constant] = 0.0, 0.0
+        return squared
+    if correlation == "spearman":
+        squared = _rank_products(values, batch_size, max_ranked)
+    else:
+        squared = _centred_products(values)
+    length = np.sqrt(squared.diagonal())
+    constant = constant_columns(values, rtol) | (length == 0)
+    length[constant] = np.inf
+    squared /= np.outer(length, length)
+    np.clip(squared, -1.0, 1.0, out=squared)
+    np.square(squared, out=squared)
+    np.fill_diagonal(squared, 0.0)
+    return squared
+
+
+def activation_graph(
+    network: Network,
+    x: torch.Tensor,
+    *,
+    correlation: str = "spearman",
+    conventions: Conventions | str = "paper",
+) -> UnitGraph:
+    """Build the graph of squared correlations between the tested units' pre-ReLU values.
+
+    Parameters
+    ----------
+    network : torch.nn.Module, TrainedNetwork or UnitMap
+    x : torch.Tensor, shape (n_images, ...)
+        Training images, without augmentation; at least three.
+    correlation : {"spearman", "pearson", "kendall"}
+    conventions : Conventions or str
+        Uses ``spatial_norm`` and ``residual_units``.
+
+    Returns
+    -------
+    UnitGraph
+        Dense, over the tested units; units that do not vary, but for rounding, are inactive.
+
+    Raises
+    ------
+    InvalidInputError
+        If the images are too few or no unit varies over them.
+
+    References
+    ----------
+    Hod et al., arXiv:2110.08058, "Activations graph".
+    """
+    conventions = resolve(conventions)
+    choose("correlation", correlation, CORRELATIONS)
+    unit_map = trace_units(network, conventions=conventions)
+    check_images(x)
+    count_logits(unit_map, x[:1])
+    return activation_graph_traced(unit_map, x, conventions, correlation=correlation)
+
+
+def activation_graph_traced(
+    unit_map: UnitMap, x: torch.Tensor, conventions: Conventions, *, correlation: str = "spearman"
+) -> UnitGraph:
+    """Return what :func:`activation_graph` does, of a traced network and images that fit it."""
+    if len(x) < 3:
+        raise InvalidInputError(f"correlations need at least 3 images, not {len(x)}")
+    if (x == x[:1]).all():
+        raise InvalidInputError("no unit varies over these images: they are all the same")
+    values = unit_values_traced(unit_map, x, conventions, MAX_VALUES)
+    layers = layer_ranges([(name, part.shape[1], True) for name, part in values.items()])
+    stacked = np.concatenate(list(values.values()), axis=1)
+    del values
+    rtol = rounding(unit_map.dtype)
+    inactive = constant_columns(stacked, rtol)
+    if inactive.all():
+        raise InvalidInputError("no unit varies over these images: are they all the same?")
+    matrix = _correlation_matrix(stacked, correlation, rtol, BATCH_SIZE, MAX_RANKED)
+    return UnitGraph(matrix, layers, "activations", inactive)

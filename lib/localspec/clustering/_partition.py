@@ -1,0 +1,80 @@
+"""Partitions: a cluster for every unit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from localspec._utils.validation import choose
+from localspec.clustering._unit_graph import LayerRange, layer_ranges
+from localspec.exceptions import InvalidInputError
+
+NO_CLUSTER = -1
+SCOPES = ("global", "local")
+
+
+@dataclass(frozen=True)
+class Partition:
+    """A cluster for every unit.
+
+    Attributes
+    ----------
+    labels : numpy.ndarray of int, shape (n_units,)
+        Cluster of each unit, -1 for a unit that takes no part. In a local partition each layer
+        counts its clusters from 0.
+    layers : tuple of LayerRange
+    n_clusters : int
+        Clusters asked for (of the global clustering).
+    scope : {"global", "local"}
+    """
+
+    labels: np.ndarray
+    layers: tuple[LayerRange, ...]
+    n_clusters: int
+    scope: str = "global"
+
+    @classmethod
+    def from_stored(
+        cls, labels: np.ndarray, layers: Sequence[Mapping], n_clusters: int, scope: str
+    ) -> Partition:
+        """Return a partition whose layers are given by their fields, as JSON keeps them."""
+        return cls(labels, tuple(LayerRange(**layer) for layer in layers), n_clusters, scope)
+
+    @classmethod
+    def from_labels(cls, labels: Mapping[str, np.ndarray], *, scope: str = "global") -> Partition:
+        """Make a partition from anybody's labels.
+
+        Parameters
+        ----------
+        labels : mapping of layer name to integer array, shape (n_units of the layer,)
+            -1 for units that take no part. All layers given are tested.
+        scope : {"global", "local"}
+
+        Raises
+        ------
+        InvalidInputError
+            If a layer's labels are not a non-empty vector of integers from -1 upwards.
+        """
+        choose("scope", scope, SCOPES)
+        arrays = {name: np.asarray(values) for name, values in labels.items()}
+        for name, values in arrays.items():
+            if values.ndim != 1 or not len(values) or values.dtype.kind not in "iu":
+                raise InvalidInputError(f"labels of layer {name!r} must be a vector of integers")
+            if values.min() < NO_CLUSTER:
+                raise InvalidInputError(f"labels of layer {name!r} must be -1 or more")
+        if not arrays:
+            raise InvalidInputError("labels must name at least one layer")
+        ranges = layer_ranges([(name, len(values), True) for name, values in arrays.items()])
+        joined = np.concatenate(list(arrays.values())).astype(np.int64)
+        return cls(joined, ranges, int(joined.max()) + 1, scope)
+
+    @property
+    def tested(self) -> tuple[LayerRange, ...]:
+        """Layers whose subclusters are tested."""
+        return tuple(layer for layer in self.layers if layer.tested)
+
+    def of(self, layer: LayerRange) -> np.ndarray:
+        """Return the labels of one layer's units."""
+        return self.labels[layer.units]

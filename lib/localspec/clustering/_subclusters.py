@@ -1,0 +1,251 @@
+"""Tested sets of units, and their random counterparts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from localspec._utils.validation import whole
+from localspec.clustering._partition import NO_CLUSTER, Partition
+from localspec.conventions import Conventions, resolve
+from localspec.exceptions import InvalidInputError
+
+MOST_OF_LAYER = 0.99
+Lesion = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Subcluster:
+    """The units of one cluster in one layer.
+
+    Attributes
+    ----------
+    layer : str
+    cluster : int
+    units : numpy.ndarray of int, shape (n_units,)
+        Indices within the layer, ascending.
+    """
+
+    layer: str
+    cluster: int
+    units: np.ndarray
+
+    @property
+    def n_units(self) -> int:
+        """Number of units."""
+        return len(self.units)
+
+    def as_lesion(self) -> Lesion:
+        """Return the mapping of layer name to unit indices that lesions and images take."""
+        return {self.layer: self.units}
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Random counterparts of the tested subclusters of a partition.
+
+    Attributes
+    ----------
+    subclusters : tuple of Subcluster
+    units : tuple of numpy.ndarray of int, shape (n_draws, n_units of the subcluster)
+        Row i holds the counterpart in draw i.
+    n_asked : int
+        Draws asked for: their number even where there is no subcluster to draw for.
+    """
+
+    subclusters: tuple[Subcluster, ...]
+    units: tuple[np.ndarray, ...]
+    n_asked: int = 0
+
+    @property
+    def n_draws(self) -> int:
+        """Number of draws."""
+        return len(self.units[0]) if self.units else self.n_asked
+
+    @property
+    def mean_overlap(self) -> float:
+        """Mean share of a true subcluster's units that its counterparts hold."""
+        shares = [
+            np.isin(rows, subcluster.units).mean()
+            for subcluster, rows in zip(self.subclusters, self.units, strict=True)
+        ]
+        return float(np.mean(shares)) if shares else float("nan")
+
+    @property
+    def are_true(self) -> np.ndarray:
+        """Which draws are the true subcluster itself: bool, shape (n_draws, n_subclusters)."""
+        same = [
+            (np.sort(rows, axis=1) == subcluster.units).all(axis=1)
+            for subcluster, rows in zip(self.subclusters, self.units, strict=True)
+        ]
+        return np.reshape(same, (len(self.subclusters), self.n_draws)).T.astype(bool)
+
+    def lesions(self) -> list[Lesion]:
+        """Return true and random sets as one list: subcluster by subcluster, true one first."""
+        listed: list[Lesion] = []
+        for subcluster, rows in zip(self.subclusters, self.units, strict=True):
+            listed.append(subcluster.as_lesion())
+            listed += [{subcluster.layer: row} for row in rows]
+        return listed
+
+    def arrange(self, values: np.ndarray) -> np.ndarray:
+        """Return values of :meth:`lesions` as (n_draws + 1, n_subclusters, ...), row 0 true.
+
+        A draw that is the true subcluster itself takes its value: rounding, which can hang on what
+        is computed beside it, does not part them.
+        """
+        shape = (len(self.subclusters), self.n_draws + 1, *np.shape(values)[1:])
+        arranged = np.moveaxis(np.reshape(values, shape), 1, 0).copy()
+        for index, subcluster in np.argwhere(self.are_true):
+            arranged[index + 1, subcluster] = arranged[0, subcluster]
+        return arranged
+
+
+def subclusters(
+    partition: Partition, *, conventions: Conventions | str = "paper"
+) -> tuple[Subcluster, ...]:
+    """Return the subclusters that are tested.
+
+    Parameters
+    ----------
+    partition : Partition
+    conventions : Conventions or str
+        Uses ``min_units``.
+
+    Returns
+    -------
+    tuple of Subcluster
+        By layer, then by cluster: those of at least two units and at most 99 % of their
+        layer's live units (``min_units="three"``: more than two, and fewer than 99 % of the
+        whole layer).
+
+    References
+    ----------
+    Hod et al., arXiv:2110.08058, "Units, layers, partitions".
+
+    Examples
+    --------
+    >>> partition = Partition.from_labels({"dense1": np.array([0, 0, 1, 1, 1, 2, -1])})
+    >>> [(part.cluster, part.units.tolist()) for part in subclusters(partition)]
+    [(0, [0, 1]), (1, [2, 3, 4])]
+    """
+    return _subclusters(partition, resolve(conventions))
+
+
+def _subclusters(partition: Partition, conventions: Conventions) -> tuple[Subcluster, ...]:
+    tested = []
+    for layer in partition.tested:
+        labels = partition.of(layer)
+        n_live = int((labels != NO_CLUSTER).sum())
+        for label in np.unique(labels[labels != NO_CLUSTER]):
+            units = np.flatnonzero(labels == label)
+            if conventions.min_units == "three":
+                is_tested = 2 < len(units) < MOST_OF_LAYER * layer.n_units
+            else:
+                is_tested = 2 <= len(units) <= MOST_OF_LAYER * n_live
+            if is_tested:
+                tested.append(Subcluster(layer.name, int(label), units))
+    return tuple(tested)
+
+
+def permuted_labels(
+    partition: Partition, rng: np.random.Generator, strata: Mapping[str, np.ndarray] | None = None
+) -> np.ndarray:
+    """Return a partition's labels, permuted among the live units of each tested layer.
+
+    Where `strata` gives a layer's units a stratum, labels are permuted within each stratum only.
+    """
+    labels = partition.labels.copy()
+    for layer in partition.tested:
+        live = np.flatnonzero(partition.of(layer) != NO_CLUSTER)
+        stratum = np.zeros(layer.n_units) if strata is None else strata[layer.name]
+        for name in np.unique(stratum[live]):
+            units = layer.start + live[stratum[live] == name]
+            labels[units] = rng.permutation(labels[units])
+    return labels
+
+
+def quantile_strata(values: np.ndarray, n_strata: int) -> np.ndarray:
+    """Return which of `n_strata` groups of (almost) equal size each value falls into, by rank.
+
+    Examples
+    --------
+    >>> quantile_strata(np.array([5.0, 1.0, 9.0, 2.0]), 2).tolist()
+    [1, 0, 1, 0]
+    """
+    ranks = np.argsort(np.argsort(values, kind="stable"), kind="stable")
+    return ranks * n_strata // len(values)
+
+
+def _check_strata(strata, ranges, conventions: Conventions) -> None:
+    if conventions.draws == "independent":
+        raise InvalidInputError('strata need draws="joint": independent draws know no strata')
+    for name, layer in ranges.items():
+        if np.shape(strata.get(name)) != (layer.n_units,):
+            raise InvalidInputError(
+                f"strata of layer {name!r} must be a vector of {layer.n_units} values, one a unit"
+            )
+
+
+def draw_counterparts(
+    partition: Partition,
+    n_draws: int,
+    *,
+    seed: int | Sequence[int] = 0,
+    strata: Mapping[str, np.ndarray] | None = None,
+    conventions: Conventions | str = "paper",
+) -> Draws:
+    """Draw random counterparts of every tested subcluster.
+
+    Parameters
+    ----------
+    partition : Partition
+    n_draws : int
+        At least 1.
+    seed : int or sequence of int, optional
+    strata : mapping of layer name to array, shape (n_units of the layer,), optional
+        Permute labels only among units of the same stratum, so that every counterpart has as many
+        units of each as the true subcluster; for ``draws="joint"``.
+    conventions : Conventions or str
+        Uses ``draws`` and ``min_units``. ``draws="joint"``: one draw permutes the labels among
+        a layer's live units, which gives every subcluster its counterpart at once;
+        ``"independent"``: every subcluster draws as many live units of its layer on its own.
+
+    Returns
+    -------
+    Draws
+
+    Raises
+    ------
+    InvalidInputError
+        If `strata` do not cover a layer or are given for independent draws, or `n_draws` is not
+        positive.
+
+    References
+    ----------
+    Hod et al., arXiv:2110.08058, "Random counterparts".
+    """
+    whole("n_draws", n_draws, 1)
+    for part in np.atleast_1d(np.asarray(seed, dtype=object)):
+        whole("seed", part, 0)
+    conventions = resolve(conventions)
+    rng = np.random.default_rng(seed)
+    tested = _subclusters(partition, conventions)
+    ranges = {layer.name: layer for layer in partition.tested}
+    if strata is not None:
+        _check_strata(strata, ranges, conventions)
+    if conventions.draws == "independent":
+        rows = []
+        for part in tested:
+            live = np.flatnonzero(partition.of(ranges[part.layer]) != NO_CLUSTER)
+            chosen = [rng.choice(live, part.n_units, replace=False) for _ in range(n_draws)]
+            rows.append(np.sort(np.array(chosen), axis=1))
+        return Draws(tested, tuple(rows), n_draws)
+    copies = [permuted_labels(partition, rng, strata) for _ in range(n_draws)]
+    rows = []
+    for part in tested:
+        units = ranges[part.layer].units
+        rows.append(np.array([np.flatnonzero(copy[units] == part.cluster) for copy in copies]))
+    return Draws(tested, tuple(rows), n_draws)

@@ -1,0 +1,208 @@
+"""Graphs whose nodes are units, and the graph made from weights.
+
+The weights graph of consecutive layers a, b, c is a chain of blocks; where c's module reads a and
+b side by side (a concatenation), a and c are linked as well::
+
+          a    b    c                   a    b    c
+    a  [  0   |W1|  0  ]          a  [  0   |W1| |W3| ]
+    b  [ |W1|' 0  |W2| ]          b  [ |W1|' 0   |W2| ]
+    c  [  0  |W2|'  0  ]          c  [ |W3|'|W2|'  0  ]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+from scipy import sparse
+
+from localspec._utils.validation import choose
+from localspec.exceptions import InvalidInputError
+
+INPUT = "input"
+NULLS = ("permute", "permute_nonzero", "resample_nonzero", "permute_resample")
+BANDWIDTH = 0.01  # of the kernel density that non-zero weights are drawn from
+
+
+@dataclass(frozen=True)
+class LayerRange:
+    """Where a layer's units stand among the nodes: ``start <= node < stop``."""
+
+    name: str
+    start: int
+    stop: int
+    tested: bool
+
+    @property
+    def n_units(self) -> int:
+        """Number of units in the layer."""
+        return self.stop - self.start
+
+    @property
+    def units(self) -> slice:
+        """The layer's nodes, as an index."""
+        return slice(self.start, self.stop)
+
+
+@dataclass(frozen=True)
+class UnitGraph:
+    """A weighted undirected graph over units.
+
+    Attributes
+    ----------
+    adjacency : scipy.sparse.csr_array or numpy.ndarray, shape (n_units, n_units)
+        Symmetric, with a zero diagonal.
+    layers : tuple of LayerRange
+        In order, covering all nodes.
+    kind : {"weights", "activations"}
+    inactive : numpy.ndarray of bool, shape (n_units,)
+        Units that take no part although they may have a row: activation variance zero.
+    links : tuple of (str, str), optional
+        Names of the layers that edges of a weights graph may join, the earlier one first; by
+        default those of consecutive layers.
+    """
+
+    adjacency: sparse.csr_array | np.ndarray
+    layers: tuple[LayerRange, ...]
+    kind: str
+    inactive: np.ndarray
+    links: tuple[tuple[str, str], ...] | None = None
+
+    @property
+    def n_units(self) -> int:
+        """Number of nodes."""
+        return self.adjacency.shape[0]
+
+    @property
+    def tested(self) -> tuple[LayerRange, ...]:
+        """Layers whose subclusters are tested."""
+        return tuple(layer for layer in self.layers if layer.tested)
+
+    @property
+    def linked(self) -> tuple[tuple[LayerRange, LayerRange], ...]:
+        """Pairs of layers that edges of a weights graph may join."""
+        return _linked(self.layers, self.links)
+
+    @property
+    def is_chain(self) -> bool:
+        """Whether edges join consecutive layers only, and all of these."""
+        return self.linked == _linked(self.layers, None)
+
+    def around(self, layer: LayerRange) -> tuple[tuple[LayerRange, ...], tuple[LayerRange, ...]]:
+        """Return a layer's predecessors and successors in a weights graph, in order."""
+        before = tuple(first for first, second in self.linked if second == layer)
+        return before, tuple(second for first, second in self.linked if first == layer)
+
+    def subgraph(self, layers: Sequence[LayerRange]) -> UnitGraph:
+        """Return the graph over some of the layers, given in order."""
+        mask = np.zeros(self.n_units, dtype=bool)
+        for layer in layers:
+            mask[layer.units] = True
+        part = self.keep(mask)
+        remaining = tuple(layer for layer in part.layers if layer.n_units)
+        names = {layer.name for layer in remaining}
+        links = tuple(
+            (first.name, second.name)
+            for first, second in self.linked
+            if first.name in names and second.name in names
+        )
+        return replace(part, layers=remaining, links=links)
+
+    def keep(self, mask: np.ndarray) -> UnitGraph:
+        """Return the graph over the units where `mask` is true; a layer may end up empty."""
+        ranges = layer_ranges(
+            [(layer.name, int(mask[layer.units].sum()), layer.tested) for layer in self.layers]
+        )
+        adjacency, inactive = self.adjacency[mask][:, mask], self.inactive[mask]
+        return UnitGraph(adjacency, ranges, self.kind, inactive, self.links)
+
+
+def layer_ranges(layers: Sequence[tuple[str, int, bool]]) -> tuple[LayerRange, ...]:
+    """Lay layers given as (name, n_units, tested) out one after the other."""
+    stops = np.cumsum([n_units for _, n_units, _ in layers])
+    return tuple(
+        LayerRange(name, int(stop) - n_units, int(stop), tested)
+        for (name, n_units, tested), stop in zip(layers, stops, strict=True)
+    )
+
+
+def _linked(
+    layers: tuple[LayerRange, ...], links: tuple[tuple[str, str], ...] | None
+) -> tuple[tuple[LayerRange, LayerRange], ...]:
+    if links is None:
+        return tuple(pairwise(layers))
+    named = {layer.name: layer for layer in layers}
+    return tuple((named[first], named[second]) for first, second in links)
+
+
+def from_blocks(
+    blocks: Sequence[np.ndarray],
+    layers: tuple[LayerRange, ...],
+    links: tuple[tuple[str, str], ...] | None = None,
+) -> UnitGraph:
+    """Build a weights graph from the matrices between linked layers.
+
+    Parameters
+    ----------
+    blocks : sequence of numpy.ndarray, shape (n_units of the first, n_units of the second)
+    layers : tuple of LayerRange
+    links : tuple of (str, str), optional
+        Names of the layers that each block joins; by default consecutive layers.
+    """
+    n = layers[-1].stop
+    upper = sparse.lil_array((n, n), dtype=np.float64)
+    for (before, after), block in zip(_linked(layers, links), blocks, strict=False):
+        upper[before.units, after.units] = block
+    upper = upper.tocsr()
+    inactive = np.zeros(n, dtype=bool)
+    return UnitGraph((upper + upper.T).tocsr(), layers, "weights", inactive, links)
+
+
+def layer_blocks(graph: UnitGraph) -> list[np.ndarray]:
+    """Return the dense matrices between linked layers of a weights graph."""
+    return [
+        graph.adjacency[before.units][:, after.units].toarray() for before, after in graph.linked
+    ]
+
+
+def shuffled(graph: UnitGraph, rng: np.random.Generator, *, null: str = "permute") -> UnitGraph:
+    """Return the graph with the entries of the matrix between each two layers drawn anew.
+
+    Parameters
+    ----------
+    graph : UnitGraph
+        A weights graph.
+    rng : numpy.random.Generator
+    null : {"permute", "permute_nonzero", "resample_nonzero", "permute_resample"}
+        Permute all entries of the unit x unit matrix; or the non-zero ones among their places; or
+        leave all in place and draw the non-zero ones from a Gaussian kernel density of them
+        (bandwidth 0.01); or permute all, then draw.
+
+    Notes
+    -----
+    The density is that of signed weights. The absolute value of a signed weight plus symmetric
+    noise has the same distribution as that of its absolute value plus the noise, so that edges
+    are all it takes.
+
+    References
+    ----------
+    Hod et al., arXiv:2110.08058, "Clusterability".
+    """
+    choose("null", null, NULLS)
+    if graph.kind != "weights":
+        raise InvalidInputError("only a weights graph has layer matrices to shuffle")
+    blocks = []
+    for block in layer_blocks(graph):
+        flat = block.ravel().copy()
+        if null in ("permute", "permute_resample"):
+            flat = rng.permutation(flat)
+        places = np.flatnonzero(flat)
+        if null == "permute_nonzero":
+            flat[places] = rng.permutation(flat[places])
+        elif null != "permute" and len(places):
+            noise = rng.normal(0.0, BANDWIDTH, len(places))
+            flat[places] = np.abs(rng.choice(flat[places], len(places)) + noise)
+        blocks.append(flat.reshape(block.shape))
+    return replace(graph, adjacency=from_blocks(blocks, graph.layers, graph.links).adjacency)

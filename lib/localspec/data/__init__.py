@@ -1,0 +1,16 @@
+"""Data sets: load them, derive others from them, check what a user brings."""
+
+from localspec.data._dataset import DTYPES, Dataset, check_dataset, check_images
+from localspec.data._derived import in_three_channels
+from localspec.data._load import DERIVED, LOADERS, load_dataset
+
+__all__ = [
+    "DERIVED",
+    "DTYPES",
+    "LOADERS",
+    "Dataset",
+    "check_dataset",
+    "check_images",
+    "in_three_channels",
+    "load_dataset",
+]

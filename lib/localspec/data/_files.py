@@ -1,0 +1,150 @@
+"""Files of data sets: find their folder, fetch what is missing, refuse what is damaged."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+
+import torch
+
+from localspec._utils.files import locked, project_root
+from localspec.exceptions import ArtifactError, InvalidInputError
+
+DATA_VARIABLE = "LOCALSPEC_DATA"
+ORIGINAL = "original files"
+
+
+@dataclass(frozen=True)
+class RawImages:
+    """A data set as its files hold it: pixels are whole numbers from 0 to 255.
+
+    Attributes
+    ----------
+    x_train, x_test : torch.Tensor of uint8, shape (n_images, n_channels, height, width)
+    y_train, y_test : torch.Tensor of int64, shape (n_images,)
+    class_names : tuple of str
+    source : str
+        Which files it was made from.
+    """
+
+    x_train: torch.Tensor
+    y_train: torch.Tensor
+    x_test: torch.Tensor
+    y_test: torch.Tensor
+    class_names: tuple[str, ...]
+    source: str
+
+
+def data_root(root: str | Path | None = None) -> Path:
+    """Return the folder for data sets.
+
+    Parameters
+    ----------
+    root : str or Path, optional
+        By default ``LOCALSPEC_DATA``, else ``data/`` of the project.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is not named and there is no project, or if it is a file.
+    """
+    named = root if root is not None else os.environ.get(DATA_VARIABLE)
+    try:
+        folder = Path(named).expanduser() if named else project_root() / "data"
+    except ArtifactError as error:
+        raise InvalidInputError(
+            f"there is no folder for data sets: pass root=..., set {DATA_VARIABLE}, or run inside "
+            "a clone of the project"
+        ) from error
+    if folder.exists() and not folder.is_dir():
+        raise InvalidInputError(
+            f"the folder for data sets, {folder}, is a file: pass another root=... or set "
+            f"{DATA_VARIABLE}"
+        )
+    return folder
+
+
+def check_md5(path: Path, md5: str, *, what: str, cure: str, shown: Path | None = None) -> None:
+    """Refuse a file that is missing or has other content.
+
+    Parameters
+    ----------
+    path : Path
+    md5 : str
+        Its MD5 sum, as published or as torchvision has it.
+    what : str
+        What the file should be.
+    cure : str
+        What to do about it.
+    shown : Path, optional
+        The file to name in the message, if `path` is a temporary copy of it.
+
+    Raises
+    ------
+    InvalidInputError
+        If the file is missing, cannot be read or has another sum.
+    """
+    try:
+        with open(path, "rb") as file:
+            digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
+        n_bytes = path.stat().st_size
+    except OSError as error:
+        raise InvalidInputError(f"cannot read {shown or path}, {what}: {error}; {cure}") from error
+    if digest.hexdigest() != md5:
+        raise InvalidInputError(
+            f"{shown or path} is not {what}: its MD5 sum is {digest.hexdigest()} ({n_bytes:,} "
+            f"bytes), not {md5} (damaged, cut off or another file); {cure}"
+        )
+
+
+def fetch_missing(
+    name: str, paths: list[Path], fetch: Callable[[Path], object], *, root: Path
+) -> None:
+    """Download or unpack what is missing of a data set, in only one process at a time.
+
+    Everything is made in a temporary folder and moved into place when it is complete. What a
+    killed process left in that folder is removed.
+
+    Parameters
+    ----------
+    name : str
+        Of the data set, for the lock, the temporary folder and messages.
+    paths : list of Path
+        What is missing, files or folders, relative to `root`.
+    fetch : callable
+        Downloads or unpacks into the folder it is given, which it lays out as `root`.
+    root : Path
+        Folder for data sets.
+
+    Raises
+    ------
+    InvalidInputError
+        If that fails.
+    ArtifactError
+        If `root` cannot be written.
+    """
+    temporary = root / f".{name}.part"
+    with locked(root / name, variable=DATA_VARIABLE):
+        if all((root / path).exists() for path in paths):  # another process was faster
+            return
+        try:
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir()
+            fetch(temporary)
+            for path in paths:
+                (root / path).parent.mkdir(parents=True, exist_ok=True)
+                os.replace(temporary / path, root / path)
+        except (OSError, HTTPException, RuntimeError) as error:  # RuntimeError is torchvision's
+            reason = " ".join(str(error).split())  # torchvision's has several lines
+            raise InvalidInputError(
+                f"{name} cannot be put into {root}: {reason}; see to the network, the space on "
+                "the disk and the right to write and try again, or put its files there by hand, "
+                "as torchvision lays them out"
+            ) from error
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)

@@ -1,0 +1,21 @@
+"""Lesions: what a network still gets right without some of its units."""
+
+from localspec.lesions._accuracies import (
+    LesionedAccuracies,
+    LesionOptions,
+    class_sizes,
+    lesion_accuracies,
+    lesion_draws,
+    lesion_draws_traced,
+    other_predictions,
+)
+
+__all__ = [
+    "LesionOptions",
+    "LesionedAccuracies",
+    "class_sizes",
+    "lesion_accuracies",
+    "lesion_draws",
+    "lesion_draws_traced",
+    "other_predictions",
+]

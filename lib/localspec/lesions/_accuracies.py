@@ -1,0 +1,416 @@
+"""The lesion engine: accuracies of every class under many lesions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import fx
+from tqdm.auto import tqdm
+
+from localspec._utils.hardware import side_by_side
+from localspec._utils.validation import choose, whole
+from localspec.clustering import Draws, Lesion
+from localspec.conventions import Conventions, resolve
+from localspec.data import check_images
+from localspec.exceptions import InvalidInputError
+from localspec.lesions._passes import BATCH_SIZE, LesionPass, batches
+from localspec.lesions._points import REPLACEMENTS, lesion_points
+from localspec.units import (
+    Network,
+    UnitMap,
+    Workspace,
+    check_labels,
+    count_logits,
+    fast_convolutions,
+    in_bfloat16,
+    mean_values,
+    trace_units,
+)
+
+PRECISIONS = ("full", "bfloat16")
+
+
+@dataclass(frozen=True)
+class LesionedAccuracies:
+    """Accuracies of every class without and with lesions.
+
+    Attributes
+    ----------
+    baseline : numpy.ndarray, shape (n_classes,)
+        Without a lesion.
+    lesioned : numpy.ndarray, shape (n_draws + 1, n_subclusters, n_classes)
+        Row 0 belongs to the true subclusters.
+    class_sizes : numpy.ndarray of int, shape (n_classes,)
+        Test images of every class.
+    """
+
+    baseline: np.ndarray
+    lesioned: np.ndarray
+    class_sizes: np.ndarray
+
+
+@dataclass(frozen=True)
+class LesionOptions:
+    """What lesions are computed with, checked; see :func:`lesion_predictions`."""
+
+    conventions: Conventions
+    replacement: str = "zero"
+    x_mean: torch.Tensor | None = None
+    batch_size: int = BATCH_SIZE
+    max_values: int | None = None
+    progress: bool = False
+
+
+def class_sizes(y: torch.Tensor, n_classes: int) -> np.ndarray:
+    """Return the number of images of every class.
+
+    Raises
+    ------
+    InvalidInputError
+        If a label is outside ``0 .. n_classes - 1`` or a class has no image.
+    """
+    if int(y.max()) >= n_classes:
+        raise InvalidInputError(
+            f"label {int(y.max())} is outside the {n_classes} classes: labels must be from 0 to "
+            f"{n_classes - 1}"
+        )
+    sizes = torch.bincount(y, minlength=n_classes).cpu().numpy()
+    if not sizes.all():
+        raise InvalidInputError(
+            f"class {int(np.flatnonzero(sizes == 0)[0])} has no image: accuracies per class need "
+            "at least one of each"
+        )
+    return sizes
+
+
+def checked_options(
+    network: Network,
+    *,
+    conventions: Conventions | str = "paper",
+    replacement: str = "zero",
+    x_mean: torch.Tensor | None = None,
+    precision: str = "full",
+    batch_size: int = BATCH_SIZE,
+    max_values: int | None = None,
+    progress: bool = False,
+) -> tuple[UnitMap, LesionOptions]:
+    """Check the options of :func:`lesion_predictions`.
+
+    Returns
+    -------
+    UnitMap
+        The network in the precision that lesions are computed in.
+    LesionOptions
+    """
+    conventions = resolve(conventions)
+    choose("precision", precision, PRECISIONS)
+    choose("replacement", replacement, REPLACEMENTS)
+    whole("batch_size", batch_size, 1)
+    if max_values is not None:
+        whole("max_values", max_values, 1)
+    unit_map = in_bfloat16(network) if precision == "bfloat16" else trace_units(network)
+    if x_mean is not None:
+        check_images(x_mean)
+        count_logits(unit_map, x_mean[:1])
+    options = LesionOptions(
+        conventions=conventions,
+        replacement=replacement,
+        x_mean=x_mean,
+        batch_size=batch_size,
+        max_values=max_values,
+        progress=progress,
+    )
+    return unit_map, options
+
+
+def checked_class_sizes(
+    unit_map: UnitMap, x: torch.Tensor, y: torch.Tensor, n_classes: int | None
+) -> np.ndarray:
+    """Check images and their classes; return the number of images of every class."""
+    check_images(x, y)
+    check_labels(y, count_logits(unit_map, x[:1]))
+    return class_sizes(y, int(y.max()) + 1 if n_classes is None else n_classes)
+
+
+def check_lesions(unit_map: UnitMap, lesions: Sequence[Lesion]) -> None:
+    """Refuse lesions of layers or units that a network does not have."""
+    for index, lesion in enumerate(lesions):
+        for name, units in lesion.items():
+            layer = unit_map.layer(name)
+            units = np.asarray(units)
+            if units.size and units.dtype.kind not in "iu":
+                raise InvalidInputError(
+                    f"lesion {index}: units of layer {name!r} must be whole numbers, not "
+                    f"{units.dtype}"
+                )
+            if units.size and not (units.min() >= 0 and units.max() < layer.n_units):
+                raise InvalidInputError(
+                    f"lesion {index}: units of layer {name!r} must be from 0 to "
+                    f"{layer.n_units - 1}, not {units.min()} to {units.max()}"
+                )
+
+
+def lesion_predictions(
+    network: Network,
+    x: torch.Tensor,
+    lesions: Sequence[Lesion],
+    *,
+    conventions: Conventions | str = "paper",
+    replacement: str = "zero",
+    x_mean: torch.Tensor | None = None,
+    precision: str = "full",
+    batch_size: int = BATCH_SIZE,
+    max_values: int | None = None,
+    progress: bool = False,
+) -> np.ndarray:
+    """Return the class that a network predicts for every image under each lesion.
+
+    Parameters
+    ----------
+    network : torch.nn.Module, TrainedNetwork or UnitMap
+        Returns logits (n_images, n_classes).
+    x : torch.Tensor, shape (n_images, ...)
+    lesions : sequence of mappings of layer name to unit indices
+        Units whose outputs are set to zero, in one layer or several; an empty mapping is the
+        network itself. Layers may be named by tensor or by reader (``"tensor->reader"``).
+    conventions : Conventions or str
+        Uses ``lesion_point`` and ``lesion_readers``.
+    replacement : {"zero", "mean"}
+        Put zero, or each unit's mean after its activation, in its place.
+    x_mean : torch.Tensor, shape (n_mean_images, ...), optional
+        Images to take means over; by default `x`.
+    precision : {"full", "bfloat16"}
+        The network's own, or bfloat16: on processors and GPUs that have it faster, and no longer
+        exact; :func:`other_predictions` counts what that changes.
+    batch_size : int, optional
+        Bounds memory: images that pass the layers before the first lesioned one together; fewer
+        if their values are many.
+    max_values : int, optional
+        Bounds memory: numbers in the largest array that one thread stacks (lesions x images x
+        values of a layer). By default few enough for a processor's caches, many on a GPU.
+    progress : bool, optional
+
+    Returns
+    -------
+    numpy.ndarray of int, shape (n_lesions, n_images)
+
+    Raises
+    ------
+    InvalidInputError
+        If a layer or unit does not exist, or the network cannot read the images.
+
+    Notes
+    -----
+    The layers before the first lesioned one run once for each batch of images. At the next layer
+    only what the lesioned units contribute is subtracted (or what the kept ones contribute added
+    up, where they are fewer); from there lesions run stacked along the batch. On a CPU batches of
+    images run side by side, each on one thread.
+
+    References
+    ----------
+    Hod et al., arXiv:2110.08058, "Lesion".
+    """
+    unit_map, options = checked_options(
+        network,
+        conventions=conventions,
+        replacement=replacement,
+        x_mean=x_mean,
+        precision=precision,
+        batch_size=batch_size,
+        max_values=max_values,
+        progress=progress,
+    )
+    check_images(x)
+    count_logits(unit_map, x[:1])
+    check_lesions(unit_map, lesions)
+    return _lesion_predictions(unit_map, x, lesions, options)
+
+
+def _lesion_predictions(
+    unit_map: UnitMap, x: torch.Tensor, lesions: Sequence[Lesion], options: LesionOptions
+) -> np.ndarray:
+    x = x.to(unit_map.device, unit_map.dtype)
+    last = unit_map.tensors[-1].name  # where a lesion of nothing starts
+    points = {
+        name: lesion_points(
+            unit_map, unit_map.layer(name), options.conventions, options.replacement
+        )
+        for name in {last, *(name for lesion in lesions for name in lesion)}
+    }
+    means = {}
+    if options.replacement == "mean":
+        nodes = tuple({point.node: None for layer in points.values() for point in layer})
+        means = mean_values(unit_map, x if options.x_mean is None else options.x_mean, nodes)
+    groups: dict[fx.Node, list[int]] = {}
+    for index, lesion in enumerate(lesions):
+        acting = [point.node for name in (lesion or (last,)) for point in points[name]]
+        groups.setdefault(min(acting, key=unit_map.position), []).append(index)
+    firsts = sorted(groups, key=unit_map.position)
+    stops = tuple({node: None for first in firsts for node in unit_map.live_nodes(first)})
+    on_cpu = unit_map.device.type == "cpu"
+    n_together, sizes = batches(
+        unit_map,
+        x,
+        points,
+        firsts,
+        batch_size=options.batch_size,
+        max_values=options.max_values,
+    )
+    bar = tqdm(
+        total=len(lesions) * len(x), desc="lesions", unit="image", disable=not options.progress
+    )
+
+    @torch.inference_mode()
+    def predict(part: torch.Tensor) -> np.ndarray:
+        predicted, workspace = np.empty((len(lesions), len(part)), dtype=np.int64), Workspace()
+        prefix_values = unit_map.run(part, stops=stops) if stops else []
+        prefixes = dict(zip(stops, prefix_values, strict=True))
+        for first in firsts:
+            values = [prefixes[node] for node in unit_map.live_nodes(first)]
+            n_images, n_lesions = sizes[first].n_images, sizes[first].n_lesions
+            for start in range(0, len(part), n_images):
+                images = slice(start, start + n_images)
+                batch = [value[images] for value in values]
+                behind = LesionPass(unit_map, first, batch, points, means, workspace)
+                for begin in range(0, len(groups[first]), n_lesions):
+                    chunk = groups[first][begin : begin + n_lesions]
+                    logits = behind.logits([lesions[index] for index in chunk])
+                    classes = logits.argmax(1).reshape(len(chunk), -1).cpu().numpy()
+                    predicted[chunk, images] = classes
+                    bar.update(classes.size)
+        return predicted
+
+    with fast_convolutions(unit_map, x[:1]), bar:
+        parts = x.split(n_together)
+        predictions = list(side_by_side(predict, parts, None if on_cpu else 1))
+    return np.concatenate(predictions, axis=1)
+
+
+def other_predictions(
+    network: Network, x: torch.Tensor, lesions: Sequence[Lesion], *, precision: str, **options
+) -> tuple[int, int]:
+    """Count the predictions under lesions that another precision changes.
+
+    Parameters are those of :func:`lesion_predictions`.
+
+    Returns
+    -------
+    n_other, n_predictions : int
+        Predictions that differ, and all of them (lesions x images).
+    """
+    choose("precision", precision, PRECISIONS)
+    unit_map, checked = checked_options(network, **options)
+    check_images(x)
+    count_logits(unit_map, x[:1])
+    check_lesions(unit_map, lesions)
+    full = _lesion_predictions(unit_map, x, lesions, checked)
+    reduced = in_bfloat16(unit_map) if precision == "bfloat16" else unit_map
+    changed = _lesion_predictions(reduced, x, lesions, checked)
+    return int((full != changed).sum()), full.size
+
+
+def lesion_accuracies(
+    network: Network,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    lesions: Sequence[Lesion],
+    *,
+    n_classes: int | None = None,
+    **options,
+) -> np.ndarray:
+    """Return the accuracy of every class under each lesion.
+
+    Parameters
+    ----------
+    network : torch.nn.Module, TrainedNetwork or UnitMap
+        Returns logits (n_images, n_classes).
+    x : torch.Tensor, shape (n_images, ...)
+    y : torch.Tensor of int, shape (n_images,)
+        Every class needs at least one image.
+    lesions : sequence of mappings of layer name to unit indices
+    n_classes : int, optional
+        By default one more than the largest label.
+    **options
+        Those of :func:`lesion_predictions`.
+
+    Returns
+    -------
+    numpy.ndarray of float64, shape (n_lesions, n_classes)
+        Each a count of correct images over the number of images of its class.
+
+    Raises
+    ------
+    InvalidInputError
+        If a layer or unit does not exist, or images and labels do not fit.
+
+    References
+    ----------
+    Hod et al., arXiv:2110.08058, "Lesion".
+    """
+    unit_map, checked = checked_options(network, **options)
+    sizes = checked_class_sizes(unit_map, x, y, n_classes)
+    check_lesions(unit_map, lesions)
+    return lesion_accuracies_traced(unit_map, x, y, lesions, sizes, checked)
+
+
+def lesion_accuracies_traced(
+    unit_map: UnitMap,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    lesions: Sequence[Lesion],
+    sizes: np.ndarray,
+    options: LesionOptions,
+) -> np.ndarray:
+    """Return what :func:`lesion_accuracies` does, of a traced network and checked input.
+
+    `sizes` is the number of images of every class.
+    """
+    labels = y.cpu().numpy()
+    correct = _lesion_predictions(unit_map, x, lesions, options) == labels
+    counts = [correct[:, labels == label].sum(axis=1) for label in range(len(sizes))]
+    return np.stack(counts, axis=1) / sizes
+
+
+def lesion_draws(
+    network: Network,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    draws: Draws,
+    *,
+    n_classes: int | None = None,
+    **options,
+) -> LesionedAccuracies:
+    """Lesion every true subcluster and its random counterparts.
+
+    Parameters are those of :func:`lesion_accuracies`, with `draws` in place of lesions.
+
+    Returns
+    -------
+    LesionedAccuracies
+    """
+    unit_map, checked = checked_options(network, **options)
+    sizes = checked_class_sizes(unit_map, x, y, n_classes)
+    check_lesions(unit_map, draws.lesions())
+    return lesion_draws_traced(unit_map, x, y, draws, sizes, checked)
+
+
+def lesion_draws_traced(
+    unit_map: UnitMap,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    draws: Draws,
+    sizes: np.ndarray,
+    options: LesionOptions,
+) -> LesionedAccuracies:
+    """Return what :func:`lesion_draws` does, of a traced network and checked input.
+
+    `sizes` is the number of images of every class.
+    """
+    lesions: list[Lesion] = [{}, *draws.lesions()]
+    accuracies = lesion_accuracies_traced(unit_map, x, y, lesions, sizes, options)
+    return LesionedAccuracies(
+        baseline=accuracies[0], lesioned=draws.arrange(accuracies[1:]), class_sizes=sizes
+    )

@@ -1,0 +1,165 @@
+"""What each unit contributes to the next layer, so that a lesion costs a subtraction there.
+
+A lesion changes the next layer's linear part by the sum of what the lesioned units contributed to
+it; where fewer units are kept than lesioned, it is cheaper to add up what the kept ones contribute.
+A dense layer behind a dense layer multiplies the lesioned units' columns alone, a convolution
+convolves the lesioned channels alone. A dense layer that reads flattened maps spends many
+multiplications on a unit and output: there every unit's contribution is computed once, and the
+layer's values under all lesions are one matrix product::
+
+                       units           all none        image 1, output 1 .. image B, output m
+    lesions [  0 -1 -1  0  ...  0       1   0  ]    [ units x (images x outputs)              ]
+            [  1  0  0  0  ...  1       0   1  ]  @ [ value with all units                    ]
+                                                    [ value with none (all lesioned)          ]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import fx, nn
+from torch.nn import functional as F
+
+from localspec.units import Reader, UnitLayer, UnitMap, Workspace, are_last
+
+
+def reader_of(unit_map: UnitMap, layer: UnitLayer) -> Reader | None:
+    """Return what reads a layer if lesions of the layer can be subtracted there.
+
+    It must be the only one that sees the layer, read nothing else, and write a tensor alone.
+    """
+    reader = unit_map.only_reader(layer)
+    if reader is None or len(reader.readings) > 1:
+        return None
+    if all(tensor.value is not reader.node for tensor in unit_map.tensors):
+        return None
+    module = reader.module
+    if isinstance(module, nn.Conv2d):
+        simple = module.groups == 1 and module.padding_mode == "zeros"
+        return reader if simple and isinstance(module.padding, tuple) else None
+    return reader if module.in_features % layer.n_units == 0 else None
+
+
+def n_contributed(reader: Reader, n_values: int) -> int:
+    """Return how many numbers of contributions are kept for one image.
+
+    Parameters
+    ----------
+    reader : Reader
+    n_values : int
+        Of the reader for one image.
+    """
+    return (reader.n_read + 2) * n_values if _reads_flattened(reader) else 0
+
+
+def _reads_flattened(reader: Reader) -> bool:
+    return isinstance(reader.module, nn.Linear) and reader.module.in_features > reader.n_read
+
+
+class Contributions:
+    """The values of a layer's reader under lesions, for one batch of images.
+
+    Parameters
+    ----------
+    unit_map : UnitMap
+    reader : Reader
+        Of the lesioned layer. What lies between them acts on each channel alone.
+    point : torch.fx.Node
+        Where lesions act.
+    values : sequence of torch.Tensor, shape (n_images, ...)
+        Values of the live nodes of `point`; that of `point` has shape (n_images, n_units, ...).
+    replacement : torch.Tensor, shape (n_units, ...), optional
+        What lesioned units have in place of their values; by default zero.
+
+    References
+    ----------
+    Hod et al., arXiv:2110.08058, "Lesion".
+    """
+
+    def __init__(
+        self,
+        unit_map: UnitMap,
+        reader: Reader,
+        point: fx.Node,
+        values: Sequence[torch.Tensor],
+        replacement: torch.Tensor | None = None,
+    ) -> None:
+        self.reader, module, stops = reader, reader.module, (reader.source,)
+        # the module that runs may be another form of the reader's
+        running = unit_map.graph_module.get_submodule(reader.node.target)
+        self.channels_last = are_last(running)
+        (read,) = unit_map.run(values, start=point, stops=stops)
+        lesioned = []
+        for node, value in zip(unit_map.live_nodes(point), values, strict=True):
+            instead = torch.zeros_like(value[:1]) if replacement is None else replacement[None]
+            lesioned.append(instead if node is point else value[:1])
+        (nothing,) = unit_map.run(lesioned, start=point, stops=stops)
+        self.base, self.silent = module(read), module(nothing)
+        difference = read - nothing
+        if _reads_flattened(reader):
+            self.table = self._table(difference)
+        elif isinstance(module, nn.Linear):
+            self.units = difference.T.contiguous()  # (n_units, n_images)
+            self.weights = module.weight.T.contiguous()  # (n_units, n_outputs)
+        else:
+            self.maps = difference  # (n_images, n_units, height, width)
+
+    def _table(self, difference: torch.Tensor) -> torch.Tensor:
+        """Return each unit's contributions, then the values with all units and with none."""
+        weight, n_units = self.reader.module.weight, self.reader.n_read
+        parts = difference.reshape(len(difference), n_units, -1).transpose(0, 1)
+        weights = weight.reshape(len(weight), n_units, -1).permute(1, 2, 0)
+        nothing = self.silent.expand_as(self.base)
+        return torch.cat([torch.bmm(parts, weights), self.base[None], nothing[None]]).flatten(1)
+
+    def read(self, keep: torch.Tensor, workspace: Workspace) -> torch.Tensor:
+        """Return the reader's values under lesions.
+
+        Parameters
+        ----------
+        keep : torch.Tensor, shape (n_lesions, n_units)
+            0 where a unit is lesioned, else 1.
+        workspace : Workspace
+            What is returned lies there.
+
+        Returns
+        -------
+        torch.Tensor, shape (n_lesions * n_images, ...)
+        """
+        rebuilt = keep.sum(dim=1, keepdim=True) < keep.shape[1] / 2
+        signs = torch.where(rebuilt, keep, keep - 1)
+        n_images, shape = len(self.base), self.base.shape[1:]
+        if _reads_flattened(self.reader):
+            rows = torch.cat([signs, (~rebuilt).to(keep), rebuilt.to(keep)], dim=1)
+            values = workspace.array(self.reader.node, (len(keep), self.table.shape[1]), self.table)
+            return torch.mm(rows, self.table, out=values).reshape(-1, *shape)
+        stacked = workspace.array(
+            self.reader.node,
+            (len(keep) * n_images, *shape),
+            keep,
+            channels_last=self.channels_last,
+        )
+        rows = stacked.split(n_images)
+        for row, sign, from_nothing in zip(rows, signs, rebuilt[:, 0].tolist(), strict=True):
+            units = sign.nonzero()[:, 0]
+            start, factor = (self.silent, 1) if from_nothing else (self.base, -1)
+            if not len(units):
+                row.copy_(start)
+            elif isinstance(self.reader.module, nn.Linear):
+                torch.addmm(start, self.units[units].T, self.weights[units], alpha=factor, out=row)
+            else:
+                torch.add(start, self._convolved(units), alpha=factor, out=row)
+        return stacked
+
+    def _convolved(self, units: torch.Tensor) -> torch.Tensor:
+        """Return what some units contribute together, shape (n_images, n_channels, ...)."""
+        module = self.reader.module
+        return F.conv2d(
+            self.maps[:, units],
+            module.weight[:, units],
+            None,
+            module.stride,
+            module.padding,
+            module.dilation,
+        )

@@ -1,0 +1,206 @@
+"""Lesions of two subclusters at a time, joint or conditional on the first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+import torch
+
+from localspec.clustering import NO_CLUSTER, Draws, Lesion, Partition
+from localspec.exceptions import InvalidInputError
+from localspec.lesions._accuracies import (
+    LesionedAccuracies,
+    check_lesions,
+    checked_class_sizes,
+    checked_options,
+    lesion_accuracies_traced,
+)
+from localspec.units import Network
+
+Pair = tuple[int, int]
+
+
+def union(first: Lesion, second: Lesion) -> Lesion:
+    """Return the lesion of all units of two lesions.
+
+    Raises
+    ------
+    InvalidInputError
+        If they share a unit.
+    """
+    joined = {name: np.asarray(units) for name, units in first.items()}
+    for name, units in second.items():
+        shared = np.intersect1d(joined.get(name, []), units)
+        if shared.size:
+            raise InvalidInputError(
+                f"two lesions share unit {int(shared[0])} of layer {name!r}: double lesions must "
+                'not overlap (counterparts drawn with draws="joint" never do)'
+            )
+        joined[name] = np.sort(np.concatenate([joined.get(name, []), units])).astype(np.int64)
+    return joined
+
+
+def joint_lesions(
+    network: Network,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    draws: Draws,
+    pairs: Sequence[Pair] | None = None,
+    *,
+    n_classes: int | None = None,
+    **options,
+) -> LesionedAccuracies:
+    """Lesion pairs of subclusters together, and the counterparts that one draw gives both.
+
+    Parameters
+    ----------
+    network : torch.nn.Module, TrainedNetwork or UnitMap
+    x : torch.Tensor, shape (n_images, ...)
+    y : torch.Tensor of int, shape (n_images,)
+    draws : Draws
+        With joint draws, where the counterparts of two subclusters never overlap.
+    pairs : sequence of (int, int), optional
+        Indices of ``draws.subclusters``; by default every pair.
+    n_classes : int, optional
+        By default one more than the largest label.
+    **options
+        Those of :func:`localspec.lesions._accuracies.lesion_predictions`.
+
+    Returns
+    -------
+    LesionedAccuracies
+        ``lesioned`` has a column for each pair, in the order of `pairs`.
+
+    Raises
+    ------
+    InvalidInputError
+        If a pair names no two subclusters, or two lesions overlap.
+
+    References
+    ----------
+    Hod et al., arXiv:2110.08058, "Lesion"; double lesions are those of its companion code,
+    without overlaps.
+    """
+    n_subclusters = len(draws.subclusters)
+    pairs = list(combinations(range(n_subclusters), 2)) if pairs is None else list(pairs)
+    for pair in pairs:
+        if len({*pair}) != 2 or not all(0 <= index < n_subclusters for index in pair):
+            raise InvalidInputError(
+                f"pair {pair} must hold two different subclusters from 0 to {n_subclusters - 1}"
+            )
+    unit_map, checked = checked_options(network, **options)
+    sizes = checked_class_sizes(unit_map, x, y, n_classes)
+    single_lesions = draws.lesions()
+    check_lesions(unit_map, single_lesions)
+    by_draw = [
+        single_lesions[row :: draws.n_draws + 1] for row in range(draws.n_draws + 1)
+    ]  # each: the lesions of all subclusters
+    lesions: list[Lesion] = [{}]
+    lesions += [union(row[i], row[j]) for row in by_draw for i, j in pairs]
+    accuracies = lesion_accuracies_traced(unit_map, x, y, lesions, sizes, checked)
+    return LesionedAccuracies(
+        baseline=accuracies[0],
+        lesioned=accuracies[1:].reshape(draws.n_draws + 1, len(pairs), len(sizes)),
+        class_sizes=sizes,
+    )
+
+
+def draw_beside(partition: Partition, draws: Draws, lesioned: int, *, seed: int = 0) -> Draws:
+    """Draw counterparts of all other subclusters that leave the units of one alone.
+
+    Parameters
+    ----------
+    partition : Partition
+    draws : Draws
+        Its subclusters and number of draws are taken over.
+    lesioned : int
+        Index of the subcluster left alone.
+    seed : int, optional
+
+    Returns
+    -------
+    Draws
+        Without that subcluster. In its layer, as many of the other live units as each
+        subcluster has; one draw gives all of them their counterparts, without overlap.
+    """
+    tested = draws.subclusters
+    if not 0 <= lesioned < len(tested):
+        raise InvalidInputError(
+            f"lesioned={lesioned} must be one of the subclusters, from 0 to {len(tested) - 1}"
+        )
+    rng = np.random.default_rng(seed)
+    others = [index for index in range(len(tested)) if index != lesioned]
+    rows: dict[int, list[np.ndarray]] = {index: [] for index in others}
+    ranges = {layer.name: layer for layer in partition.tested}
+    for _ in range(draws.n_draws):
+        for name, layer in ranges.items():
+            labels = partition.of(layer).copy()
+            free = labels != NO_CLUSTER
+            if tested[lesioned].layer == name:
+                free[tested[lesioned].units] = False
+            labels[free] = rng.permutation(labels[free])
+            for index in others:
+                if tested[index].layer == name:
+                    chosen = np.flatnonzero(free & (labels == tested[index].cluster))
+                    rows[index].append(chosen)
+    return replace(
+        draws,
+        subclusters=tuple(tested[index] for index in others),
+        units=tuple(np.array(rows[index]) for index in others),
+    )
+
+
+def conditional_lesions(
+    network: Network,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    partition: Partition,
+    draws: Draws,
+    lesioned: int,
+    *,
+    seed: int = 0,
+    n_classes: int | None = None,
+    **options,
+) -> LesionedAccuracies:
+    """Lesion every other subcluster in a network in which one is lesioned already.
+
+    Parameters
+    ----------
+    network : torch.nn.Module, TrainedNetwork or UnitMap
+    x : torch.Tensor, shape (n_images, ...)
+    y : torch.Tensor of int, shape (n_images,)
+    partition : Partition
+    draws : Draws
+    lesioned : int
+        Index of the subcluster that is lesioned throughout.
+    seed : int, optional
+        Of the counterparts, which leave that subcluster alone (:func:`draw_beside`).
+    n_classes : int, optional
+        By default one more than the largest label.
+    **options
+        Those of :func:`localspec.lesions._accuracies.lesion_predictions`.
+
+    Returns
+    -------
+    LesionedAccuracies
+        ``baseline`` is with that subcluster lesioned; ``lesioned`` has a column for each of
+        the others.
+
+    References
+    ----------
+    Hod et al., arXiv:2110.08058, "Lesion"; double lesions are those of its companion code,
+    without overlaps.
+    """
+    others = draw_beside(partition, draws, lesioned, seed=seed)
+    first = draws.subclusters[lesioned].as_lesion()
+    lesions = [first, *(union(first, lesion) for lesion in others.lesions())]
+    unit_map, checked = checked_options(network, **options)
+    sizes = checked_class_sizes(unit_map, x, y, n_classes)
+    check_lesions(unit_map, lesions)
+    accuracies = lesion_accuracies_traced(unit_map, x, y, lesions, sizes, checked)
+    return LesionedAccuracies(
+        baseline=accuracies[0], lesioned=others.arrange(accuracies[1:]), class_sizes=sizes
+    )

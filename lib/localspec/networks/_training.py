@@ -1,0 +1,230 @@
+"""Training with Keras's defaults."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+from tqdm.auto import tqdm
+
+from localspec._utils.checkpoints import Checkpoint
+from localspec._utils.hardware import SMALL_STEP, is_small, limited_threads, resolve_device
+from localspec._utils.validation import choose, whole
+from localspec.conventions import Conventions
+from localspec.data import DTYPES, Dataset, check_dataset
+from localspec.exceptions import InvalidInputError
+from localspec.networks._architectures import build_network
+from localspec.networks._settings import NetworkSettings
+from localspec.networks._training_run import TrainingRun
+
+HISTORY = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
+
+
+@dataclass(frozen=True)
+class TrainedNetwork:
+    """A network in inference mode, and how it learned.
+
+    Attributes
+    ----------
+    module : torch.nn.Module
+        In evaluation mode, without gradients.
+    history : dict of str to numpy.ndarray, shape (n_epochs,)
+        ``train_loss`` and ``train_accuracy``: running averages over the epoch's batches, as
+        Keras reports them, with dropout and augmentation on; ``test_loss`` and
+        ``test_accuracy``: after the epoch. Accuracies are NaN for regression.
+    """
+
+    module: nn.Module
+    history: dict[str, np.ndarray]
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Return weights and history as named arrays, for storage."""
+        weights = {f"weights.{k}": v.cpu().numpy() for k, v in self.module.state_dict().items()}
+        return weights | {f"history.{k}": v for k, v in self.history.items()}
+
+    @classmethod
+    def from_arrays(cls, module: nn.Module, arrays: Mapping[str, np.ndarray]) -> TrainedNetwork:
+        """Load named arrays into a module of the same architecture."""
+        parts: dict[str, dict[str, np.ndarray]] = {"weights": {}, "history": {}}
+        for name, array in arrays.items():
+            part, _, rest = name.partition(".")
+            parts[part][rest] = array
+        module.load_state_dict({k: torch.from_numpy(v) for k, v in parts["weights"].items()})
+        return cls(module.eval().requires_grad_(False), parts["history"])
+
+
+def _check(settings: NetworkSettings, dataset: Dataset) -> None:
+    """Refuse options of training that these data do not allow."""
+    if settings.precision == "bfloat16" and dataset.x_train.dtype == torch.float64:
+        raise InvalidInputError(
+            "precision 'bfloat16' has no effect on float64: use dtype 'float32' or precision 'full'"
+        )
+    if settings.augmentation and len(dataset.image_shape) != 3:
+        raise InvalidInputError(
+            f"inputs of shape {dataset.image_shape} are no images (n_channels, height, width) to "
+            "rotate, shift or flip: leave max_rotation, max_shift and flip out"
+        )
+    n_images = len(dataset.x_train)
+    normalized = settings.batch_norm != "none" or settings.architecture == "vgg"
+    if normalized and n_images % settings.batch_size == 1 % settings.batch_size:
+        raise InvalidInputError(
+            f"batch_size = {settings.batch_size} leaves a batch of one of the {n_images} training "
+            "images, which batch normalization cannot normalize: take another batch_size"
+        )
+
+
+def fit(
+    module: nn.Module,
+    settings: NetworkSettings,
+    dataset: Dataset,
+    *,
+    n_epochs: int,
+    seed: int,
+    conventions: Conventions | str = "paper",
+    pruner: nn.Module | None = None,
+    description: str = "training",
+    progress: bool = False,
+    checkpoint: Checkpoint | None = None,
+) -> TrainedNetwork:
+    """Train a module in place, with a fresh optimiser.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    settings : NetworkSettings
+    dataset : Dataset
+    n_epochs : int
+    seed : int
+        Of the order of the batches, of augmentation and of dropout.
+    conventions : Conventions or str
+    pruner : torch.nn.Module, optional
+        Called with the number of steps done, before each step and before each test.
+    description : str, optional
+        Of the progress bar.
+    progress : bool, optional
+    checkpoint : Checkpoint, optional
+        Where the state after an epoch is stored, and what is gone on from if it is there. The
+        weights are then the same, bit for bit, as without the interruption (on the same machine
+        with as many threads).
+
+    Returns
+    -------
+    TrainedNetwork
+
+    Raises
+    ------
+    InvalidInputError
+        If training diverges.
+    ArtifactError
+        If a checkpoint cannot be written.
+    """
+    small = is_small(module.eval(), dataset.x_train[:1], settings.batch_size, SMALL_STEP)
+    if settings.memory_format == "channels_last":
+        module = module.to(memory_format=torch.channels_last)
+    options = {"seed": seed, "conventions": conventions, "pruner": pruner}
+    run = TrainingRun(module, settings, dataset, **options)
+    on_gpu = [run.device] if run.device.type == "cuda" else []
+    n_batches = math.ceil(len(dataset.y_train) / settings.batch_size)
+    with torch.random.fork_rng(on_gpu), limited_threads(1 if small else settings.n_threads):
+        torch.manual_seed(seed)  # dropout has no generator of its own
+        stored = checkpoint.load() if checkpoint else None
+        if stored is not None:
+            run.restore(stored)
+        bar = tqdm(
+            desc=description,
+            total=n_epochs * n_batches,
+            initial=len(run.rows) * n_batches,  # of epochs before an interruption
+            unit="batch",
+            disable=not progress,
+        )
+        with bar:
+            while len(run.rows) < n_epochs:
+                learned = run.train_epoch(bar)
+                if not math.isfinite(learned[0]):
+                    raise InvalidInputError(
+                        f"training diverged in epoch {len(run.rows) + 1} (loss {learned[0]}): "
+                        f"lower the learning_rate of {settings.learning_rate}"
+                    )
+                tested = run.evaluate()
+                run.rows.append((*learned, *tested))
+                bar.set_postfix(
+                    epoch=len(run.rows),
+                    loss=f"{learned[0]:.4g}",
+                    test_accuracy=f"{tested[1]:.4f}",
+                )
+                if checkpoint is not None:
+                    checkpoint.save_if_due(run.state())
+    history = dict(zip(HISTORY, np.array(run.rows, dtype=np.float64).T, strict=True))
+    module = module.to(memory_format=torch.contiguous_format)  # as a stored network is loaded
+    return TrainedNetwork(module.eval().requires_grad_(False), history)
+
+
+def train(
+    settings: NetworkSettings,
+    dataset: Dataset,
+    *,
+    seed: int,
+    dtype: str = "float32",
+    device: str = "auto",
+    conventions: Conventions | str = "paper",
+    progress: bool = False,
+    checkpoint: Checkpoint | None = None,
+) -> TrainedNetwork:
+    """Train a network: a classifier by cross-entropy, a regression by the mean squared error.
+
+    Parameters
+    ----------
+    settings : NetworkSettings
+    dataset : Dataset
+    seed : int
+        Seeds the initial weights, the order of the batches, augmentation and dropout. Training
+        leaves torch's global generator as it found it.
+    dtype : {"float32", "float64"}
+        Must be the data set's.
+    device : {"auto", "cpu", "cuda"}, optional
+    conventions : Conventions or str
+    progress : bool
+        Show a bar with loss, test accuracy and the time left.
+    checkpoint : Checkpoint, optional
+        See :func:`fit`.
+
+    Returns
+    -------
+    TrainedNetwork
+
+    Raises
+    ------
+    InvalidInputError
+        If the data cannot be trained on, the settings do not fit them, the device is not there,
+        or training diverges.
+    ArtifactError
+        If a checkpoint cannot be written.
+
+    References
+    ----------
+    Hod et al., arXiv:2110.08058, "Networks and training".
+    """
+    whole("seed", seed, 0)
+    check_dataset(dataset, task=dataset.task)
+    _check(settings, dataset)
+    if dataset.x_train.dtype != DTYPES[choose("dtype", dtype, DTYPES)]:
+        raise InvalidInputError(
+            f"dtype={dtype!r} but the images are {dataset.x_train.dtype}: load the data set with "
+            "the same dtype"
+        )
+    on = resolve_device(device)
+    module = build_network(settings, dataset.image_shape, dataset.n_outputs, seed=seed, dtype=dtype)
+    return fit(
+        module.to(on),
+        settings,
+        dataset.to(on),
+        n_epochs=settings.n_epochs,
+        seed=seed,
+        conventions=conventions,
+        progress=progress,
+        checkpoint=checkpoint,
+    )

@@ -1,0 +1,251 @@
+"""Figures of measures, tests and effects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from localspec.measures import MEASURES
+from localspec.pipeline._network_plots import DEEPEST
+from localspec.pipeline._replicate import PARTITIONINGS, Replicate
+from localspec.pipeline._style import (
+    BLUE,
+    GREEN,
+    ORANGE,
+    annotated_heatmap,
+    name_networks,
+    plot_against_uniform,
+)
+from localspec.pipeline._synthesis import SIGNIFICANT
+from localspec.statistics import extremeness
+
+LABELS = {
+    "importance": "accuracy drop (points)\nlinear from -1 to 1",
+    "class_coherence": "range of damage / mean damage",
+    "input_coherence": "score",
+    "output_coherence": "entropy (nats)",
+}
+
+
+def _shown(replicate: Replicate, name: str, partitioning: str) -> np.ndarray:
+    """Return what is drawn of a measure; for importance the damage, so that up is extreme."""
+    measure = replicate.measure(name, partitioning)
+    return -100 * measure.effect_values if name == "importance" else measure.values
+
+
+def plot_measure_against_draws(
+    replicates: Sequence[Replicate],
+    name: str,
+    partitionings: Sequence[str] = PARTITIONINGS,
+    *,
+    log: bool = False,
+) -> Figure:
+    """Draw a measure of every tested subcluster against its random counterparts.
+
+    Parameters
+    ----------
+    replicates : sequence of Replicate
+    name : str
+        The measure.
+    partitionings : sequence of str
+    log : bool
+        Logarithmic scale.
+    """
+    rows = -(-len(partitionings) // 2)
+    figure, axes = plt.subplots(
+        rows, 2, figsize=(9.5, 2.7 * rows), sharey=True, layout="constrained", squeeze=False
+    )
+    for axis, partitioning in zip(axes.flat, partitionings, strict=False):
+        values = np.concatenate([_shown(r, name, partitioning) for r in replicates], axis=1)
+        measures = [replicate.measure(name, partitioning) for replicate in replicates]
+        beaten = np.concatenate(
+            [
+                (extremeness(m.values[:1], m.values[1:], m.side) > 0).all(axis=0)
+                & ~np.isnan(m.values[0])
+                for m in measures
+            ]
+        )
+        order = np.argsort(np.nan_to_num(values[0], nan=-np.inf), kind="stable")
+        columns = np.arange(len(order))
+        repeated = np.tile(columns, len(values) - 1)
+        axis.scatter(repeated, values[1:, order].ravel(), s=4, color="0.75")
+        colours = np.where(beaten[order], ORANGE, BLUE)
+        axis.scatter(columns, values[0, order], s=26, color=colours, zorder=3)
+        axis.set_title(f"{partitioning}: {beaten.sum()} of {len(order)} beyond all draws")
+        axis.set_xticks([])
+        if log:
+            axis.set_yscale("log")
+        elif name == "importance":  # a few subclusters are most of their layer
+            axis.set_yscale("symlog", linthresh=1.0)
+    for axis in axes.flat[len(partitionings) :]:
+        axis.set_visible(False)
+    for axis in axes[:, 0]:
+        axis.set_ylabel(LABELS[name])
+    for axis in axes[-1]:
+        axis.set_xlabel("tested subclusters of all replicates, sorted")
+    handles = [
+        Line2D([], [], marker="o", linestyle="", color=BLUE, label="subcluster"),
+        Line2D([], [], marker="o", linestyle="", color=ORANGE, label="beyond all its draws"),
+        Line2D([], [], marker=".", linestyle="", color="0.6", label="random counterparts"),
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=3)
+    name_networks(figure, replicates)
+    return figure
+
+
+def plot_class_damage(replicate: Replicate, partitioning: str) -> Figure:
+    """Draw the change of each class's accuracy by lesion of each subcluster as a heat map."""
+    accuracies = replicate.lesioned(partitioning)
+    change = 100 * (accuracies.lesioned[0] - accuracies.baseline)
+    tested = replicate.draws(partitioning).subclusters
+    figure, axis = plt.subplots(figsize=(8, 0.3 * len(tested) + 1.4), layout="constrained")
+    # a subcluster that is most of its layer would leave all others pale
+    limit = max(1.0, float(np.quantile(np.abs(change), 0.95)))
+    texts = [[f"{value:.0f}" if abs(value) >= 0.5 else "" for value in row] for row in change]
+    image = annotated_heatmap(axis, change, texts, limit=limit, diverging=True, fontsize=8)
+    names = [f"{part.layer} / {part.cluster} ({part.n_units} units)" for part in tested]
+    axis.set_yticks(range(len(tested)), names, fontsize=8)
+    names = replicate.dataset.class_names
+    axis.set_xticks(range(len(names)), names)
+    if max(map(len, names)) > 2:
+        axis.tick_params("x", labelrotation=45)
+    axis.set_xlabel("class")
+    axis.set_title(f"{replicate.name}, {partitioning}: change of accuracy (points)")
+    figure.colorbar(image, ax=axis, extend="both" if np.abs(change).max() > limit else "neither")
+    return figure
+
+
+def plot_visualization_pairs(
+    replicate: Replicate, partitioning: str, *, n_shown: int = 8
+) -> Figure:
+    """Draw true subclusters' images above those of one random counterpart each, with scores.
+
+    At most `n_shown` subclusters, spread evenly over those tested, so that every depth is seen.
+    """
+    found = replicate.visualizations(partitioning)
+    tested = replicate.draws(partitioning).subclusters
+    spread = np.linspace(0, len(tested) - 1, min(n_shown, len(tested))).round().astype(int)
+    p_values = replicate.assessment("input_coherence", partitioning).p_values
+    figure, axes = plt.subplots(
+        2,
+        len(spread),
+        figsize=(1.2 * len(spread) + 0.6, 3.4),
+        layout="constrained",
+        squeeze=False,
+    )
+    for column, index in enumerate(spread):
+        for row in (0, 1):
+            axis = axes[row, column]
+            image = np.moveaxis(found.images[row, index], 0, -1).squeeze()  # grey or colour
+            axis.imshow(image, cmap="gray", vmin=0, vmax=1)
+            axis.set_xticks([])
+            axis.set_yticks([])
+            axis.grid(False)
+            axis.set_xlabel(f"score {found.scores[row, index]:.3g}", fontsize=8)
+        axes[0, column].set_title(
+            f"{tested[index].layer} / {tested[index].cluster}\np = {p_values[index]:.3g}",
+            fontsize=8,
+            loc="center",
+        )
+    axes[0, 0].set_ylabel("subcluster")
+    axes[1, 0].set_ylabel("random")
+    figure.suptitle(f"{replicate.name}, {partitioning}", x=0.01, ha="left")
+    return figure
+
+
+def plot_p_values_against_uniform(
+    replicates: Sequence[Replicate], measures: Sequence[str] = MEASURES
+) -> Figure:
+    """Draw sorted p-values of subclusters against what uniform ones would be."""
+    figure, axes = plt.subplots(
+        1,
+        len(measures),
+        figsize=(2.6 * len(measures), 3.4),
+        sharey=True,
+        layout="constrained",
+        squeeze=False,
+    )
+    for axis, name in zip(axes[0], measures, strict=True):
+        p_values = {
+            partitioning: np.concatenate(
+                [replicate.assessment(name, partitioning).p_values for replicate in replicates]
+            )
+            for partitioning in PARTITIONINGS
+        }
+        plot_against_uniform(axis, p_values)
+        axis.set_title(name.replace("_", " "))
+        axis.set_xlabel("if nothing were there")
+        axis.set_aspect("equal")
+    axes[0, 0].set_ylabel("p of subclusters, sorted")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4)
+    name_networks(figure, replicates)
+    return figure
+
+
+def plot_effect_forest(table: pd.DataFrame) -> Figure:
+    """Draw mean effects with standard errors over networks beside their null means.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`localspec.pipeline.synthesis_table`.
+    """
+    figure, axes = plt.subplots(1, len(MEASURES), figsize=(10, 2.9), layout="constrained")
+    networks = list(dict.fromkeys(table["network"]))
+    for axis, name in zip(axes, MEASURES, strict=True):
+        part = table[table["measure"] == name].reset_index(drop=True)
+        rows = np.arange(len(part))
+        colours = [GREEN if verdict == SIGNIFICANT else BLUE for verdict in part["verdict"]]
+        error = np.nan_to_num(part["effect_se"].to_numpy())
+        axis.errorbar(
+            part["effect"], rows, xerr=error, fmt="none", ecolor=colours, elinewidth=2, zorder=2
+        )
+        axis.scatter(part["effect"], rows, s=40, color=colours, zorder=3)
+        axis.scatter(part["effect_null"], rows, marker="|", s=200, color=ORANGE, zorder=4)
+        names = part["partitioning"]
+        if len(networks) > 1:
+            names = part["network"] + " " + names
+        axis.set_yticks(rows, names if axis is axes[0] else [""] * len(rows))
+        axis.invert_yaxis()
+        arrow = "left" if part["favourable"].iloc[0] == "below" else "right"
+        axis.set_title(name.replace("_", " "))
+        axis.set_xlabel(f"effect\n(more specialized: {arrow})", fontsize=9)
+    handles = [
+        Line2D([], [], marker="o", color=BLUE, label="mean effect, standard error"),
+        Line2D([], [], marker="o", color=GREEN, label="the same, significant"),
+        Line2D([], [], marker="|", linestyle="", markersize=12, color=ORANGE, label="null mean"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    return figure
+
+
+def plot_p_value_map(table: pd.DataFrame) -> Figure:
+    """Draw the synthesis as one coloured cell a partitioning and measure.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`localspec.pipeline.synthesis_table`.
+    """
+    grid = table.pivot(index=["network", "partitioning"], columns="measure", values="p")
+    verdicts = table.pivot(index=["network", "partitioning"], columns="measure", values="verdict")
+    order = table[["network", "partitioning"]].drop_duplicates().apply(tuple, axis=1)
+    grid, verdicts = grid.loc[order, list(MEASURES)], verdicts.loc[order, list(MEASURES)]
+    figure, axis = plt.subplots(figsize=(8.5, 0.5 * len(grid) + 1.3), layout="constrained")
+    stars = verdicts.map(lambda verdict: "*" if verdict == SIGNIFICANT else "")
+    texts = grid.map("{:.2g}".format) + stars
+    image = annotated_heatmap(axis, -np.log10(grid), texts, limit=DEEPEST)
+    networks = grid.index.get_level_values(0)
+    single = networks.nunique() == 1
+    names = [p if single else f"{n} {p}" for n, p in grid.index]
+    axis.set_yticks(range(len(grid)), names)
+    axis.set_xticks(range(len(MEASURES)), [name.replace("_", " ") for name in MEASURES])
+    axis.set_title("p over replicates; * significant after Benjamini-Hochberg")
+    figure.colorbar(image, ax=axis, label="-log10 p")
+    return figure

@@ -1,0 +1,243 @@
+"""Profiles: which networks, which seeds, and the settings of every section.
+
+A profile is a YAML file in ``notebooks/profiles``. Each section of the book has one model in
+:mod:`localspec.pipeline._sections`. Unknown keys, keys that stand twice, wrong types and values out
+of range are refused before any work starts.
+
+A profile can take over networks of another profile in its folder: all of them, if it says
+``extends: mnist``, or one of them, if a network says ``extends: mnist/mlp``. Its own network of the
+same name, or setting beside ``extends``, wins. Nothing but networks is taken over.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, model_validator
+
+from localspec._utils.files import project_root
+from localspec._utils.validation import Strict, choose
+from localspec.exceptions import InvalidInputError
+from localspec.networks import NetworkSettings
+from localspec.pipeline._sections import (
+    ALL_PAGES,
+    PAGES,
+    Method,
+    Names,
+    Section,
+    Seeds,
+    YourNetworkSection,
+    section_of,
+)
+
+TEXT_TAGS = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge")  # the second one is that of <<
+
+
+class Profile(Strict):
+    """Networks x seeds x the settings of the method."""
+
+    name: str
+    dtype: Literal["float32", "float64"] = "float32"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    pages: Names = list(PAGES)
+    networks: Annotated[dict[str, NetworkSettings], Field(min_length=1)]
+    seeds: Seeds
+    method: Method = Method()
+    sections: dict[str, dict[str, Any]] = {}  # page -> its own values, above all others
+    published_networks: list[str] = []  # whose weights are published beside the pages
+    published_seeds: Seeds | None = None  # of these networks; all unless given
+    your_network: YourNetworkSection = YourNetworkSection()
+    _files: tuple[Path, ...] = ()
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The file that this profile was loaded from, and those of the profiles it extends."""
+        return self._files
+
+    @model_validator(mode="after")
+    def _pages_exist(self) -> Profile:
+        for page in self.pages:
+            choose("page", page, ALL_PAGES)
+        for page in self.sections:
+            choose("page of sections", page, [name for name in ALL_PAGES if name[0].isdigit()])
+            self.parameters(page)
+        return self
+
+    @model_validator(mode="after")
+    def _published_networks_exist(self) -> Profile:
+        for name in self.published_networks:
+            choose("network of published_networks", name, self.networks)
+        for seed in self.published_seeds or ():
+            choose("seed of published_seeds", seed, self.seeds)
+        return self
+
+    @model_validator(mode="after")
+    def _diagnosed_networks_exist(self) -> Profile:
+        published = [
+            name for name, network in self.networks.items() if network.published is not None
+        ]
+        for name, network in self.networks.items():
+            if network.diagnoses is not None:
+                choose(f"network that {name} diagnoses", network.diagnoses, published)
+        return self
+
+    @model_validator(mode="after")
+    def _clusters_fit(self) -> Profile:
+        if set(self.pages) - {"01_training"}:
+            self.check_clusters(self.method.n_clusters)
+        return self
+
+    @model_validator(mode="after")
+    def _precision_fits(self) -> Profile:
+        for name, network in self.networks.items():
+            if network.precision == "bfloat16" and self.dtype == "float64":
+                raise ValueError(
+                    f"precision 'bfloat16' of network {name!r} has no effect on float64: use "
+                    "dtype 'float32' or precision 'full'"
+                )
+        return self
+
+    def check_clusters(self, n_clusters: int) -> None:
+        """Refuse more clusters than the tested layers of one of the networks have units."""
+        for name, network in self.networks.items():
+            if n_clusters > network.n_tested_units:
+                raise InvalidInputError(
+                    f"n_clusters = {n_clusters}, but network {name!r} has {network.n_tested_units} "
+                    "units in its tested layers: ask for at most so many"
+                )
+
+    def parameters(self, page: str) -> dict[str, Any]:
+        """Return the parameters that this profile gives to the notebook of `page`.
+
+        Raises
+        ------
+        InvalidInputError
+            If there is no such page.
+        """
+        section = section_of(page)
+        if section is YourNetworkSection:
+            return self.your_network.model_dump(mode="json")
+        shared = {"profile": self.name, "networks": list(self.networks), "seeds": self.seeds}
+        method = self.method.model_dump()
+        fields = {name: method[name] for name in section.model_fields if name in method}
+        own = self.sections.get(page, {})
+        values = shared | fields | own
+        return section(**values).model_dump(mode="json")
+
+    def select(self, section: Section) -> Profile:
+        """Return this profile with the choices of one notebook's parameters.
+
+        Raises
+        ------
+        InvalidInputError
+            If the notebook names a network that the profile does not have.
+        """
+        networks = {
+            name: self.networks[choose("network", name, self.networks)] for name in section.networks
+        }
+        settings = self.method.model_dump() | section.method()
+        changes = {"networks": networks, "seeds": section.seeds, "method": Method(**settings)}
+        return self.model_copy(update=changes)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML's loader, which refuses keys that are no text or stand twice; YAML takes the last."""
+
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        lines: dict[str, int] = {}
+        for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if key.tag not in TEXT_TAGS:
+                raise InvalidInputError(f"the key in line {line} is no text: put it into quotes")
+            if key.value in lines:
+                raise InvalidInputError(
+                    f"key {key.value!r} stands in line {lines[key.value]} and again in line "
+                    f"{line}: remove one of them"
+                )
+            lines[key.value] = line
+        return node
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Return the content of a profile's file as it stands there."""
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, InvalidInputError) as error:
+        raise InvalidInputError(f"cannot read the profile {path}: {error}") from error
+    if not isinstance(content, dict):
+        raise InvalidInputError(f"{path} must hold a mapping of settings, not {content!r}")
+    return content
+
+
+def _file_in(folder: Path, name: object, role: str) -> Path:
+    """Return the file of the profile `name` in `folder`, or refuse the name in its `role`."""
+    available = sorted(file.stem for file in folder.glob("*.yml"))
+    return folder / f"{choose(role, name, available)}.yml"
+
+
+def _load(path: Path, extending: tuple[Path, ...] = ()) -> Profile:
+    """Load the profile of a file; the files `extending` lead to it, each extends the next one."""
+    if path in extending:
+        chain = " -> ".join(file.stem for file in (*extending, path))
+        raise InvalidInputError(
+            f"profile {path} extends itself: {chain}; take one of these `extends` away"
+        )
+    content = {"name": path.stem} | _read(path)
+    bases: dict[Path, Profile] = {}
+
+    def networks_of(base: object) -> dict[str, NetworkSettings]:
+        file = _file_in(path.parent, base, f"profile that {path} extends")
+        if file not in bases:
+            bases[file] = _load(file, (*extending, path))
+        return bases[file].networks
+
+    def completed(name: str, settings: Any) -> Any:
+        if not isinstance(settings, dict) or "extends" not in settings:
+            return settings
+        base, slash, network = str(settings["extends"]).partition("/")
+        if not slash:
+            raise InvalidInputError(
+                f"network {name!r} of {path} extends {settings['extends']!r}: name a profile and "
+                "one of its networks, such as mnist/mlp"
+            )
+        networks = networks_of(base)
+        choose(f"network of {base} that {name} of {path} extends", network, networks)
+        changes = {key: value for key, value in settings.items() if key != "extends"}
+        return networks[network].model_dump(exclude_unset=True) | changes
+
+    networks = networks_of(content.pop("extends")) if "extends" in content else {}
+    own = content.get("networks", {})
+    if isinstance(own, dict):  # Profile refuses anything else
+        networks = networks | {name: completed(name, settings) for name, settings in own.items()}
+        if networks:
+            content["networks"] = networks
+    try:
+        profile = Profile(**content)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"profile {path}: {error}") from error
+    files = [path, *(file for base in bases.values() for file in base.files)]
+    profile._files = tuple(dict.fromkeys(files))  # each once
+    return profile
+
+
+def load_profile(name: str | Path) -> Profile:
+    """Load a profile, with the networks that it takes over from others in its folder.
+
+    Parameters
+    ----------
+    name : str or Path
+        Name of a file in ``notebooks/profiles`` without its ending, or a path to a YAML file.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no such profile, it extends itself, or its content is not allowed; the message
+        lists what is.
+    """
+    path = Path(name)
+    if path.suffix not in (".yml", ".yaml"):
+        path = _file_in(project_root() / "notebooks" / "profiles", str(name), "profile")
+    return _load(path)

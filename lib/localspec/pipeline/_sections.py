@@ -1,0 +1,223 @@
+"""Sections: the parameters of every page's notebook, one model a page.
+
+The fields of a model are the parameters of that page's notebook, with the same names, types and
+defaults. A setting of the method and its default stand in one class, which :class:`Method` and
+every section that has the setting inherit.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from localspec._utils.validation import Strict, choose, distinct
+
+Count = Annotated[int, Field(strict=True, ge=1)]
+Seed = Annotated[int, Field(strict=True, ge=0, lt=2**31)]
+NClusters = Annotated[int, Field(strict=True, ge=2)]
+NImages = Annotated[int, Field(strict=True, ge=3)]
+Probability = Annotated[float, Field(strict=True, gt=0, lt=1)]
+Noise = Annotated[float, Field(strict=True, ge=0)]
+Names = Annotated[list[str], Field(min_length=1)]
+OneName = Annotated[list[str], Field(min_length=1, max_length=1)]
+Seeds = Annotated[list[Seed], Field(min_length=1), AfterValidator(distinct)]
+OneSeed = Annotated[list[Seed], Field(min_length=1, max_length=1)]
+Noises = Annotated[list[Noise], Field(min_length=1), AfterValidator(distinct)]
+OtherNClusters = Annotated[list[NClusters], AfterValidator(distinct)]
+
+
+class Clustered(Strict):
+    """Units are clustered."""
+
+    n_clusters: NClusters = 6
+
+
+class Shuffled(Strict):
+    """N-cuts are compared with those of networks whose weights are shuffled."""
+
+    n_shuffles: Count = 50
+
+
+class Activated(Strict):
+    """Activations are recorded on training images."""
+
+    n_images: NImages = 768
+
+
+class Correlated(Activated):
+    """Activations are correlated."""
+
+    correlation: Literal["spearman", "pearson", "kendall"] = "spearman"
+
+
+class Drawn(Strict):
+    """Subclusters are compared with random counterparts."""
+
+    n_draws: Count = 19
+
+
+class Judged(Drawn):
+    """The p-values of these comparisons are judged at a level."""
+
+    level: Probability = 0.05
+
+
+class Visualized(Strict):
+    """Subclusters are visualized."""
+
+    n_steps: Count = 64
+
+
+class Interpreted(Strict):
+    """The method is read as the paper describes it or as its released code does it."""
+
+    conventions: Literal["paper", "released"] = "paper"
+
+
+class Method(Clustered, Shuffled, Correlated, Judged, Visualized, Interpreted):
+    """All settings of the method."""
+
+
+class Section(Strict):
+    """Parameters of every section's notebook."""
+
+    profile: str = "digits"
+    networks: Names = ["mlp"]
+    seeds: Seeds = [0, 1, 2]
+    compute: Literal["auto", "never", "always"] = "auto"
+
+    def method(self) -> dict[str, Any]:
+        """Return the settings of the method among this section's parameters."""
+        return {name: getattr(self, name) for name in Method.model_fields if hasattr(self, name)}
+
+
+class TrainingSection(Section):
+    """Parameters of ``01_training``."""
+
+
+class ClusteringSection(Clustered, Shuffled, Correlated, Interpreted, Section):
+    """Parameters of ``02_clustering``."""
+
+
+class ImportanceSection(Clustered, Drawn, Interpreted, Section):
+    """Parameters of ``03_importance``."""
+
+
+class CoherenceSection(Clustered, Drawn, Visualized, Interpreted, Section):
+    """Parameters of ``04_coherence``."""
+
+
+class SynthesisSection(Clustered, Judged, Visualized, Interpreted, Section):
+    """Parameters of ``05_synthesis``."""
+
+
+class ControlsSection(Clustered, Judged, Interpreted, Section):
+    """Parameters of ``06_controls``: planted networks like one of the profile's."""
+
+    profile: str = "digits-controls"
+    networks: OneName = ["mlp"]
+    seeds: Seeds = [0, 1, 2, 3, 4]
+    noises: Noises = [0.0, 0.25, 0.5, 0.75, 1.0]
+    n_clusters: NClusters = 2
+
+
+class CalibrationSection(Clustered, Judged, Interpreted, Section):
+    """Parameters of ``07_calibration``: null partitions."""
+
+    profile: str = "digits-controls"
+    seeds: Seeds = list(range(20))
+    n_partitions: Count = 200
+
+
+class SensitivitySection(Clustered, Correlated, Judged, Visualized, Interpreted, Section):
+    """Parameters of ``08_sensitivity``: one network."""
+
+    profile: str = "digits-controls"
+    networks: OneName = ["mlp"]
+    seeds: Seeds = [0, 1, 2, 3, 4]
+    other_n_clusters: OtherNClusters = [4, 8]
+    n_strata: Count = 4
+
+
+class ForksSection(Clustered, Correlated, Judged, Visualized, Section):
+    """Parameters of ``09_forks``: networks that the forks of the method concern."""
+
+    profile: str = "digits-controls"
+    networks: Names = ["mlp", "mlp-l2", "cnn", "cnn-normalized", "resnet"]
+
+
+class PublishedSection(Clustered, Shuffled, Section):
+    """Parameters of ``10_published``: networks and settings of the published figures."""
+
+    profile: str = "mnist"
+    seeds: Seeds = [0, 1, 2, 3, 4]
+    untrained: Literal["train", "leave out"] = "train"
+    n_clusters: NClusters = 12
+
+
+class MoreDrawsSection(Clustered, Judged, Visualized, Interpreted, Section):
+    """Parameters of ``11_more_draws``: one network, one seed."""
+
+    profile: str = "digits-controls"
+    networks: OneName = ["mlp"]
+    seeds: OneSeed = [0]
+    max_draws: Count = 999
+    max_exceedances: Count = 10
+
+    @model_validator(mode="after")
+    def _can_stop_early(self) -> MoreDrawsSection:
+        if self.max_draws < max(self.max_exceedances, self.n_draws):
+            raise ValueError(
+                f"max_draws = {self.max_draws} must be at least max_exceedances = "
+                f"{self.max_exceedances} and n_draws = {self.n_draws}, the draws it starts with"
+            )
+        return self
+
+
+class GallerySection(Clustered, Drawn, Visualized, Interpreted, Section):
+    """Parameters of ``12_gallery``: one network, one seed."""
+
+    profile: str = "digits-controls"
+    networks: OneName = ["mlp"]
+    seeds: OneSeed = [0]
+    n_exciting: Count = 6
+    show_images: Annotated[bool, Field(strict=True)] = False
+
+
+class YourNetworkSection(Clustered, Activated, Judged, Interpreted):
+    """Parameters of ``your_network``."""
+
+    network_file: str = "notebooks/examples/digits_mlp.py"
+    seed: Seed = 0
+
+
+PAGES = {
+    "01_training": TrainingSection,
+    "02_clustering": ClusteringSection,
+    "03_importance": ImportanceSection,
+    "04_coherence": CoherenceSection,
+    "05_synthesis": SynthesisSection,
+    "your_network": YourNetworkSection,
+}
+CONTROL_PAGES = {  # of profiles such as digits-controls, never of the others
+    "06_controls": ControlsSection,
+    "07_calibration": CalibrationSection,
+    "08_sensitivity": SensitivitySection,
+    "09_forks": ForksSection,
+    "10_published": PublishedSection,
+    "11_more_draws": MoreDrawsSection,
+    "12_gallery": GallerySection,
+}
+ALL_PAGES = PAGES | CONTROL_PAGES
+
+
+def section_of(page: str) -> type[Section] | type[YourNetworkSection]:
+    """Return the model of a page's parameters.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no such page.
+    """
+    return ALL_PAGES[choose("page", page, ALL_PAGES)]

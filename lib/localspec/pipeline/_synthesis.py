@@ -1,0 +1,241 @@
+"""The synthesis: replicates combined, one family of tests, effects beside their null means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from localspec.exceptions import InvalidInputError
+from localspec.measures import MEASURES
+from localspec.pipeline._replicate import (
+    CHECKS,
+    PARTITIONINGS,
+    Replicate,
+    by_network,
+    checked_coherence,
+)
+from localspec.statistics import (
+    benjamini_hochberg,
+    benjamini_yekutieli,
+    combine_replicates,
+    p_floor,
+    summarize_effects,
+)
+
+SIGNIFICANT, NOT_SIGNIFICANT = "significant", "not significant"
+UNCALIBRATED, INDEPENDENT = "uncalibrated", "independent draws"
+COLUMNS = [
+    "network",
+    "partitioning",
+    "measure",
+    "p",
+    "bh",
+    "verdict",
+    "effect",
+    "effect_se",
+    "effect_null",
+    "effect_ratio",
+    "favourable",
+    "by",
+    "plain_p",
+    "p_floor",
+    "fisher_statistic",
+    "n_replicates",
+    "n_subclusters",
+    "n_undefined",
+    "chain",
+]
+
+
+def _row(group: Sequence[Replicate], partitioning: str, name: str) -> dict:
+    found = [replicate.assessment(name, partitioning) for replicate in group]
+    plain = combine_replicates([one.fisher.pvalue for one in found])
+    calibrated = combine_replicates([one.permutation.pvalue for one in found])
+    effects = summarize_effects([one.effects for one in found])
+    statistics = [one.fisher.statistic for one in found if one.fisher.n]
+    single = len(found) == 1
+    joint = all(replicate.conventions.draws == "joint" for replicate in group)
+    return {
+        "network": group[0].network,
+        "partitioning": partitioning,
+        "measure": name,
+        "n_replicates": len(found),
+        "n_subclusters": sum(len(one.p_values) for one in found),
+        "n_undefined": sum(one.measure.n_undefined for one in found),
+        "fisher_statistic": float(np.mean(statistics)) if statistics else float("nan"),
+        "plain_p": plain.pvalue,
+        "p": plain.pvalue if single else calibrated.pvalue,
+        "p_floor": p_floor(found[0].measure.n_draws, max(calibrated.n, 1)),
+        "chain": UNCALIBRATED if single else "calibrated" if joint else INDEPENDENT,
+        "effect": effects.mean,
+        "effect_se": effects.standard_error,
+        "effect_null": effects.null_mean,
+        "effect_ratio": effects.ratio,
+        "favourable": effects.favourable_direction,
+        "n_draws": found[0].measure.n_draws,
+    }
+
+
+def _verdict(row: pd.Series) -> str:
+    if row["chain"] == UNCALIBRATED:
+        return f"undecidable at {row['n_draws']} draws"
+    if np.isnan(row["p"]):
+        return "no tested subcluster"
+    return SIGNIFICANT if row["rejected"] else NOT_SIGNIFICANT
+
+
+def combined_rows(
+    replicates: Sequence[Replicate], measures: Sequence[str] = MEASURES
+) -> list[dict]:
+    """Combine replicates: one row a network, partitioning and measure, not corrected yet.
+
+    Parameters
+    ----------
+    replicates : sequence of Replicate
+        All seeds of one or more networks.
+    measures : sequence of str, optional
+
+    Returns
+    -------
+    list of dict
+        For :func:`corrected_table`.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no replicate.
+    """
+    if not replicates:
+        raise InvalidInputError("there is no replicate to combine: name a network and a seed")
+    return [
+        _row(group, partitioning, name)
+        for group in by_network(replicates)
+        for partitioning in PARTITIONINGS
+        for name in measures
+    ]
+
+
+def corrected_table(rows: Sequence[dict], *, level: float = 0.05) -> pd.DataFrame:
+    """Correct rows for their number, and decide: see :func:`synthesis_table`.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        From :func:`combined_rows`: the family.
+    level : float, optional
+        False discovery rate.
+
+    References
+    ----------
+    Hod et al., arXiv:2110.08058, "Families".
+    """
+    table = pd.DataFrame(rows)
+    family = np.where(table["chain"] == UNCALIBRATED, np.nan, table["p"])
+    corrected = benjamini_hochberg(family, alpha=level)
+    table["bh"], table["rejected"] = corrected.adjusted, corrected.rejected
+    table["by"] = benjamini_yekutieli(family, alpha=level).adjusted
+    table["verdict"] = [_verdict(row) for _, row in table.iterrows()]
+    return table[COLUMNS]
+
+
+def synthesis_table(replicates: Sequence[Replicate], *, level: float = 0.05) -> pd.DataFrame:
+    """Combine replicates and correct for the number of tests.
+
+    Parameters
+    ----------
+    replicates : sequence of Replicate
+        All seeds of one or more networks.
+    level : float, optional
+        False discovery rate of the family: every row that is not marked uncalibrated.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a network, partitioning and measure. ``plain_p``: plain Fisher p-values of the
+        replicates combined by the Bates distribution. ``p``: the same with permutation Fisher,
+        of which ``p_floor`` is the lowest possible value (plain Fisher has none). ``bh`` and
+        ``by``: ``p`` adjusted by Benjamini-Hochberg and Benjamini-Yekutieli; ``verdict`` goes by
+        ``bh``. ``effect``: mean over networks, with its standard error and its mean under permuted
+        partitions.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no replicate.
+
+    Notes
+    -----
+    With one replicate permutation Fisher cannot decide; plain Fisher stands in, marked
+    uncalibrated, and the verdict is that the number of draws leaves it undecidable. Where each
+    subcluster draws on its own, counterparts may overlap as clusters cannot, so that the level of
+    permutation Fisher is not assured: these rows are marked "independent draws".
+
+    References
+    ----------
+    Hod et al., arXiv:2110.08058, "Network level", "Families".
+    """
+    return corrected_table(combined_rows(replicates), level=level)
+
+
+MEASURE = "class_coherence"
+
+
+def coherence_checks_table(
+    replicates: Sequence[Replicate], synthesis: pd.DataFrame, *, level: float = 0.05
+) -> pd.DataFrame:
+    """Return what the checks leave of the verdicts on class coherence.
+
+    Parameters
+    ----------
+    replicates : sequence of Replicate
+    synthesis : pandas.DataFrame
+        Made of them by :func:`localspec.pipeline.synthesis_table`.
+    level : float, optional
+        False discovery rate of the family, in which a check's p-values take the place of those of
+        class coherence.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a network and partitioning. ``p`` and ``verdict`` as in `synthesis`;
+        ``p_defined`` and ``verdict_defined``, ``p_equal_damage`` and ``verdict_equal_damage``: of
+        each check; ``undefined_draws``: share of random counterparts without a range.
+
+    References
+    ----------
+    Hod et al., arXiv:2110.08058, "Class coherence", "Families".
+    """
+    at = np.flatnonzero(synthesis["measure"] == MEASURE)
+    rows = synthesis.iloc[at].reset_index(drop=True)
+    of_network = {group[0].network: group for group in by_network(replicates)}
+    groups = [(of_network[row.network], row.partitioning) for row in rows.itertuples()]
+    decided = synthesis["verdict"].isin((SIGNIFICANT, NOT_SIGNIFICANT)).to_numpy()
+    p_values, verdicts = {"p": rows["p"]}, {"verdict": rows["verdict"]}
+    for check in CHECKS:
+        p = np.array([_combined(group, partitioning, check) for group, partitioning in groups])
+        family = np.where(decided, synthesis["p"], np.nan)
+        family[at] = np.where(decided[at], p, np.nan)
+        rejected = benjamini_hochberg(family, alpha=level).rejected[at]
+        p_values[f"p_{check}"] = p
+        checked = np.where(rejected, SIGNIFICANT, NOT_SIGNIFICANT)
+        verdicts[f"verdict_{check}"] = np.where(decided[at], checked, rows["verdict"])
+    undefined = [_undefined(group, partitioning) for group, partitioning in groups]
+    return rows[["network", "partitioning"]].assign(
+        **p_values, **verdicts, undefined_draws=undefined
+    )
+
+
+def _undefined(group: Sequence[Replicate], partitioning: str) -> float:
+    """Return the share of undefined draws over all replicates; NaN without a draw."""
+    measures = [checked_coherence(one, "defined", partitioning).measure for one in group]
+    found = np.concatenate([np.isnan(one.values[1:]).ravel() for one in measures])
+    return float(found.mean()) if found.size else float("nan")
+
+
+def _combined(group: Sequence[Replicate], partitioning: str, check: str) -> float:
+    found = [checked_coherence(one, check, partitioning) for one in group]
+    if len(found) == 1:  # plain Fisher stands in, as in the synthesis
+        return float(found[0].fisher.pvalue)
+    return combine_replicates([one.permutation.pvalue for one in found]).pvalue

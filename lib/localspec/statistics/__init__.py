@@ -1,0 +1,40 @@
+"""Statistics: p-values, their combination and correction, and effect sizes."""
+
+from localspec.statistics._corrections import benjamini_hochberg, benjamini_yekutieli
+from localspec.statistics._effects import EffectSize, effect_size, summarize_effects
+from localspec.statistics._fisher import (
+    FisherResult,
+    PermutationFisherResult,
+    fisher,
+    permutation_fisher,
+)
+from localspec.statistics._ordering import RTOL, at_most, exceedances, extremeness
+from localspec.statistics._paired_difference import paired_difference
+from localspec.statistics._pvalues import RULES, empirical_p, fisher_shift
+from localspec.statistics._replicates import bates_cdf, combine_replicates, p_floor
+from localspec.statistics._sequential import SequentialResult, sequential_p_values
+
+__all__ = [
+    "RTOL",
+    "RULES",
+    "EffectSize",
+    "FisherResult",
+    "PermutationFisherResult",
+    "SequentialResult",
+    "at_most",
+    "bates_cdf",
+    "benjamini_hochberg",
+    "benjamini_yekutieli",
+    "combine_replicates",
+    "effect_size",
+    "empirical_p",
+    "exceedances",
+    "extremeness",
+    "fisher",
+    "fisher_shift",
+    "p_floor",
+    "paired_difference",
+    "permutation_fisher",
+    "sequential_p_values",
+    "summarize_effects",
+]

@@ -1,0 +1,297 @@
+"""Null calibration: partitions that mean nothing go through every measure of a network.
+
+A null partition permutes the labels of a network's real partition within each layer, so that its
+subclusters have the real sizes and random units. Whatever a test finds there is a false positive.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from localspec.clustering import MOST_OF_LAYER, Draws, Partition, draw_counterparts, permuted_labels
+from localspec.conventions import Conventions, resolve
+from localspec.data import Dataset
+from localspec.exceptions import InvalidInputError
+from localspec.lesions import LesionedAccuracies, class_sizes, lesion_accuracies
+from localspec.measures import Measure, coherence, importance
+from localspec.pipeline import REDONE, Replicate
+from localspec.units import trace_units
+from localspec.visualization import N_STEPS, Visualizations, visualize
+
+PARTITIONING = "weights/global"  # its partition gives the sizes
+
+
+@dataclass(frozen=True)
+class NullEvidence:
+    """What lesions and visualization say about the null partitions of one network.
+
+    Attributes
+    ----------
+    n_units : numpy.ndarray of int, shape (n_subclusters,)
+        Units of every subcluster, the same in all null partitions.
+    layer_sizes : numpy.ndarray of int, shape (n_subclusters,)
+        Units of the layer that each subcluster is in.
+    baseline : numpy.ndarray, shape (n_classes,)
+        Accuracies without a lesion.
+    class_sizes : numpy.ndarray of int, shape (n_classes,)
+    lesioned : numpy.ndarray, shape (n_partitions, n_draws + 1, n_subclusters, n_classes)
+        Row 0 of the second axis belongs to the null partition itself, the others to the random
+        counterparts drawn for it alone.
+    scores, entropies : numpy.ndarray, shape (n_partitions, n_draws + 1, n_subclusters)
+    """
+
+    n_units: np.ndarray
+    layer_sizes: np.ndarray
+    baseline: np.ndarray
+    class_sizes: np.ndarray
+    lesioned: np.ndarray
+    scores: np.ndarray
+    entropies: np.ndarray
+
+    @property
+    def n_partitions(self) -> int:
+        """Number of null partitions."""
+        return len(self.scores)
+
+    @property
+    def n_draws(self) -> int:
+        """Random counterparts of each null subcluster."""
+        return self.scores.shape[1] - 1
+
+    def independent(self) -> NullEvidence:
+        """Return the same null partitions with counterparts drawn for each subcluster alone.
+
+        Notes
+        -----
+        A joint draw gives all subclusters of a partition their counterparts at once. Here
+        subcluster s of null partition i takes those that were drawn for its namesake in null
+        partition i + s + 1: sets of the same size, none used twice, and those of one partition's
+        subclusters come from different permutations.
+
+        Raises
+        ------
+        InvalidInputError
+            If there are not more null partitions than subclusters.
+        """
+        n_subclusters = len(self.n_units)
+        if self.n_partitions <= n_subclusters:
+            raise InvalidInputError(
+                f"n_partitions={self.n_partitions} must exceed the {n_subclusters} subclusters "
+                "for independent draws: raise n_partitions"
+            )
+
+        def shifted(values: np.ndarray) -> np.ndarray:
+            found = values.copy()
+            for index in range(n_subclusters):
+                found[:, 1:, index] = np.roll(values[:, 1:, index], -(index + 1), axis=0)
+            return found
+
+        parts = ("lesioned", "scores", "entropies")
+        return replace(self, **{name: shifted(getattr(self, name)) for name in parts})
+
+    def measure(self, name: str, *, conventions: Conventions | str = "paper") -> Measure:
+        """Return one of the four measures of all null partitions.
+
+        Parameters
+        ----------
+        name : {"importance", "class_coherence", "input_coherence", "output_coherence"}
+        conventions : Conventions or str
+            Uses ``undefined_ranges``, and ``min_units="three"`` to leave smaller subclusters out.
+
+        Returns
+        -------
+        Measure
+            Values of shape (n_partitions, n_draws + 1, n_subclusters).
+        """
+        conventions = resolve(conventions)
+        kept = np.full(len(self.n_units), True)
+        if conventions.min_units == "three":
+            most = MOST_OF_LAYER * self.layer_sizes
+            kept = (self.n_units > 2) & (self.n_units < most)
+        accuracies = LesionedAccuracies(self.baseline, self.lesioned[:, :, kept], self.class_sizes)
+        if name == "importance":
+            return importance(accuracies)
+        if name == "class_coherence":
+            return coherence(accuracies, "class", conventions=conventions)
+        images = np.empty(0)  # coherence needs numbers only
+        found = Visualizations(images, self.scores[:, :, kept], self.entropies[:, :, kept])
+        return coherence(found, name.removesuffix("_coherence"), conventions=conventions)
+
+
+def null_draws(
+    partition: Partition,
+    n_partitions: int,
+    n_draws: int,
+    *,
+    seed: int,
+    conventions: Conventions | str = "paper",
+) -> list[Draws]:
+    """Make null partitions and draw the random counterparts of each.
+
+    Parameters
+    ----------
+    partition : Partition
+        Gives the sizes.
+    n_partitions : int
+        At least 1.
+    n_draws : int
+        Random counterparts of each subcluster of each null partition.
+    seed : int
+        Null partition i and its draws depend on `seed` and i only.
+    conventions : Conventions or str
+        Uses ``min_units``. Draws are always joint: a permutation test needs whole partitions.
+
+    Returns
+    -------
+    list of Draws
+        One for each null partition.
+
+    Raises
+    ------
+    InvalidInputError
+        If `n_partitions` or `n_draws` is not positive.
+
+    References
+    ----------
+    Hod et al., arXiv:2110.08058, "Random counterparts".
+
+    Examples
+    --------
+    >>> partition = Partition.from_labels({"dense1": np.array([0, 0, 1, 1, 1])})
+    >>> found = null_draws(partition, 3, 2, seed=0)
+    >>> [[part.n_units for part in one.subclusters] for one in found]
+    [[2, 3], [2, 3], [2, 3]]
+    """
+    if n_partitions < 1:
+        raise InvalidInputError(f"n_partitions={n_partitions} must be at least 1")
+    joint = resolve(conventions).model_copy(update={"draws": "joint"})
+    found = []
+    for index in range(n_partitions):
+        rng = np.random.default_rng((seed, index, 0))
+        null = replace(partition, labels=permuted_labels(partition, rng))
+        found.append(draw_counterparts(null, n_draws, seed=(seed, index, 1), conventions=joint))
+    return found
+
+
+def null_evidence(
+    network,
+    dataset: Dataset,
+    draws: list[Draws],
+    *,
+    n_steps: int = N_STEPS,
+    seed: int = 0,
+    conventions: Conventions | str = "paper",
+    precision: str = "full",
+    progress: bool = False,
+) -> NullEvidence:
+    """Lesion and visualize every subcluster of null partitions, and their counterparts.
+
+    Parameters
+    ----------
+    network : torch.nn.Module, TrainedNetwork or UnitMap
+    dataset : Dataset
+        Lesions are judged on its test images.
+    draws : list of Draws
+        From :func:`null_draws`.
+    n_steps, seed : int, optional
+        Of feature visualization.
+    conventions : Conventions or str
+        Uses ``lesion_point`` and ``lesion_readers``.
+    precision : {"full", "bfloat16"}
+        Of what lesions compute.
+    progress : bool, optional
+
+    Returns
+    -------
+    NullEvidence
+
+    Notes
+    -----
+    Cost: n_partitions x (n_draws + 1) x n_subclusters lesions of all test images, and as many
+    images optimised.
+
+    References
+    ----------
+    Hod et al., arXiv:2110.08058, "Lesion", "Feature visualization".
+    """
+    sets = [lesion for one in draws for lesion in one.lesions()]
+    accuracies = lesion_accuracies(
+        network,
+        dataset.x_test,
+        dataset.y_test,
+        [{}, *sets],
+        n_classes=dataset.n_classes,
+        conventions=conventions,
+        precision=precision,
+        progress=progress,
+    )
+    images = visualize(
+        network, sets, dataset.image_shape, n_steps=n_steps, seed=seed, progress=progress
+    )
+
+    def arranged(values: np.ndarray) -> np.ndarray:
+        per_partition = np.split(values, len(draws))
+        return np.stack([one.arrange(part) for one, part in zip(draws, per_partition, strict=True)])
+
+    tested = draws[0].subclusters
+    layers = trace_units(network)
+    return NullEvidence(
+        n_units=np.array([part.n_units for part in tested]),
+        layer_sizes=np.array([layers.layer(part.layer).n_units for part in tested]),
+        baseline=accuracies[0],
+        class_sizes=class_sizes(dataset.y_test, dataset.n_classes),
+        lesioned=arranged(accuracies[1:]),
+        scores=arranged(images.scores),
+        entropies=arranged(images.entropies),
+    )
+
+
+def stored_evidence(replicate: Replicate, n_partitions: int) -> NullEvidence:
+    """Return the evidence on null partitions of a network, from disk if it is there.
+
+    Parameters
+    ----------
+    replicate : Replicate
+        Its partition of the weights graph gives the sizes.
+    n_partitions : int
+        Null partitions.
+    """
+    method = replicate.profile.method
+
+    def compute() -> NullEvidence:
+        draws = null_draws(
+            replicate.partition(PARTITIONING),
+            n_partitions,
+            method.n_draws,
+            seed=replicate.seed,
+            conventions=replicate.conventions,
+        )
+        x, y = replicate.lesion_images()
+        return null_evidence(
+            replicate.trained,
+            replace(replicate.dataset, x_test=x, y_test=y),
+            draws,
+            n_steps=method.n_steps,
+            seed=replicate.seed,
+            conventions=replicate.conventions,
+            precision=replicate.settings.lesion_precision,
+            progress=replicate.progress,
+        )
+
+    return replicate.stored(
+        "calibration",
+        NullEvidence,
+        compute,
+        parameters={
+            "n_partitions": n_partitions,
+            "n_draws": method.n_draws,
+            "n_steps": method.n_steps,
+            "seed": replicate.seed,
+            "versions": REDONE,
+            **replicate.conventions.subset("min_units"),
+            **replicate.lesion_parameters(),
+        },
+        inputs=(replicate.stored_partition(PARTITIONING).key,),
+    )

@@ -1,0 +1,211 @@
+"""False positives: what each test finds in null partitions, where nothing is to be found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from localspec._utils.validation import require
+from localspec.conventions import PAPER, RELEASED
+from localspec.exceptions import InvalidInputError
+from localspec.measures import MEASURES, Measure
+from localspec.statistics import RULES, at_most, bates_cdf, empirical_p, fisher, permutation_fisher
+from localspec.studies.calibration._evidence import NullEvidence
+
+SUBCLUSTER, PLAIN, PERMUTATION = "subcluster", "plain Fisher", "permutation Fisher"
+RELEASED_CHAIN = "released"  # strict, on the released code's own draws and undefined values
+GROUP_SIZES = (3, 5)  # replicates that are combined
+CONFIDENCE = 0.95
+BOUND_RATIO = 1.3  # upper bound of a trusted test's rate over its level: 0.065 at 0.05
+PValues = dict[tuple[str, str], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A rate of false positives with its interval.
+
+    Attributes
+    ----------
+    rate : float
+        Mean over clusters.
+    low, high : float
+        Bounds of the t interval over clusters, within 0 and 1; NaN with a single cluster.
+    n_clusters, n_tests : int
+    """
+
+    rate: float
+    low: float
+    high: float
+    n_clusters: int
+    n_tests: int
+
+
+def clustered_rate(p_values: ArrayLike, level: float) -> Rate:
+    """Return the share of p-values at or below a level, with an interval over clusters.
+
+    Parameters
+    ----------
+    p_values : array_like, shape (n_clusters, ...)
+        Tests of one cluster (a network) may depend on each other; clusters do not. NaN where
+        there is no test.
+    level : float
+
+    Returns
+    -------
+    Rate
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no p-value, or a cluster without any.
+
+    Notes
+    -----
+    The interval is Student's, over the rates of the clusters. Where these do not differ at all
+    it is a point.
+
+    References
+    ----------
+    Hod et al., arXiv:2110.08058; "Null calibration" is this project's control.
+
+    Examples
+    --------
+    Two networks with rates 0 and 1/2; t with one degree of freedom is 12.7.
+
+    >>> clustered_rate([[0.2, 0.9], [0.04, 0.6]], 0.05)
+    Rate(rate=0.25, low=0.0, high=1.0, n_clusters=2, n_tests=4)
+    """
+    p_values = np.asarray(p_values, dtype=float)
+    flat = p_values.reshape(len(p_values), -1)
+    there = ~np.isnan(flat)
+    require(flat.size > 0 and bool(there.any(axis=1).all()), "p_values has a cluster without any")
+    rates = at_most(flat, level).sum(axis=1) / there.sum(axis=1)
+    n = len(rates)
+    rate, low, high = float(rates.mean()), float("nan"), float("nan")
+    if n > 1:
+        half = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * rates.std(ddof=1) / np.sqrt(n))
+        low, high = max(0.0, rate - half), min(1.0, rate + half)
+    return Rate(rate, low, high, n, int(there.sum()))
+
+
+def _subcluster_p(measure: Measure, rule: str, seed: int) -> np.ndarray:
+    true, null = measure.values[:, 0], np.swapaxes(measure.values[:, 1:], 1, 2)
+    undefined = measure.undefined_ranges
+    return empirical_p(true, null, measure.side, rule, seed, undefined=undefined)
+
+
+def null_p_values(evidence: NullEvidence, name: str, *, seed: int = 0) -> PValues:
+    """Test every null partition of one network in every way.
+
+    Parameters
+    ----------
+    evidence : NullEvidence
+    name : str
+        The measure.
+    seed : int, optional
+        For the rule "randomised".
+
+    Returns
+    -------
+    dict of (test, rule) to numpy.ndarray, shape (n_partitions,)
+        ``"subcluster"`` has shape (n_partitions, n_subclusters), before any shift. The rule
+        "released" is "strict" with the released code's choices: counterparts drawn for each
+        subcluster alone, three units at least, undefined values as division leaves them. It is
+        left out where there are too few null partitions to take those counterparts from.
+
+    References
+    ----------
+    Hod et al., arXiv:2110.08058, "Fisher's method", "Permutation Fisher".
+    """
+    measure = evidence.measure(name, conventions=PAPER)
+    found: PValues = {}
+    for rule in RULES:
+        found[SUBCLUSTER, rule] = _subcluster_p(measure, rule, seed)
+    if evidence.n_partitions > len(evidence.n_units):
+        released = evidence.independent().measure(name, conventions=RELEASED)
+        found[SUBCLUSTER, RELEASED_CHAIN] = _subcluster_p(released, "strict", seed)
+    for _, rule in list(found):
+        own = "strict" if rule == RELEASED_CHAIN else rule
+        p_values = found[SUBCLUSTER, rule]
+        found[PLAIN, rule] = fisher(p_values, rule=own, n_draws=measure.values.shape[1] - 1).pvalue
+    found[PERMUTATION, "mid"] = permutation_fisher(measure.values, measure.side).pvalue
+    return found
+
+
+def combined(p_values: np.ndarray, size: int) -> np.ndarray:
+    """Combine network p-values of null partitions as those of replicates are.
+
+    Parameters
+    ----------
+    p_values : numpy.ndarray, shape (n_networks, n_partitions)
+    size : int
+        Replicates of one group; networks that do not fill one are left out.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n_networks // size, n_partitions)
+        Null partition i of one group combines the null partitions i of its networks.
+
+    References
+    ----------
+    Hod et al., arXiv:2110.08058, "Bates".
+
+    Examples
+    --------
+    >>> combined(np.array([[0.1], [0.3], [0.9]]), 2).round(4).tolist()
+    [[0.08]]
+    """
+    n_groups = len(p_values) // size
+    grouped = p_values[: n_groups * size].reshape(n_groups, size, -1)
+    return bates_cdf(grouped.mean(axis=1), size)
+
+
+def all_p_values(evidence: Sequence[NullEvidence], seeds: Sequence[int]) -> dict[str, PValues]:
+    """Return the p-values of all networks, stacked: measure -> (test, rule) -> array.
+
+    Parameters
+    ----------
+    evidence : sequence of NullEvidence
+        One a network.
+    seeds : sequence of int
+        One a network, for the rule "randomised".
+
+    Returns
+    -------
+    dict of str to dict
+        Arrays of shape (n_networks, n_partitions); those of ``"subcluster"`` have one axis more,
+        as long as the most subclusters of a network, with NaN where another has fewer. The rule
+        "released" is there if every network has it.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no network.
+    """
+    if not evidence:
+        raise InvalidInputError("there is no network to calibrate: name a network and a seed")
+    p_values: dict[str, PValues] = {}
+    for name in MEASURES:
+        networks = [
+            null_p_values(of_network, name, seed=seed)
+            for of_network, seed in zip(evidence, seeds, strict=True)
+        ]
+        shared = [key for key in networks[0] if all(key in tests for tests in networks)]
+        p_values[name] = {key: _stacked([tests[key] for tests in networks]) for key in shared}
+    return p_values
+
+
+def _stacked(arrays: list[np.ndarray]) -> np.ndarray:
+    if arrays[0].ndim == 1:
+        return np.stack(arrays)
+    width = max(array.shape[1] for array in arrays)
+    padding = [((0, 0), (0, width - array.shape[1])) for array in arrays]
+    padded = [
+        np.pad(array, pad, constant_values=np.nan)
+        for array, pad in zip(arrays, padding, strict=True)
+    ]
+    return np.stack(padded)

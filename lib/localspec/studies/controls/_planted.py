@@ -1,0 +1,309 @@
+"""The positive control: networks glued from two halves, where the right partition is known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from localspec._utils.artifacts import Artifact, stage_key, take_apart
+from localspec._utils.validation import require
+from localspec.clustering import NO_CLUSTER, Partition, label_agreement
+from localspec.data import Dataset
+from localspec.networks import NetworkSettings, train
+from localspec.pipeline import (
+    AS_IN_PROFILE,
+    STAGES,
+    Choices,
+    ControlsSection,
+    Profile,
+    Replicate,
+    load_profile,
+)
+
+PARTITIONING = "weights/global"
+TESTED_MEASURES = ("importance", "class_coherence")
+WEIGHTS = "weights."
+
+
+def class_halves(n_classes: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the classes of the first and of the second half.
+
+    Examples
+    --------
+    >>> class_halves(10)
+    ((0, 1, 2, 3, 4), (5, 6, 7, 8, 9))
+    """
+    classes = tuple(range(n_classes))
+    return classes[: n_classes // 2], classes[n_classes // 2 :]
+
+
+def half_dataset(dataset: Dataset, classes: Sequence[int]) -> Dataset:
+    """Return the images of consecutive classes, labelled from 0."""
+    first, last = classes[0], classes[-1]
+    parts = {}
+    for part in ("train", "test"):
+        x, y = getattr(dataset, f"x_{part}"), getattr(dataset, f"y_{part}")
+        kept = (y >= first) & (y <= last)
+        parts |= {f"x_{part}": x[kept], f"y_{part}": y[kept] - first}
+    names = dataset.class_names[first : last + 1]
+    return replace(dataset, name=f"{dataset.name} {first}-{last}", class_names=names, **parts)
+
+
+def _block_diagonal(
+    first: np.ndarray, second: np.ndarray, noise: float, rng: np.random.Generator
+) -> np.ndarray:
+    (rows, columns), shape = first.shape, np.add(first.shape, second.shape)
+    scale = noise * np.concatenate([first.ravel(), second.ravel()]).std()
+    whole = scale * rng.standard_normal(shape) + 0.0  # the same numbers at every noise; no -0.0
+    whole[:rows, :columns] = first
+    whole[rows:, columns:] = second
+    return whole
+
+
+def glue(
+    first: Mapping[str, np.ndarray],
+    second: Mapping[str, np.ndarray],
+    *,
+    noise: float = 0.0,
+    seed: int = 0,
+) -> dict[str, np.ndarray]:
+    """Glue two chains of dense layers that read the same pixels side by side.
+
+    Parameters
+    ----------
+    first, second : mapping of str to numpy.ndarray
+        Weights (n_out, n_in) and biases (n_out,) of each, under the same names, in the order of
+        the layers.
+    noise : float, optional
+        Standard deviation of the weights between the halves, in units of the standard deviation
+        of the layer's weights within them.
+    seed : int, optional
+        Of that noise; at every level the same normal numbers are scaled.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        Weights and biases of the whole::
+
+            first kernel          later kernels (columns: what they read)
+            [ first  ]            [ first  noise  ]
+            [ second ]            [ noise  second ]
+
+    Raises
+    ------
+    InvalidInputError
+        If the halves do not fit together or the noise is negative.
+
+    References
+    ----------
+    Hod et al., arXiv:2110.08058; "Planted networks" is this project's control.
+
+    Examples
+    --------
+    >>> half = {"a.weight": np.ones((1, 2)), "b.weight": np.full((1, 1), 3.0)}
+    >>> whole = glue(half, half)
+    >>> whole["a.weight"].tolist(), whole["b.weight"].tolist()
+    ([[1.0, 1.0], [1.0, 1.0]], [[3.0, 0.0], [0.0, 3.0]])
+    """
+    require(list(first) == list(second), "both halves must have the same layers")
+    require(noise >= 0, f"noise={noise} must be at least 0")
+    rng = np.random.default_rng(seed)
+    whole, is_first = {}, True
+    for name, value in first.items():
+        if value.ndim == 1 or is_first:
+            require(
+                value.shape[1:] == second[name].shape[1:],
+                f"{name}: both halves must read the same pixels",
+            )
+            whole[name] = np.concatenate([value, second[name]])
+        else:
+            whole[name] = _block_diagonal(value, second[name], noise, rng)
+        is_first = is_first and value.ndim == 1
+    return whole
+
+
+def shuffle_weights(weights: Mapping[str, np.ndarray], *, seed: int = 0) -> dict[str, np.ndarray]:
+    """Permute the entries of each weight matrix; biases stay.
+
+    Parameters
+    ----------
+    weights : mapping of str to numpy.ndarray
+    seed : int, optional
+    """
+    rng = np.random.default_rng(seed)
+    return {
+        name: rng.permutation(value.ravel()).reshape(value.shape) if value.ndim > 1 else value
+        for name, value in weights.items()
+    }
+
+
+def half_settings(settings: NetworkSettings) -> NetworkSettings:
+    """Return the settings of each half of a planted network.
+
+    Raises
+    ------
+    InvalidInputError
+        If the network is more than a chain of dense layers with an even number of units each.
+    """
+    plain = settings.architecture == "mlp" and settings.batch_norm == "none"
+    require(
+        plain and not settings.n_pruning_epochs,
+        "planted networks are multilayer perceptrons without batch normalization or pruning",
+    )
+    require(
+        all(n_units % 2 == 0 for n_units in settings.hidden),
+        f"hidden={list(settings.hidden)}: planted networks need even numbers of units",
+    )
+    halved = tuple(n_units // 2 for n_units in settings.hidden)
+    return settings.model_copy(update={"hidden": halved})
+
+
+class PlantedReplicate(Replicate):
+    """A network glued from two halves that were trained apart, each on half of the classes.
+
+    Parameters
+    ----------
+    profile : Profile
+    network : str
+        Its hidden layers are halved.
+    seed : int
+        The halves are trained with seeds 2 seed and 2 seed + 1.
+    choices : Choices, optional
+    noise : float
+        See :func:`glue`.
+    shuffled : bool, optional
+        Permute the weights of the glued network within each matrix.
+    known : bool, optional
+        Take the halves themselves for the clusters, in place of those that clustering finds.
+    compute, progress
+        As in :class:`localspec.pipeline.Replicate`.
+
+    References
+    ----------
+    Hod et al., arXiv:2110.08058; "Planted networks" is this project's control.
+    """
+
+    def __init__(
+        self,
+        profile: Profile,
+        network: str,
+        seed: int,
+        choices: Choices = AS_IN_PROFILE,
+        *,
+        noise: float = 0.0,
+        shuffled: bool = False,
+        known: bool = False,
+        compute: str = "auto",
+        progress: bool = True,
+    ) -> None:
+        super().__init__(profile, network, seed, choices, compute=compute, progress=progress)
+        self.noise, self.shuffled, self.known = noise, shuffled, known
+
+    @property
+    def name(self) -> str:
+        """What was done to the network, and its seed."""
+        what = "shuffled copy" if self.shuffled else f"noise {self.noise:g}"
+        return f"{what}, seed {self.seed}"
+
+    def _half(self, index: int) -> Artifact:
+        settings, seed = half_settings(self.settings), 2 * self.seed + index
+        classes = class_halves(self.dataset.n_classes)[index]
+
+        def compute() -> dict[str, np.ndarray]:
+            trained = train(
+                settings,
+                half_dataset(self.dataset, classes),
+                seed=seed,
+                dtype=self.profile.dtype,
+                device=self.profile.device,
+                conventions=self.conventions,
+                progress=self.progress,
+            )
+            return trained.to_arrays()
+
+        of_half = {**settings.training_key(), "seed": seed, "classes": list(classes)}
+        return self._artifact("training", compute, {**self.training_parameters(), **of_half})
+
+    def stored_network(self) -> Artifact:
+        """Return the weights of the glued network."""
+        halves = [self._half(index) for index in (0, 1)]
+
+        def compute() -> dict[str, np.ndarray]:
+            first, second = (_layers_in_order(half, self.settings) for half in halves)
+            weights = glue(first, second, noise=self.noise, seed=self.seed)
+            if self.shuffled:
+                weights = shuffle_weights(weights, seed=self.seed)
+            return {WEIGHTS + name: value for name, value in weights.items()}
+
+        parameters = {"noise": self.noise, "shuffled": self.shuffled, "seed": self.seed}
+        return self._artifact("planted", compute, parameters, tuple(half.key for half in halves))
+
+    def stored_partition(self, partitioning: str) -> Artifact:
+        """Return the partition of one partitioning; that into halves if these are known."""
+        if not self.known:
+            return super().stored_partition(partitioning)
+        graph = self.graph("weights")
+        labels = np.full(graph.n_units, NO_CLUSTER)
+        tested = np.concatenate([np.arange(layer.start, layer.stop) for layer in graph.tested])
+        labels[tested] = self.planted_labels()
+        halves = Partition(labels, graph.layers, self.n_clusters)
+        inputs = (self.stored_network().key,)
+        key = stage_key("planted", STAGES["planted"], {"known": True}, inputs)
+        arrays, description = take_apart(halves)
+        return Artifact(arrays, description, key)
+
+    def planted_labels(self) -> np.ndarray:
+        """Return which half every hidden unit belongs to, layer by layer."""
+        sizes = [n_units // 2 for n_units in self.settings.hidden for _ in (0, 1)]
+        return np.repeat(np.arange(len(sizes)) % 2, sizes)
+
+    def adjusted_rand(self) -> float:
+        """Return the adjusted Rand score of the found clusters of hidden units with the halves."""
+        partition = self.partition(PARTITIONING)
+        labels = np.concatenate([partition.of(layer) for layer in partition.tested])
+        return label_agreement(self.planted_labels(), labels, units="all")
+
+    def accuracy(self) -> float:
+        """Return the glued network's share of correct test images, averaged over classes."""
+        return float(self.lesioned(PARTITIONING).baseline.mean())
+
+
+def _layers_in_order(artifact: Artifact, settings: NetworkSettings) -> dict[str, np.ndarray]:
+    layers = [*(f"dense{i}" for i in range(1, len(settings.hidden) + 1)), "output"]
+    names = [f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")]
+    return {name: artifact.arrays[WEIGHTS + name] for name in names}
+
+
+def open_planted(
+    section: ControlsSection, *, known: bool = False, progress: bool = True
+) -> list[PlantedReplicate]:
+    """Return the planted networks that a notebook's parameters name.
+
+    Parameters
+    ----------
+    section : ControlsSection
+    known : bool, optional
+        See :class:`PlantedReplicate`.
+    progress : bool, optional
+
+    Returns
+    -------
+    list of PlantedReplicate
+        Networks x (noises, then the shuffled copy of the one without noise) x seeds.
+
+    Raises
+    ------
+    InvalidInputError
+        If the profile or one of its networks does not exist.
+    """
+    profile = load_profile(section.profile).select(section)
+    variants = [(noise, False) for noise in section.noises] + [(0.0, True)]
+    shared = {"known": known, "compute": section.compute, "progress": progress}
+    return [
+        PlantedReplicate(profile, network, seed, noise=noise, shuffled=shuffled, **shared)
+        for network in profile.networks
+        for noise, shuffled in variants
+        for seed in profile.seeds
+    ]

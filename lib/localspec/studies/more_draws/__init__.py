@@ -1,0 +1,15 @@
+"""What more random counterparts decide: page 11_more_draws."""
+
+from localspec.studies.more_draws._plots import plot_first_against_sequential_p
+from localspec.studies.more_draws._tables import (
+    more_draws_table,
+    more_draws_test_table,
+    newly_decided_table,
+)
+
+__all__ = [
+    "more_draws_table",
+    "more_draws_test_table",
+    "newly_decided_table",
+    "plot_first_against_sequential_p",
+]

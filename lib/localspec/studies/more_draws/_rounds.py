@@ -1,0 +1,344 @@
+"""Lesions and visualizations of further random counterparts, for chosen subclusters only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from localspec._utils.validation import choose
+from localspec.clustering import Draws, Lesion, Partition, draw_counterparts
+from localspec.conventions import Conventions
+from localspec.exceptions import InvalidInputError
+from localspec.lesions import lesion_accuracies
+from localspec.measures import LESIONED, MEASURES, VISUALIZED, Measure, coherence, importance
+from localspec.pipeline import PARTITIONINGS, REDONE, Replicate
+from localspec.statistics import SequentialResult, sequential_p_values
+from localspec.visualization import N_STEPS, Visualizations, visualize
+
+MAX_SETS = 512  # sets of units at a time
+
+
+def further_draws(
+    partition: Partition,
+    n_draws: int,
+    chosen: Sequence[int],
+    *,
+    seed: int | Sequence[int],
+    conventions: Conventions | str = "paper",
+) -> Draws:
+    """Draw random counterparts of some of the tested subclusters.
+
+    Parameters
+    ----------
+    partition : Partition
+    n_draws : int
+        At least 1.
+    chosen : sequence of int
+        Positions among :func:`localspec.clustering.subclusters`.
+    seed : int or sequence of int
+    conventions : Conventions or str
+        Uses ``draws`` and ``min_units``.
+
+    Returns
+    -------
+    Draws
+        Of the chosen subclusters, in that order.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no subcluster at a position, or `n_draws` is not positive.
+
+    References
+    ----------
+    Hod et al., arXiv:2110.08058, "Random counterparts".
+
+    Examples
+    --------
+    >>> partition = Partition.from_labels({"dense1": np.array([0, 0, 1, 1, 1])})
+    >>> found = further_draws(partition, 4, [1], seed=(0, 1))
+    >>> [part.cluster for part in found.subclusters], found.units[0].shape
+    ([1], (4, 3))
+    """
+    everything = draw_counterparts(partition, n_draws, seed=seed, conventions=conventions)
+    n_tested = len(everything.subclusters)
+    for position in chosen:
+        if not 0 <= position < n_tested:
+            raise InvalidInputError(
+                f"chosen names subcluster {position}: positions are from 0 to {n_tested - 1}"
+            )
+    return replace(
+        everything,
+        subclusters=tuple(everything.subclusters[position] for position in chosen),
+        units=tuple(everything.units[position] for position in chosen),
+    )
+
+
+def _in_blocks(
+    draws: Draws,
+    measured: Callable[[list[Lesion]], np.ndarray],
+    max_sets: int,
+    desc: str,
+    progress: bool,
+) -> np.ndarray:
+    """Measure all random sets, a block at a time, shape (n_draws, n_subclusters, n_values)."""
+    sets = [
+        {part.layer: row}
+        for part, rows in zip(draws.subclusters, draws.units, strict=True)
+        for row in rows
+    ]
+    found = []
+    with tqdm(total=len(sets), desc=desc, unit="set", disable=not progress) as bar:
+        for begin in range(0, len(sets), max_sets):
+            block = sets[begin : begin + max_sets]
+            found.append(measured(block))
+            bar.update(len(block))
+    values = np.concatenate(found)
+    shape = (len(draws.subclusters), draws.n_draws, *values.shape[1:])
+    return np.moveaxis(values.reshape(shape), 1, 0)
+
+
+def further_lesions(
+    network,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    draws: Draws,
+    *,
+    n_classes: int | None = None,
+    conventions: Conventions | str = "paper",
+    precision: str = "full",
+    max_sets: int = MAX_SETS,
+    progress: bool = False,
+) -> dict[str, np.ndarray]:
+    """Lesion random counterparts, without the true subclusters.
+
+    Parameters
+    ----------
+    network : torch.nn.Module, TrainedNetwork or UnitMap
+    x : torch.Tensor, shape (n_images, ...)
+    y : torch.Tensor of int, shape (n_images,)
+        The images that the true subclusters were lesioned on, and their classes.
+    draws : Draws
+        From :func:`further_draws`.
+    n_classes : int, optional
+        By default one more than the largest label.
+    conventions : Conventions or str
+        Uses ``lesion_point`` and ``lesion_readers``.
+    precision : {"full", "bfloat16"}
+    max_sets : int, optional
+        Bounds memory: sets of units at a time.
+    progress : bool, optional
+
+    Returns
+    -------
+    dict
+        ``lesioned``: accuracies, shape (n_draws, n_subclusters, n_classes).
+
+    References
+    ----------
+    Hod et al., arXiv:2110.08058, "Lesion".
+    """
+
+    def measured(sets: list[Lesion]) -> np.ndarray:
+        return lesion_accuracies(
+            network,
+            x,
+            y,
+            sets,
+            n_classes=n_classes,
+            conventions=conventions,
+            precision=precision,
+        )
+
+    return {"lesioned": _in_blocks(draws, measured, max_sets, "lesions of further draws", progress)}
+
+
+def further_visualizations(
+    network,
+    draws: Draws,
+    image_shape: tuple[int, int, int],
+    *,
+    n_steps: int = N_STEPS,
+    seed: int = 0,
+    max_sets: int = MAX_SETS,
+    progress: bool = False,
+) -> dict[str, np.ndarray]:
+    """Visualize random counterparts, without the true subclusters; images are not kept.
+
+    Parameters
+    ----------
+    network : torch.nn.Module, TrainedNetwork or UnitMap
+    draws : Draws
+        From :func:`further_draws`.
+    image_shape : tuple of int
+        (n_channels, height, width).
+    n_steps, seed : int, optional
+        As for the true subclusters.
+    max_sets : int, optional
+        Bounds memory: sets of units at a time.
+    progress : bool, optional
+
+    Returns
+    -------
+    dict
+        ``scores`` and ``entropies``, shape (n_draws, n_subclusters).
+
+    References
+    ----------
+    Hod et al., arXiv:2110.08058, "Feature visualization".
+    """
+
+    def measured(sets: list[Lesion]) -> np.ndarray:
+        found = visualize(network, sets, image_shape, n_steps=n_steps, seed=seed)
+        return np.stack([found.scores, found.entropies], axis=-1)
+
+    values = _in_blocks(draws, measured, max_sets, "images of further draws", progress)
+    return {"scores": values[..., 0], "entropies": values[..., 1]}
+
+
+def sequential_p_values_of(
+    replicate: Replicate,
+    measure: str,
+    partitioning: str,
+    *,
+    max_draws: int = 999,
+    max_exceedances: int = 10,
+) -> tuple[SequentialResult, ...]:
+    """Draw for every tested subcluster of a network until its p-value is decided.
+
+    Parameters
+    ----------
+    replicate : Replicate
+    measure : {"importance", "class_coherence", "input_coherence", "output_coherence"}
+    partitioning : str
+    max_draws : int, optional
+        Draws after which a subcluster is given up.
+    max_exceedances : int, optional
+        Draws at least as extreme that end the drawing.
+
+    Returns
+    -------
+    tuple of SequentialResult
+        In the order of the subclusters of :meth:`localspec.pipeline.Replicate.draws`.
+
+    Notes
+    -----
+    The first draws are those of the other pages. Each round after them draws with a generator of
+    its own, seeded by the network's seed, the partitioning and the number of the round. Subclusters
+    of a partition share permutations as on the other pages: sequential stopping asks for no more
+    than that each one's own draws are exchangeable with it.
+
+    Each round is stored: a killed run goes on after the last one that was finished.
+
+    References
+    ----------
+    Hod et al., arXiv:2110.08058, "p of a subcluster".
+    """
+    choose("measure", measure, MEASURES)
+    # both measures of the same evidence take the same draws
+    names = VISUALIZED if measure in VISUALIZED else LESIONED
+    results = _sequential(replicate, names, partitioning, max_draws, max_exceedances)
+    return results[names.index(measure)]
+
+
+@lru_cache(maxsize=16)
+def _sequential(
+    replicate: Replicate,
+    names: tuple[str, ...],
+    partitioning: str,
+    max_draws: int,
+    max_exceedances: int,
+) -> tuple[tuple[SequentialResult, ...], ...]:
+    """Return the results of every measure and subcluster."""
+    measures = [replicate.measure(name, partitioning) for name in names]
+    values = np.stack([measure.values for measure in measures])
+
+    def further(number: int, chosen: np.ndarray, n: int) -> np.ndarray:
+        draws = further_draws(
+            replicate.partition(partitioning),
+            n,
+            chosen,
+            seed=(replicate.seed, PARTITIONINGS.index(partitioning), number),
+            conventions=replicate.conventions,
+        )
+        of_round = {  # the chosen subclusters and n_draws follow from the rounds before
+            "round": number,
+            "n_draws": n,
+            "chosen": chosen.tolist(),
+            "versions": REDONE,
+        }
+        measure_round = _visualized_round if names == VISUALIZED else _lesioned_round
+        drawn = measure_round(replicate, partitioning, draws, of_round)
+        # a draw of the true units ties with them, whatever else was computed beside it
+        drawn_values = np.stack([measure.values for measure in drawn])
+        return np.where(draws.are_true, values[:, :1, chosen], drawn_values)
+
+    return sequential_p_values(
+        values[:, 0],
+        values[:, 1:],
+        further,
+        [measure.side for measure in measures],
+        max_exceedances=max_exceedances,
+        max_draws=max_draws,
+        undefined=replicate.conventions.undefined_ranges,
+    )
+
+
+def _lesioned_round(
+    replicate: Replicate, partitioning: str, draws: Draws, of_round: dict[str, Any]
+) -> list[Measure]:
+    """Return importance and class coherence of one round's draws, shape (n_draws, n_chosen)."""
+
+    def compute() -> dict[str, np.ndarray]:
+        x, y = replicate.lesion_images()
+        return further_lesions(
+            replicate.trained,
+            x,
+            y,
+            draws,
+            n_classes=replicate.dataset.n_classes,
+            conventions=replicate.conventions,
+            precision=replicate.settings.lesion_precision,
+            progress=replicate.progress,
+        )
+
+    arrays = replicate.stored(
+        "more_draws",
+        dict,
+        compute,
+        parameters={"evidence": "lesions", **of_round, **replicate.lesion_parameters()},
+        inputs=(replicate.draws_key(partitioning),),
+    )
+    accuracies = replace(replicate.lesioned(partitioning), lesioned=arrays["lesioned"])
+    ranges = coherence(accuracies, "class", conventions=replicate.conventions)
+    return [importance(accuracies), ranges]
+
+
+def _visualized_round(
+    replicate: Replicate, partitioning: str, draws: Draws, of_round: dict[str, Any]
+) -> list[Measure]:
+    """Return input and output coherence of one round's draws, shape (n_draws, n_chosen)."""
+    n_steps, seed = replicate.profile.method.n_steps, replicate.seed
+    arrays = replicate.stored(
+        "more_draws",
+        dict,
+        lambda: further_visualizations(
+            replicate.trained,
+            draws,
+            replicate.dataset.image_shape,
+            n_steps=n_steps,
+            seed=seed,
+            progress=replicate.progress,
+        ),
+        parameters={"evidence": "visualizations", **of_round, "n_steps": n_steps, "seed": seed},
+        inputs=(replicate.draws_key(partitioning),),
+    )
+    images = np.empty(0)  # coherence needs numbers only
+    visualizations = Visualizations(images, arrays["scores"], arrays["entropies"])
+    return [coherence(visualizations, name.removesuffix("_coherence")) for name in VISUALIZED]

@@ -1,0 +1,33 @@
+"""Published figures, as the companion code base has them."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+import pandas as pd
+
+from localspec._utils.validation import choose
+
+TABLES = ("clusterability", "feature_visualization", "lesions", "paper_claims")
+
+
+def load_published(table: str) -> pd.DataFrame:
+    """Load a table of published figures.
+
+    Parameters
+    ----------
+    table : {"clusterability", "feature_visualization", "lesions", "paper_claims"}
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no such table.
+
+    References
+    ----------
+    The result files of Filan et al. (2021); the claims are those of the abstract of Hod et al.,
+    arXiv:2110.08058.
+    """
+    name = f"{choose('table', table, TABLES)}.csv"
+    with files("localspec").joinpath("published_data", name).open(encoding="utf-8") as file:
+        return pd.read_csv(file)

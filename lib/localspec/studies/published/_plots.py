@@ -1,0 +1,91 @@
+"""The figure of published figures beside ours."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from localspec.pipeline import BLUE, GREY, ORANGE
+from localspec.studies.published._compare import HOLDS, QUANTITIES
+
+TITLES = {
+    "ncut": "n-cut",
+    "shuffled_ncut_mean": "mean n-cut of shuffled copies",
+    "test_accuracy": "test accuracy",
+}
+
+
+def plot_published_beside_ours(table: pd.DataFrame) -> Figure:
+    """Draw our replicates' range and mean beside the published ones: one row a configuration.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`localspec.studies.published.published_table`.
+    """
+    configurations = table[["network", "reading"]].drop_duplicates()
+    rows = {tuple(each): row for row, each in enumerate(configurations.to_numpy())}
+    names = [name if reading == "paper" else f"{name}, {reading}" for name, reading in rows]
+    quantities = [name for name in QUANTITIES if name in set(table["quantity"])]
+    figure, axes = plt.subplots(
+        1,
+        len(quantities),
+        figsize=(11, 0.36 * len(rows) + 1.6),
+        sharey=True,
+        layout="constrained",
+    )
+    for axis, quantity in zip(axes, quantities, strict=True):
+        part = table[table["quantity"] == quantity]
+        for one in part.itertuples():
+            row = rows[(one.network, one.reading)]
+            width = one.allowed_high - one.allowed_low
+            axis.barh(row, width, left=one.allowed_low, height=0.8, color="0.9", zorder=1)
+            axis.hlines(row - 0.15, one.published_min, one.published_max, color=GREY, linewidth=2)
+            axis.scatter(one.published, row - 0.15, marker="|", s=60, color=GREY, zorder=3)
+            colour = BLUE if one.verdict == HOLDS else ORANGE
+            axis.hlines(row + 0.15, one.ours_min, one.ours_max, color=colour, linewidth=2)
+            axis.scatter(one.ours, row + 0.15, s=24, color=colour, zorder=4)
+        axis.use_sticky_edges = False  # leave room beside the bars
+        axis.autoscale_view()
+        axis.locator_params(axis="x", nbins=4)  # accuracies have five digits
+        axis.set_title(TITLES[quantity])
+    axes[0].set_yticks(np.arange(len(names)), names, fontsize=9)
+    axes[0].set_ylim(len(names) - 0.4, -0.6)
+    handles = [
+        Line2D([], [], color=BLUE, marker="o", markersize=5, label="ours, holds"),
+        Line2D([], [], color=ORANGE, marker="o", markersize=5, label="ours, differs"),
+        Line2D([], [], color=GREY, marker="|", label="published"),
+        Patch(color="0.9", label="where our mean must lie"),
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=4)
+    return figure
+
+
+def plot_moved_quantities(table: pd.DataFrame) -> None:
+    """Draw how far each change moves a figure that differs: one figure each, one row a change.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`localspec.studies.published.diagnosis_table`; nothing is drawn of an empty one.
+    """
+    if table.empty:
+        return
+    for (network, quantity), part in table.groupby(["network", "quantity"], sort=False):
+        rows = np.arange(len(part))
+        _, axis = plt.subplots(figsize=(7, 0.32 * len(part) + 1.3), layout="constrained")
+        first = part.iloc[0]
+        axis.axvspan(first["allowed_low"], first["allowed_high"], color="0.9", zorder=1)
+        axis.axvline(first["published"], color=GREY, linewidth=1.5)
+        axis.axvline(first["mean"], color=ORANGE, linewidth=1, linestyle=":")
+        colours = [BLUE if verdict == HOLDS else ORANGE for verdict in part["verdict"]]
+        axis.hlines(rows, part["min"], part["max"], color=colours, linewidth=2)
+        axis.scatter(part["mean"], rows, s=28, color=colours, zorder=3)
+        axis.set_yticks(rows, part["changed"], fontsize=9)
+        axis.set_ylim(len(part) - 0.5, -0.5)  # the first row on top, none on the frame
+        axis.set_title(f"{network}: {TITLES[quantity]}")
+        axis.set_xlabel("grey line: published mean; pale: where our mean must lie")

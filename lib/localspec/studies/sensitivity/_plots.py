@@ -1,0 +1,104 @@
+"""Figures of the sensitivity page."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from localspec.measures import MEASURES
+from localspec.pipeline import (
+    BLUE,
+    DEEPEST,
+    GREEN,
+    GREY,
+    ORANGE,
+    PARTITIONINGS,
+    SKY,
+    annotated_heatmap,
+)
+
+
+def plot_survival_map(table: pd.DataFrame) -> Figure:
+    """Draw every conclusion as a row and every variation as a column.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`localspec.studies.sensitivity.sensitivity_table`.
+    """
+    rows = [(partitioning, name) for name in MEASURES for partitioning in PARTITIONINGS]
+    columns = list(dict.fromkeys(table["variation"]))
+    cells = table.set_index(["partitioning", "measure", "variation"])
+    depth = np.full((len(rows), len(columns)), np.nan)
+    significant = np.zeros(depth.shape, dtype=bool)
+    texts = np.full(depth.shape, "", dtype=object)
+    for row, column in np.ndindex(depth.shape):
+        key = (*rows[row], columns[column])
+        if key in cells.index:
+            p, significant[row, column] = cells.loc[key, ["p", "significant"]]
+            depth[row, column] = -np.log10(p)
+            texts[row, column] = f"{p:.2g}*" if significant[row, column] else f"{p:.2g}"
+    figure, axis = plt.subplots(figsize=(10.5, 6.6), layout="constrained")
+    image = annotated_heatmap(axis, depth, texts, limit=DEEPEST, bold=significant, fontsize=8)
+    for border in range(len(PARTITIONINGS), len(rows), len(PARTITIONINGS)):
+        axis.axhline(border - 0.5, color=ORANGE, linewidth=1)
+    axis.axvline(0.5, color=ORANGE, linewidth=1)
+    names = [f"{name.replace('_', ' ')}, {partitioning}" for partitioning, name in rows]
+    axis.set_yticks(range(len(rows)), names, fontsize=9)
+    labels = [column.replace(" in ", "\nin ") for column in columns]
+    axis.set_xticks(range(len(columns)), labels, fontsize=8, rotation=30, ha="left")
+    axis.xaxis.tick_top()
+    figure.colorbar(image, ax=axis, label="-log10 p", shrink=0.6)
+    return figure
+
+
+def plot_stability_and_eigengaps(stability: pd.DataFrame, gaps: pd.DataFrame, *, k: int) -> Figure:
+    """Draw how well partitions agree with other ones, and which k the eigengaps choose.
+
+    Parameters
+    ----------
+    stability : pandas.DataFrame
+        From :func:`localspec.studies.sensitivity.stability_table`.
+    gaps : pandas.DataFrame
+        From :func:`localspec.studies.sensitivity.eigengap_table`.
+    k : int
+        Of the other pages.
+    """
+    figure, (left, right) = plt.subplots(
+        1, 2, figsize=(10.5, 3.8), layout="constrained", width_ratios=(1.5, 1)
+    )
+    kinds = list(dict.fromkeys(stability["over"]))
+    markers = dict(zip(kinds, "os^Dv", strict=False))
+    colours = dict(zip(kinds, (BLUE, GREEN, SKY, ORANGE, GREY), strict=False))
+    rng = np.random.default_rng(0)
+    for column, partitioning in enumerate(PARTITIONINGS):
+        for index, kind in enumerate(kinds):
+            chosen = (stability["partitioning"] == partitioning) & (stability["over"] == kind)
+            values = stability["adjusted_rand"][chosen].to_numpy()
+            middle = column + 0.2 * (index - (len(kinds) - 1) / 2)
+            x = middle + rng.uniform(-0.05, 0.05, len(values))
+            left.scatter(x, values, s=9, color=colours[kind], alpha=0.5, linewidth=0)
+            label = kind if column == 0 else None
+            style = {"marker": markers[kind], "color": colours[kind], "edgecolor": "black"}
+            left.scatter(middle, values.mean(), s=55, zorder=3, label=label, **style)
+    left.axhline(0, color=GREY, linestyle="--", linewidth=1)
+    left.set_xticks(range(len(PARTITIONINGS)), PARTITIONINGS)
+    left.set_ylabel("adjusted Rand (1: the same)")
+    left.set_title("Partitions against those of")
+    left.set_ylim(top=1.05)
+    figure.legend(loc="outside lower left", ncols=len(kinds), fontsize=8)
+    for kind, colour in (("weights", BLUE), ("activations", ORANGE)):
+        part = gaps[gaps["graph"] == kind]
+        for _, one in part.groupby("seed"):
+            right.plot(one["k"], one["gap"], color=colour, linewidth=0.6, alpha=0.5)
+        mean = part.groupby("k")["gap"].mean()
+        right.plot(mean.index, mean, color=colour, linewidth=2, label=kind)
+    right.axvline(k, color=GREY, linestyle="--", linewidth=1)
+    right.set_yscale("log")
+    right.set_xlabel(f"k (dashed: {k}, as on the other pages)")
+    right.set_ylabel("eigenvalue k less eigenvalue k + 1")
+    right.set_title("Eigengaps of the two graphs")
+    right.legend(fontsize=8)
+    return figure

@@ -1,0 +1,41 @@
+"""Units: trace a network into its units, their layers and what they do on images."""
+
+from localspec.units._checks import check_labels, check_logits, check_n_clusters, count_logits
+from localspec.units._fast_convolutions import are_last, fast_convolutions
+from localspec.units._layers import BatchNormScale, ChannelNorm, Reader, UnitLayer
+from localspec.units._trace import Network, in_bfloat16, trace_units
+from localspec.units._unit_map import MAX_VALUES, UnitMap
+from localspec.units._values import (
+    STRATA,
+    mean_values,
+    spatial_means,
+    unit_strengths,
+    unit_values,
+    unit_values_traced,
+)
+from localspec.units._workspace import Workspace
+
+__all__ = [
+    "MAX_VALUES",
+    "STRATA",
+    "BatchNormScale",
+    "ChannelNorm",
+    "Network",
+    "Reader",
+    "UnitLayer",
+    "UnitMap",
+    "Workspace",
+    "are_last",
+    "check_labels",
+    "check_logits",
+    "check_n_clusters",
+    "count_logits",
+    "fast_convolutions",
+    "in_bfloat16",
+    "mean_values",
+    "spatial_means",
+    "trace_units",
+    "unit_strengths",
+    "unit_values",
+    "unit_values_traced",
+]

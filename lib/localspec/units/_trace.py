@@ -1,0 +1,262 @@
+"""The units of a network and how its layers follow each other, read off a torch.fx trace."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import fx, nn
+
+from localspec.conventions import Conventions, resolve
+from localspec.exceptions import InvalidInputError
+from localspec.units._layers import BatchNormScale, ChannelNorm, Reader, Reading, UnitLayer, Writer
+from localspec.units._operations import (
+    drop_final_softmax,
+    flatten_views,
+    operation_kind,
+    separate_overwritten,
+    separate_readers,
+)
+from localspec.units._tracer import UNARY, Tracer, source_of
+from localspec.units._unit_map import UnitMap
+
+
+class WithModule(Protocol):
+    """Anything that holds a network as its ``module``, such as a TrainedNetwork."""
+
+    module: nn.Module
+
+
+Network = nn.Module | UnitMap | WithModule
+
+
+@dataclass(frozen=True)
+class _Path:
+    """From a layer's output to a tensor: its first unit there, the normalizations between."""
+
+    reader: fx.Node
+    start: int
+    norms: tuple[tuple[fx.Node, int], ...]
+
+
+def _paths(tracer: Tracer, origin: fx.Node) -> list[_Path]:
+    """Return the ways from layers to a tensor that lead through no other tensor; each counts."""
+    if origin in tracer.readers:
+        return [_Path(origin, 0, ())]
+    paths = []
+    for operand in origin.args:
+        for part, start in zip(tracer.parts[operand], tracer.starts(operand), strict=True):
+            if part.origin is tracer.input or part.origin in tracer.tensors:
+                continue  # a skip carries no weights
+            for path in _paths(tracer, part.origin):
+                behind = tuple((norm, first + path.start) for norm, first in part.norms)
+                paths.append(_Path(path.reader, start + path.start, (*path.norms, *behind)))
+    return paths
+
+
+def _nearest_writer(tracer: Tracer, origin: fx.Node) -> fx.Node | None:
+    """Return the last of the layers that write a tensor by the shortest way."""
+    level = [origin]
+    while level:
+        writers = [node for node in level if node in tracer.readers]
+        if writers:
+            return max(writers, key=tracer.order.__getitem__)
+        above = dict.fromkeys(source for node in level for source in node.all_input_nodes)
+        level = [node for node in above if node not in tracer.tensors and node is not tracer.input]
+    return None
+
+
+def _names(tracer: Tracer) -> dict[fx.Node, str]:
+    names: dict[fx.Node, str] = {}
+    for origin in tracer.tensors:
+        nearest = _nearest_writer(tracer, origin)
+        name = origin.name if nearest is None else str(nearest.target)
+        names[origin] = origin.name if name in names.values() else name
+    return names
+
+
+@dataclass(frozen=True)
+class _Trunk:
+    """What stands behind a tensor before it branches."""
+
+    pre_activation: fx.Node
+    end: fx.Node
+    norms: dict[fx.Node, BatchNormScale]
+
+
+def _trunk(graph_module: fx.GraphModule, origin: fx.Node) -> _Trunk:
+    node = pre_activation = end = origin
+    norms: dict[fx.Node, BatchNormScale] = {}
+    activated = False
+    while len(node.users) == 1:
+        (node,) = node.users
+        kind, module = operation_kind(node, graph_module)
+        if kind not in UNARY:
+            break
+        if kind == "batch norm":
+            norms[node] = BatchNormScale(module, not activated)
+            pre_activation = pre_activation if activated else node
+        activated = activated or kind == "activation"
+        end = end if kind == "passed" else node
+    return _Trunk(pre_activation, end, norms)
+
+
+def _connect(tracer: Tracer) -> tuple[tuple[UnitLayer, ...], tuple[Reader, ...]]:
+    """Return the tensors and their readers."""
+    names = _names(tracer)
+    trunks = {origin: _trunk(tracer.graph_module, origin) for origin in tracer.tensors}
+    into = {  # they scale the edges into a tensor's units; all others the edges out of them
+        node
+        for trunk in trunks.values()
+        for node, norm in trunk.norms.items()
+        if norm.before_activation
+    }
+
+    def norm_of(norm: tuple[fx.Node, int]) -> ChannelNorm:
+        return ChannelNorm(tracer.graph_module.get_submodule(norm[0].target), norm[1])
+
+    readers = {}
+    for node in tracer.readers:
+        source, readings = source_of(node), []
+        for part, start in zip(tracer.parts[source], tracer.starts(source), strict=True):
+            norms = tuple(norm_of(norm) for norm in part.norms if norm[0] not in into)
+            known = part.origin is not tracer.input
+            tensor = names[part.origin] if known else None
+            readings.append(Reading(tensor, start, norms))
+        module = tracer.graph_module.get_submodule(node.target)
+        n_read = tracer.width(source)
+        readers[node] = Reader(str(node.target), module, node, tuple(readings), n_read)
+    tensors = []
+    for origin, trunk in trunks.items():
+        writers = tuple(
+            Writer(readers[path.reader], path.start, tuple(map(norm_of, path.norms)))
+            for path in _paths(tracer, origin)
+        )
+        layer = UnitLayer(
+            tensor=names[origin],
+            value=origin,
+            pre_activation=trunk.pre_activation,
+            end=trunk.end,
+            batch_norms=tuple(trunk.norms.values()),
+            n_units=tracer.sizes[origin],
+            is_conv=tracer.channels[origin],
+            writers=writers,
+        )
+        tensors.append(layer)
+    return tuple(tensors), tuple(readers.values())
+
+
+def _trace(module: nn.Module) -> fx.GraphModule:
+    try:
+        graph_module = fx.symbolic_trace(module)
+    except Exception as error:  # torch.fx re-raises whatever the network's own code raised
+        raise InvalidInputError(
+            f"torch.fx cannot trace {type(module).__name__} ({error}): the forward pass must not "
+            "branch on values; wrap the part to study in a module whose forward pass does not"
+        ) from error
+    separate_overwritten(graph_module)
+    flatten_views(graph_module)
+    drop_final_softmax(graph_module)
+    separate_readers(graph_module)
+    return graph_module
+
+
+def trace_units(network: Network, *, conventions: Conventions | str | None = None) -> UnitMap:
+    """Find a network's layers of units.
+
+    Parameters
+    ----------
+    network : torch.nn.Module, UnitMap, or anything with a ``module``
+        Dense layers, 2-d convolutions, batch normalizations, activations, pooling, dropout and
+        reshaping, in a chain or with branches: sums of two tensors, concatenations along the
+        channels, several readers of one tensor. It must be in evaluation mode.
+    conventions : Conventions or str, optional
+        Uses ``residual_units``; by default ``"tensor"``, and a UnitMap is left as it is.
+
+    Returns
+    -------
+    UnitMap
+
+    Raises
+    ------
+    InvalidInputError
+        If the network cannot be traced, is in training mode, has an operation that is not in the
+        list above (a product of two tensors, a concatenation along another dimension, a sum of
+        tensors of different numbers of channels, a view that mixes channels, a softmax that is
+        not its last operation), returns something else for the same image (dropout that stays on,
+        normalization by the batch), has no hidden layer, or holds weights that are not finite;
+        the message names it.
+
+    Notes
+    -----
+    A softmax that is the last operation is left out: what it reads are the logits.
+
+    A layer of units is a tensor that a dense layer or convolution (a *reader*) reads: the output
+    of a module, or a sum. The units of a concatenation are those of its parts. Edges lead from
+    every tensor that a reader reads to the first tensor behind it on every way; a skip connection
+    carries no weights and makes no edge. A batch normalization scales
+
+    - between a module and the sum that it writes into: the edges of that module;
+    - behind the tensor, before its activation and before it branches: the edges into its units;
+    - anywhere else, such as behind the activation, behind a concatenation, or on the branch of
+      one reader (``norm - ReLU - conv`` behind a sum that a skip also passes on): the edges out
+      of its units to the readers behind it.
+
+    References
+    ----------
+    Hod et al., arXiv:2110.08058, "Units, layers, partitions".
+
+    Examples
+    --------
+    >>> module = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)).eval()
+    >>> [(layer.name, layer.n_units) for layer in trace_units(module).layers]
+    [('0', 3), ('2', 2)]
+    """
+    residual_units = None if conventions is None else resolve(conventions).residual_units
+    if isinstance(network, UnitMap):
+        return network if residual_units is None else network.with_residual_units(residual_units)
+    module = getattr(network, "module", network)
+    if not isinstance(module, nn.Module):
+        raise InvalidInputError(
+            f"a network must be a torch.nn.Module, not {type(network).__name__}"
+        )
+    if any(part.training for part in module.modules()):
+        raise InvalidInputError("the network is in training mode: call network.eval() first")
+    return _unit_map(module, residual_units or "tensor")
+
+
+def _unit_map(module: nn.Module, residual_units: str) -> UnitMap:
+    """Trace a module in evaluation mode."""
+    tracer = Tracer(_trace(module))
+    if len(tracer.tensors) < 2:
+        raise InvalidInputError(
+            f"the network has {len(tracer.tensors)} layer(s) with weights and so no hidden layer: "
+            "there is nothing to cluster"
+        )
+    tensors, readers = _connect(tracer)
+    n_inputs = tracer.sizes.get(tracer.input, 0)
+    return UnitMap(tracer.graph_module, tensors, readers, n_inputs, residual_units)
+
+
+def in_bfloat16(network: Network) -> UnitMap:
+    """Return a copy of a network with weights and values in bfloat16.
+
+    Parameters
+    ----------
+    network : torch.nn.Module, UnitMap, or anything with a ``module``
+        Left as it is.
+
+    Returns
+    -------
+    UnitMap
+
+    Examples
+    --------
+    >>> module = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)).eval()
+    >>> in_bfloat16(module).dtype, trace_units(module).dtype
+    (torch.bfloat16, torch.float32)
+    """
+    unit_map = trace_units(network)
+    changed = copy.deepcopy(unit_map.graph_module).bfloat16()
+    return _unit_map(changed, unit_map.residual_units)

@@ -1,0 +1,19 @@
+"""Visualization: images made to excite units, and the images that excite them most."""
+
+from localspec.visualization._exciting_images import exciting_images
+from localspec.visualization._visualize import (
+    N_STEPS,
+    Visualizations,
+    check_image_shape,
+    visualize,
+    visualize_traced,
+)
+
+__all__ = [
+    "N_STEPS",
+    "Visualizations",
+    "check_image_shape",
+    "exciting_images",
+    "visualize",
+    "visualize_traced",
+]

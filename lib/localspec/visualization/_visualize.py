@@ -1,0 +1,346 @@
+"""Feature visualization: images that excite sets of units, optimised many at a time."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import fx
+from tqdm.auto import tqdm
+
+from localspec._utils.hardware import SMALL_PASS, is_small, side_by_side
+from localspec._utils.validation import require, whole
+from localspec.clustering import Draws, Lesion
+from localspec.exceptions import InvalidInputError
+from localspec.units import (
+    Network,
+    UnitMap,
+    check_logits,
+    count_logits,
+    fast_convolutions,
+    spatial_means,
+    trace_units,
+)
+from localspec.visualization._parametrisation import decoder, initial_parameters
+
+N_STEPS = 64
+LEARNING_RATE = 0.05
+ADAM_EPSILON = 1e-8
+N_REDIRECTED_STEPS = 17
+MAX_IMAGES = 2048
+MAX_VALUES = {"cpu": 2**21, "cuda": 2**29}  # that one pass keeps for its gradients
+MIN_PARTS = 4  # of a layer's images, so that several cores have work; but
+SMALL_PART = 2**18  # values are not split: Python's own work would count for more
+
+
+@dataclass(frozen=True)
+class Visualizations:
+    """Images optimised for sets of units.
+
+    Attributes
+    ----------
+    images : numpy.ndarray, shape (n_targets, n_channels, height, width)
+        In [0, 1], after ``n_steps + 1`` updates.
+    scores : numpy.ndarray, shape (n_targets,)
+        Objective after ``n_steps`` updates.
+    entropies : numpy.ndarray, shape (n_targets,)
+        Entropy in nats of the network's softmax on `images`, always of double precision.
+    """
+
+    images: np.ndarray
+    scores: np.ndarray
+    entropies: np.ndarray
+
+    def arranged(self, draws: Draws) -> Visualizations:
+        """Return the arrays as (n_draws + 1, n_subclusters, ...), row 0 true."""
+        return Visualizations(
+            images=draws.arrange(self.images),
+            scores=draws.arrange(self.scores),
+            entropies=draws.arrange(self.entropies),
+        )
+
+
+class _RedirectedReLU(torch.autograd.Function):
+    """ReLU that lets a gradient through where an image would get none at all."""
+
+    @staticmethod
+    def forward(ctx, value):
+        ctx.save_for_backward(value)
+        return value.clamp(min=0)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (value,) = ctx.saved_tensors
+        negative = value < 0
+        plain = gradient.masked_fill(negative, 0)
+        blocked = ~plain.any(dim=tuple(range(1, plain.ndim)))
+        if not blocked.any():
+            return plain
+        # the objective is maximised: a positive gradient pushes the input up
+        upward = gradient.masked_fill(negative & (gradient < 0), 0)
+        return torch.where(blocked.reshape(-1, *(1,) * (value.ndim - 1)), upward, plain)
+
+
+def check_image_shape(image_shape: Sequence[int]) -> None:
+    """Refuse a shape that images cannot be optimised in."""
+    if len(image_shape) != 3 or image_shape[0] not in (1, 3) or min(image_shape) < 1:
+        raise InvalidInputError(
+            f"image_shape must be (1 or 3, height, width), not {tuple(image_shape)}"
+        )
+
+
+def checked_network(network: Network, image_shape: Sequence[int]) -> UnitMap:
+    """Refuse a shape of images, or a network that cannot read them; return it traced."""
+    unit_map = trace_units(network)
+    check_image_shape(image_shape)
+    count_logits(unit_map, torch.zeros(1, *image_shape))
+    check_logits(unit_map)
+    return unit_map
+
+
+def check_steps(n_steps: int, seed: int) -> None:
+    """Refuse a number of steps or a seed that is none."""
+    whole("n_steps", n_steps, 1)
+    whole("seed", seed, 0)
+
+
+def check_targets(unit_map: UnitMap, targets: Sequence[Lesion]) -> None:
+    """Refuse targets that are not units of one layer."""
+    for index, target in enumerate(targets):
+        if len(target) != 1:
+            raise InvalidInputError(f"target {index} must name one layer, not {list(target)}")
+        ((name, units),) = target.items()
+        layer, units = unit_map.layer(name), np.asarray(units)
+        usable = units.ndim == 1 and units.size and units.dtype.kind in "iu"
+        if not usable or units.min() < 0 or units.max() >= layer.n_units:
+            raise InvalidInputError(
+                f"target {index}: units of layer {name!r} must be one or more from 0 to "
+                f"{layer.n_units - 1}, not {units.tolist()}"
+            )
+
+
+def targets_by_layer(targets: Sequence[Lesion]) -> dict[str, list[int]]:
+    """Return which of the targets each layer has, as indices."""
+    by_layer: dict[str, list[int]] = {}
+    for index, target in enumerate(targets):
+        (name,) = target
+        by_layer.setdefault(name, []).append(index)
+    return by_layer
+
+
+def target_mask(n_units: int, sets_of_units: Sequence[np.ndarray]) -> np.ndarray:
+    """Return 1 where a unit belongs to a set, else 0; shape (n_sets, n_units)."""
+    mask = np.zeros((len(sets_of_units), n_units))
+    for row, units in enumerate(sets_of_units):
+        mask[row, np.asarray(units)] = 1
+    return mask
+
+
+@dataclass(frozen=True)
+class _Objective:
+    """What is maximised for sets of units of one layer: the sum of their means' magnitudes."""
+
+    unit_map: UnitMap
+    node: fx.Node
+    means: Callable[[torch.Tensor], torch.Tensor]
+    mask: torch.Tensor
+
+    def rows(self, chosen: torch.Tensor) -> _Objective:
+        """Return the objective of some of the images."""
+        return replace(self, mask=self.mask[chosen.to(self.mask.device)])
+
+    def __call__(self, images: torch.Tensor, redirect: bool) -> torch.Tensor:
+        """Return scores, shape (n_images,)."""
+        relu = _RedirectedReLU.apply if redirect else None
+        (value,) = self.unit_map.run(images, stops=(self.node,), relu=relu)
+        return (self.means(value).abs() * self.mask).sum(dim=1)
+
+
+def _n_kept(unit_map: UnitMap, image: torch.Tensor) -> dict[fx.Node, int]:
+    """Return how many numbers of one image a pass up to each node keeps for its gradients."""
+    order = [node for node in unit_map.graph_module.graph.nodes if node.op != "output"]
+    with torch.inference_mode():
+        sizes = [value.numel() for value in unit_map.run(image, stops=tuple(order))]
+    return dict(zip(order, itertools.accumulate(sizes), strict=True))
+
+
+def _optimise(objective, decode_all, start, n_steps, learning_rate, advance):
+    """Maximise each row's objective; return images and scores."""
+    n_images = len(objective.mask)
+    parameters = start.expand(n_images, *start.shape).clone().requires_grad_(True)
+    optimizer = torch.optim.Adam(
+        [parameters], lr=learning_rate, eps=ADAM_EPSILON, maximize=True, fused=True
+    )
+    for step in range(n_steps + 1):
+        scores = objective(decode_all(parameters), redirect=step < N_REDIRECTED_STEPS)
+        (parameters.grad,) = torch.autograd.grad(scores.sum(), [parameters])  # not of weights
+        optimizer.step()
+        advance(n_images)
+    return decode_all(parameters.detach()), scores.detach()
+
+
+def _entropy(unit_map: UnitMap, images: torch.Tensor) -> torch.Tensor:
+    """Return the entropy of the softmax, accurate also where it is nearly 0.
+
+    In double precision whatever the network's: exp(-104) is 0 in single precision already.
+    """
+    logits = unit_map.run(images)[0].double()
+    below = logits - logits.amax(dim=1, keepdim=True)
+    others = below.scatter(1, logits.argmax(dim=1, keepdim=True), -torch.inf)
+    log_total = torch.log1p(others.exp().sum(dim=1))
+    p = (below - log_total[:, None]).exp()
+    return log_total - (p * below).sum(dim=1)
+
+
+def visualize(
+    network: Network,
+    targets: Sequence[Lesion],
+    image_shape: tuple[int, int, int],
+    *,
+    n_steps: int = N_STEPS,
+    learning_rate: float = LEARNING_RATE,
+    seed: int = 0,
+    max_images: int = MAX_IMAGES,
+    max_values: int | None = None,
+    small_part: int = SMALL_PART,
+    progress: bool = False,
+) -> Visualizations:
+    """Optimise one image for each set of units.
+
+    Parameters
+    ----------
+    network : torch.nn.Module, TrainedNetwork or UnitMap
+        Reads images (n_images, *image_shape) in [0, 1].
+    targets : sequence of mappings of one layer name to unit indices
+        Layers may be named by tensor or by reader, which has the values of its tensor.
+    image_shape : tuple of int
+        (n_channels, height, width), with one or three channels.
+    n_steps : int, optional
+        Updates after which the score is read; the image gets one more.
+    learning_rate : float, optional
+        Of Adam.
+    seed : int, optional
+        Of the parameters that all images start from.
+    max_images : int, optional
+        Most images that one thread optimises at once; fewer if they are large.
+    max_values : int, optional
+        Bounds memory: numbers that one thread keeps for gradients, or those of one image. By
+        default on a CPU about 30 MB a thread beside the results, on a GPU many.
+    small_part : int, optional
+        Images of a layer are split between threads into parts that keep at least so many numbers.
+    progress : bool, optional
+
+    Returns
+    -------
+    Visualizations
+
+    Raises
+    ------
+    InvalidInputError
+        If a target is not units of one layer, or `image_shape` is not allowed.
+
+    Notes
+    -----
+    The objective is the sum over units of the absolute value of the spatial mean of the
+    pre-ReLU value. Images of a layer run together, through the network up to that layer and
+    without the values of a convolution that are averaged at once. Adam works element by element,
+    so images do not influence each other. Which images run together does not depend on the number
+    of threads; on a CPU, each part runs on one thread, several side by side, except that a few
+    large images take all threads in turn.
+
+    References
+    ----------
+    Hod et al., arXiv:2110.08058, "Feature visualization"; Olah et al. (2017).
+    """
+    unit_map = checked_network(network, image_shape)
+    check_steps(n_steps, seed)
+    whole("max_images", max_images, 1)
+    whole("small_part", small_part, 1)
+    if max_values is not None:
+        whole("max_values", max_values, 1)
+    require(learning_rate > 0, f"learning_rate must be positive, not {learning_rate}")
+    check_targets(unit_map, targets)
+    return visualize_traced(
+        unit_map,
+        targets,
+        image_shape,
+        n_steps=n_steps,
+        learning_rate=learning_rate,
+        seed=seed,
+        max_images=max_images,
+        max_values=max_values,
+        small_part=small_part,
+        progress=progress,
+    )
+
+
+def visualize_traced(
+    unit_map: UnitMap,
+    targets: Sequence[Lesion],
+    image_shape: tuple[int, int, int],
+    *,
+    n_steps: int = N_STEPS,
+    learning_rate: float = LEARNING_RATE,
+    seed: int = 0,
+    max_images: int = MAX_IMAGES,
+    max_values: int | None = None,
+    small_part: int = SMALL_PART,
+    progress: bool = False,
+) -> Visualizations:
+    """Return what :func:`visualize` does, of a traced network and checked input."""
+    by_layer = targets_by_layer(targets)
+    start = initial_parameters(image_shape, seed=seed, dtype=unit_map.dtype).to(unit_map.device)
+    decode_all = decoder(*image_shape[1:], start)
+    blank = start.new_zeros(1, *image_shape)
+    n_kept = _n_kept(unit_map, blank)
+    if max_values is None:
+        max_values = MAX_VALUES["cpu" if unit_map.device.type == "cpu" else "cuda"]
+
+    def n_together(node: fx.Node) -> int:
+        return max(1, min(max_images, max_values // (n_kept[node] + 4 * start.numel())))
+
+    objectives, parts = {}, []
+    for name, indices in by_layer.items():
+        layer = unit_map.layer(name)
+        mask = target_mask(layer.n_units, [targets[index][name] for index in indices])
+        mask = torch.from_numpy(mask).to(unit_map.device, unit_map.dtype)
+        node, means = spatial_means(unit_map, layer.pre_activation)
+        objectives[name] = _Objective(unit_map, node, means, mask)
+        wanted = min(MIN_PARTS, len(indices), len(indices) * n_kept[node] // small_part)
+        n_parts = max(math.ceil(len(indices) / n_together(node)), wanted)
+        parts += [(name, rows) for rows in torch.arange(len(indices)).tensor_split(n_parts)]
+    parts.sort(key=lambda part: n_kept[objectives[part[0]].node] * len(part[1]), reverse=True)
+    n_rows = max((len(rows) for _, rows in parts), default=0)
+    small = is_small(unit_map.graph_module, blank, n_rows, SMALL_PASS)
+    images = torch.zeros(len(targets), *image_shape, dtype=unit_map.dtype)
+    scores = torch.zeros(len(targets), dtype=unit_map.dtype)
+    entropies = torch.zeros(len(targets), dtype=torch.float64)
+    bar = tqdm(total=len(targets) * (n_steps + 1), desc="images", unit="step", disable=not progress)
+
+    def advance(n_images: int) -> None:
+        with bar.get_lock():
+            bar.update(n_images)
+
+    @torch.enable_grad()
+    def optimise_part(part: tuple[str, torch.Tensor]) -> None:
+        name, rows = part
+        optimised, reached = _optimise(
+            objectives[name].rows(rows), decode_all, start, n_steps, learning_rate, advance
+        )
+        chosen = torch.tensor(by_layer[name])[rows]
+        images[chosen], scores[chosen] = optimised.cpu(), reached.cpu()
+        with torch.inference_mode():
+            batches = optimised.split(n_together(unit_map.output))
+            entropies[chosen] = torch.cat([_entropy(unit_map, batch) for batch in batches]).cpu()
+
+    apart = start.device.type == "cpu" and (small or len(parts) >= torch.get_num_threads())
+    with bar, fast_convolutions(unit_map, blank):
+        for _ in side_by_side(optimise_part, parts) if apart else map(optimise_part, parts):
+            pass
+    if unit_map.dtype == torch.bfloat16:  # NumPy has no such type
+        images, scores = images.float(), scores.float()
+    return Visualizations(images.numpy(), scores.numpy(), entropies.numpy())

@@ -1,0 +1,42 @@
+"""Work side by side: order, threads of each, what fails."""
+
+import threading
+
+import pytest
+import torch
+
+from localspec._utils.hardware import limited_threads, side_by_side
+
+
+@pytest.mark.parametrize("n_items", [0, 1, 2, 7])
+@pytest.mark.parametrize("n_threads", [None, 1, 3])
+def test_results_come_in_order(n_items, n_threads):
+    assert list(side_by_side(lambda item: item**2, range(n_items), n_threads)) == [
+        item**2 for item in range(n_items)
+    ]
+
+
+def test_items_run_at_the_same_time_on_one_thread_of_torch_each():
+    both = threading.Barrier(2, timeout=60)  # breaks unless two items meet there
+
+    def work(_) -> tuple[int, int]:
+        both.wait()
+        return torch.get_num_threads(), threading.get_ident()
+
+    with limited_threads(2):
+        results = list(side_by_side(work, range(2)))
+        assert torch.get_num_threads() == 2  # as before
+    assert [n_threads for n_threads, _ in results] == [1, 1]
+    assert len({identity for _, identity in results}) == 2
+
+
+def test_what_fails_is_raised_and_what_has_not_begun_is_left_out():
+    begun = []
+
+    def work(item: int) -> None:
+        begun.append(item)
+        raise ValueError(f"item {item}")
+
+    with pytest.raises(ValueError, match="item"):
+        list(side_by_side(work, range(1000), 2))
+    assert len(begun) < 1000

@@ -1,0 +1,160 @@
+"""Clusterability: n-cut against n-cuts of shuffled copies."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from localspec.clustering import UnitGraph, cluster, clusterability, inside_to_outside, ncut
+from localspec.clustering._unit_graph import from_blocks, layer_ranges
+from localspec.exceptions import InvalidInputError
+
+
+def graph_of(blocks):
+    sizes = [blocks[0].shape[0], *(block.shape[1] for block in blocks)]
+    return from_blocks(blocks, layer_ranges([(f"l{i}", n, True) for i, n in enumerate(sizes)]))
+
+
+def random_blocks(sizes, seed):
+    rng = np.random.default_rng(seed)
+    return [rng.exponential(size=shape) for shape in pairwise(sizes)]
+
+
+def modular_blocks(sizes, n_modules, seed, between=0.05):
+    """Return blocks that are strong within modules; unit i belongs to module i mod n."""
+    modules = [np.arange(n) % n_modules for n in sizes]
+    return [
+        block * np.where(np.equal.outer(before, after), 1, between)
+        for block, (before, after) in zip(
+            random_blocks(sizes, seed), pairwise(modules), strict=True
+        )
+    ]
+
+
+def test_figures_follow_from_the_null():
+    graph = graph_of(random_blocks((9, 8, 7), 0))
+    result = clusterability(graph, 3, n_shuffles=12, seed=5)
+    mean = sum(result.null) / 12
+    spread = (sum((value - mean) ** 2 for value in result.null) / 12) ** 0.5  # not / 11
+    assert result.z_score == pytest.approx((result.statistic - mean) / spread)
+    n_low = sum(value <= result.statistic for value in result.null)
+    assert result.pvalue == pytest.approx((1 + n_low) / 13)
+    assert result.floor == pytest.approx(1 / 13)
+    assert result.null.shape == (12,)
+    # the figure of the network is that of its own clustering
+    labels = cluster(graph, 3, seed=5).labels
+    assert result.statistic == pytest.approx(ncut(graph.adjacency, labels))
+
+
+def test_weight_inside_for_each_that_leaves():
+    # a triangle and a square with a diagonal, joined by two edges: 3 and 5 edges inside
+    inside, leaving, clusters = np.array([3, 5]), 2, 2
+    shares = leaving / (2 * inside + leaving)
+    ratio = inside_to_outside(shares.sum(), clusters)
+    assert ratio == pytest.approx((1 - shares.mean()) / (2 * shares.mean()))
+    assert min(inside / leaving) < ratio < max(inside / leaving)
+    assert inside_to_outside(12 * 0.5, 12) == 0.5  # half of what every cluster's units have leaves
+    assert inside_to_outside(0.0, 12) == np.inf
+    assert inside_to_outside(12.0, 12) == 0.0  # nothing inside
+
+
+def test_a_modular_network_is_clusterable():
+    graph = graph_of(modular_blocks((12, 15, 12), 3, 1))
+    result = clusterability(graph, 3, n_shuffles=19)
+    assert result.pvalue == result.floor == pytest.approx(1 / 20)
+    assert result.z_score < -5
+    assert result.null.min() > result.statistic
+
+
+def test_random_networks_usually_are_not():
+    p_values = [
+        clusterability(graph_of(random_blocks((6, 6, 6), seed)), 2, n_shuffles=9).pvalue
+        for seed in range(6)
+    ]
+    # under the null 1/10 of them are at the floor: 4 or more of 6 in 1 of 800 cases
+    assert sum(p <= 0.1 for p in p_values) < 4
+
+
+def test_copies_that_equal_the_network_tie_with_it():
+    # all weights alike: every copy is the network itself
+    result = clusterability(graph_of([np.ones((4, 5)), np.ones((5, 4))]), 2, n_shuffles=5)
+    assert result.pvalue == 1
+    assert np.isnan(result.z_score)
+
+
+def test_isolated_units_are_removed_before_shuffling():
+    # their zeros would otherwise be shuffled among the weights
+    blocks = random_blocks((8, 9, 7), 3)
+    small = clusterability(graph_of(blocks), 3, n_shuffles=5, seed=2)
+    wide = [np.zeros((8, 11)), np.zeros((11, 7))]
+    wide[0][:, [*range(4), *range(6, 11)]] = blocks[0]  # units 4 and 5 of the middle are dead
+    wide[1][[*range(4), *range(6, 11)]] = blocks[1]
+    large = clusterability(graph_of(wide), 3, n_shuffles=5, seed=2)
+    assert large.statistic == pytest.approx(small.statistic)
+    assert large.null == pytest.approx(small.null)
+
+
+@pytest.mark.parametrize("null", ["permute", "permute_nonzero"])
+def test_isolated_units_are_removed_after_shuffling(null):
+    # one weight a unit: a shuffle leaves many units without any, which must take no part
+    blocks = [np.eye(12) + 0.1 * np.eye(12, k=1), np.eye(12) + 0.1 * np.eye(12, k=-1)]
+    result = clusterability(graph_of(blocks), 2, n_shuffles=8, null=null)
+    assert np.isfinite(result.null).all()
+    assert ((result.null >= 0) & (result.null <= 2)).all()
+
+
+def test_the_seed_decides():
+    graph = graph_of(random_blocks((6, 7, 6), 0))
+    first, again, other = (clusterability(graph, 2, n_shuffles=4, seed=s) for s in (1, 1, 2))
+    assert first.null.tolist() == again.null.tolist()
+    assert first.null.tolist() != other.null.tolist()
+
+
+def test_permuting_nonzeros_is_another_null():
+    blocks = random_blocks((8, 8, 8), 0)
+    blocks[0][:4, :4] = blocks[1][4:, 4:] = 0
+    everything = clusterability(graph_of(blocks), 2, n_shuffles=6)
+    nonzeros = clusterability(graph_of(blocks), 2, n_shuffles=6, null="permute_nonzero")
+    assert nonzeros.statistic == pytest.approx(everything.statistic)
+    # the zeros' pattern, which makes the network clusterable, stays
+    assert nonzeros.null.mean() < everything.null.mean()
+
+
+def test_errors():
+    graph = graph_of(random_blocks((4, 4), 0))
+    with pytest.raises(InvalidInputError, match="n_shuffles must be a whole number"):
+        clusterability(graph, 2, n_shuffles=0)
+    with pytest.raises(InvalidInputError, match=r"live units \(8\), not 9"):
+        clusterability(graph, 9, n_shuffles=2)
+    with pytest.raises(InvalidInputError, match="null='bootstrap'"):
+        clusterability(graph, 2, n_shuffles=2, null="bootstrap")
+    activations = UnitGraph(graph.adjacency.toarray(), graph.layers, "activations", graph.inactive)
+    with pytest.raises(InvalidInputError, match="only a weights graph"):
+        clusterability(activations, 2, n_shuffles=2)
+
+
+def test_results_do_not_depend_on_the_number_of_jobs():
+    graph = graph_of(random_blocks((9, 8, 7), 0))
+    one, two = (clusterability(graph, 3, n_shuffles=6, n_jobs=n).null.tolist() for n in (1, 2))
+    assert one == two
+    with pytest.raises(InvalidInputError, match="n_jobs must be"):
+        clusterability(graph, 3, n_shuffles=6, n_jobs=0)
+
+
+def test_isolated_and_near_dead_units_are_counted():
+    blocks = random_blocks((6, 7, 5), 1)
+    blocks[0][2] = 0  # the third unit of the first layer has no edge
+    blocks[0][:, 4] = 0  # the fifth of the second layer has edges of 1e-10 only, to the third
+    blocks[1][4] = 1e-10
+    result = clusterability(graph_of(blocks), 2, n_shuffles=3)
+    assert (result.n_isolated, result.n_near_dead) == (1, 1)
+    assert (result.n_zero_volume, result.n_empty) == (0, 0)
+
+
+def test_a_cluster_of_almost_no_volume_is_counted():
+    # two pieces that are not joined, one of which is almost nothing: a cluster of its own
+    blocks = [np.zeros((4, 4))]
+    blocks[0][:2, :2], blocks[0][2:, 2:] = 1, 1e-10
+    result = clusterability(graph_of(blocks), 2, n_shuffles=3)
+    assert (result.n_near_dead, result.n_zero_volume) == (4, 1)
+    assert result.statistic == pytest.approx(0, abs=1e-6)

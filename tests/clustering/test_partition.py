@@ -1,0 +1,37 @@
+"""Partitions from anybody's labels."""
+
+import numpy as np
+import pytest
+
+from localspec.clustering import Partition
+from localspec.exceptions import InvalidInputError
+
+
+def test_labels_by_layer():
+    partition = Partition.from_labels({"a": np.array([0, 2, -1]), "b": [1, 1]}, scope="local")
+    assert partition.labels.tolist() == [0, 2, -1, 1, 1]
+    assert [partition.of(layer).tolist() for layer in partition.layers] == [[0, 2, -1], [1, 1]]
+    assert [layer.name for layer in partition.tested] == ["a", "b"]
+    assert partition.n_clusters == 3
+    assert partition.scope == "local"
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ({}, "at least one layer"),
+        ({"a": [0.5, 1.0]}, "'a' must be a vector of integers"),
+        ({"a": [[0, 1]]}, "'a' must be a vector of integers"),
+        ({"b": np.array([], dtype=int)}, "'b' must be a vector of integers"),
+        ({"a": ["x", "y"]}, "'a' must be a vector of integers"),
+        ({"a": [0, -2]}, "-1 or more"),
+    ],
+)
+def test_labels_that_are_refused(labels, message):
+    with pytest.raises(InvalidInputError, match=message):
+        Partition.from_labels(labels)
+
+
+def test_unknown_scope():
+    with pytest.raises(InvalidInputError, match="scope='layers'"):
+        Partition.from_labels({"a": [0]}, scope="layers")

@@ -1,0 +1,357 @@
+"""n-cut and global clustering, against hand-worked graphs, networkx and scikit-learn."""
+
+import itertools
+
+import networkx as nx
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import linalg, sparse
+from sklearn.cluster import SpectralClustering
+from sklearn.metrics import adjusted_rand_score
+
+from localspec.clustering import UnitGraph, cluster, live_units, ncut, spectral_labels
+from localspec.clustering import _embedding as embedding
+from localspec.clustering._embedding import spectral_embedding
+from localspec.clustering._unit_graph import layer_ranges
+from localspec.exceptions import DegenerateDataWarning, InvalidInputError
+
+seeds = st.integers(0, 10_000)
+
+
+def one_layer(adjacency, inactive=None):
+    """Return a graph with all units in one tested layer."""
+    n = adjacency.shape[0]
+    inactive = np.zeros(n, dtype=bool) if inactive is None else inactive
+    return UnitGraph(adjacency, layer_ranges([("a", n, True)]), "activations", inactive)
+
+
+def random_adjacency(n, rng, density=1.0):
+    upper = np.triu(rng.random((n, n)) * (rng.random((n, n)) < density), 1)
+    return upper + upper.T
+
+
+def planted(sizes, rng, between=0.02):
+    """Return a graph of dense blocks that hardly hang together, and its blocks."""
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    inside = np.equal.outer(labels, labels)
+    weights = random_adjacency(len(labels), rng)
+    return np.where(inside, 0.5 + weights / 2, between * weights) * (
+        1 - np.eye(len(labels))
+    ), labels
+
+
+def joined(*edges, n):
+    adjacency = np.zeros((n, n))
+    for i, j, weight in edges:
+        adjacency[i, j] = adjacency[j, i] = weight
+    return adjacency
+
+
+# --- n-cut ---
+
+
+@given(seeds, st.integers(2, 5), st.integers(6, 14))
+def test_ncut_equals_networkx(seed, n_clusters, n):
+    rng = np.random.default_rng(seed)
+    adjacency = random_adjacency(n, rng, density=0.7)
+    labels = np.concatenate([np.arange(n_clusters), rng.integers(0, n_clusters, n - n_clusters)])
+    graph = nx.from_numpy_array(adjacency)
+    clusters = [set(np.flatnonzero(labels == label).tolist()) for label in range(n_clusters)]
+    volumes = [nx.volume(graph, nodes, weight="weight") for nodes in clusters]
+    expected = sum(
+        nx.cut_size(graph, nodes, weight="weight") / volume
+        for nodes, volume in zip(clusters, volumes, strict=True)
+        if volume
+    )
+    # the epsilon of 1e-8 beside volumes of at least some 1e-2 changes less than 1e-5
+    assert ncut(adjacency, labels) == pytest.approx(expected, rel=1e-5)
+    assert ncut(sparse.csr_array(adjacency), labels) == pytest.approx(expected, rel=1e-5)
+    if n_clusters == 2 and all(volumes):
+        size = nx.normalized_cut_size(graph, *clusters, weight="weight")
+        assert size == pytest.approx(expected)
+
+
+def test_ncut_by_hand():
+    # path 0 -2- 1 -1- 2 -3- 3 -1- 4, clusters {0, 1}, {2}, {3, 4}
+    # volumes 2 + 3 = 5, 1 + 3 = 4, 4 + 1 = 5; cuts 1, 4, 3
+    adjacency = joined((0, 1, 2), (1, 2, 1), (2, 3, 3), (3, 4, 1), n=5)
+    expected = 1 / 5 + 4 / 4 + 3 / 5
+    assert ncut(adjacency, np.array([0, 0, 1, 2, 2])) == pytest.approx(expected)
+    assert ncut(adjacency, np.array([7, 7, 3, 90, 90])) == pytest.approx(expected)
+
+
+def test_ncut_of_everything_in_one_cluster_is_zero():
+    adjacency = random_adjacency(5, np.random.default_rng(0))
+    assert ncut(adjacency, np.zeros(5, dtype=int)) == pytest.approx(0, abs=1e-12)
+
+
+def test_ncut_leaves_out_units_that_take_no_part():
+    # without unit 3 the path 0 -1- 1 -1- 2 is left: cut 1 over volumes 3 and 1
+    adjacency = joined((0, 1, 1), (1, 2, 1), (2, 3, 50), n=4)
+    assert ncut(adjacency, np.array([0, 0, 1, -1])) == pytest.approx(1 / 3 + 1)
+
+
+def test_a_cluster_of_zero_volume_adds_nothing():
+    adjacency = joined((0, 1, 1), (1, 2, 1), n=5)  # 3 and 4 are isolated
+    assert ncut(adjacency, np.array([0, 0, 1, 2, 2])) == pytest.approx(1 / 3 + 1)
+    assert ncut(adjacency, np.full(5, -1)) == 0
+
+
+def test_the_epsilon_decides_for_near_dead_units():
+    # both clusters cut all of their volume of 1e-8: twice 1e-8 / (1e-8 + 1e-8)
+    assert ncut(joined((0, 1, 1e-8), n=2), np.array([0, 1])) == pytest.approx(1)
+
+
+# --- embedding ---
+
+
+@given(seeds, st.integers(2, 6))
+def test_embedding_solves_the_generalised_eigenproblem(seed, k):
+    # largest eigenvalues of A v = lambda D v, with v' D v = 1, in descending order
+    adjacency = random_adjacency(9, np.random.default_rng(seed)) + joined((0, 8, 1), n=9)
+    degrees = np.diag(adjacency.sum(axis=1))
+    largest = linalg.eigh(adjacency, degrees, eigvals_only=True)[::-1][:k]
+    found = spectral_embedding(adjacency, k)
+    assert found.shape == (9, k)
+    assert adjacency @ found == pytest.approx(degrees @ found * largest, abs=1e-10)
+    assert found.T @ degrees @ found == pytest.approx(np.eye(k), abs=1e-10)
+    assert spectral_embedding(sparse.csr_array(adjacency), k) == pytest.approx(found)
+
+
+def test_embedding_keeps_the_trivial_vector_and_fixes_signs():
+    adjacency = random_adjacency(12, np.random.default_rng(3))
+    found = spectral_embedding(adjacency, 5)
+    # constant, of length 1 in the metric of degrees
+    assert found[:, 0] == pytest.approx(np.full(12, 1 / np.sqrt(adjacency.sum())))
+    assert (found[np.abs(found).argmax(axis=0), np.arange(5)] > 0).all()
+
+
+def test_embedding_of_a_bipartite_graph_leaves_negative_eigenvalues_out():
+    # path of four: eigenvalues of the random walk 1, 1/2, -1/2, -1; the second vector falls
+    # along the path as 1, 1/2, -1/2, -1, the vector of -1 would alternate
+    found = spectral_embedding(joined((0, 1, 1), (1, 2, 1), (2, 3, 1), n=4), 2)[:, 1]
+    assert np.abs(found / found[0]) == pytest.approx([1, 0.5, 0.5, 1])
+    assert np.sign(found / found[0]).tolist() == [1, 1, -1, -1]
+
+
+# --- labels ---
+
+
+@pytest.mark.parametrize("sizes", [(8, 8), (5, 9, 12), (6, 6, 6, 6)])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_planted_blocks_are_found_as_scikit_learn_finds_them(sizes, seed):
+    adjacency, labels = planted(sizes, np.random.default_rng(seed))
+    found = cluster(one_layer(adjacency), len(sizes), seed=seed).labels
+    oracle = SpectralClustering(len(sizes), affinity="precomputed", random_state=0)
+    assert adjusted_rand_score(found, labels) == 1
+    assert adjusted_rand_score(found, oracle.fit_predict(adjacency)) == 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_permuting_units_permutes_labels(seed):
+    rng = np.random.default_rng(seed)
+    adjacency, _ = planted((6, 8, 10), rng, between=0.1)
+    order = rng.permutation(24)
+    straight = cluster(one_layer(adjacency), 3).labels
+    permuted = cluster(one_layer(adjacency[order][:, order]), 3).labels
+    assert adjusted_rand_score(straight[order], permuted) == 1
+
+
+def test_scaling_the_edges_changes_nothing():
+    adjacency, _ = planted((6, 8), np.random.default_rng(0))
+    small = cluster(one_layer(1e-6 * adjacency), 2).labels
+    assert adjusted_rand_score(cluster(one_layer(adjacency), 2).labels, small) == 1
+
+
+def test_clusters_are_numbered_as_they_appear():
+    adjacency, labels = planted((5, 5, 5), np.random.default_rng(0))
+    assert cluster(one_layer(adjacency), 3).labels.tolist() == labels.tolist()
+
+
+def test_the_seed_fixes_the_labels_and_no_global_generator_is_touched():
+    adjacency = random_adjacency(30, np.random.default_rng(0))
+    state = np.random.get_state()[1].tolist()  # noqa: NPY002
+    first, again = (cluster(one_layer(adjacency), 4, seed=5).labels.tolist() for _ in range(2))
+    assert first == again
+    assert np.random.get_state()[1].tolist() == state  # noqa: NPY002
+
+
+def test_as_many_clusters_as_units():
+    adjacency = random_adjacency(6, np.random.default_rng(0))
+    assert sorted(cluster(one_layer(adjacency), 6).labels) == list(range(6))
+
+
+# --- units that take no part, and pieces ---
+
+
+def test_isolated_and_inactive_units_take_no_part():
+    # 0-1-2 and 3-4-5 hang together weakly; 6 is isolated; 7 is inactive, and 8 only knows 7
+    edges = [(0, 1, 1), (1, 2, 1), (0, 2, 1), (3, 4, 1), (4, 5, 1), (3, 5, 1), (2, 3, 0.01)]
+    adjacency = joined(*edges, (7, 8, 1), (7, 0, 1), n=9)
+    inactive = np.arange(9) == 7
+    graph = one_layer(adjacency, inactive)
+    assert live_units(graph).tolist() == [True] * 6 + [False] * 3
+    assert cluster(graph, 2).labels.tolist() == [0, 0, 0, 1, 1, 1, -1, -1, -1]
+    weights = UnitGraph(sparse.csr_array(adjacency), graph.layers, "weights", inactive)
+    assert cluster(weights, 2).labels.tolist() == [0, 0, 0, 1, 1, 1, -1, -1, -1]
+
+
+def test_as_many_pieces_as_clusters_are_the_clusters():
+    adjacency = linalg.block_diag(*[np.ones((n, n)) - np.eye(n) for n in (3, 4, 5)])
+    assert cluster(one_layer(adjacency), 3).labels.tolist() == [0] * 3 + [1] * 4 + [2] * 5
+    assert ncut(adjacency, np.repeat([0, 1, 2], (3, 4, 5))) == 0
+
+
+def test_more_pieces_than_clusters_warn_and_stay_whole():
+    adjacency = linalg.block_diag(*[np.ones((n, n)) - np.eye(n) for n in (3, 4, 5, 6)])
+    with pytest.warns(DegenerateDataWarning, match="4 components but 2 clusters"):
+        labels = cluster(one_layer(adjacency), 2).labels
+    pieces = np.split(labels, [3, 7, 12])
+    assert all(len(set(piece.tolist())) == 1 for piece in pieces)
+    assert set(labels.tolist()) == {0, 1}
+
+
+# --- errors ---
+
+
+@pytest.mark.parametrize("n_clusters", [1, 0, -3, 2.0, "4", None])
+def test_n_clusters_must_be_a_whole_number_of_at_least_two(n_clusters):
+    graph = one_layer(random_adjacency(5, np.random.default_rng(0)))
+    with pytest.raises(InvalidInputError, match="n_clusters must be"):
+        cluster(graph, n_clusters)
+
+
+def test_more_clusters_than_live_units():
+    graph = one_layer(joined((0, 1, 1), (1, 2, 1), n=6))
+    with pytest.raises(InvalidInputError, match=r"live units \(3\), not 4"):
+        cluster(graph, 4)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(-1.0, "sum to 0 or less"), (np.nan, "finite"), (np.inf, "finite")]
+)
+@pytest.mark.parametrize("sparsely", [True, False])
+def test_impossible_edges(value, said, sparsely):
+    adjacency = joined((0, 1, value), (1, 2, 1), (0, 2, 1), n=3)
+    graph = one_layer(sparse.csr_array(adjacency) if sparsely else adjacency)
+    with pytest.raises(InvalidInputError, match=said):
+        spectral_labels(graph, 2, seed=0)
+
+
+def test_negative_edges_that_others_outweigh():
+    # two triangles of weight 2, joined by an edge of weight -1: the cut is -1, volumes are 11
+    edges = [(0, 1, 2), (0, 2, 2), (1, 2, 2), (3, 4, 2), (3, 5, 2), (4, 5, 2), (2, 3, -1)]
+    graph = one_layer(joined(*edges, n=6))
+    labels = spectral_labels(graph, 2, seed=0)
+    assert labels.tolist() == [0, 0, 0, 1, 1, 1]
+    assert ncut(graph.adjacency, labels) == pytest.approx(-2 / 11)
+
+
+# --- two sides ---
+
+
+def sided(sizes, seed, keep=1.0):
+    """Return the adjacency of a chain of layers and which units are in even ones."""
+    rng = np.random.default_rng(seed)
+    blocks = [rng.exponential(size=s) * (rng.random(s) < keep) for s in itertools.pairwise(sizes)]
+    starts = np.cumsum([0, *sizes])
+    adjacency = np.zeros((starts[-1], starts[-1]))
+    for index, block in enumerate(blocks):
+        adjacency[starts[index] : starts[index + 1], starts[index + 1] : starts[index + 2]] = block
+    return adjacency + adjacency.T, np.repeat(np.arange(len(sizes)) % 2 == 0, sizes)
+
+
+@pytest.mark.parametrize("sizes", [(6, 9, 5), (9, 4, 7, 3), (30, 20)])
+@pytest.mark.parametrize("sparsely", [True, False])
+def test_two_sides_give_the_eigenvectors_of_the_whole(sizes, sparsely):
+    adjacency, side = sided(sizes, seed=len(sizes))
+    given = sparse.csr_array(adjacency) if sparsely else adjacency
+    found = spectral_embedding(given, 3, side=side)
+    assert np.allclose(found, spectral_embedding(adjacency, 3), atol=1e-9)
+    # of unit length before they are rescaled, as those of the whole
+    lengths = (found**2 * adjacency.sum(axis=1)[:, None]).sum(axis=0)
+    assert np.allclose(lengths, 1)
+
+
+def test_large_sides_go_through_arpack():
+    adjacency, side = sided((700, 1300, 500, 200), seed=0, keep=0.3)
+    found = spectral_embedding(sparse.csr_array(adjacency), 8, side=side)
+    direct = spectral_embedding(adjacency, 8, large_side=10_000)
+    assert np.allclose(found, direct, atol=1e-8)
+
+
+def test_a_side_of_too_few_directions_is_left_to_the_whole():
+    # one unit in the middle: the only positive eigenvalue is 1, the second is 0
+    adjacency, side = sided((4, 1, 3), seed=0)
+    found = spectral_embedding(adjacency, 2, side=side)
+    values = adjacency / np.sqrt(np.outer(adjacency.sum(axis=1), adjacency.sum(axis=1)))
+    second = found[:, 1] * np.sqrt(adjacency.sum(axis=1))
+    assert np.allclose(values @ second, 0, atol=1e-12)
+
+
+@pytest.mark.parametrize("sided_too", [True, False])
+@pytest.mark.parametrize("exponent", [-20, -36])
+def test_units_with_next_to_no_weight_follow_the_others(sided_too, exponent):
+    adjacency, side = sided((12, 10, 9, 4), seed=3)
+    dead = np.array([13, 14, 20, 23, 24])  # of two layers: some joined to each other
+    scale = np.ones(len(adjacency))
+    scale[dead] = 10.0 ** (exponent + np.arange(5) / 2)
+    weak = adjacency * scale * scale[:, None]
+    found = spectral_embedding(weak, 5, side=side if sided_too else None)
+    # each row is the mean of its neighbours' over the eigenvalue, which live rows tell
+    degrees = weak.sum(axis=1)
+    means = weak @ found / degrees[:, None]
+    live = np.setdiff1d(np.arange(len(weak)), dead)
+    values = (means[live] * found[live]).sum(axis=0) / (found[live] ** 2).sum(axis=0)
+    assert np.allclose(means, found * values, atol=1e-9)
+    assert found[:, 0] == pytest.approx(found[0, 0])  # of the trivial one all are equal
+    assert np.abs(found[dead]).max() < 10 * np.abs(found[live]).max()
+
+
+def test_a_weak_part_of_its_own_stays_an_eigenvector():
+    # two pairs that nothing joins: the light one is a component like the heavy one
+    adjacency = np.zeros((4, 4))
+    adjacency[0, 1] = adjacency[1, 0] = 1.0
+    adjacency[2, 3] = adjacency[3, 2] = 1e-30
+    assert embedding.weak_units(adjacency.sum(axis=1)).tolist() == [False, False, True, True]
+    found = spectral_embedding(adjacency, 2)
+    lengths = (found**2 * adjacency.sum(axis=1)[:, None]).sum(axis=0)
+    assert lengths == pytest.approx([1, 1])
+    assert found[2] == pytest.approx(found[3])
+    assert np.abs(found[2]).max() > 1e10
+
+
+def test_weak_units_joined_among_themselves_keep_eigenvectors_of_their_own():
+    # three weak units of each of two layers, joined to each other as strongly as to the others
+    adjacency, side = sided((8, 7, 5), seed=1)
+    rng = np.random.default_rng(0)
+    dead = np.array([8, 9, 10, 15, 16, 17])
+    weak = adjacency.copy()
+    weak[dead], weak[:, dead] = adjacency[dead] * 1e-30, adjacency[:, dead] * 1e-30
+    block = 1e-30 * (3 * np.eye(3) + 0.1 * rng.random((3, 3))) * adjacency.mean()
+    weak[np.ix_(dead[:3], dead[3:])], weak[np.ix_(dead[3:], dead[:3])] = block, block.T
+    found = spectral_embedding(weak, 5, side=side)
+    degrees = weak.sum(axis=1)
+    shares = (found[dead] ** 2 * degrees[dead, None]).sum(axis=0)
+    assert (shares > 0.99).any()
+    assert (shares < 1e-9).any()
+    # on the weak units every column satisfies the equation to its own size there
+    means = weak @ found / degrees[:, None]
+    values = (means[dead] * found[dead]).sum(axis=0) / (found[dead] ** 2).sum(axis=0)
+    error = np.abs(means[dead] - found[dead] * values).max(axis=0)
+    assert (error < 1e-6 * np.abs(found[dead]).max(axis=0)).all()
+
+
+def test_weight_that_is_hardly_a_number_stays_finite():
+    adjacency, side = sided((6, 5, 4), seed=2)
+    adjacency[7] *= 1e-312
+    adjacency[:, 7] *= 1e-312
+    assert np.isfinite(spectral_embedding(adjacency, 3, side=side)).all()
+
+
+def test_unknown_scope():
+    graph = one_layer(random_adjacency(5, np.random.default_rng(0)))
+    with pytest.raises(InvalidInputError, match="choose one of 'global', 'local'"):
+        cluster(graph, 2, scope="layer")

@@ -1,0 +1,129 @@
+"""Shuffled copies of a weights graph: what moves and what stays."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from localspec.clustering import UnitGraph
+from localspec.clustering._unit_graph import from_blocks, layer_blocks, layer_ranges, shuffled
+from localspec.exceptions import InvalidInputError
+
+sizes = st.lists(st.integers(1, 5), min_size=2, max_size=4)
+seeds = st.integers(0, 2**31 - 1)
+nulls = st.sampled_from(["permute", "permute_nonzero"])
+
+
+def random_graph(sizes, seed):
+    """Return a chain of layers whose weights are distinct, about a third of them zero."""
+    rng = np.random.default_rng(seed)
+    shapes = list(pairwise(sizes))
+    blocks = [rng.random(shape) * (rng.random(shape) > 0.33) for shape in shapes]
+    return from_blocks(blocks, layer_ranges([(str(i), n, True) for i, n in enumerate(sizes)]))
+
+
+def test_blocks_are_what_the_graph_was_made_of():
+    # layers of 2, 1 and 2 units: node 2 is the one in the middle
+    blocks = [np.array([[3.0], [4.0]]), np.array([[0.0, 5.0]])]
+    graph = from_blocks(blocks, layer_ranges([("a", 2, True), ("b", 1, True), ("c", 2, True)]))
+    expected = np.zeros((5, 5))
+    expected[0, 2] = expected[2, 0] = 3
+    expected[1, 2] = expected[2, 1] = 4
+    expected[2, 4] = expected[4, 2] = 5
+    assert graph.adjacency.toarray().tolist() == expected.tolist()
+    assert [block.tolist() for block in layer_blocks(graph)] == [[[3], [4]], [[0, 5]]]
+
+
+@given(sizes, seeds, nulls)
+def test_each_block_keeps_its_entries_and_the_graph_its_shape(sizes, seed, null):
+    graph = random_graph(sizes, seed)
+    copy = shuffled(graph, np.random.default_rng(seed), null=null)
+    for before, after in zip(layer_blocks(graph), layer_blocks(copy), strict=True):
+        assert np.sort(before, axis=None).tolist() == np.sort(after, axis=None).tolist()
+    matrix = copy.adjacency.toarray()
+    assert (matrix == matrix.T).all()
+    # nothing outside the blocks: both triangles together hold every entry twice
+    assert matrix.sum() == pytest.approx(2 * sum(block.sum() for block in layer_blocks(graph)))
+    assert copy.layers == graph.layers
+
+
+@given(sizes, seeds)
+def test_permuting_nonzeros_leaves_zeros_where_they_are(sizes, seed):
+    graph = random_graph(sizes, seed)
+    copy = shuffled(graph, np.random.default_rng(seed), null="permute_nonzero")
+    same = (graph.adjacency.toarray() == 0) == (copy.adjacency.toarray() == 0)
+    assert same.all()
+
+
+def test_every_order_of_the_entries_is_equally_likely():
+    # three distinct entries: 6 orders, 1,200 shuffles, 200 of each; standard deviation 12.9
+    graph = from_blocks(
+        [np.array([[1.0, 2.0, 3.0]])], layer_ranges([("a", 1, True), ("b", 3, True)])
+    )
+    rng = np.random.default_rng(0)
+    orders = [tuple(layer_blocks(shuffled(graph, rng))[0].ravel()) for _ in range(1200)]
+    counts = {order: orders.count(order) for order in set(orders)}
+    assert len(counts) == 6
+    assert all(abs(count - 200) < 4 * 12.9 for count in counts.values())
+
+
+def test_zeros_move_unless_only_nonzeros_are_permuted():
+    block = np.zeros((6, 6))
+    block[0] = np.arange(1, 7)
+    graph = from_blocks([block], layer_ranges([("a", 6, True), ("b", 6, True)]))
+    moved = layer_blocks(shuffled(graph, np.random.default_rng(0)))[0]
+    assert (moved[0] == 0).any()
+
+
+def test_resampled_weights_lie_near_old_ones_and_zeros_stay():
+    block = np.zeros((40, 50))
+    block[:20] = np.random.default_rng(0).choice([1.0, 3.0], (20, 50))
+    graph = from_blocks([block], layer_ranges([("a", 40, True), ("b", 50, True)]))
+    drawn = layer_blocks(shuffled(graph, np.random.default_rng(1), null="resample_nonzero"))[0]
+    assert ((drawn == 0) == (block == 0)).all()
+    distance = np.abs(drawn[:20, :, None] - np.array([1.0, 3.0])).min(axis=-1)
+    # noise of standard deviation 0.01, over 1,000 entries; each value about as often as before
+    assert distance.max() < 0.06
+    assert np.sqrt((distance**2).mean()) == pytest.approx(0.01, rel=0.1)
+    assert (drawn > 2).sum() == pytest.approx((block > 2).sum(), abs=4 * np.sqrt(250))
+
+
+def test_resampled_weights_are_never_negative():
+    # a weight of 0.001 plus noise of 0.01 is negative almost half of the time: |w| is the edge
+    graph = from_blocks(
+        [np.full((30, 30), 0.001)], layer_ranges([("a", 30, True), ("b", 30, True)])
+    )
+    drawn = layer_blocks(shuffled(graph, np.random.default_rng(0), null="resample_nonzero"))[0]
+    assert (drawn > 0).all()
+
+
+def test_permuted_and_resampled():
+    block = np.zeros((6, 6))
+    block[0] = np.arange(1, 7)
+    graph = from_blocks([block], layer_ranges([("a", 6, True), ("b", 6, True)]))
+    drawn = layer_blocks(shuffled(graph, np.random.default_rng(0), null="permute_resample"))[0]
+    assert (drawn != 0).sum() == 6
+    assert (drawn[0] == 0).any()  # moved
+    assert np.abs(drawn[drawn != 0] - drawn[drawn != 0].round()).max() < 0.06
+
+
+def test_the_original_is_left_alone_and_the_generator_decides():
+    graph = random_graph([4, 5, 3], seed=1)
+    before = graph.adjacency.toarray()
+    first, again, other = (
+        shuffled(graph, np.random.default_rng(seed)).adjacency.toarray() for seed in (1, 1, 2)
+    )
+    assert (graph.adjacency.toarray() == before).all()
+    assert (first == again).all()
+    assert (first != other).any()
+
+
+def test_errors():
+    graph = random_graph([2, 2], seed=0)
+    with pytest.raises(InvalidInputError, match="choose one of 'permute', 'permute_nonzero'"):
+        shuffled(graph, np.random.default_rng(0), null="bootstrap")
+    dense = UnitGraph(np.ones((4, 4)), graph.layers, "activations", graph.inactive)
+    with pytest.raises(InvalidInputError, match="only a weights graph"):
+        shuffled(dense, np.random.default_rng(0))

@@ -1,0 +1,431 @@
+"""The lesion engine against one plain forward pass a lesion, with hooks or changed weights."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from helpers.networks import batch_norm, conv, dense, random_mlp, stack
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional as F
+
+from localspec.clustering import Partition, draw_counterparts
+from localspec.conventions import Conventions
+from localspec.exceptions import InvalidInputError
+from localspec.lesions import class_sizes, lesion_accuracies, lesion_draws, other_predictions
+from localspec.lesions._accuracies import lesion_predictions
+from localspec.measures import assess, importance
+
+NORMALIZED = Conventions(lesion_point="normalized")
+
+
+def counts(logits, y, n_classes):
+    correct = logits.argmax(dim=1) == y
+    return [int(correct[y == label].sum()) for label in range(n_classes)]
+
+
+def hooked(network, x, y, wanted, n_classes, ends=None):
+    """Count correct images by class, with hooks that zero outputs; one pass a lesion."""
+    found = []
+    for lesion in wanted:
+        handles = []
+        for name, units in lesion.items():
+
+            def zero(module, inputs, output, units=units):
+                output = output.clone()
+                output[:, np.asarray(units, dtype=int)] = 0
+                return output
+
+            module = network.get_submodule(ends[name] if ends else name)
+            handles.append(module.register_forward_hook(zero))
+        found.append(counts(network(x), y, n_classes))
+        for handle in handles:
+            handle.remove()
+    return found
+
+
+def as_counts(accuracies, y):
+    sizes = np.bincount(y)
+    return (accuracies * sizes).round(9).tolist()
+
+
+def images(shape, n_classes, seed=0):
+    rng = np.random.default_rng(seed)
+    x = torch.from_numpy(rng.normal(size=shape))
+    y = np.concatenate([np.arange(n_classes), rng.integers(0, n_classes, shape[0] - n_classes)])
+    return x, torch.from_numpy(y)
+
+
+def small_cnn(seed=1):
+    """Return conv, norm, ReLU, pool; conv, ReLU, pool, norm, dropout; dense, ReLU; dense."""
+    rng = np.random.default_rng(seed)
+    n = rng.normal
+    before = batch_norm(nn.BatchNorm2d, n(size=3), rng.random(3), n(size=3), n(size=3))
+    after = batch_norm(nn.BatchNorm2d, n(size=4), rng.random(4), n(size=4), n(size=4))
+    network = stack(
+        conv(n(size=(3, 1, 3, 3)), n(size=3), padding=1),
+        before,
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        conv(n(size=(4, 3, 3, 3)), n(size=4), padding=1),
+        nn.ReLU(),
+        nn.AvgPool2d(2),
+        after,
+        nn.Dropout(),
+        nn.Flatten(),
+        dense(n(size=(5, 16)), n(size=5)),
+        nn.ReLU(),
+        dense(n(size=(3, 5)), n(size=3)),
+    )
+    # centre the logits: otherwise one class wins on all images, lesion or not
+    network[-1].bias.data -= network(images((100, 1, 8, 8), 3)[0]).mean(dim=0).detach()
+    return network
+
+
+CNN_LESIONS = [
+    {},
+    {"0": [1]},
+    {"4": [0, 3]},
+    {"10": [2, 4]},
+    {"0": [0, 2], "10": [1]},
+    {"4": [1], "0": [0], "10": [0, 1, 2, 3, 4]},
+    {"0": [0, 1, 2]},
+    {"4": []},
+]
+# module whose output is zeroed behind the normalization: ReLU, second norm, ReLU
+CNN_ENDS = {"0": "2", "4": "7", "10": "11"}
+
+
+@settings(max_examples=30)
+@given(st.data())
+def test_mlp_lesions_equal_hooks(data):
+    sizes = data.draw(st.lists(st.integers(1, 6), min_size=3, max_size=5), label="sizes")
+    sizes[-1] = 3
+    seed = data.draw(st.integers(0, 1000), label="seed")
+    network = random_mlp(sizes, seed)
+    x, y = images((17, sizes[0]), 3, seed)
+    units = {
+        str(2 * index): st.lists(st.integers(0, n - 1), unique=True)
+        for index, n in enumerate(sizes[1:-1])
+    }
+    lesion = st.fixed_dictionaries({}, optional=units)
+    wanted = data.draw(st.lists(lesion, min_size=1, max_size=5), label="lesions")
+    max_values = data.draw(st.sampled_from([1, 60, 400, 10**6]), label="max_values")
+    found = lesion_accuracies(network, x, y, wanted, max_values=max_values)
+    assert as_counts(found, y) == hooked(network, x, y, wanted, 3)
+
+
+@pytest.mark.parametrize("max_values", [1, 300, 10**6])
+@pytest.mark.parametrize("batch_size", [1, 7, 1000])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])  # other places in memory
+def test_cnn_lesions_equal_hooks_whatever_the_batches(max_values, batch_size, dtype):
+    network = small_cnn().to(dtype)
+    x, y = images((40, 1, 8, 8), 3, seed=1)
+    x = x.to(dtype)
+    expected = hooked(network, x, y, CNN_LESIONS, 3)
+    assert len({tuple(row) for row in expected}) >= 6  # the lesions do something
+    found = lesion_accuracies(
+        network, x, y, CNN_LESIONS, batch_size=batch_size, max_values=max_values
+    )
+    assert as_counts(found, y) == expected
+
+
+def test_bfloat16_is_that_of_the_network_in_bfloat16():
+    network = small_cnn().float()
+    x, _ = images((40, 1, 8, 8), 3, seed=1)
+    found = lesion_predictions(network, x, CNN_LESIONS, precision="bfloat16")
+    assert network[0].weight.dtype == torch.float32  # left as it is
+    reduced = copy.deepcopy(network).bfloat16()
+    assert np.array_equal(found, lesion_predictions(reduced, x, CNN_LESIONS))
+    full = lesion_predictions(network, x, CNN_LESIONS)
+    n_other, n_predictions = other_predictions(network, x, CNN_LESIONS, precision="bfloat16")
+    assert (n_other, n_predictions) == (int((found != full).sum()), len(CNN_LESIONS) * 40)
+    assert 0 < n_other < 0.1 * n_predictions  # seven bits decide otherwise here and there
+    assert other_predictions(network, x, CNN_LESIONS, precision="full")[0] == 0
+    with pytest.raises(InvalidInputError, match="precision='float16'"):
+        lesion_predictions(network, x, CNN_LESIONS, precision="float16")
+
+
+@pytest.mark.parametrize("max_values", [1, 10**6])
+def test_lesions_behind_the_normalization_equal_hooks_there(max_values):
+    network = small_cnn()
+    x, y = images((40, 1, 8, 8), 3, seed=1)
+    found = lesion_accuracies(
+        network, x, y, CNN_LESIONS, conventions=NORMALIZED, max_values=max_values
+    )
+    expected = hooked(network, x, y, CNN_LESIONS, 3, CNN_ENDS)
+    assert as_counts(found, y) == expected
+    assert expected != hooked(network, x, y, CNN_LESIONS, 3)  # the readings differ here
+
+
+def test_a_lesion_equals_zeroed_incoming_weights_and_biases():
+    network = small_cnn(seed=26)
+    x, y = images((40, 1, 8, 8), 3, seed=26)
+    expected = []
+    for lesion in CNN_LESIONS:
+        changed = copy.deepcopy(network)
+        for name, units in lesion.items():
+            changed.get_submodule(name).weight.data[units] = 0
+            changed.get_submodule(name).bias.data[units] = 0
+        expected.append(counts(changed(x), y, 3))
+    assert as_counts(lesion_accuracies(network, x, y, CNN_LESIONS), y) == expected
+
+
+@pytest.mark.parametrize("order", ["norm, ReLU", "ReLU, norm"])
+def test_lesion_points_by_hand(order):
+    # both units are 1 on every image; the norm adds 2 to unit 0: (3, 1) is class 0.
+    # Unit 0 set to zero before the norm comes out as 2: still class 0; behind it as 0: class 1.
+    norm = batch_norm(nn.BatchNorm1d, [1.0, 1.0], [0.999, 0.999], beta=[2.0, 0.0])
+    between = (norm, nn.ReLU()) if order == "norm, ReLU" else (nn.ReLU(), norm)
+    network = stack(dense([[1], [1]]), *between, dense([[1, 0], [0, 1]]))
+    x, y = torch.ones(2, 1).double(), torch.tensor([0, 1])
+    wanted = [{}, {"0": [0]}, {"0": [1]}, {"0": [0, 1]}]
+    unit = lesion_accuracies(network, x, y, wanted)
+    assert unit.tolist() == [[1, 0], [1, 0], [1, 0], [1, 0]]
+    normalized = lesion_accuracies(network, x, y, wanted, conventions=NORMALIZED)
+    assert normalized.tolist() == [[1, 0], [0, 1], [1, 0], [1, 0]]  # a tie is class 0
+
+
+def test_accuracies_by_hand():
+    # the unit copies the input; logits (0, input - 1): class 1 above 1. Without the unit: class 0
+    network = stack(dense([[1]]), nn.ReLU(), dense([[0], [1]], [0, -1]))
+    x = torch.tensor([[0.0], [2.0], [3.0], [0.5], [5.0]]).double()
+    y = torch.tensor([0, 0, 1, 1, 1])
+    found = lesion_accuracies(network, x, y, [{}, {"0": [0]}])
+    # class 0: right on 0, wrong on 2; class 1: right on 3 and 5, wrong on 0.5
+    assert found == pytest.approx(np.array([[1 / 2, 2 / 3], [1, 0]]))
+
+
+class Functional(nn.Module):
+    """A network with calls in place of modules, in the ways in which people write them."""
+
+    def __init__(self, activation, flatten):
+        super().__init__()
+        rng = np.random.default_rng(0)
+        self.conv1 = conv(rng.normal(size=(3, 1, 3, 3)), rng.normal(size=3))
+        self.conv2 = conv(rng.normal(size=(4, 3, 3, 3)), rng.normal(size=4))
+        self.fc = dense(rng.normal(size=(3, 16)), rng.normal(size=3))
+        self.activation, self.flatten = activation, flatten
+        self.double().eval()
+
+    def forward(self, images):
+        n = images.size(0) if self.flatten == "size first" else None
+        x = self.activation(self.conv1(images))
+        x = self.activation(self.conv2(x))
+        x = F.max_pool2d(x, 2)
+        if self.flatten == "flatten":
+            x = torch.flatten(x, 1)
+        elif self.flatten == "method":
+            x = x.flatten(1)
+        elif self.flatten == "view":
+            x = x.view(-1, 16)
+        elif self.flatten == "reshape":
+            x = x.reshape(x.shape[0], -1)
+        elif self.flatten == "size":
+            x = x.view(x.size(0), -1)
+        else:
+            x = x.view(n, -1)
+        return self.fc(x)
+
+
+@pytest.mark.parametrize("activation", [F.relu, torch.relu, torch.Tensor.relu])
+@pytest.mark.parametrize("flatten", ["flatten", "method", "view", "reshape", "size", "size first"])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_networks_written_with_functions(activation, flatten, dtype):
+    activation = (lambda x: x.relu()) if activation is torch.Tensor.relu else activation
+    network = Functional(activation, flatten).to(dtype)
+    x, y = images((20, 1, 8, 8), 3)
+    x = x.to(dtype)
+    wanted = [{}, {"conv1": [0]}, {"conv2": [1, 2]}, {"conv1": [2], "conv2": [0]}]
+    found = lesion_accuracies(network, x, y, wanted, max_values=500)
+    assert as_counts(found, y) == hooked(network, x, y, wanted, 3)
+
+
+@pytest.mark.parametrize("max_values", [1, 10**6])
+def test_activations_that_overwrite_their_input(max_values):
+    plain = random_mlp([3, 5, 4, 3], 4)
+    network = stack(
+        plain[0],
+        nn.LeakyReLU(0.3, inplace=True),
+        plain[2],
+        nn.LeakyReLU(0.3, inplace=True),
+        plain[4],
+    )
+    x, y = images((40, 3), 3)
+    wanted = [
+        {},
+        {"0": [0]},
+        {},
+        {"0": [2]},
+        {"2": [1]},
+        {"0": []},
+        {"2": []},
+        {"0": [1], "2": [3]},
+    ]
+    found = lesion_accuracies(network, x, y, wanted, max_values=max_values)
+    assert as_counts(found, y) == hooked(network, x, y, wanted, 3)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"stride": 2},
+        {"padding": (2, 1)},
+        {"dilation": 2},
+        {"padding": "same"},
+        {"groups": 3},
+        {"padding": 1, "padding_mode": "circular"},
+        {"padding": 1, "padding_mode": "reflect", "stride": (1, 2)},
+    ],
+)
+@pytest.mark.parametrize("reading", [Conventions(), NORMALIZED], ids=["unit", "normalized"])
+def test_lesions_before_every_kind_of_convolution(options, reading):
+    rng = np.random.default_rng(5)
+    n = rng.normal
+    norm = batch_norm(nn.BatchNorm2d, n(size=3), rng.random(3), n(size=3), n(size=3))
+    kernels = n(size=(3, 3 // options.get("groups", 1), 3, 3))
+    head = [conv(n(size=(3, 1, 3, 3)), n(size=3)), norm, nn.LeakyReLU(), nn.MaxPool2d(2, stride=1)]
+    body = [conv(kernels, n(size=3), **options), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten()]
+    network = stack(*head, *body, dense(n(size=(3, 12)), n(size=3)))
+    x, y = images((40, 1, 8, 8), 3, seed=5)
+    network[-1].bias.data -= network(x).mean(dim=0).detach()
+    wanted = [{}, {"0": [0]}, {"0": [1, 2]}, {"4": [0]}, {"0": [2], "4": [1, 2]}, {"0": [0, 1, 2]}]
+    found = lesion_accuracies(network, x, y, wanted, conventions=reading, max_values=500)
+    ends = {"0": "2", "4": "5"} if reading is NORMALIZED else None
+    expected = hooked(network, x, y, wanted, 3, ends)
+    assert as_counts(found, y) == expected
+    assert len({tuple(row) for row in expected}) >= 3
+
+
+def test_nothing_is_left_of_a_lesioned_layer():
+    # without biases a network whose first layer is silent gives 0, 0, 0: class 0, as any tie
+    n = np.random.default_rng(0).normal
+    network = stack(
+        conv(n(size=(4, 1, 3, 3))),
+        nn.ReLU(),
+        conv(n(size=(5, 4, 3, 3))),
+        nn.ReLU(),
+        nn.Flatten(),
+        dense(n(size=(3, 80))),
+    )
+    x, y = images((30, 1, 8, 8), 3)
+    found = lesion_accuracies(network, x, y, [{"0": range(4)}, {"2": range(5)}])
+    assert found.tolist() == [[1, 0, 0], [1, 0, 0]]
+
+
+def test_rows_follow_the_order_of_the_lesions():
+    network = small_cnn()
+    x, y = images((30, 1, 8, 8), 3)
+    order = [5, 2, 0, 7, 1, 3, 6, 4]
+    straight = lesion_accuracies(network, x, y, CNN_LESIONS)
+    shuffled = lesion_accuracies(network, x, y, [CNN_LESIONS[index] for index in order])
+    assert shuffled.tolist() == straight[order].tolist()
+
+
+def test_no_lesions():
+    x, y = images((5, 2), 2)
+    assert lesion_accuracies(random_mlp([2, 3, 2], 0), x, y, []).shape == (0, 2)
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.uint8, torch.int64])
+def test_labels_of_any_integer_type(dtype):
+    network = random_mlp([2, 3, 3], 0)
+    x, y = images((12, 2), 3)
+    found = lesion_accuracies(network, x, y.to(dtype), [{}, {"0": [0]}])
+    assert as_counts(found, y) == hooked(network, x, y, [{}, {"0": [0]}], 3)
+
+
+def test_single_precision_images_are_taken_as_the_network_is():
+    network = random_mlp([2, 3, 3], 0)
+    x, y = images((12, 2), 3)
+    rounded = x.float()
+    found = lesion_accuracies(network, rounded, y, [{"0": [1]}])
+    assert as_counts(found, y) == hooked(network, rounded.double(), y, [{"0": [1]}], 3)
+
+
+def test_the_network_is_left_as_it_was():
+    network = small_cnn()
+    before = copy.deepcopy(network.state_dict())
+    x, y = images((10, 1, 8, 8), 3)
+    lesion_accuracies(network, x, y, CNN_LESIONS)
+    after = network.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert all(not module._forward_hooks for module in network.modules())
+
+
+def test_draws_are_lesioned_in_their_places():
+    network = random_mlp([3, 6, 5, 3], 1)
+    x, y = images((50, 3), 3)
+    labels = {"0": np.array([0, 0, 1, 1, 1, -1]), "2": np.array([0, 0, 0, 1, 1])}
+    draws = draw_counterparts(Partition.from_labels(labels), 4, seed=3)
+    found = lesion_draws(network, x, y, draws)
+    assert found.lesioned.shape == (5, 4, 3)
+    assert as_counts(found.baseline, y) == hooked(network, x, y, [{}], 3)[0]
+    assert found.class_sizes.tolist() == np.bincount(y).tolist()
+    for column, part in enumerate(draws.subclusters):
+        rows = [part.units, *draws.units[column]]
+        expected = hooked(network, x, y, [{part.layer: row} for row in rows], 3)
+        assert as_counts(found.lesioned[:, column], y) == expected
+
+
+# --- errors ---
+
+
+@pytest.mark.parametrize(
+    ("lesion", "message"),
+    [
+        ({"7": [0]}, "no layer '7'; the network has: 0, 2"),
+        ({"0": [3]}, "lesion 1: units of layer '0' must be from 0 to 2, not 3 to 3"),
+        ({"0": [-1, 2]}, "lesion 1: units of layer '0' must be from 0 to 2, not -1 to 2"),
+    ],
+)
+def test_units_that_are_not_there(lesion, message):
+    x, y = images((6, 2), 2)
+    with pytest.raises(InvalidInputError, match=message):
+        lesion_accuracies(random_mlp([2, 3, 2], 0), x, y, [{}, lesion])
+
+
+def test_memory_for_nothing():
+    x, y = images((6, 2), 2)
+    with pytest.raises(InvalidInputError, match=r"max_values.* 1.*0"):
+        lesion_accuracies(random_mlp([2, 3, 2], 0), x, y, [{}], max_values=0)
+
+
+@pytest.mark.parametrize(
+    ("y", "n_classes", "message"),
+    [
+        ([0, 1, 3], None, "class 2 has no image"),
+        ([0, 1, 1], 3, "class 2 has no image"),
+        ([0, 1, 2], 2, "label 2 is outside the 2 classes"),
+        ([0, 1, -1], None, "integers from 0"),
+        ([0.0, 1.0, 1.0], None, "integers from 0"),
+        ([0, 1], None, r"shape \(3,\)"),
+    ],
+)
+def test_labels_that_do_not_fit(y, n_classes, message):
+    x = torch.ones(3, 2).double()
+    with pytest.raises(InvalidInputError, match=message):
+        lesion_accuracies(random_mlp([2, 3, 4], 0), x, torch.tensor(y), [{}], n_classes=n_classes)
+
+
+def test_labels_beyond_the_logits():
+    x = torch.ones(3, 2).double()
+    with pytest.raises(InvalidInputError, match="label 2"):
+        lesion_accuracies(random_mlp([2, 3, 2], 0), x, torch.tensor([0, 1, 2]), [{}])
+
+
+def test_class_sizes():
+    assert class_sizes(torch.tensor([2, 0, 2, 1]), 3).tolist() == [1, 1, 2]
+
+
+def test_lesions_of_a_partition_without_subclusters_can_be_assessed():
+    # three units, three clusters: nothing is tested, which must not end the run of a page
+    draws = draw_counterparts(Partition.from_labels({"0": [0, 1, 2]}), 4)
+    x, y = images((12, 2), 3)
+    found = lesion_draws(random_mlp([2, 3, 3], 0), x, y, draws)
+    assert found.baseline.shape == (3,)
+    assessed = assess(importance(found))
+    assert assessed.p_values.shape == (0,)
+    assert np.isnan(assessed.permutation.pvalue)

@@ -1,0 +1,287 @@
+"""Lesions of branching networks: by hand, and against plain forward passes in float64."""
+
+import numpy as np
+import pytest
+import torch
+from helpers.networks import (
+    centred,
+    dense,
+    dense_block,
+    inception,
+    inception_forward,
+    made,
+    pointwise,
+    preactivated,
+    resnet,
+    resnet_forward,
+)
+
+from localspec.clustering import Partition, draw_counterparts
+from localspec.conventions import Conventions
+from localspec.lesions import lesion_accuracies, lesion_draws
+from localspec.lesions._contributions import reader_of
+from localspec.units import trace_units
+
+ONE = Conventions(lesion_readers="one")
+NORMALIZED = Conventions(lesion_point="normalized")
+
+
+def images(n=30, size=4, seed=0, n_classes=3):
+    rng = np.random.default_rng(seed)
+    x = torch.from_numpy(rng.normal(size=(n, 3, size, size)))
+    y = np.concatenate([np.arange(n_classes), rng.integers(0, n_classes, n - n_classes)])
+    return x, torch.from_numpy(y)
+
+
+def accuracies(logits, y):
+    correct = logits.argmax(dim=1) == y
+    return [float(correct[y == label].double().mean()) for label in range(int(y.max()) + 1)]
+
+
+# --- by hand: units (x, 2 x); b gives (second, twice the first); class 0 if the sum's first
+#     is above 7.5
+#
+#   x = 3, label 0:  a = (3, 6)  b(a) = (6, 6)  sum = (9, 12)   9 > 7.5: class 0, right
+#   x = 1, label 1:  a = (1, 2)  b(a) = (2, 2)  sum = (3, 4)    class 1, right, with any lesion
+
+X, Y = torch.tensor([3.0, 1.0]).reshape(2, 1, 1, 1).double(), torch.tensor([0, 1])
+A, B = [[1], [2]], [[0, 1], [2, 0]]
+HEAD = {"out": dense([[1, 0], [0, 0]], [-7.5, 0])}
+
+
+def skip():
+    def forward(m, x):
+        x = m.a(x).relu()
+        return m.out((m.b(x) + x).relu().flatten(1))
+
+    return made(forward, a=pointwise(A), b=pointwise(B), **HEAD)
+
+
+def two_readers():
+    def forward(m, x):
+        x = m.a(x).relu()
+        return m.out((m.b(x) + m.c(x)).relu().flatten(1))
+
+    return made(forward, a=pointwise(A), b=pointwise(B), c=pointwise([[1, 0], [0, 1]]), **HEAD)
+
+
+def right(network, lesion, conventions):
+    """Return whether the first image is classified rightly; the second always is."""
+    found = lesion_accuracies(network, X, Y, [lesion], conventions=conventions)[0]
+    assert found[1] == 1
+    return bool(found[0])
+
+
+def test_a_lesion_of_a_tensor_reaches_the_skip():
+    assert right(skip(), {}, "paper")
+    # a = (0, 6): b gives (6, 0), the skip (0, 6): 6
+    assert not right(skip(), {"a": [0]}, "paper")
+    # a = (3, 0): b gives (0, 6), the skip (3, 0): 3
+    assert not right(skip(), {"a": [1]}, "paper")
+    assert not right(skip(), {"b": [0]}, "paper")  # the sum itself: 0
+    assert right(skip(), {"b": [1]}, "paper")  # 9
+
+
+def test_a_lesion_of_one_reader_leaves_the_skip():
+    # b reads (0, 6) and gives (6, 0), the skip (3, 6): 9
+    assert right(skip(), {"a": [0]}, ONE)
+    # b reads (3, 0) and gives (0, 6), the skip (3, 6): 3
+    assert not right(skip(), {"a": [1]}, ONE)
+    assert not right(skip(), {"b": [0]}, ONE)  # the sum has one reader: as ever
+
+
+def test_lesions_of_a_tensor_with_two_readers():
+    network = two_readers()
+    assert not right(network, {"a": [0]}, "paper")  # b gives (6, 0), c gives (0, 6): 6
+    assert right(network, {"a": [0]}, ONE)  # the first reader is b: (6, 0) + (3, 6): 9
+    assert right(network, {"a->b": [0]}, ONE)
+    assert not right(network, {"a->c": [0]}, ONE)  # (6, 6) + (0, 6): 6
+    assert not right(network, {"a->c": [0]}, "paper")  # "all" lesions the tensor
+    assert not right(network, {"a->b": [0], "a->c": [0]}, ONE)
+    assert right(network, {"a->c": [1]}, ONE)  # (6, 6) + (3, 0): 9
+    assert not right(network, {"a->b": [0], "a->c": [0], "c": [1]}, ONE)
+    released = Conventions(lesion_readers="one", residual_units="reader")
+    assert right(network, {"a->b": [0]}, released)
+
+
+def test_means_in_place_of_zero():
+    # the mean over the images 3 and 1 is a = (2, 4); where everyone sees it, x = 3 becomes
+    # unit 0: a = (2, 6), b gives (6, 4), the sum's first is 8; unit 1: a = (3, 4), 4 + 3 = 7
+    options = {"replacement": "mean", "x_mean": X}
+    wanted = [{"a": [0]}, {"a": [1]}]
+    assert lesion_accuracies(skip(), X, Y, wanted, **options)[:, 0].tolist() == [1, 0]
+    # one reader: unit 1: b reads (3, 4) and gives (4, 6), the skip 3: 7
+    found = lesion_accuracies(skip(), X, Y, wanted, conventions=ONE, **options)
+    assert found[:, 0].tolist() == [1, 0]
+    # c alone reads unit 0 as 2: 6 + 2 = 8
+    found = lesion_accuracies(two_readers(), X, Y, [{"a->c": [0]}], conventions=ONE, **options)
+    assert found[:, 0].tolist() == [1]
+
+
+def test_a_preactivated_block_is_lesioned_where_the_sum_is_formed():
+    # stem 0 silent: norm1 emits its beta, 1, and the skip 0; for one reader conv1 reads 0
+    network = preactivated()
+    x, y = images(size=2, n_classes=2)
+
+    def plain(x, unit, reader_only):
+        def silent(value):
+            value = value.clone()
+            value[:, unit] = 0
+            return value
+
+        m = network
+        start = m.stem(x)
+        read = m.norm1(start if reader_only else silent(start)).relu()
+        read = silent(read) if reader_only else read
+        inner = m.conv2(m.norm2(m.conv1(read)).relu())
+        return m.fc(m.norm3((start if reader_only else silent(start)) + inner).relu().mean((2, 3)))
+
+    for conventions, reader_only in (("paper", False), (ONE, True)):
+        found = lesion_accuracies(
+            network, x, y, [{"stem": [0]}, {"stem": [1]}], conventions=conventions
+        )
+        for row, unit in zip(found, (0, 1), strict=True):
+            assert row == pytest.approx(accuracies(plain(x, unit, reader_only), y))
+
+
+# --- against plain forward passes ---
+
+RESNET = [
+    {},
+    {"stem": [0]},
+    {"stem": [1, 2]},
+    {"a.conv1": [0, 3]},
+    {"a.conv2": [2]},
+    {"a.conv2": [0, 1, 3]},
+    {"b.conv1": [4]},
+    {"b.down": [0, 1]},
+    {"b.down": [5], "stem": [3]},
+    {"a.conv1": [1], "b.conv1": [0, 1, 2], "a.conv2": [0]},
+    {"a.conv2": []},
+]
+INCEPTION = [
+    {},
+    {"stem": [0, 1]},
+    {"one": [1]},
+    {"squeeze": [0, 2]},
+    {"three": [0, 1]},
+    {"pool": [0]},
+    {"pool": [1], "one": [0]},
+    {"last": [3], "three": [2], "stem": [2]},
+    {"one": [0, 1], "three": [0, 1, 2], "pool": [0, 1]},
+]
+CASES = [
+    pytest.param(resnet, resnet_forward, RESNET, id="resnet"),
+    pytest.param(inception, inception_forward, INCEPTION, id="inception"),
+]
+
+
+def zeroed(value, units):
+    value = value.clone()
+    value[:, np.asarray(units, dtype=int)] = 0
+    return value
+
+
+@pytest.mark.parametrize(("build", "forward", "wanted"), CASES)
+@pytest.mark.parametrize("conventions", [Conventions(), NORMALIZED], ids=["unit", "normalized"])
+@pytest.mark.parametrize(("max_values", "batch_size"), [(1, 7), (500, 1000), (10**6, 1000)])
+def test_lesions_equal_plain_passes(build, forward, wanted, conventions, max_values, batch_size):
+    x, y = images(40)
+    network = centred(build(), x)
+    end = " end" if conventions is NORMALIZED else ""
+    expected = []
+    for lesion in wanted:
+        places = {name + end: units for name, units in lesion.items()}
+
+        def at(where, value, places=places):
+            return zeroed(value, places[where]) if where in places else value
+
+        expected.append(accuracies(forward(network, x, at), y))
+    assert len({tuple(row) for row in expected}) >= 6  # the lesions do something
+    found = lesion_accuracies(
+        network,
+        x,
+        y,
+        wanted,
+        conventions=conventions,
+        batch_size=batch_size,
+        max_values=max_values,
+    )
+    assert found == pytest.approx(np.array(expected))
+
+
+@pytest.mark.parametrize("max_values", [500, 10**6])
+def test_lesions_of_one_reader_equal_hooks_on_its_input(max_values):
+    x, y = images(40)
+    network = centred(resnet(), x)
+    wanted = [
+        {},
+        {"stem": [0]},
+        {"stem": [1, 2]},
+        {"a.conv2->b.conv1": [1, 2]},
+        {"a.conv2->b.down": [0, 3]},
+        {"a.conv2": [1]},
+        {"a.conv2->b.down": [1], "stem": [2]},
+        {"a.conv2->b.down": [2], "a.conv2->b.conv1": [0]},
+    ]
+    hooks = [
+        {},
+        {"a.conv1": [0]},
+        {"a.conv1": [1, 2]},
+        {"b.conv1": [1, 2]},
+        {"b.down": [0, 3]},
+        {"b.conv1": [1]},
+        {"b.down": [1], "a.conv1": [2]},
+        {"b.down": [2], "b.conv1": [0]},
+    ]
+    expected = [accuracies(hooked(network, x, hook), y) for hook in hooks]
+    assert len({tuple(row) for row in expected}) >= 5
+    found = lesion_accuracies(network, x, y, wanted, conventions=ONE, max_values=max_values)
+    assert found == pytest.approx(np.array(expected))
+
+
+def hooked(network, x, hook):
+    handles = [
+        network.get_submodule(name).register_forward_pre_hook(
+            lambda module, inputs, units=units: (zeroed(inputs[0], units),)
+        )
+        for name, units in hook.items()
+    ]
+    logits = network(x)
+    for handle in handles:
+        handle.remove()
+    return logits
+
+
+def test_one_reader_of_a_concatenation_sees_the_right_channels():
+    # conv1 (one unit) is conv2's third channel and fc's third feature
+    x, y = images(40, size=2, n_classes=2)
+    network = centred(dense_block(), x)
+    wanted = [{"conv1->conv2": [0]}, {"conv1->fc": [0]}, {"conv0->fc": [1]}, {"conv2": [0]}]
+    hooks = [{"conv2": [2]}, {"fc": [2]}, {"fc": [1]}, {"fc": [3]}]
+    expected = [accuracies(hooked(network, x, hook), y) for hook in hooks]
+    found = lesion_accuracies(network, x, y, wanted, conventions=ONE)
+    assert found == pytest.approx(np.array(expected))
+    assert len({tuple(row) for row in expected}) >= 3
+
+
+def test_contributions_only_where_one_layer_reads_a_tensor_and_writes_another():
+    def shortcut(network):
+        unit_map = trace_units(network)
+        found = {layer.name: reader_of(unit_map, layer) for layer in unit_map.layers}
+        return {name: reader.name for name, reader in found.items() if reader is not None}
+
+    assert shortcut(skip()) == {"b": "out"}  # a is read twice
+    assert shortcut(resnet()) == {"b.down": "fc"}  # inside the blocks, conv2 writes a sum
+    assert shortcut(inception()) == {"squeeze": "three", "last": "fc"}
+
+
+def test_draws_of_a_residual_network_are_lesioned():
+    x, y = images(40)
+    network = centred(resnet(), x)
+    labels = {"stem": np.array([0, 0, 1, 1]), "b.down": np.array([0, 0, 0, 1, 1, 1])}
+    draws = draw_counterparts(Partition.from_labels(labels), 3, seed=1)
+    found = lesion_draws(network, x, y, draws)
+    assert found.lesioned.shape == (4, 4, 3)
+    direct = lesion_accuracies(network, x, y, draws.lesions())
+    assert found.lesioned.tolist() == draws.arrange(direct).tolist()

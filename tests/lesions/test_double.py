@@ -1,0 +1,119 @@
+"""Lesions of two subclusters at a time."""
+
+import numpy as np
+import pytest
+import torch
+from helpers.networks import dense, random_mlp, stack
+from torch import nn
+
+from localspec.clustering import Partition, draw_counterparts
+from localspec.conventions import Conventions
+from localspec.exceptions import InvalidInputError
+from localspec.lesions._double import conditional_lesions, draw_beside, joint_lesions, union
+from localspec.measures import importance
+
+NAMES = ("0", "2")
+
+
+@pytest.fixture
+def redundant():
+    """Return a network in which class 1 needs units 0 and 1 or units 2 and 3, and a partition."""
+    hidden = dense([[1.0], [1.0], [1.0], [1.0], [0.0], [0.0]], [0.0, 0, 0, 0, 1, 1])
+    network = stack(hidden, nn.ReLU(), dense([[0, 0, 0, 0, 0.5, 0.5], [1, 1, 1, 1, 0, 0]]))
+    partition = Partition.from_labels({"0": np.array([0, 0, 1, 1, 2, 2])})
+    x = torch.tensor([[0.0], [1.0]], dtype=torch.float64)
+    return network, partition, x, torch.tensor([0, 1])
+
+
+def test_joint_by_hand(redundant):
+    network, partition, x, y = redundant
+    draws = draw_counterparts(partition, 3, seed=0)
+    found = joint_lesions(network, x, y, draws)
+    # with x = 1 the logits are 1 and 4; a lesion of {0, 1} leaves 1 and 2, of all four 1 and 0
+    assert found.baseline.tolist() == [1, 1]
+    # pairs (0, 1), (0, 2), (1, 2)
+    assert found.lesioned[0].tolist() == [[1, 0], [1, 1], [1, 1]]
+    assert found.lesioned.shape == (4, 3, 2)
+    assert importance(found).values[0].tolist() == [0.5, 1, 1]
+
+
+def test_conditional_by_hand(redundant):
+    network, partition, x, y = redundant
+    found = conditional_lesions(
+        network, x, y, partition, draw_counterparts(partition, 5, seed=0), lesioned=0
+    )
+    assert found.baseline.tolist() == [1, 1]  # units 2 and 3 are enough
+    assert found.lesioned[0].tolist() == [[1, 0], [1, 1]]  # units 2 and 3, then 4 and 5
+
+
+def test_joint_equals_two_hooks():
+    network = random_mlp((5, 8, 7, 3), seed=3)
+    rng = np.random.default_rng(0)
+    x, y = torch.from_numpy(rng.normal(size=(60, 5))), torch.from_numpy(np.arange(60) % 3)
+    labels = {name: np.arange(n) % 3 for name, n in zip(NAMES, (8, 7), strict=True)}
+    draws = draw_counterparts(Partition.from_labels(labels), 2, seed=1)
+    found = joint_lesions(network, x, y, draws, max_values=40)
+    n_subclusters = len(draws.subclusters)
+    pairs = [(i, j) for i in range(n_subclusters) for j in range(i + 1, n_subclusters)]
+    for row in range(3):
+        for column, pair in enumerate(pairs):
+            value = x
+            for index, part in enumerate(network):
+                value = part(value)
+                for one in pair:
+                    if draws.subclusters[one].layer == str(index):
+                        units = draws.subclusters[one].units
+                        units = units if row == 0 else draws.units[one][row - 1]
+                        value = value.clone()
+                        value[:, units] = 0
+            right = (value.argmax(1) == y).double()
+            expected = [float(right[y == label].mean()) for label in range(3)]
+            assert found.lesioned[row, column] == pytest.approx(expected)
+
+
+def test_counterparts_beside_a_subcluster_leave_it_alone():
+    labels = np.array([0, 0, 0, 1, 1, 2, 2, -1])
+    partition = Partition.from_labels({"0": labels, "2": labels})
+    draws = draw_counterparts(partition, 50, seed=0)
+    beside = draw_beside(partition, draws, lesioned=0, seed=4)
+    assert len(beside.subclusters) == len(draws.subclusters) - 1
+    same = [
+        units
+        for part, units in zip(beside.subclusters, beside.units, strict=True)
+        if part.layer == "0"
+    ]
+    assert {len(units[0]) for units in same} == {2}
+    assert set(np.concatenate([units.ravel() for units in same])) == {3, 4, 5, 6}
+    for first, second in zip(*same, strict=True):
+        assert not set(first) & set(second)
+    other = [
+        units
+        for part, units in zip(beside.subclusters, beside.units, strict=True)
+        if part.layer == "2"
+    ]
+    assert set(np.concatenate([units.ravel() for units in other])) == set(range(7))
+
+
+def test_overlapping_counterparts_are_refused(redundant):
+    network, partition, x, y = redundant
+    draws = draw_counterparts(partition, 20, seed=0, conventions=Conventions(draws="independent"))
+    with pytest.raises(InvalidInputError, match=r"share unit . of layer '0'"):
+        joint_lesions(network, x, y, draws)
+
+
+@pytest.mark.parametrize("pair", [(0, 0), (0, 3), (-1, 1)])
+def test_pairs_that_are_none(redundant, pair):
+    network, partition, x, y = redundant
+    with pytest.raises(InvalidInputError, match="must hold two different subclusters from 0 to 2"):
+        joint_lesions(network, x, y, draw_counterparts(partition, 1), [pair])
+
+
+def test_a_given_subcluster_that_is_none(redundant):
+    network, partition, x, y = redundant
+    with pytest.raises(InvalidInputError, match="lesioned=3 must be one of the subclusters"):
+        conditional_lesions(network, x, y, partition, draw_counterparts(partition, 1), lesioned=3)
+
+
+def test_union_by_hand():
+    found = union({"a": np.array([3, 1])}, {"a": np.array([0]), "b": np.array([2])})
+    assert {name: units.tolist() for name, units in found.items()} == {"a": [0, 1, 3], "b": [2]}

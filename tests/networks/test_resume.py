@@ -1,0 +1,150 @@
+"""A training and a pruning that are killed go on and end in the same bits."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import yaml
+
+from localspec._utils import checkpoints as checkpoints
+from localspec.exceptions import CheckpointWarning
+from localspec.pipeline import Replicate, load_profile
+
+pytestmark = pytest.mark.integration
+
+PROFILE = {
+    "dtype": "float32",
+    "device": "cpu",
+    "networks": {
+        "mlp": {
+            "dataset": "digits",
+            "hidden": [40, 30],
+            "n_epochs": 6,
+            "batch_size": 32,
+            "dropout": 0.4,
+            "l1": 0.0001,
+            "n_pruning_epochs": 6,
+        }
+    },
+    "seeds": [0],
+    "method": {"n_clusters": 3},
+}
+SCRIPT = """
+import os, signal, sys
+from localspec import checkpoints, training_run
+from localspec.pipeline._profile import load_profile
+from localspec.pipeline import Replicate
+
+path, stage, n_states = sys.argv[1], sys.argv[2], int(sys.argv[3])
+checkpoints.Checkpoint.__init__.__kwdefaults__["interval_s"] = 0
+save, step, saved = checkpoints.Checkpoint.save_if_due, training_run.TrainingRun._step, []
+
+def count(self, state):
+    save(self, state)
+    saved.append(self.path.parent.name)
+
+def killed(self, x, y):
+    if saved.count(stage) == n_states and self.optimizer.n_steps % 29 == 5:  # amid an epoch
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(self, x, y)
+
+checkpoints.Checkpoint.save_if_due, training_run.TrainingRun._step = count, killed
+Replicate(load_profile(path), "mlp", 0, progress=False).trained
+"""
+
+
+@pytest.fixture
+def profile(tmp_path):
+    path = tmp_path / "killed.yml"
+    path.write_text(yaml.safe_dump(PROFILE))
+    return path
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """Function that makes a folder the one for results."""
+
+    def use(name):
+        folder = tmp_path / name
+        monkeypatch.setenv("LOCALSPEC_RESULTS", str(folder))
+        return folder
+
+    return use
+
+
+def kill(profile, folder, stage, n_states):
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(profile), stage, str(n_states)],
+        env={**os.environ, "LOCALSPEC_RESULTS": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+
+
+def arrays(profile):
+    replicate = Replicate(load_profile(profile), "mlp", 0, progress=False)
+    return replicate.trained.to_arrays()
+
+
+def files(folder, ending):
+    return sorted(path.parent.name for path in folder.rglob(f"*{ending}"))
+
+
+@pytest.mark.parametrize("stage", ["training", "pruning"])
+def test_killed_and_undisturbed_end_in_the_same_bits(profile, root, stage, monkeypatch):
+    root("undisturbed")
+    expected = arrays(profile)
+    folder = root("killed")
+    kill(profile, folder, stage, 2)
+    kill(profile, folder, stage, 1)  # one more: from the third epoch on
+    assert files(folder, ".checkpoint") == [stage]
+    (part,) = [folder / "artifacts" / stage / f".{path.stem}.checkpoint.0.part"
+               for path in folder.rglob("*.checkpoint")]  # fmt: skip
+    part.write_text("half of a killed write")
+    restored = []
+    restore = checkpoints.Checkpoint.load
+    monkeypatch.setattr(
+        checkpoints.Checkpoint,
+        "load",
+        lambda self: restored.append(restore(self)) or restored[-1],
+    )
+    found = arrays(profile)
+    assert [len(state["history"]) for state in restored if state is not None] == [3]
+    assert found.keys() == expected.keys()
+    assert [name for name in found if not np.array_equal(found[name], expected[name])] == []
+    assert files(folder, ".safetensors") == ["pruning", "training"]
+    for ending in (".checkpoint", ".part", ".lock"):
+        assert files(folder, ending) == []
+
+
+def test_a_damaged_checkpoint_changes_nothing(profile, root):
+    root("undisturbed")
+    expected = arrays(profile)
+    folder = root("killed")
+    kill(profile, folder, "training", 2)
+    (path,) = folder.rglob("*.checkpoint")
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.warns(CheckpointWarning, match="begins anew"):
+        found = arrays(profile)
+    assert all(np.array_equal(found[name], expected[name]) for name in expected)
+    assert files(folder, ".checkpoint") == []
+
+
+def test_always_begins_anew(profile, root):
+    folder = root("killed")
+    kill(profile, folder, "training", 2)
+    assert files(folder, ".checkpoint") == ["training"]
+    replicate = Replicate(load_profile(profile), "mlp", 0, compute="always", progress=False)
+    with pytest.MonkeyPatch.context() as patch:
+        found = []
+        load = checkpoints.Checkpoint.load
+        patch.setattr(
+            checkpoints.Checkpoint, "load", lambda self: found.append(load(self)) or found[-1]
+        )
+        _ = replicate.trained
+    assert found == [None, None]

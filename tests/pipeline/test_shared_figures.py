@@ -1,0 +1,49 @@
+"""Kinds of axes that several pages share."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from localspec.pipeline import annotated_heatmap, plot_against_uniform
+
+
+@pytest.fixture
+def axis():
+    figure, axis = plt.subplots()
+    yield axis
+    plt.close(figure)
+
+
+def test_texts_of_a_heat_map_stand_out(axis):
+    values = [[0.5, 3.9, np.nan], [2.2, 2.3, 0.0]]
+    texts = [["a", "b", ""], ["c", "d", "0"]]
+    bold = [[True, False, False], [False, False, False]]
+    image = annotated_heatmap(axis, values, texts, limit=4, bold=bold)
+    by_text = {text.get_text(): text for text in axis.texts}
+    assert {name: text.get_position() for name, text in by_text.items()} == {
+        "a": (0, 0),
+        "b": (1, 0),
+        "c": (0, 1),
+        "d": (1, 1),
+        "0": (2, 1),
+    }
+    dark = {name for name, text in by_text.items() if text.get_color() == "white"}
+    assert dark == {"b", "d"}  # beyond 0.55 of the limit
+    assert [name for name, text in by_text.items() if text.get_weight() == "bold"] == ["a"]
+    assert (image.norm.vmin, image.norm.vmax) == (0, 4)
+
+
+def test_a_diverging_heat_map_is_dark_at_both_ends(axis):
+    image = annotated_heatmap(axis, [[-9, 0, 9]], [["-", "0", "+"]], limit=10, diverging=True)
+    assert [text.get_color() for text in axis.texts] == ["white", "black", "white"]
+    assert (image.norm.vmin, image.norm.vmax) == (-10, 10)
+
+
+def test_p_values_against_uniform(axis):
+    samples = {"a": np.array([[0.9, 0.1]]), "b": np.array([0.5])}
+    plot_against_uniform(axis, samples, colours={"a": "red", "b": "blue"}, lowest=1e-4)
+    diagonal, first, second = axis.lines
+    assert diagonal.get_xydata().tolist() == [[1e-4, 1e-4], [1, 1]]
+    assert first.get_xdata().tolist() == [0.25, 0.75]  # halves of the unit interval
+    assert first.get_ydata().tolist() == [0.1, 0.9]
+    assert (second.get_color(), second.get_label()) == ("blue", "b")

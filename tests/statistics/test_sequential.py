@@ -1,0 +1,168 @@
+"""Sequential p-values of many subclusters: which are drawn for, when they stop, their level."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from localspec.exceptions import InvalidInputError
+from localspec.statistics import sequential_p_values
+from localspec.statistics._sequential import sequential_p
+
+NAN = float("nan")
+
+
+class Stream:
+    """Draws known beforehand, of shape (n_statistics, n_draws, n_subclusters); keeps the calls."""
+
+    def __init__(self, draws, n_first):
+        self.draws, self.used, self.calls = np.asarray(draws, dtype=float), n_first, []
+
+    def further(self, number, chosen, n):
+        self.calls.append((number, chosen.tolist(), n))
+        found = self.draws[:, self.used : self.used + n][:, :, chosen]
+        self.used += n
+        return found
+
+
+def run(values, draws, sides, n_first, **options):
+    stream = Stream(draws, n_first)
+    first = stream.draws[:, :n_first]
+    return sequential_p_values(values, first, stream.further, sides, **options), stream.calls
+
+
+def test_rounds_double_and_ask_only_for_what_is_not_decided():
+    # true value 5, high is extreme; stop at the 2nd exceedance, at most 13 draws
+    always, third, never = [9] * 13, [1, 1, 5] * 5, [1] * 13
+    draws = np.array([always, third[:13], never], dtype=float).T[None]
+    (found,), calls = run([[5, 5, 5]], draws, ["high"], 2, max_exceedances=2, max_draws=13)
+    # exceedances of the second at draws 3 and 6: undecided after 2 and 4, decided within 8
+    assert calls == [(1, [1, 2], 2), (2, [1, 2], 4), (3, [2], 5)]
+    assert [one.pvalue for one in found] == pytest.approx([2 / 2, 2 / 6, 1 / 14])
+    assert [one.n_draws for one in found] == [2, 6, 13]
+    assert [one.n_exceedances for one in found] == [2, 2, 0]
+    assert found[1].null_distribution.tolist() == [1, 1, 5, 1, 1, 5]
+
+
+def test_a_subcluster_is_drawn_for_until_both_of_its_statistics_are_decided():
+    low, high = [3] * 8, [0, 0, 0, 0, 7, 0, 7, 0]
+    draws = np.array([low, high], dtype=float)[:, :, None]
+    (first, second), calls = run(
+        [[5], [5]], draws, ["low", "high"], 2, max_exceedances=2, max_draws=8
+    )
+    assert calls == [(1, [0], 2), (2, [0], 4)]
+    assert (first[0].pvalue, first[0].n_draws) == (1, 2)  # all draws are lower; it stopped early
+    assert (second[0].pvalue, second[0].n_draws) == (pytest.approx(2 / 7), 7)
+
+
+def test_no_more_draws_are_asked_for_where_the_first_decide_all():
+    (found,), calls = run([[5, 5]], np.full((1, 10, 2), 6.0), ["high"], 10)
+    assert calls == []
+    assert [one.pvalue for one in found] == [1, 1]
+
+
+def test_first_draws_beyond_the_limit_are_ignored():
+    (found,), calls = run([[5]], np.zeros((1, 19, 1)), ["high"], 19, max_exceedances=3, max_draws=9)
+    assert calls == []
+    assert (found[0].pvalue, found[0].n_draws) == (1 / 10, 9)
+
+
+def test_no_subclusters():
+    (one, two), calls = run(np.empty((2, 0)), np.empty((2, 5, 0)), ["high", "low"], 5)
+    assert (one, two, calls) == ((), (), [])
+
+
+def test_undefined_values_rank_as_least_extreme():
+    # an undefined true value ties with undefined draws and is beaten by defined ones
+    draws = np.array([[NAN, 1, NAN, 2], [NAN, NAN, 6, 7]]).T[None]
+    (found,), _ = run([[NAN, 5]], draws, ["high"], 4, max_exceedances=2, max_draws=4)
+    assert [one.pvalue for one in found] == [2 / 2, 2 / 4]
+    low = sequential_p(5, [NAN, 4, NAN, 3], "low", max_exceedances=2, max_draws=4)
+    assert low.pvalue == 2 / 4
+
+
+def test_the_released_reading_counts_no_comparison_with_an_undefined_value():
+    draws = np.array([[NAN, 1, NAN, 2], [NAN, NAN, 6, 7]]).T[None]
+    options = {"max_exceedances": 2, "max_draws": 4, "undefined": "released"}
+    (found,), _ = run([[NAN, 5]], draws, ["high"], 4, **options)
+    assert [one.pvalue for one in found] == [1 / 5, 2 / 4]  # undefined comes out as extreme
+
+
+def test_rounding_decides_nothing():
+    draws = np.array([5 * (1 - 1e-13), 5 * (1 + 1e-13)] * 2)[None, :, None]
+    (found,), _ = run([[5]], draws, ["high"], 4, max_exceedances=4, max_draws=4)
+    assert found[0].pvalue == 1
+
+
+@pytest.mark.parametrize("n_first", [1, 2, 5])
+def test_sizes_of_rounds_change_nothing(n_first):
+    rng = np.random.default_rng(n_first)
+    values, draws = rng.integers(0, 6, (2, 7)), rng.integers(0, 6, (2, 40, 7))
+    options = {"max_exceedances": 4, "max_draws": 40}
+    sides = ("low", "high")
+    found, _ = run(values, draws, sides, n_first, **options)
+    for row, column in np.ndindex(2, 7):
+        alone = sequential_p(values[row, column], draws[row, :, column], sides[row], **options)
+        assert found[row][column].pvalue == alone.pvalue
+        assert found[row][column].n_draws == alone.n_draws
+
+
+def test_level_is_exact_over_all_orders():
+    # the true value and 5 draws in every order: P(p <= a) <= a, with equality at every value of p
+    pvalues = [
+        sequential_p(order[0], order[1:], "high", max_exceedances=2, max_draws=5).pvalue
+        for order in itertools.permutations(range(6))
+    ]
+    for p in sorted(set(pvalues)):
+        assert np.mean(np.asarray(pvalues) <= p) == pytest.approx(p)
+    assert sorted(set(pvalues)) == pytest.approx([1 / 6, 2 / 6, 2 / 5, 2 / 4, 2 / 3, 1])
+
+
+@pytest.mark.parametrize("kind", ["continuous", "tied", "undefined"])
+def test_level_under_a_simulated_null(kind):
+    # 4,000 subclusters exchangeable with their draws; bound: 4 standard errors
+    n, n_draws = 4000, 199
+    sample = np.random.default_rng(8).random((n_draws + 1, n))
+    if kind == "tied":
+        sample = np.floor(sample * 8)
+    elif kind == "undefined":
+        sample[np.random.default_rng(9).random(sample.shape) < 0.4] = NAN
+    (found,), _ = run(
+        sample[None, 0], sample[None, 1:], ["low"], 19, max_exceedances=10, max_draws=n_draws
+    )
+    pvalues = np.array([one.pvalue for one in found])
+    for level in (0.01, 0.05, 0.1, 0.3):
+        slack = 4 * math.sqrt(level * (1 - level) / n)
+        rate = np.mean(pvalues <= level * (1 + 1e-9))
+        assert rate <= level + slack
+        if kind == "continuous":
+            assert rate >= 0.9 * level - slack  # and it does not give the level away
+
+
+def no_more(number, chosen, n):
+    pytest.fail("draws were asked for before the input was checked")
+
+
+@pytest.mark.parametrize(
+    ("values", "first", "sides", "options", "message"),
+    [
+        ([5], [[1]], ["high"], {}, "does not fit values of shape"),
+        ([[5]], [[[1, 2]]], ["high"], {}, r"first of shape \(1, 1, 2\) .* \(1, 1\)"),
+        ([[5]], np.empty((1, 0, 1)), ["high"], {}, "at least one draw"),
+        ([[5]], [[[1]]], ["high", "low"], {}, "each of the 1 statistics"),
+        ([[5]], [[[1]]], ["up"], {}, "side='up'"),
+        ([[5]], [[[1]]], ["high"], {"undefined": "zero"}, "undefined='zero'"),
+        ([[5]], [[[1]]], ["high"], {"undefined": "left_out"}, "'left_out' has no stopping rule"),
+        ([[5]], [[[1]]], ["high"], {"max_exceedances": 0}, "max_exceedances=0"),
+        ([[5]], [[[1]]], ["high"], {"max_draws": -1}, "max_draws=-1"),
+    ],
+)
+def test_refused(values, first, sides, options, message):
+    with pytest.raises(InvalidInputError, match=message):
+        sequential_p_values(values, first, no_more, sides, **options)
+
+
+def test_draws_of_another_shape_are_refused():
+    with pytest.raises(InvalidInputError, match=r"shape \(1, 1\), not \(1, 1, 2\)"):
+        sequential_p_values([[5, 5]], [[[1, 1]]], lambda *_: np.zeros((1, 1)), ["high"])

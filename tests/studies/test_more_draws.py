@@ -1,0 +1,91 @@
+"""Further draws of chosen subclusters, their lesions and visualizations."""
+
+import numpy as np
+import pytest
+import torch
+from helpers.networks import dense, stack
+from torch import nn
+
+from localspec.clustering import Draws, Partition, Subcluster, draw_counterparts
+from localspec.conventions import Conventions
+from localspec.exceptions import InvalidInputError
+from localspec.studies.more_draws._rounds import (
+    further_draws,
+    further_lesions,
+    further_visualizations,
+)
+from localspec.visualization import visualize
+
+PARTITION = Partition.from_labels({"1": [0, 0, 1, 1, 1, -1], "3": [0, 0, 2, 2, 2]})
+
+
+def made():
+    """Return a network of 4 pixels, 6 and 5 hidden units and 2 classes, images and labels."""
+    rng = np.random.default_rng(0)
+    first, second, last = (dense(rng.normal(size=size)) for size in ((6, 4), (5, 6), (2, 5)))
+    network = stack(nn.Flatten(), first, nn.ReLU(), second, nn.ReLU(), last)
+    return network, torch.from_numpy(rng.random((30, 1, 2, 2))), torch.arange(30) % 2
+
+
+@pytest.mark.parametrize("kind", ["joint", "independent"])
+def test_chosen_subclusters_draw_as_with_all_others(kind):
+    conventions = Conventions(draws=kind)
+    some = further_draws(PARTITION, 7, [3, 1], seed=(0, 2), conventions=conventions)
+    everything = draw_counterparts(PARTITION, 7, seed=(0, 2), conventions=conventions)
+    assert [(part.layer, part.cluster) for part in some.subclusters] == [("3", 2), ("1", 1)]
+    assert np.array_equal(some.units[0], everything.units[3])
+    assert np.array_equal(some.units[1], everything.units[1])
+    assert 5 not in some.units[1]  # takes no part
+
+
+def test_seeds_of_rounds_give_other_draws():
+    one, two = (further_draws(PARTITION, 40, [1], seed=(0, 0, r)).units[0] for r in (1, 2))
+    assert not np.array_equal(one, two)
+    assert {tuple(row) for row in one} == {tuple(row) for row in two}  # all ten sets of 3 of 5
+
+
+@pytest.mark.parametrize("position", [4, -1])
+def test_a_subcluster_that_is_not_there(position):
+    with pytest.raises(InvalidInputError, match=f"subcluster {position}: .* from 0 to 3"):
+        further_draws(PARTITION, 2, [position], seed=0)
+
+
+def test_true_sets_by_hand():
+    parts = (Subcluster("1", 0, np.array([0, 1])), Subcluster("1", 1, np.array([2, 3, 4])))
+    rows = (np.array([[0, 1], [1, 0], [0, 2]]), np.array([[2, 3, 5], [2, 3, 4], [0, 1, 2]]))
+    found = Draws(parts, rows, 3).are_true
+    assert found.tolist() == [[True, False], [True, True], [False, False]]
+    assert Draws((), (), 3).are_true.shape == (3, 0)
+
+
+def test_lesions_are_those_of_every_draw():
+    network, x, y = made()
+    draws = further_draws(PARTITION, 3, [0, 3], seed=1)
+    found = further_lesions(network, x, y, draws)["lesioned"]
+    assert found.shape == (3, 2, 2)
+    for row, column in np.ndindex(3, 2):
+        value = x.flatten(1)
+        for index in (1, 3, 5):
+            value = value @ network[index].weight.T
+            if index < 5:
+                value = value.clamp(min=0)
+            if draws.subclusters[column].layer == str(index):
+                value[:, draws.units[column][row]] = 0
+        correct = value.argmax(1) == y
+        expected = [float(correct[y == label].double().mean()) for label in (0, 1)]
+        assert found[row, column] == pytest.approx(expected)
+
+
+def test_blocks_change_nothing():
+    network, x, y = made()
+    draws = further_draws(PARTITION, 4, [0, 1, 2], seed=1)
+    lesioned = further_lesions(network, x, y, draws)["lesioned"]
+    seen = further_visualizations(network, draws, (1, 2, 2), n_steps=3, seed=2)
+    again = further_lesions(network, x, y, draws, max_sets=5)["lesioned"]
+    assert np.array_equal(again, lesioned)
+    again = further_visualizations(network, draws, (1, 2, 2), n_steps=3, seed=2, max_sets=5)
+    alone = visualize(network, [{"1": draws.units[1][2]}], (1, 2, 2), n_steps=3, seed=2)
+    for name, one in (("scores", alone.scores), ("entropies", alone.entropies)):
+        assert seen[name].shape == (4, 3)
+        assert np.allclose(again[name], seen[name], rtol=1e-12)
+        assert seen[name][2, 1] == pytest.approx(one[0], rel=1e-9)

@@ -1,0 +1,51 @@
+"""The front door: what `import localspec` gives, and what it must not need."""
+
+import importlib
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+import localspec
+
+ROOMS = (
+    "clustering",
+    "data",
+    "lesions",
+    "networks",
+    "pipeline",
+    "statistics",
+    "studies.calibration",
+    "studies.controls",
+    "studies.forks",
+    "studies.gallery",
+    "studies.more_draws",
+    "studies.published",
+    "studies.sensitivity",
+    "units",
+    "visualization",
+)
+UPSTAIRS = ("matplotlib", "papermill", "click", "snakemake", "jinja2", "localspec.pipeline")
+
+
+def test_importing_the_library_needs_nothing_of_the_notebooks():
+    asked = f"import localspec, sys; print([m for m in {UPSTAIRS!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("room", ["", *ROOMS])
+def test_public_names_are_there_sorted_and_documented(room):
+    module = importlib.import_module(".".join(filter(None, ("localspec", room))))
+    assert module.__doc__
+    assert module.__all__ == sorted(module.__all__)
+    for name in module.__all__:
+        value = getattr(module, name)
+        if inspect.isfunction(value) or inspect.isclass(value):
+            assert inspect.getdoc(value), f"{name} has no docstring"
+
+
+def test_the_map_of_the_package_names_every_room():
+    rooms = {room.split(".")[0] for room in ROOMS} | {"cli", "conventions", "measures", "screening"}
+    assert all(f"localspec.{room} " in localspec.__doc__ for room in rooms)

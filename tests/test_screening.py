@@ -1,0 +1,262 @@
+"""Screening a network in which the specialised groups are known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from localspec.clustering import Partition
+from localspec.exceptions import InvalidInputError
+from localspec.measures import MEASURES
+from localspec.pipeline import PARTITIONINGS
+from localspec.screening import screen, standardized
+
+pytestmark = pytest.mark.integration
+
+N_CLASSES, GROUP = 4, 6
+
+
+def planted(seed=0):
+    """Return a network with a group of hidden units for each class, twice in a row."""
+    rng = np.random.default_rng(seed)
+    n = N_CLASSES * GROUP
+    group = np.arange(n) // GROUP
+    first = np.equal.outer(group, np.arange(8) // 2)  # group g reads pixels 2g and 2g + 1
+    second = np.equal.outer(group, group)
+    last = np.equal.outer(np.arange(N_CLASSES), group)
+    layers = [nn.Flatten()]
+    for mask, scale in ((first, 1), (second, 1 / GROUP), (last, 1)):
+        layer = nn.Linear(*mask.T.shape, dtype=torch.float64)
+        noise = 0.03 * rng.random(mask.shape) + 0.1 * mask * rng.random(mask.shape)
+        layer.weight.data = torch.from_numpy(scale * (mask + noise))
+        layer.bias.data.zero_()
+        layers += [layer, nn.ReLU()]
+    return nn.Sequential(*layers[:-1]).eval()
+
+
+def images(n=160, seed=0):
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % N_CLASSES
+    x = 0.4 * rng.random((n, 8))
+    x[np.arange(n), 2 * y] += 0.5
+    x[np.arange(n), 2 * y + 1] += 0.5
+    return torch.from_numpy(x.reshape(n, 1, 2, 4)), torch.from_numpy(y)
+
+
+@pytest.fixture(scope="module")
+def report():
+    """Screening of the planted network."""
+    return screen(planted(), *images(), n_clusters=4, n_draws=19)
+
+
+def test_the_planted_groups_are_the_subclusters(report):
+    for name in PARTITIONINGS:
+        labels = report.partitions[name]
+        for layer in labels.tested:
+            groups = labels.of(layer).reshape(N_CLASSES, GROUP)
+            assert all(len(set(row.tolist())) == 1 for row in groups)
+            assert len(set(groups[:, 0].tolist())) == N_CLASSES
+
+
+def test_planted_groups_are_extreme(report):
+    # 0 of 19 random groups hurt as much: p = 0.5 / 20; a class of its own for every group
+    weights = report.table[report.table["partitioning"] == "weights/global"]
+    assert len(weights) == 2 * N_CLASSES
+    assert weights["importance_p"].tolist() == pytest.approx([0.025] * 8)
+    # without a group its class is never recognised: accuracy 3/4
+    assert weights["importance"].tolist() == pytest.approx([0.75] * 8)
+    # the change is -1 in one class, 0 in three: range 1 over mean 1/4
+    assert weights["class_coherence"].tolist() == pytest.approx([4] * 8)
+    assert (weights["n_extreme"] >= 1).all()
+    tests = report.tests.set_index(["partitioning", "measure"])["permutation_p"]
+    assert tests["weights/global", "importance"] == pytest.approx(1 / 20)
+
+
+def test_a_planted_group_ranks_first_among_others(scattered):
+    top = scattered.table.iloc[0]
+    assert set(scattered.units(0).tolist()) == set(range(GROUP))
+    assert top["n_extreme"] >= 2
+    assert top["class_coherence"] == pytest.approx(4)  # it takes one class with it, no other
+
+
+@pytest.fixture(scope="module")
+def scattered():
+    """Screening of a network whose first group serves class 0 and whose others serve the rest."""
+    rng = np.random.default_rng(1)
+    network = planted()
+    for index in (3, 5):
+        weight = network[index].weight.data
+        rows = slice(GROUP, None) if index == 3 else slice(1, None)
+        block = rng.random(weight[rows, GROUP:].shape) ** 4
+        # as much weight in all as before
+        block *= weight[rows, GROUP:].sum(dim=1, keepdim=True).numpy() / block.sum(
+            axis=1, keepdims=True
+        )
+        weight[rows, GROUP:] = torch.from_numpy(block)
+    x, _ = images()
+    y = network(x).argmax(dim=1)  # whatever it says is right
+    assert len(set(y.tolist())) == N_CLASSES
+    return screen(network, x, y, n_clusters=2, n_draws=19)
+
+
+@pytest.mark.parametrize("name", ["report", "scattered"])
+def test_the_report_is_sorted_and_complete(name, request):
+    report = request.getfixturevalue(name)
+    table = report.table
+    assert len(table) == sum(len(draws.subclusters) for draws in report.draws.values())
+    p = table[[f"{name}_p" for name in MEASURES]].to_numpy()
+    assert table["evidence"].to_numpy() == pytest.approx(-np.log(p).sum(axis=1), abs=1e-8)
+    assert table["n_extreme"].tolist() == (p <= 0.05 + 1e-9).sum(axis=1).tolist()
+    keys = list(zip(-table["n_extreme"], -table["evidence"], strict=True))
+    assert keys == sorted(keys)
+    assert len(report.tests) == 16
+    assert set(report.partitions) == set(report.draws) == set(PARTITIONINGS)
+    assert set(report.assessments) == {(p, m) for p in PARTITIONINGS for m in MEASURES}
+
+
+def test_units_of_a_row(report):
+    for row, entry in enumerate(report.table.itertuples()):
+        partition = report.partitions[entry.partitioning]
+        (layer,) = (layer for layer in partition.tested if layer.name == entry.layer)
+        expected = np.flatnonzero(partition.of(layer) == entry.cluster)
+        assert report.units(row).tolist() == expected.tolist()
+        assert entry.n_units == len(expected)
+
+
+def test_screening_repeats():
+    first, again = (screen(planted(), *images(60), n_clusters=4, n_draws=2) for _ in range(2))
+    pd.testing.assert_frame_equal(first.table, again.table)
+
+
+def test_correlations_use_the_images_given_for_them():
+    x, y = images(60)
+    noise = torch.from_numpy(np.random.default_rng(0).random((50, 1, 2, 4)))
+    plain = screen(planted(), x, y, n_clusters=4, n_draws=1)
+    other = screen(planted(), x, y, x_train=noise, n_clusters=4, n_draws=1)
+    one, two = (r.assessments["weights/global", "importance"].measure for r in (plain, other))
+    assert one.values.tolist() == two.values.tolist()
+    with pytest.raises(InvalidInputError, match="no unit varies"):
+        screen(planted(), x, y, x_train=torch.ones(5, 1, 2, 4).double(), n_clusters=4, n_draws=1)
+
+
+def test_groups_of_ones_own():
+    group = np.arange(N_CLASSES * GROUP) // GROUP
+    right = {"1": group, "3": np.where(group == 1, -1, group)}
+    wrong = {"1": np.arange(N_CLASSES * GROUP) % N_CLASSES}
+    partitions = {"right": Partition.from_labels(right), "wrong": Partition.from_labels(wrong)}
+    report = screen(planted(), *images(), partitions=partitions, n_draws=19)
+    assert report.partitions == partitions
+    table = report.table.set_index(["partitioning", "layer"])
+    assert sorted(table.loc[("right", "3"), "cluster"]) == [0, 2, 3]
+    assert set(report.tests["partitioning"]) == {"right", "wrong"}
+    p_values = report.tests.set_index(["partitioning", "measure"])["permutation_p"]
+    assert p_values["right", "class_coherence"] == 0.05  # the least of 19 draws
+    assert p_values["wrong", "class_coherence"] > 0.05
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ({"1": [0, 0, 1, 1]}, r"'mine' has 4 labels for layer '1' of 24 units"),
+        ({"0": [0, 0, 1, 1]}, r"no layer '0'; the network has: 1, 3, 5"),
+        ({"5": [0, 0, 1, 1]}, r"'5', whose units are the logits"),
+    ],
+)
+def test_groups_that_do_not_fit_are_refused(labels, message):
+    partitions = {"mine": Partition.from_labels(labels)}
+    with pytest.raises(InvalidInputError, match=message):
+        screen(planted(), *images(), partitions=partitions)
+
+
+@pytest.mark.parametrize(
+    ("partitions", "message"),
+    [
+        ({}, "at least one, or be None"),
+        ({"mine": {"1": [0, 0, 1, 1]}}, r"'mine' must be a Partition, not dict.*from_labels"),
+    ],
+)
+def test_what_is_no_partition_is_refused(partitions, message):
+    with pytest.raises(InvalidInputError, match=message):
+        screen(planted(), *images(), partitions=partitions)
+
+
+def test_nothing_to_test():
+    # clusters of single units only: an empty report, not a crash
+    network = (
+        nn.Sequential(nn.Flatten(), nn.Linear(8, 2), nn.ReLU(), nn.Linear(2, N_CLASSES))
+        .double()
+        .eval()
+    )
+    report = screen(network, *images(), n_clusters=2, n_draws=3)
+    assert len(report.table) == 0
+    assert {"partitioning", "layer", "n_units", "importance_p", "evidence"} <= set(report.table)
+    with pytest.raises(InvalidInputError, match="row 0"):
+        report.units(0)
+    assert report.tests["permutation_p"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"x": torch.rand(160, 8).double()}, "must have shape"),
+        ({"x": torch.rand(160, 2, 2, 2).double()}, "1 or 3"),
+        ({"y": torch.zeros(3).long()}, "labels must be"),
+        ({"x": 255 * images()[0]}, r"lie in \[0, 1\].* not from .* divide by 255"),
+        ({"x": images()[0] - 0.5}, r"lie in \[0, 1\].*standardized\(network, mean, std\)"),
+        ({"x_train": images()[0] - 0.5}, r"lie in \[0, 1\]"),
+        ({"n_draws": 0}, "n_draws must be"),
+        ({"n_clusters": 1}, "n_clusters must be"),
+        ({"n_clusters": 500}, "n_clusters must be"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_any_work(changes, message):
+    network, n_images = planted(), []
+    network[1].register_forward_pre_hook(lambda _, inputs: n_images.append(len(inputs[0])))
+    x, y = images()
+    options = {"x": x, "y": y, "n_clusters": 4, "n_draws": 2, **changes}
+    with pytest.raises(InvalidInputError, match=message):
+        screen(network, options.pop("x"), options.pop("y"), **options)
+    assert all(n == 1 for n in n_images)  # tried with one image at most
+
+
+def test_squashed_outputs_are_refused():
+    for last in (nn.Sigmoid(), nn.Tanh()):
+        with pytest.raises(InvalidInputError, match=r"sigmoid or tanh .* the logits"):
+            screen(nn.Sequential(planted(), last).eval(), *images(), n_clusters=4)
+
+
+def test_a_network_of_standardized_images():
+    x, y = images(60)
+    network = standardized(planted(), mean=[0.5], std=[0.25])
+    assert torch.allclose(network(x), planted()((x - 0.5) / 0.25), rtol=1e-12)
+    settings = {"n_clusters": 4, "n_draws": 1}
+    report = screen(network, x, y, **settings)
+    assert set(report.table["layer"]) == {"network.1", "network.3"}
+    # a softmax behind the logits changes nothing
+    after = screen(nn.Sequential(network, nn.Softmax(dim=1)).eval(), x, y, **settings)
+    assert after.table["output_coherence"].tolist() == report.table["output_coherence"].tolist()
+
+
+@pytest.mark.parametrize(("mean", "std"), [([0.5], [0.2, 0.3]), ([], []), ([0.5], [0.0])])
+def test_standardizations_that_are_refused(mean, std):
+    with pytest.raises(InvalidInputError, match="a number for each channel"):
+        standardized(planted(), mean, std)
+
+
+def test_a_network_in_bfloat16():
+    x, y = images(60)
+    network = planted().bfloat16()
+    report = screen(network, x.bfloat16(), y, n_clusters=4, n_draws=1)
+    assert report.table["input_coherence"].gt(0).all()
+
+
+def test_a_class_without_images_is_refused():
+    x, y = images()
+    with pytest.raises(InvalidInputError, match="class 2 has no image"):
+        screen(planted(), x, torch.where(y == 2, 3, y), n_clusters=4, n_draws=2)
+
+
+def test_a_network_that_cannot_be_traced():
+    with pytest.raises(InvalidInputError, match="training mode"):
+        screen(planted().train(), *images())

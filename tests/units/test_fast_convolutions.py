@@ -1,0 +1,101 @@
+"""Convolutions of small maps as matrix products: the same values, and put back afterwards."""
+
+import pytest
+import torch
+from helpers.networks import conv, stack
+from torch import nn
+
+from localspec.units import are_last, fast_convolutions, trace_units
+
+
+def network(**options):
+    """Return a convolution of 4 x 4 maps with these options, and a dense layer."""
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.randn(3, 2 // options.get("groups", 1), 3, 3, generator=generator)
+    return stack(
+        conv(weight, [0.5, -1.0, 2.0], **options), nn.ReLU(), nn.Flatten(), nn.LazyLinear(2)
+    )
+
+
+IMAGES = torch.rand(5, 2, 4, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+
+class Viewing(nn.Module):
+    """A convolution whose maps are laid out as a row by ``view``."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.out = nn.Conv2d(2, 3, 3), nn.Linear(12, 2)
+
+    def forward(self, x):
+        return self.out(self.layer(x).relu().view(-1, 12))
+
+
+def kinds(unit_map):
+    return [type(module).__name__ for module in unit_map.graph_module.children()]
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"padding": 1}, {"stride": 2, "padding": 1}, {"dilation": 2, "padding": 2}]
+)
+def test_values_are_those_of_the_convolution(options):
+    module = network(**options)
+    expected = module(IMAGES)
+    unit_map = trace_units(module)
+    with fast_convolutions(unit_map, IMAGES[:1]), torch.inference_mode():
+        assert kinds(unit_map)[0] == "_DenseConvolution"
+        (found,) = unit_map.run(IMAGES)
+    assert torch.allclose(found, expected, rtol=1e-12, atol=1e-12)
+    assert kinds(unit_map)[0] == "Conv2d"
+
+
+def test_the_matrix_by_hand():
+    # kernel 1 2 on a row of three: outputs x0 + 2 x1 and x1 + 2 x2, plus the bias 10
+    module = stack(conv([[[[1.0, 2.0]]]], [10.0]), nn.Flatten(), nn.LazyLinear(2))
+    row = torch.tensor([[[[3.0, 5.0, 7.0]]]], dtype=torch.float64)
+    module(row)
+    unit_map = trace_units(module)
+    with fast_convolutions(unit_map, row):
+        dense = unit_map.graph_module.get_submodule("0")
+        assert dense.matrix.tolist() == [[1, 0], [2, 1], [0, 2]]
+        assert dense(row).tolist() == [[[[23, 29]]]]
+
+
+def test_put_back_after_an_error():
+    module = network(padding=1)
+    module(IMAGES)
+    unit_map = trace_units(module)
+    with pytest.raises(KeyError), fast_convolutions(unit_map, IMAGES[:1]):
+        raise KeyError
+    assert kinds(unit_map)[0] == "Conv2d"
+
+
+def test_large_maps_are_left_alone():
+    module = network(padding=1)
+    large = torch.rand(1, 2, 8, 8, dtype=torch.float64)
+    module(large)  # 64 pixels are more than 4 times a kernel of 9
+    unit_map = trace_units(module)
+    with fast_convolutions(unit_map, large):
+        assert kinds(unit_map)[0] == "Conv2d"
+
+
+def test_single_precision_has_its_channels_last_in_memory():
+    module = network(padding=1)
+    module(IMAGES)
+    unit_map, images = trace_units(module.float()), IMAGES.float()
+    expected = module(images)
+    with fast_convolutions(unit_map, images[:1]), torch.inference_mode():
+        assert are_last(unit_map.graph_module.get_submodule("0"))
+        (found,) = unit_map.run(images)
+    assert torch.allclose(found, expected, rtol=1e-5, atol=1e-6)
+    assert unit_map.graph_module.get_submodule("0") is module[0]
+    assert not are_last(module[0])
+
+
+def test_maps_that_are_viewed_keep_their_memory():
+    module = Viewing().eval()
+    unit_map = trace_units(module)
+    image = IMAGES[:1].float()
+    with fast_convolutions(unit_map, image):
+        assert unit_map.graph_module.get_submodule("layer") is module.layer
+        assert torch.equal(unit_map.run(image)[0], module(image))

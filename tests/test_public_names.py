@@ -36,10 +36,10 @@ def test_importing_the_library_needs_nothing_of_the_notebooks():
 
 
 @pytest.mark.parametrize("room", ["", *ROOMS])
-def test_public_names_are_there_sorted_and_documented(room):
+def test_public_names_are_there_once_and_documented(room):
     module = importlib.import_module(".".join(filter(None, ("localspec", room))))
     assert module.__doc__
-    assert module.__all__ == sorted(module.__all__)
+    assert len(module.__all__) == len(set(module.__all__))
     for name in module.__all__:
         value = getattr(module, name)
         if inspect.isfunction(value) or inspect.isclass(value):

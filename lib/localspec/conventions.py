@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from localspec._utils.validation import Strict, choose
+from localspec._utils.validation import Strict, check_option
 
 
 class Conventions(Strict):
@@ -111,7 +111,7 @@ class Conventions(Strict):
         InvalidInputError
             If there is no preset of that name.
         """
-        return PRESETS[choose("convention", name, PRESETS)]
+        return PRESETS[check_option("convention", name, PRESETS)]
 
     def subset(self, *names: str) -> dict[str, str]:
         """Return the named options as a dict, for the key of a stage that depends on them."""

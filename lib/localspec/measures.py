@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from localspec._utils.validation import choose
+from localspec._utils.validation import check_option
 from localspec.conventions import Conventions, resolve
 from localspec.exceptions import InvalidInputError
 from localspec.lesions import LesionedAccuracies
@@ -203,7 +203,7 @@ def coherence(
     ----------
     Hod et al., arXiv:2110.08058, "Class coherence", "Input coherence", "Output coherence".
     """
-    choose("kind", kind, ("class", "input", "output"))
+    check_option("kind", kind, ("class", "input", "output"))
     needed = LesionedAccuracies if kind == "class" else Visualizations
     if not isinstance(evidence, needed):
         raise InvalidInputError(

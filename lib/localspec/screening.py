@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from localspec._utils.validation import require, whole
+from localspec._utils.validation import check_integer, require
 from localspec.clustering import (
     Draws,
     Partition,
@@ -262,7 +262,7 @@ def screen(
         ("n_images", n_images, 3),
         ("seed", seed, 0),
     ):
-        whole(name, value, lowest)
+        check_integer(name, value, lowest)
     require(0 < level < 1, f"level must lie between 0 and 1, not {level}")
     unit_map = trace_units(network, conventions=conventions)
     source = x if x_train is None else x_train

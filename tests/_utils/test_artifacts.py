@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from localspec._utils import artifacts as artifacts
+from localspec._utils import artifacts, files
 from localspec._utils.artifacts import artifact_key, artifact_path, cached, stored_path, take_apart
 from localspec._utils.files import project_root, results_root, write_atomically
 from localspec.exceptions import ArtifactError, InvalidInputError
@@ -18,8 +18,8 @@ PARAMETERS = {"n_clusters": 6, "rate": 0.5, "scope": "local"}
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch):
-    monkeypatch.delenv(artifacts.RESULTS_VARIABLE, raising=False)
-    monkeypatch.delenv(artifacts.RECORD_VARIABLE, raising=False)
+    monkeypatch.delenv(files.RESULTS_VARIABLE, raising=False)
+    monkeypatch.delenv(files.RECORD_VARIABLE, raising=False)
 
 
 class Computation:
@@ -265,10 +265,10 @@ def test_files_can_be_read_by_others(tmp_path):
 
 def test_stages_are_recorded_whether_loaded_or_computed(tmp_path, monkeypatch):
     path = tmp_path / "record.jsonl"
-    monkeypatch.setenv(artifacts.RECORD_VARIABLE, str(path))
+    monkeypatch.setenv(files.RECORD_VARIABLE, str(path))
     found = cached("clustering", 1, PARAMETERS, Computation(), root=tmp_path)
     cached("clustering", 1, PARAMETERS, never, root=tmp_path)
-    artifacts.record(table="ncut.csv", sha256="00")
+    files.record(table="ncut.csv", sha256="00")
     entry = {"stage": "clustering", "version": 1, "key": found.key}
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert lines == [entry, entry, {"table": "ncut.csv", "sha256": "00"}]
@@ -276,7 +276,7 @@ def test_stages_are_recorded_whether_loaded_or_computed(tmp_path, monkeypatch):
 
 def test_without_a_record_nothing_is_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    artifacts.record(stage="clustering", version=1, key="00")
+    files.record(stage="clustering", version=1, key="00")
     assert not list(tmp_path.iterdir())
 
 
@@ -287,7 +287,7 @@ def test_results_root(tmp_path, monkeypatch):
     monkeypatch.chdir(inside)
     assert project_root() == tmp_path.resolve()
     assert results_root() == tmp_path.resolve() / "results"
-    monkeypatch.setenv(artifacts.RESULTS_VARIABLE, str(tmp_path / "elsewhere"))
+    monkeypatch.setenv(files.RESULTS_VARIABLE, str(tmp_path / "elsewhere"))
     assert results_root() == tmp_path / "elsewhere"
     cached("clustering", 1, {}, Computation())
     assert len(stored(tmp_path / "elsewhere")) == 1

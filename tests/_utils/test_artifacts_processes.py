@@ -13,7 +13,7 @@ SCRIPT = """
 import os, signal, sys, time
 from pathlib import Path
 import numpy as np
-from localspec import artifacts
+from localspec._utils import artifacts, files
 
 root, what = Path(sys.argv[1]), sys.argv[2]
 
@@ -28,7 +28,7 @@ def killed(*arguments):
     os.kill(os.getpid(), signal.SIGKILL)
 
 if what == "killed before the rename":
-    artifacts.os.replace = killed
+    files.os.replace = killed
 if what == "killed while computing":
     compute = killed
 print(artifacts.cached("draws", 1, {"n": 1}, compute, root=root).arrays["values"].sum())

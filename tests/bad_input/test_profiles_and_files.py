@@ -6,7 +6,7 @@ import pytest
 import torch
 import yaml
 
-from localspec._utils import artifacts as artifacts
+from localspec._utils import files
 from localspec.data import load_dataset
 from localspec.exceptions import ArtifactError, InvalidInputError
 from localspec.networks import open_network_file
@@ -308,7 +308,7 @@ def test_a_data_set_that_is_cut_off(tmp_path):
 
 
 def test_results_outside_of_a_project(tmp_path, monkeypatch):
-    monkeypatch.delenv(artifacts.RESULTS_VARIABLE)
+    monkeypatch.delenv(files.RESULTS_VARIABLE)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ArtifactError, match=r"no project found.*set LOCALSPEC_RESULTS"):
-        artifacts.results_root()
+        files.results_root()

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from safetensors.numpy import save_file
 
-from localspec._utils import artifacts as artifacts
+from localspec._utils import artifacts, files
 from localspec._utils.artifacts import cached
 from localspec.exceptions import ArtifactError
 from localspec.pipeline import write_table
@@ -127,6 +127,6 @@ def test_a_full_disk_is_found_before_the_work_where_nothing_can_be_created(tmp_p
 
 
 def test_a_record_that_cannot_be_written(tmp_path, monkeypatch):
-    monkeypatch.setenv(artifacts.RECORD_VARIABLE, str(tmp_path / "missing" / "record"))
+    monkeypatch.setenv(files.RECORD_VARIABLE, str(tmp_path / "missing" / "record"))
     with pytest.raises(ArtifactError, match=r"cannot write the page's record .*LOCALSPEC_RECORD"):
         load(tmp_path)

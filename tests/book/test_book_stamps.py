@@ -240,7 +240,7 @@ def test_a_notice_reads_as_one_sentence():
 
 
 @pytest.fixture
-def whole(tmp_path) -> Path:
+def check_integer(tmp_path) -> Path:
     """A copy of the whole book's sources, as they are in the tree."""
     copied = tmp_path / "copy"
     copied.mkdir()

@@ -26,7 +26,7 @@ from pathlib import Path
 
 import psutil
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("Makefile", "Snakefile", "pyproject.toml", "requirements.lock")
 COPIED_FOLDERS = ("lib", "notebooks")
 TOKEN = "LOCALSPEC_KILLS_TOKEN"  # in the environment of every process of a run

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from kills import Bench, check_quiet, compare, kill_runs
+from cli.kills import Bench, check_quiet, compare, kill_runs
 
 TINY = Path(__file__).with_name("tiny.yml")
 

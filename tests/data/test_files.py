@@ -15,7 +15,7 @@ from localspec.data._files import check_md5, data_root
 from localspec.data._torchvision import import_torchvision
 from localspec.exceptions import InvalidInputError
 
-FOLDER = str(Path(__file__).parent)
+FOLDER = str(Path(__file__).parents[1])
 
 
 def test_where_data_sets_lie(tmp_path, monkeypatch):
@@ -105,7 +105,7 @@ import sys, time
 sys.path.insert(0, {FOLDER!r})
 from pathlib import Path
 from helpers.data import TINY_MD5, TinyMNIST
-from localspec import idx_data, image_folders
+from localspec.data import _image_folders as image_folders, _mnist as idx_data
 
 root = Path(sys.argv[1])
 

@@ -90,7 +90,7 @@ def test_images_that_changed_are_decoded_again(folder):
 
 
 def test_a_write_that_was_cut_off_is_no_copy(folder, monkeypatch):
-    monkeypatch.setattr("localspec._utils.artifacts.os.replace", lambda *arguments: 1 / 0)
+    monkeypatch.setattr("localspec._utils.files.os.replace", lambda *arguments: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         load(folder)
     assert not [name for name in contents(folder) if "safetensors" in name]

@@ -34,8 +34,9 @@ PROFILE = {
 }
 SCRIPT = """
 import os, signal, sys
-from localspec import checkpoints, training_run
-from localspec.pipeline._profile import load_profile
+from localspec._utils import checkpoints
+from localspec.networks import _training_run as training_run
+from localspec.pipeline import load_profile
 from localspec.pipeline import Replicate
 
 path, stage, n_states = sys.argv[1], sys.argv[2], int(sys.argv[3])

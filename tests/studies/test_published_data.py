@@ -20,7 +20,7 @@ SUMS = {  # beginnings of the SHA-256 sums
 
 @pytest.mark.parametrize("name", TABLES)
 def test_nobody_edited_a_published_figure(name):
-    content = files("localspec").joinpath("published_data", f"{name}.csv").read_bytes()
+    content = files("localspec.studies.published").joinpath("data", f"{name}.csv").read_bytes()
     assert hashlib.sha256(content).hexdigest().startswith(SUMS[name])
     assert len(load_published(name)) == content.count(b"\n") - 1
 

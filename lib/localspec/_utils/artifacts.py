@@ -22,7 +22,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from localspec._utils.files import locked, project_root, record, results_root, write_atomically
-from localspec._utils.validation import choose
+from localspec._utils.validation import check_option
 from localspec.exceptions import ArtifactError
 
 MODES = ("auto", "never", "always")
@@ -210,7 +210,7 @@ def cached(
         If a stored file is damaged or foreign, if it is missing and `mode` is ``"never"``, or if
         the folder cannot be written.
     """
-    choose("compute", mode, MODES)
+    check_option("compute", mode, MODES)
     key = stage_key(stage, version, parameters, inputs)
     path, found = artifact_path(stage, key, root), stored_path(stage, key, root)
     if mode != "always" and found is not None:

@@ -11,7 +11,7 @@ from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 from torch import nn
 
-from localspec._utils.validation import choose
+from localspec._utils.validation import check_option
 from localspec.exceptions import InvalidInputError
 
 Item = TypeVar("Item")
@@ -113,7 +113,7 @@ def resolve_device(name: str) -> torch.device:
     InvalidInputError
         If the name is unknown or the device is not there.
     """
-    choose("device", name, ("auto", "cpu", "cuda"))
+    check_option("device", name, ("auto", "cpu", "cuda"))
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
         raise InvalidInputError("device 'cuda' is not there: use 'cpu' or 'auto'")

@@ -36,7 +36,7 @@ def require(condition: bool, message: str) -> None:
         raise InvalidInputError(message)
 
 
-def choose(name: str, value: T, allowed: Iterable[T]) -> T:
+def check_option(name: str, value: T, allowed: Iterable[T]) -> T:
     """Return `value` if it is one of the allowed ones.
 
     Parameters
@@ -60,9 +60,9 @@ def choose(name: str, value: T, allowed: Iterable[T]) -> T:
 
     Examples
     --------
-    >>> choose("side", "low", ("low", "high"))
+    >>> check_option("side", "low", ("low", "high"))
     'low'
-    >>> choose("side", "left", ("low", "high"))
+    >>> check_option("side", "left", ("low", "high"))
     Traceback (most recent call last):
     ...
     localspec.exceptions.InvalidInputError: side='left' is not known; choose one of 'low', 'high'
@@ -74,7 +74,7 @@ def choose(name: str, value: T, allowed: Iterable[T]) -> T:
     return value
 
 
-def whole(name: str, value: object, lowest: int) -> int:
+def check_integer(name: str, value: object, lowest: int) -> int:
     """Return `value` as an int if it is a whole number that is large enough.
 
     Parameters
@@ -97,7 +97,7 @@ def whole(name: str, value: object, lowest: int) -> int:
 
     Examples
     --------
-    >>> whole("n_draws", -3, 1)
+    >>> check_integer("n_draws", -3, 1)
     Traceback (most recent call last):
     ...
     localspec.exceptions.InvalidInputError: n_draws must be a whole number of at least 1, not -3

@@ -18,7 +18,7 @@ from nbformat import NotebookNode
 from PIL import Image, UnidentifiedImageError
 
 from localspec._utils.files import project_root, results_root
-from localspec._utils.validation import choose
+from localspec._utils.validation import check_option
 from localspec.cli._files import as_json, load_named_profile, shown, write_if_changed
 from localspec.cli._stamp import table_problem
 from localspec.pipeline import Profile, Replicate
@@ -212,7 +212,7 @@ def publish(profile: str, pages: tuple[str, ...]) -> None:
     """
     loaded = load_named_profile(profile)
     for page in pages:
-        choose(f"page of {profile}", page, loaded.pages)
+        check_option(f"page of {profile}", page, loaded.pages)
     published = project_root() / "book" / "runs"
     publish_pages(profile, loaded.pages, results_root(), published, list(pages) or None)
     networks = [] if pages else publish_networks(loaded, published)

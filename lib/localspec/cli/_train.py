@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from localspec._utils.files import results_root
-from localspec._utils.validation import choose
+from localspec._utils.validation import check_option
 from localspec.cli._files import profile_path
 from localspec.cli._run import CORES, VERBOSE, one_at_a_time, snakemake
 from localspec.exceptions import ArtifactError, LocalspecError
@@ -85,9 +85,9 @@ def train(
     """
     loaded = load_profile(profile)
     for network in networks:
-        choose("network", network, loaded.networks)
+        check_option("network", network, loaded.networks)
     for seed in seeds:
-        choose("seed", seed, loaded.seeds)
+        check_option("seed", seed, loaded.seeds)
     replicates = [
         (network, seed)
         for seed in loaded.seeds

@@ -7,7 +7,7 @@ import torch
 from scipy import stats
 
 from localspec._utils.hardware import side_by_side
-from localspec._utils.validation import choose, whole
+from localspec._utils.validation import check_integer, check_option
 from localspec.clustering._unit_graph import UnitGraph, layer_ranges
 from localspec.conventions import Conventions, resolve
 from localspec.data import check_images
@@ -128,9 +128,9 @@ def correlation_matrix(
     >>> round(float(correlation_matrix(values)[0, 1]), 12)
     1.0
     """
-    choose("correlation", correlation, CORRELATIONS)
-    whole("batch_size", batch_size, 1)
-    whole("max_ranked", max_ranked, 1)
+    check_option("correlation", correlation, CORRELATIONS)
+    check_integer("batch_size", batch_size, 1)
+    check_integer("max_ranked", max_ranked, 1)
     return _correlation_matrix(values, correlation, rtol, batch_size, max_ranked)
 
 
@@ -194,7 +194,7 @@ def activation_graph(
     Hod et al., arXiv:2110.08058, "Activations graph".
     """
     conventions = resolve(conventions)
-    choose("correlation", correlation, CORRELATIONS)
+    check_option("correlation", correlation, CORRELATIONS)
     unit_map = trace_units(network, conventions=conventions)
     check_images(x)
     count_logits(unit_map, x[:1])

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import adjusted_rand_score
 
-from localspec._utils.validation import choose, require
+from localspec._utils.validation import check_option, require
 from localspec.clustering._partition import NO_CLUSTER, Partition
 
 UNITS = ("live", "all")
@@ -43,7 +43,7 @@ def label_agreement(first: ArrayLike, second: ArrayLike, *, units: str = "live")
     >>> label_agreement([0, 0, 1, 1, -1], [1, 1, 0, 0, 0])
     1.0
     """
-    choose("units", units, UNITS)
+    check_option("units", units, UNITS)
     first, second = np.asarray(first), np.asarray(second)
     require(
         first.shape == second.shape,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from localspec._utils.validation import choose, whole
+from localspec._utils.validation import check_integer, check_option
 from localspec.clustering._partition import NO_CLUSTER, SCOPES, Partition
 from localspec.clustering._spectral import live_units, renumber, spectral_labels
 from localspec.clustering._unit_graph import LayerRange, UnitGraph
@@ -145,9 +145,9 @@ def cluster(
     ----------
     Hod et al., arXiv:2110.08058, "Spectral clustering and n-cut".
     """
-    choose("scope", scope, SCOPES)
-    whole("n_clusters", n_clusters, 2)
-    whole("seed", seed, 0)
+    check_option("scope", scope, SCOPES)
+    check_integer("n_clusters", n_clusters, 2)
+    check_integer("seed", seed, 0)
     conventions = resolve(conventions)
     labels = spectral_labels(graph, n_clusters, seed=seed)
     if scope == "local":

@@ -10,7 +10,7 @@ from joblib import Parallel, delayed
 from tqdm.auto import tqdm
 
 from localspec._utils.hardware import single_threaded
-from localspec._utils.validation import choose, whole
+from localspec._utils.validation import check_integer, check_option
 from localspec.clustering._spectral import VOLUME_EPSILON, live_units, ncut, spectral_labels
 from localspec.clustering._unit_graph import NULLS, UnitGraph, shuffled
 from localspec.exceptions import InvalidInputError
@@ -125,13 +125,13 @@ def clusterability(
     ----------
     Hod et al., arXiv:2110.08058, "Clusterability".
     """
-    whole("n_shuffles", n_shuffles, 1)
-    whole("n_clusters", n_clusters, 2)
-    whole("seed", seed, 0)
-    choose("null", null, NULLS)
+    check_integer("n_shuffles", n_shuffles, 1)
+    check_integer("n_clusters", n_clusters, 2)
+    check_integer("seed", seed, 0)
+    check_option("null", null, NULLS)
     if graph.kind != "weights":
         raise InvalidInputError("only a weights graph has layer matrices to shuffle")
-    n_jobs = torch.get_num_threads() if n_jobs is None else whole("n_jobs", n_jobs, 1)
+    n_jobs = torch.get_num_threads() if n_jobs is None else check_integer("n_jobs", n_jobs, 1)
     rng = np.random.default_rng(seed)
     n_units = graph.n_units
     graph = graph.keep(live_units(graph))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from localspec._utils.validation import choose
+from localspec._utils.validation import check_option
 from localspec.clustering._unit_graph import LayerRange, layer_ranges
 from localspec.exceptions import InvalidInputError
 
@@ -57,7 +57,7 @@ class Partition:
         InvalidInputError
             If a layer's labels are not a non-empty vector of integers from -1 upwards.
         """
-        choose("scope", scope, SCOPES)
+        check_option("scope", scope, SCOPES)
         arrays = {name: np.asarray(values) for name, values in labels.items()}
         for name, values in arrays.items():
             if values.ndim != 1 or not len(values) or values.dtype.kind not in "iu":

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from localspec._utils.validation import whole
+from localspec._utils.validation import check_integer
 from localspec.clustering._partition import NO_CLUSTER, Partition
 from localspec.conventions import Conventions, resolve
 from localspec.exceptions import InvalidInputError
@@ -227,9 +227,9 @@ def draw_counterparts(
     ----------
     Hod et al., arXiv:2110.08058, "Random counterparts".
     """
-    whole("n_draws", n_draws, 1)
+    check_integer("n_draws", n_draws, 1)
     for part in np.atleast_1d(np.asarray(seed, dtype=object)):
-        whole("seed", part, 0)
+        check_integer("seed", part, 0)
     conventions = resolve(conventions)
     rng = np.random.default_rng(seed)
     tested = _subclusters(partition, conventions)

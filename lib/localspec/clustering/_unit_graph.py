@@ -18,7 +18,7 @@ from itertools import pairwise
 import numpy as np
 from scipy import sparse
 
-from localspec._utils.validation import choose
+from localspec._utils.validation import check_option
 from localspec.exceptions import InvalidInputError
 
 INPUT = "input"
@@ -190,7 +190,7 @@ def shuffled(graph: UnitGraph, rng: np.random.Generator, *, null: str = "permute
     ----------
     Hod et al., arXiv:2110.08058, "Clusterability".
     """
-    choose("null", null, NULLS)
+    check_option("null", null, NULLS)
     if graph.kind != "weights":
         raise InvalidInputError("only a weights graph has layer matrices to shuffle")
     blocks = []

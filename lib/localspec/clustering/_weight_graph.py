@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from localspec._utils.validation import choose
+from localspec._utils.validation import check_option
 from localspec.clustering._unit_graph import INPUT, UnitGraph, from_blocks, layer_ranges
 from localspec.conventions import Conventions, resolve
 from localspec.units import (
@@ -43,7 +43,7 @@ def kernel_norms(weight: torch.Tensor, norm: str = "l1") -> torch.Tensor:
     >>> float(kernel_norms(kernel, "l1")), float(kernel_norms(kernel, "induced"))
     (10.0, 6.0)
     """
-    choose("kernel_norm", norm, ("l1", "induced"))
+    check_option("kernel_norm", norm, ("l1", "induced"))
     absolute = weight.abs()
     if weight.ndim == 4:
         columns = absolute.sum(dim=2)

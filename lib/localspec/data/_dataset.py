@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from localspec._utils.validation import choose
+from localspec._utils.validation import check_option
 from localspec.exceptions import InvalidInputError
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
@@ -150,7 +150,7 @@ def check_dataset(dataset: Dataset, *, task: str = "classification") -> None:
         If images, labels or targets cannot be used, they are for the other task, a label has no
         class, or there is only one class.
     """
-    if choose("task", task, TASKS) == "regression":
+    if check_option("task", task, TASKS) == "regression":
         _check_targets(dataset.x_train, dataset.y_train)
         _check_targets(dataset.x_test, dataset.y_test)
         sizes = dataset.y_train.shape[1], dataset.y_test.shape[1]

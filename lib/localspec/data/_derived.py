@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
-from localspec._utils.validation import choose, require
+from localspec._utils.validation import check_option, require
 from localspec.data._dataset import Dataset
 from localspec.data._files import RawImages
 from localspec.exceptions import InvalidInputError
@@ -141,7 +141,7 @@ def derive_split(
     InvalidInputError
         If the variant is unknown, or images of odd width are to be halved.
     """
-    choose("variant", variant, VARIANTS)
+    check_option("variant", variant, VARIANTS)
     same, halves = variant.endswith("-same"), variant.startswith("halves")
     parts = squeeze(images) if halves else images
     first, second = pairs(labels, same=same, rng=rng).unbind(1)
@@ -285,7 +285,7 @@ def three_channels(images: torch.Tensor, how: str) -> torch.Tensor:
     >>> three_channels(row, "squeezed")[0, :, 0].tolist()
     [[0.0, 3.0, 2.0, 1.0], [1.0, 0.0, 3.0, 2.0], [2.0, 1.0, 0.0, 3.0]]
     """
-    choose("image_channels", how, IMAGE_CHANNELS[1:])
+    check_option("image_channels", how, IMAGE_CHANNELS[1:])
     if how == "copies":
         return images.expand(-1, 3, -1, -1).contiguous()
     n_images, _, height, width = images.shape
@@ -301,7 +301,7 @@ def in_three_channels(dataset: Dataset, how: str) -> Dataset:
     InvalidInputError
         If its images are not grey.
     """
-    if choose("image_channels", how, IMAGE_CHANNELS) == "own":
+    if check_option("image_channels", how, IMAGE_CHANNELS) == "own":
         return dataset
     if dataset.image_shape[0] != 1:
         raise InvalidInputError(

@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from localspec._utils.artifacts import fingerprint
-from localspec._utils.validation import choose
+from localspec._utils.validation import check_option
 from localspec.data._cifar10 import load_cifar10
 from localspec.data._dataset import DTYPES, Dataset
 from localspec.data._derived import N_POLYNOMIALS, VARIANTS, derive, generator, polynomials
@@ -128,8 +128,8 @@ def load_dataset(
     >>> load_dataset("digits").x_test.shape
     torch.Size([899, 1, 8, 8])
     """
-    choose("data set", name, LOADERS)
-    torch_dtype = DTYPES[choose("dtype", dtype, DTYPES)]
+    check_option("data set", name, LOADERS)
+    torch_dtype = DTYPES[check_option("dtype", dtype, DTYPES)]
     if name in MADE:
         return MADE[name](torch_dtype)
     original, variant = DERIVED.get(name, (name, None))

@@ -11,7 +11,7 @@ from torch import fx
 from tqdm.auto import tqdm
 
 from localspec._utils.hardware import side_by_side
-from localspec._utils.validation import choose, whole
+from localspec._utils.validation import check_integer, check_option
 from localspec.clustering import Draws, Lesion
 from localspec.conventions import Conventions, resolve
 from localspec.data import check_images
@@ -106,11 +106,11 @@ def checked_options(
     LesionOptions
     """
     conventions = resolve(conventions)
-    choose("precision", precision, PRECISIONS)
-    choose("replacement", replacement, REPLACEMENTS)
-    whole("batch_size", batch_size, 1)
+    check_option("precision", precision, PRECISIONS)
+    check_option("replacement", replacement, REPLACEMENTS)
+    check_integer("batch_size", batch_size, 1)
     if max_values is not None:
-        whole("max_values", max_values, 1)
+        check_integer("max_values", max_values, 1)
     unit_map = in_bfloat16(network) if precision == "bfloat16" else trace_units(network)
     if x_mean is not None:
         check_images(x_mean)
@@ -301,7 +301,7 @@ def other_predictions(
     n_other, n_predictions : int
         Predictions that differ, and all of them (lesions x images).
     """
-    choose("precision", precision, PRECISIONS)
+    check_option("precision", precision, PRECISIONS)
     unit_map, checked = checked_options(network, **options)
     check_images(x)
     count_logits(unit_map, x[:1])

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from localspec._utils.validation import choose
+from localspec._utils.validation import check_option
 from localspec.data import DTYPES
 from localspec.exceptions import InvalidInputError
 from localspec.networks._initialisation import initialise, initialise_clusterable
@@ -262,7 +262,7 @@ def build_network(
             module = resnet(image_shape[0], settings.channels, n_outputs, NORM_OPTIONS)
         else:
             module = mlp(math.prod(image_shape), settings.hidden, n_outputs, **shared)
-    module = module.to(DTYPES[choose("dtype", dtype, DTYPES)])
+    module = module.to(DTYPES[check_option("dtype", dtype, DTYPES)])
     generator = torch.Generator().manual_seed(seed)
     initialise(module, generator, settings.initialisation)
     if settings.module_distance is not None:

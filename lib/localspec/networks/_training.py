@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 
 from localspec._utils.checkpoints import Checkpoint
 from localspec._utils.hardware import SMALL_STEP, is_small, limited_threads, resolve_device
-from localspec._utils.validation import choose, whole
+from localspec._utils.validation import check_integer, check_option
 from localspec.conventions import Conventions
 from localspec.data import DTYPES, Dataset, check_dataset
 from localspec.exceptions import InvalidInputError
@@ -208,10 +208,10 @@ def train(
     ----------
     Hod et al., arXiv:2110.08058, "Networks and training".
     """
-    whole("seed", seed, 0)
+    check_integer("seed", seed, 0)
     check_dataset(dataset, task=dataset.task)
     _check(settings, dataset)
-    if dataset.x_train.dtype != DTYPES[choose("dtype", dtype, DTYPES)]:
+    if dataset.x_train.dtype != DTYPES[check_option("dtype", dtype, DTYPES)]:
         raise InvalidInputError(
             f"dtype={dtype!r} but the images are {dataset.x_train.dtype}: load the data set with "
             "the same dtype"

@@ -1,5 +1,6 @@
 """Pipeline: profiles, one trained network's results, tables and figures of pages 01 to 05."""
 
+from localspec._utils.files import project_root
 from localspec.pipeline._measure_plots import (
     plot_class_damage,
     plot_effect_forest,
@@ -37,6 +38,7 @@ from localspec.pipeline._sections import (
     ForksSection,
     GallerySection,
     ImportanceSection,
+    Method,
     MoreDrawsSection,
     PublishedSection,
     SensitivitySection,
@@ -99,6 +101,7 @@ __all__ = [
     "ForksSection",
     "GallerySection",
     "ImportanceSection",
+    "Method",
     "MoreDrawsSection",
     "Profile",
     "PublishedSection",
@@ -132,6 +135,7 @@ __all__ = [
     "plot_p_values_against_uniform",
     "plot_sorted_adjacency",
     "plot_visualization_pairs",
+    "project_root",
     "readings",
     "subcluster_table",
     "synthesis_table",

@@ -18,7 +18,7 @@ import yaml
 from pydantic import Field, model_validator
 
 from localspec._utils.files import project_root
-from localspec._utils.validation import Strict, choose
+from localspec._utils.validation import Strict, check_option
 from localspec.exceptions import InvalidInputError
 from localspec.networks import NetworkSettings
 from localspec.pipeline._sections import (
@@ -59,18 +59,20 @@ class Profile(Strict):
     @model_validator(mode="after")
     def _pages_exist(self) -> Profile:
         for page in self.pages:
-            choose("page", page, ALL_PAGES)
+            check_option("page", page, ALL_PAGES)
         for page in self.sections:
-            choose("page of sections", page, [name for name in ALL_PAGES if name[0].isdigit()])
+            check_option(
+                "page of sections", page, [name for name in ALL_PAGES if name[0].isdigit()]
+            )
             self.parameters(page)
         return self
 
     @model_validator(mode="after")
     def _published_networks_exist(self) -> Profile:
         for name in self.published_networks:
-            choose("network of published_networks", name, self.networks)
+            check_option("network of published_networks", name, self.networks)
         for seed in self.published_seeds or ():
-            choose("seed of published_seeds", seed, self.seeds)
+            check_option("seed of published_seeds", seed, self.seeds)
         return self
 
     @model_validator(mode="after")
@@ -80,7 +82,7 @@ class Profile(Strict):
         ]
         for name, network in self.networks.items():
             if network.diagnoses is not None:
-                choose(f"network that {name} diagnoses", network.diagnoses, published)
+                check_option(f"network that {name} diagnoses", network.diagnoses, published)
         return self
 
     @model_validator(mode="after")
@@ -135,7 +137,8 @@ class Profile(Strict):
             If the notebook names a network that the profile does not have.
         """
         networks = {
-            name: self.networks[choose("network", name, self.networks)] for name in section.networks
+            name: self.networks[check_option("network", name, self.networks)]
+            for name in section.networks
         }
         settings = self.method.model_dump() | section.method()
         changes = {"networks": networks, "seeds": section.seeds, "method": Method(**settings)}
@@ -175,7 +178,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _file_in(folder: Path, name: object, role: str) -> Path:
     """Return the file of the profile `name` in `folder`, or refuse the name in its `role`."""
     available = sorted(file.stem for file in folder.glob("*.yml"))
-    return folder / f"{choose(role, name, available)}.yml"
+    return folder / f"{check_option(role, name, available)}.yml"
 
 
 def _load(path: Path, extending: tuple[Path, ...] = ()) -> Profile:
@@ -204,7 +207,7 @@ def _load(path: Path, extending: tuple[Path, ...] = ()) -> Profile:
                 "one of its networks, such as mnist/mlp"
             )
         networks = networks_of(base)
-        choose(f"network of {base} that {name} of {path} extends", network, networks)
+        check_option(f"network of {base} that {name} of {path} extends", network, networks)
         changes = {key: value for key, value in settings.items() if key != "extends"}
         return networks[network].model_dump(exclude_unset=True) | changes
 

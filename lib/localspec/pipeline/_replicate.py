@@ -23,7 +23,7 @@ from localspec._utils.artifacts import (
 )
 from localspec._utils.checkpoints import Checkpoint
 from localspec._utils.hardware import resolve_device
-from localspec._utils.validation import choose, whole
+from localspec._utils.validation import check_integer, check_option
 from localspec.clustering import (
     Clusterability,
     Draws,
@@ -144,10 +144,10 @@ class Replicate:
         compute: str = "auto",
         progress: bool = True,
     ) -> None:
-        choose("network", network, profile.networks)
-        choose("data set", profile.networks[network].dataset, LOADERS)
-        choose("compute", compute, MODES)
-        whole("seed", seed, 0)
+        check_option("network", network, profile.networks)
+        check_option("data set", profile.networks[network].dataset, LOADERS)
+        check_option("compute", compute, MODES)
+        check_integer("seed", seed, 0)
         resolve_device(profile.device)
         self.profile, self.network, self.seed, self.choices = profile, network, seed, choices
         self.compute, self.progress = compute, progress
@@ -608,7 +608,7 @@ def checked_coherence(replicate: Replicate, check: str, partitioning: str) -> As
     ----------
     Hod et al., arXiv:2110.08058, "Class coherence"; the checks are this project's.
     """
-    choose("check", check, CHECKS)
+    check_option("check", check, CHECKS)
     accuracies = replicate.lesioned(partitioning)
     changed = {"undefined_ranges": "left_out"}
     if replicate.conventions.p_rule == "strict":  # which counts all draws, undefined or not

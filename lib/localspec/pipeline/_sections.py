@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from localspec._utils.validation import Strict, choose, distinct
+from localspec._utils.validation import Strict, check_option, distinct
 
 Count = Annotated[int, Field(strict=True, ge=1)]
 Seed = Annotated[int, Field(strict=True, ge=0, lt=2**31)]
@@ -220,4 +220,4 @@ def section_of(page: str) -> type[Section] | type[YourNetworkSection]:
     InvalidInputError
         If there is no such page.
     """
-    return ALL_PAGES[choose("page", page, ALL_PAGES)]
+    return ALL_PAGES[check_option("page", page, ALL_PAGES)]

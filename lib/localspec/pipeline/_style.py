@@ -22,7 +22,7 @@ MIN_NUMBERED = 0.08  # share of the widest layer from which on a bar is wide eno
 def use_style() -> None:
     """Use the project's style of figures from now on, and show long texts in tables whole."""
     pd.set_option("display.max_colwidth", None)
-    plt.style.use(str(files("localspec").joinpath("localspec.mplstyle")))
+    plt.style.use(str(files("localspec.pipeline").joinpath("localspec.mplstyle")))
 
 
 def name_networks(figure: Figure, replicates: Sequence[Replicate]) -> None:

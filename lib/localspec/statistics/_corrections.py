@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from localspec._utils.validation import choose, require
+from localspec._utils.validation import check_option, require
 from localspec.statistics._ordering import at_most, exceedances
 
 
@@ -165,7 +165,7 @@ def rank_chi2(value: ArrayLike, null: ArrayLike, side: str, *, ties: str = "spre
     >>> round(rank_chi2([5, 5, 5, 0], [[1], [2], [3], [4]], "high"), 4)
     0.3173
     """
-    choose("ties", ties, ("spread", "strict"))
+    check_option("ties", ties, ("spread", "strict"))
     require(np.ndim(value) == 1, "value must have shape (n_subclusters,)")
     more_extreme, tied = exceedances(value, null, side)
     if len(more_extreme) == 0:

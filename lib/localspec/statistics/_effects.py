@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from localspec._utils.validation import choose, require
+from localspec._utils.validation import check_option, require
 from localspec.statistics._ordering import UNDEFINED, relative_compare, sample_with_null
 
 EFFECT_KINDS = {"drop": "low", "range": "high", "score": "high", "entropy": "low"}  # extreme side
@@ -95,8 +95,8 @@ def effect_size(
     >>> round(float(effect_size(-0.3, [-0.2, -0.1, 0.0], "drop").effect), 12)
     1.5
     """
-    choose("kind", kind, EFFECT_KINDS)
-    choose("undefined", undefined, UNDEFINED)
+    check_option("kind", kind, EFFECT_KINDS)
+    check_option("undefined", undefined, UNDEFINED)
     true, null = sample_with_null(true, null)
     if undefined != "released":
         true, null = _checked(true, kind), _checked(null, kind)

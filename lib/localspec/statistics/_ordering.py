@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from localspec._utils.validation import choose, require
+from localspec._utils.validation import check_option, require
 
 RTOL = 1e-9  # values closer than this, relatively, count as equal: rounding decides nothing
 SIDES = ("low", "high")
@@ -95,7 +95,7 @@ def extremeness(a: ArrayLike, b: ArrayLike, side: str) -> np.ndarray:
     >>> extremeness([0.2, 0.4, float("nan")], 0.3, "low").tolist()
     [1, -1, -1]
     """
-    sign = -1.0 if choose("side", side, SIDES) == "low" else 1.0
+    sign = -1.0 if check_option("side", side, SIDES) == "low" else 1.0
     return relative_compare(sign * np.asarray(a, dtype=float), sign * np.asarray(b, dtype=float))
 
 
@@ -167,7 +167,7 @@ def draw_order(
     >>> draw_order(3, [1, 3, 5], "high").tolist()
     [-1, 0, 1]
     """
-    choose("undefined", undefined, UNDEFINED)
+    check_option("undefined", undefined, UNDEFINED)
     value, null = sample_with_null(value, null)
     order = extremeness(null, value[..., np.newaxis], side)
     if undefined != "least_extreme":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from localspec._utils.validation import choose, require
+from localspec._utils.validation import check_option, require
 from localspec.statistics._ordering import exceedances
 
 RULES = ("mid", "strict", "conservative", "randomised")
@@ -80,7 +80,7 @@ def empirical_p(
     >>> float(empirical_p(0.7, null, "low"))
     0.125
     """
-    choose("rule", rule, RULES)
+    check_option("rule", rule, RULES)
     require(
         rule != "randomised" or rng is not None,
         "rule='randomised' needs rng: pass a seed or a numpy.random.Generator",
@@ -140,6 +140,6 @@ def fisher_shift(rule: str, n_draws: int) -> float:
     >>> fisher_shift("strict", 19), fisher_shift("mid", 19)
     (0.025, 0.0)
     """
-    choose("rule", rule, RULES)
+    check_option("rule", rule, RULES)
     require(n_draws >= 1, f"n_draws={n_draws} must be at least 1")
     return 1 / (2 * (n_draws + 1)) if rule == "strict" else 0.0

@@ -9,7 +9,7 @@ import torch
 from torch import fx, nn
 from torch.nn import functional as F
 
-from localspec._utils.validation import choose, whole
+from localspec._utils.validation import check_integer, check_option
 from localspec.conventions import Conventions, resolve
 from localspec.data import check_images
 from localspec.units._checks import count_logits
@@ -116,7 +116,7 @@ def unit_values(
     """
     conventions = resolve(conventions)
     unit_map = trace_units(network, conventions=conventions)
-    whole("max_values", max_values, 1)
+    check_integer("max_values", max_values, 1)
     check_images(x)
     count_logits(unit_map, x[:1])
     return unit_values_traced(unit_map, x, conventions, max_values)
@@ -220,7 +220,7 @@ def unit_strengths(network, x: torch.Tensor, kind: str) -> dict[str, np.ndarray]
     dict of str to numpy.ndarray, shape (n_units,)
         For each tested layer.
     """
-    choose("strata", kind, STRATA)
+    check_option("strata", kind, STRATA)
     unit_map = trace_units(network)
     if kind == "weight norm":
         strengths = {

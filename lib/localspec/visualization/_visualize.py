@@ -13,7 +13,7 @@ from torch import fx
 from tqdm.auto import tqdm
 
 from localspec._utils.hardware import SMALL_PASS, is_small, side_by_side
-from localspec._utils.validation import require, whole
+from localspec._utils.validation import check_integer, require
 from localspec.clustering import Draws, Lesion
 from localspec.exceptions import InvalidInputError
 from localspec.units import (
@@ -104,8 +104,8 @@ def checked_network(network: Network, image_shape: Sequence[int]) -> UnitMap:
 
 def check_steps(n_steps: int, seed: int) -> None:
     """Refuse a number of steps or a seed that is none."""
-    whole("n_steps", n_steps, 1)
-    whole("seed", seed, 0)
+    check_integer("n_steps", n_steps, 1)
+    check_integer("seed", seed, 0)
 
 
 def check_targets(unit_map: UnitMap, targets: Sequence[Lesion]) -> None:
@@ -258,10 +258,10 @@ def visualize(
     """
     unit_map = checked_network(network, image_shape)
     check_steps(n_steps, seed)
-    whole("max_images", max_images, 1)
-    whole("small_part", small_part, 1)
+    check_integer("max_images", max_images, 1)
+    check_integer("small_part", small_part, 1)
     if max_values is not None:
-        whole("max_values", max_values, 1)
+        check_integer("max_values", max_values, 1)
     require(learning_rate > 0, f"learning_rate must be positive, not {learning_rate}")
     check_targets(unit_map, targets)
     return visualize_traced(

@@ -1,7 +1,7 @@
 """Planted networks, whose right partition is known: page 06_controls."""
 
 from localspec.studies.controls._diagnosis import clusters_table, known_halves_table
-from localspec.studies.controls._planted import open_planted
+from localspec.studies.controls._planted import PlantedReplicate, open_planted
 from localspec.studies.controls._plots import (
     plot_class_damage_beside_random,
     plot_power,
@@ -10,6 +10,7 @@ from localspec.studies.controls._plots import (
 from localspec.studies.controls._tables import combined_control_table, control_table
 
 __all__ = [
+    "PlantedReplicate",
     "clusters_table",
     "combined_control_table",
     "control_table",

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from localspec._utils.validation import choose
+from localspec._utils.validation import check_option
 from localspec.clustering import Draws, Lesion, Partition, draw_counterparts
 from localspec.conventions import Conventions
 from localspec.exceptions import InvalidInputError
@@ -240,7 +240,7 @@ def sequential_p_values_of(
     ----------
     Hod et al., arXiv:2110.08058, "p of a subcluster".
     """
-    choose("measure", measure, MEASURES)
+    check_option("measure", measure, MEASURES)
     # both measures of the same evidence take the same draws
     names = VISUALIZED if measure in VISUALIZED else LESIONED
     results = _sequential(replicate, names, partitioning, max_draws, max_exceedances)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from localspec._utils.validation import choose
+from localspec._utils.validation import check_option
 from localspec.exceptions import InvalidInputError
 from localspec.networks import NetworkSettings
 from localspec.pipeline import Reading, Replicate, by_network
@@ -170,7 +170,7 @@ def published_rows(model: str, *, pruned: bool) -> pd.DataFrame:
     table = load_published("clusterability")
     table = table[table["pruned"] == pruned]
     what = f"published {'pruned' if pruned else 'unpruned'} model"
-    choose(what, model, list(dict.fromkeys(table["model"])))
+    check_option(what, model, list(dict.fromkeys(table["model"])))
     return table[table["model"] == model]
 
 

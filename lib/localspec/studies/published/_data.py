@@ -6,7 +6,7 @@ from importlib.resources import files
 
 import pandas as pd
 
-from localspec._utils.validation import choose
+from localspec._utils.validation import check_option
 
 TABLES = ("clusterability", "feature_visualization", "lesions", "paper_claims")
 
@@ -28,6 +28,6 @@ def load_published(table: str) -> pd.DataFrame:
     The result files of Filan et al. (2021); the claims are those of the abstract of Hod et al.,
     arXiv:2110.08058.
     """
-    name = f"{choose('table', table, TABLES)}.csv"
-    with files("localspec").joinpath("published_data", name).open(encoding="utf-8") as file:
+    name = f"{check_option('table', table, TABLES)}.csv"
+    with files("localspec.studies.published").joinpath("data", name).open(encoding="utf-8") as file:
         return pd.read_csv(file)

@@ -21,7 +21,7 @@ from localspec.clustering._subclusters import (
     quantile_strata,
     subclusters,
 )
-from localspec.clustering._unit_graph import UnitGraph
+from localspec.clustering._unit_graph import UnitGraph, shuffled
 from localspec.clustering._weight_graph import weight_graph, weight_graph_traced
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "partition_agreement",
     "permuted_labels",
     "quantile_strata",
+    "shuffled",
     "spectral_labels",
     "subclusters",
     "weight_graph",

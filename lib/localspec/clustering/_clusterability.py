@@ -104,7 +104,7 @@ def clusterability(
     n_clusters : int
     n_shuffles : int, optional
     null : {"permute", "permute_nonzero", "resample_nonzero", "permute_resample"}
-        See :func:`localspec.clustering._unit_graph.shuffled`.
+        See :func:`localspec.clustering.shuffled`.
     seed : int, optional
         Of the shuffles and of every k-means.
     n_jobs : int, optional

@@ -118,7 +118,7 @@ def spectral_labels(
 
     Raises
     ------
-    InvalidInputError, require
+    InvalidInputError
         If there are fewer live units than clusters, an edge is not finite, or the edges of a
         live unit sum to 0 or less (signed batch normalization can make edges negative).
 

@@ -95,14 +95,14 @@ def load_dataset(
         - ``cifar10``: 50,000 + 10,000 colour images of 32 x 32 pixels;
         - ``mnist-halves``, ``mnist-halves-same``, ``mnist-stacked``, ``mnist-stacked-same`` and
           the same of ``fashion-mnist``: pairs of images, see
-          :func:`localspec.data._derived.derive`;
+          ``derive``;
         - ``polynomials``, for regression: 60,000 + 10,000 pairs of normal numbers and the values
-          of 512 polynomials at them, see :func:`localspec.data._derived.polynomials`.
+          of 512 polynomials at them, see ``polynomials``.
     dtype : {"float32", "float64"}
         Type of pixels, inputs and targets.
     root : str or Path, optional
         Folder for data sets; by default ``LOCALSPEC_DATA``, else ``data/`` of the project. See
-        :func:`localspec.data._mnist.load_idx` and :func:`localspec.data._cifar10.load_cifar10` for
+        ``load_idx`` and ``load_cifar10`` for
         the files that are understood.
     download : bool, optional
         Whether torchvision may download what is not there.
@@ -121,7 +121,7 @@ def load_dataset(
     Notes
     -----
     Pairs of images and inputs of polynomials are always drawn with the same seed, see
-    :func:`localspec.data._derived.generator`, so that a name stands for one data set.
+    ``generator``, so that a name stands for one data set.
 
     Examples
     --------

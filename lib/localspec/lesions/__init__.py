@@ -7,6 +7,7 @@ from localspec.lesions._accuracies import (
     lesion_accuracies,
     lesion_draws,
     lesion_draws_traced,
+    lesion_predictions,
     other_predictions,
 )
 
@@ -17,5 +18,6 @@ __all__ = [
     "lesion_accuracies",
     "lesion_draws",
     "lesion_draws_traced",
+    "lesion_predictions",
     "other_predictions",
 ]

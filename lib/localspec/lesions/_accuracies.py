@@ -54,7 +54,7 @@ class LesionedAccuracies:
 
 @dataclass(frozen=True)
 class LesionOptions:
-    """What lesions are computed with, checked; see :func:`lesion_predictions`."""
+    """What lesions are computed with, checked; see :func:`localspec.lesions.lesion_predictions`."""
 
     conventions: Conventions
     replacement: str = "zero"
@@ -97,7 +97,7 @@ def checked_options(
     max_values: int | None = None,
     progress: bool = False,
 ) -> tuple[UnitMap, LesionOptions]:
-    """Check the options of :func:`lesion_predictions`.
+    """Check the options of :func:`localspec.lesions.lesion_predictions`.
 
     Returns
     -------
@@ -294,7 +294,7 @@ def other_predictions(
 ) -> tuple[int, int]:
     """Count the predictions under lesions that another precision changes.
 
-    Parameters are those of :func:`lesion_predictions`.
+    Parameters are those of :func:`localspec.lesions.lesion_predictions`.
 
     Returns
     -------
@@ -334,7 +334,7 @@ def lesion_accuracies(
     n_classes : int, optional
         By default one more than the largest label.
     **options
-        Those of :func:`lesion_predictions`.
+        Those of :func:`localspec.lesions.lesion_predictions`.
 
     Returns
     -------

@@ -243,7 +243,7 @@ def build_network(
     Returns
     -------
     torch.nn.Module
-        Reads images (n_images, *image_shape) and returns logits (n_images, n_outputs).
+        Reads images (n_images, n_channels, height, width) and returns logits (n_images, n_outputs).
 
     Raises
     ------

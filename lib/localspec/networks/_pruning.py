@@ -125,7 +125,7 @@ def prune(
         ``dropped_weights`` and ``l2_first_layer`` matter here.
     progress : bool, optional
     checkpoint : Checkpoint, optional
-        See :func:`localspec.networks._training.fit`.
+        See ``fit``.
 
     Returns
     -------

@@ -190,7 +190,7 @@ def train(
     progress : bool
         Show a bar with loss, test accuracy and the time left.
     checkpoint : Checkpoint, optional
-        See :func:`fit`.
+        See ``fit``.
 
     Returns
     -------

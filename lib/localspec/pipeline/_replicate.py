@@ -120,7 +120,7 @@ class Replicate:
         Of training; clustering, draws and visualization use it too.
     choices : Choices, optional
     compute : {"auto", "never", "always"}
-        What to do where a result is not on disk, see :func:`localspec._utils.artifacts.cached`.
+        Load what is on disk and compute the rest; only load; or compute everything again.
     progress : bool
 
     Raises
@@ -237,7 +237,7 @@ class Replicate:
         Parameters
         ----------
         stage : str
-            One of :data:`localspec.pipeline.STAGES`.
+            One of ``STAGES`` in ``_stages.py``.
         kind : callable
             Makes the result of its fields by name: a dataclass of arrays and JSON values, or dict.
         compute : callable

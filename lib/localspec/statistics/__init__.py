@@ -8,7 +8,7 @@ from localspec.statistics._fisher import (
     fisher,
     permutation_fisher,
 )
-from localspec.statistics._ordering import RTOL, at_most, exceedances, extremeness
+from localspec.statistics._ordering import RTOL, at_most, exceedances, extremeness, relative_compare
 from localspec.statistics._paired_difference import paired_difference
 from localspec.statistics._pvalues import RULES, empirical_p, fisher_shift
 from localspec.statistics._replicates import bates_cdf, combine_replicates, p_floor
@@ -35,6 +35,7 @@ __all__ = [
     "p_floor",
     "paired_difference",
     "permutation_fisher",
+    "relative_compare",
     "sequential_p_values",
     "summarize_effects",
 ]

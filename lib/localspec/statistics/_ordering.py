@@ -59,7 +59,8 @@ def at_most(values: ArrayLike, level: ArrayLike) -> np.ndarray:
     Returns
     -------
     ndarray of bool, broadcast shape
-        Ties are those of :func:`relative_compare`, so that rounding decides nothing.
+        Ties are those of :func:`localspec.statistics.relative_compare`, so that rounding decides
+        nothing.
 
     Examples
     --------

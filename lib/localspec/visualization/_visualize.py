@@ -214,7 +214,7 @@ def visualize(
     Parameters
     ----------
     network : torch.nn.Module, TrainedNetwork or UnitMap
-        Reads images (n_images, *image_shape) in [0, 1].
+        Reads images (n_images, n_channels, height, width) in [0, 1].
     targets : sequence of mappings of one layer name to unit indices
         Layers may be named by tensor or by reader, which has the values of its tensor.
     image_shape : tuple of int

@@ -34,7 +34,7 @@ book: $(INSTALLED) ## run the digits profile, publish it in place, build the boo
 	@.venv/bin/jupyter-book build . --path-output . -q -W -n --keep-going
 
 test: $(INSTALLED) ## run every test
-	@$(VENV_PYTHON) -m pytest
+	@$(VENV_PYTHON) -m pytest -n "$$CORES" --dist loadfile
 
 run: $(INSTALLED) ## run the pages of PROFILE (digits) that are not current
 	@$(GRID) run "$$PROFILE" --cores "$$CORES" $(if $(VERBOSE),--verbose)

@@ -32,7 +32,7 @@ RAW = {
     "t10k-images-idx3-ubyte": struct.pack(">4I", 0x803, 2, 2, 2) + bytes(np.ravel(TEST).tolist()),
     "t10k-labels-idx1-ubyte": struct.pack(">2I", 0x801, 2) + bytes([0, 1]),
 }
-PACKED = {f"{name}.gz": gzip.compress(content) for name, content in RAW.items()}
+PACKED = {f"{name}.gz": gzip.compress(content, mtime=0) for name, content in RAW.items()}
 
 
 def md5(content: bytes) -> str:

@@ -135,8 +135,10 @@ def test_errors():
 
 def test_results_do_not_depend_on_the_number_of_jobs():
     graph = graph_of(random_blocks((9, 8, 7), 0))
-    one, two = (clusterability(graph, 3, n_shuffles=6, n_jobs=n).null.tolist() for n in (1, 2))
-    assert one == two
+    serial, parallel = (
+        clusterability(graph, 3, n_shuffles=6, n_jobs=n).null.tolist() for n in (1, 2)
+    )
+    assert serial == parallel
     with pytest.raises(InvalidInputError, match="n_jobs must be"):
         clusterability(graph, 3, n_shuffles=6, n_jobs=0)
 

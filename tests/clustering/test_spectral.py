@@ -113,27 +113,27 @@ def test_embedding_solves_the_generalised_eigenproblem(seed, k):
     adjacency = random_adjacency(9, np.random.default_rng(seed)) + joined((0, 8, 1), n=9)
     degrees = np.diag(adjacency.sum(axis=1))
     largest = linalg.eigh(adjacency, degrees, eigvals_only=True)[::-1][:k]
-    found = spectral_embedding(adjacency, k)
-    assert found.shape == (9, k)
-    assert adjacency @ found == pytest.approx(degrees @ found * largest, abs=1e-10)
-    assert found.T @ degrees @ found == pytest.approx(np.eye(k), abs=1e-10)
-    assert spectral_embedding(sparse.csr_array(adjacency), k) == pytest.approx(found)
+    vectors = spectral_embedding(adjacency, k)
+    assert vectors.shape == (9, k)
+    assert adjacency @ vectors == pytest.approx(degrees @ vectors * largest, abs=1e-10)
+    assert vectors.T @ degrees @ vectors == pytest.approx(np.eye(k), abs=1e-10)
+    assert spectral_embedding(sparse.csr_array(adjacency), k) == pytest.approx(vectors)
 
 
 def test_embedding_keeps_the_trivial_vector_and_fixes_signs():
     adjacency = random_adjacency(12, np.random.default_rng(3))
-    found = spectral_embedding(adjacency, 5)
+    vectors = spectral_embedding(adjacency, 5)
     # constant, of length 1 in the metric of degrees
-    assert found[:, 0] == pytest.approx(np.full(12, 1 / np.sqrt(adjacency.sum())))
-    assert (found[np.abs(found).argmax(axis=0), np.arange(5)] > 0).all()
+    assert vectors[:, 0] == pytest.approx(np.full(12, 1 / np.sqrt(adjacency.sum())))
+    assert (vectors[np.abs(vectors).argmax(axis=0), np.arange(5)] > 0).all()
 
 
 def test_embedding_of_a_bipartite_graph_leaves_negative_eigenvalues_out():
     # path of four: eigenvalues of the random walk 1, 1/2, -1/2, -1; the second vector falls
     # along the path as 1, 1/2, -1/2, -1, the vector of -1 would alternate
-    found = spectral_embedding(joined((0, 1, 1), (1, 2, 1), (2, 3, 1), n=4), 2)[:, 1]
-    assert np.abs(found / found[0]) == pytest.approx([1, 0.5, 0.5, 1])
-    assert np.sign(found / found[0]).tolist() == [1, 1, -1, -1]
+    vectors = spectral_embedding(joined((0, 1, 1), (1, 2, 1), (2, 3, 1), n=4), 2)[:, 1]
+    assert np.abs(vectors / vectors[0]) == pytest.approx([1, 0.5, 0.5, 1])
+    assert np.sign(vectors / vectors[0]).tolist() == [1, 1, -1, -1]
 
 
 # --- labels ---
@@ -143,10 +143,10 @@ def test_embedding_of_a_bipartite_graph_leaves_negative_eigenvalues_out():
 @pytest.mark.parametrize("seed", [0, 1])
 def test_planted_blocks_are_found_as_scikit_learn_finds_them(sizes, seed):
     adjacency, labels = planted(sizes, np.random.default_rng(seed))
-    found = cluster(one_layer(adjacency), len(sizes), seed=seed).labels
+    clusters = cluster(one_layer(adjacency), len(sizes), seed=seed).labels
     oracle = SpectralClustering(len(sizes), affinity="precomputed", random_state=0)
-    assert adjusted_rand_score(found, labels) == 1
-    assert adjusted_rand_score(found, oracle.fit_predict(adjacency)) == 1
+    assert adjusted_rand_score(clusters, labels) == 1
+    assert adjusted_rand_score(clusters, oracle.fit_predict(adjacency)) == 1
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -267,27 +267,27 @@ def sided(sizes, seed, keep=1.0):
 @pytest.mark.parametrize("sparsely", [True, False])
 def test_two_sides_give_the_eigenvectors_of_the_whole(sizes, sparsely):
     adjacency, side = sided(sizes, seed=len(sizes))
-    given = sparse.csr_array(adjacency) if sparsely else adjacency
-    found = spectral_embedding(given, 3, side=side)
-    assert np.allclose(found, spectral_embedding(adjacency, 3), atol=1e-9)
+    graph = sparse.csr_array(adjacency) if sparsely else adjacency
+    vectors = spectral_embedding(graph, 3, side=side)
+    assert np.allclose(vectors, spectral_embedding(adjacency, 3), atol=1e-9)
     # of unit length before they are rescaled, as those of the whole
-    lengths = (found**2 * adjacency.sum(axis=1)[:, None]).sum(axis=0)
+    lengths = (vectors**2 * adjacency.sum(axis=1)[:, None]).sum(axis=0)
     assert np.allclose(lengths, 1)
 
 
 def test_large_sides_go_through_arpack():
     adjacency, side = sided((700, 1300, 500, 200), seed=0, keep=0.3)
-    found = spectral_embedding(sparse.csr_array(adjacency), 8, side=side)
+    vectors = spectral_embedding(sparse.csr_array(adjacency), 8, side=side)
     direct = spectral_embedding(adjacency, 8, large_side=10_000)
-    assert np.allclose(found, direct, atol=1e-8)
+    assert np.allclose(vectors, direct, atol=1e-8)
 
 
 def test_a_side_of_too_few_directions_is_left_to_the_whole():
     # one unit in the middle: the only positive eigenvalue is 1, the second is 0
     adjacency, side = sided((4, 1, 3), seed=0)
-    found = spectral_embedding(adjacency, 2, side=side)
+    vectors = spectral_embedding(adjacency, 2, side=side)
     values = adjacency / np.sqrt(np.outer(adjacency.sum(axis=1), adjacency.sum(axis=1)))
-    second = found[:, 1] * np.sqrt(adjacency.sum(axis=1))
+    second = vectors[:, 1] * np.sqrt(adjacency.sum(axis=1))
     assert np.allclose(values @ second, 0, atol=1e-12)
 
 
@@ -299,15 +299,15 @@ def test_units_with_next_to_no_weight_follow_the_others(sided_too, exponent):
     scale = np.ones(len(adjacency))
     scale[dead] = 10.0 ** (exponent + np.arange(5) / 2)
     weak = adjacency * scale * scale[:, None]
-    found = spectral_embedding(weak, 5, side=side if sided_too else None)
+    vectors = spectral_embedding(weak, 5, side=side if sided_too else None)
     # each row is the mean of its neighbours' over the eigenvalue, which live rows tell
     degrees = weak.sum(axis=1)
-    means = weak @ found / degrees[:, None]
+    means = weak @ vectors / degrees[:, None]
     live = np.setdiff1d(np.arange(len(weak)), dead)
-    values = (means[live] * found[live]).sum(axis=0) / (found[live] ** 2).sum(axis=0)
-    assert np.allclose(means, found * values, atol=1e-9)
-    assert found[:, 0] == pytest.approx(found[0, 0])  # of the trivial one all are equal
-    assert np.abs(found[dead]).max() < 10 * np.abs(found[live]).max()
+    values = (means[live] * vectors[live]).sum(axis=0) / (vectors[live] ** 2).sum(axis=0)
+    assert np.allclose(means, vectors * values, atol=1e-9)
+    assert vectors[:, 0] == pytest.approx(vectors[0, 0])  # of the trivial one all are equal
+    assert np.abs(vectors[dead]).max() < 10 * np.abs(vectors[live]).max()
 
 
 def test_a_weak_part_of_its_own_stays_an_eigenvector():
@@ -316,11 +316,11 @@ def test_a_weak_part_of_its_own_stays_an_eigenvector():
     adjacency[0, 1] = adjacency[1, 0] = 1.0
     adjacency[2, 3] = adjacency[3, 2] = 1e-30
     assert embedding.weak_units(adjacency.sum(axis=1)).tolist() == [False, False, True, True]
-    found = spectral_embedding(adjacency, 2)
-    lengths = (found**2 * adjacency.sum(axis=1)[:, None]).sum(axis=0)
+    vectors = spectral_embedding(adjacency, 2)
+    lengths = (vectors**2 * adjacency.sum(axis=1)[:, None]).sum(axis=0)
     assert lengths == pytest.approx([1, 1])
-    assert found[2] == pytest.approx(found[3])
-    assert np.abs(found[2]).max() > 1e10
+    assert vectors[2] == pytest.approx(vectors[3])
+    assert np.abs(vectors[2]).max() > 1e10
 
 
 def test_weak_units_joined_among_themselves_keep_eigenvectors_of_their_own():
@@ -332,16 +332,16 @@ def test_weak_units_joined_among_themselves_keep_eigenvectors_of_their_own():
     weak[dead], weak[:, dead] = adjacency[dead] * 1e-30, adjacency[:, dead] * 1e-30
     block = 1e-30 * (3 * np.eye(3) + 0.1 * rng.random((3, 3))) * adjacency.mean()
     weak[np.ix_(dead[:3], dead[3:])], weak[np.ix_(dead[3:], dead[:3])] = block, block.T
-    found = spectral_embedding(weak, 5, side=side)
+    vectors = spectral_embedding(weak, 5, side=side)
     degrees = weak.sum(axis=1)
-    shares = (found[dead] ** 2 * degrees[dead, None]).sum(axis=0)
+    shares = (vectors[dead] ** 2 * degrees[dead, None]).sum(axis=0)
     assert (shares > 0.99).any()
     assert (shares < 1e-9).any()
     # on the weak units every column satisfies the equation to its own size there
-    means = weak @ found / degrees[:, None]
-    values = (means[dead] * found[dead]).sum(axis=0) / (found[dead] ** 2).sum(axis=0)
-    error = np.abs(means[dead] - found[dead] * values).max(axis=0)
-    assert (error < 1e-6 * np.abs(found[dead]).max(axis=0)).all()
+    means = weak @ vectors / degrees[:, None]
+    values = (means[dead] * vectors[dead]).sum(axis=0) / (vectors[dead] ** 2).sum(axis=0)
+    error = np.abs(means[dead] - vectors[dead] * values).max(axis=0)
+    assert (error < 1e-6 * np.abs(vectors[dead]).max(axis=0)).all()
 
 
 def test_weight_that_is_hardly_a_number_stays_finite():

@@ -1,4 +1,4 @@
-"""Spectral clustering of a unit graph, and n-cut."""
+"""Spectral clustering: cut a unit graph into clusters, and measure the n-cut."""
 
 from __future__ import annotations
 

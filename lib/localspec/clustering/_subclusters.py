@@ -1,4 +1,4 @@
-"""Tested sets of units, and their random counterparts."""
+"""Subclusters: list the tested sets of units, and draw their random counterparts."""
 
 from __future__ import annotations
 

@@ -351,6 +351,153 @@ def test_weight_that_is_hardly_a_number_stays_finite():
     assert np.isfinite(spectral_embedding(adjacency, 3, side=side)).all()
 
 
+# --- repeated eigenvalues, above the size from which ARPACK computes eigenvectors ---
+
+
+def leading(adjacency, embedding):
+    """Check that columns are orthonormal eigenvectors to the largest eigenvalues.
+
+    Returns the normalized adjacency's eigenvalues, descending, and the columns at unit length.
+    """
+    degrees = adjacency.sum(axis=1)
+    normalized = adjacency / np.sqrt(np.outer(degrees, degrees))
+    values = linalg.eigvalsh(normalized)[::-1]
+    vectors = embedding * np.sqrt(degrees)[:, None]
+    n = vectors.shape[1]
+    assert vectors.T @ vectors == pytest.approx(np.eye(n), abs=1e-9)
+    assert normalized @ vectors == pytest.approx(vectors * values[:n], abs=1e-9)
+    return values, vectors
+
+
+def check_against_dense(adjacency, n, side):
+    """Compare ARPACK's way with the dense one, and with itself."""
+    graph = sparse.csr_array(adjacency)
+    small, direct, again = (
+        spectral_embedding(graph, n, side=side, large_side=size) for size in (10, 10_000, 10)
+    )
+    assert (small == again).all()
+    values, vectors = leading(adjacency, small)
+    _, dense = leading(adjacency, direct)
+    if values[n - 1] - values[n] > 1e-6:  # else several spaces lead
+        assert vectors @ vectors.T == pytest.approx(dense @ dense.T, abs=1e-8)
+
+
+def mixed(adjacency, side, rng):
+    """Put the units in another order."""
+    order = rng.permutation(len(adjacency))
+    return adjacency[order][:, order], side[order]
+
+
+@pytest.mark.parametrize("sides", [1, 2])
+@pytest.mark.parametrize("equal", [True, False])
+@pytest.mark.parametrize("n_parts", [1, 2, 3, 4, 5, 7, 12, 50])
+def test_components_are_settled_above_the_threshold(n_parts, equal, sides):
+    rng = np.random.default_rng(n_parts)
+    size = 90 // n_parts + 2
+    sizes = [(size, size + (0 if equal else rng.integers(4))) for _ in range(n_parts)]
+    parts = [sided(pair, seed=0 if equal else index) for index, pair in enumerate(sizes)]
+    adjacency = linalg.block_diag(*[part for part, _ in parts])
+    adjacency, side = mixed(adjacency, np.concatenate([side for _, side in parts]), rng)
+    for n in (2, 6):
+        check_against_dense(adjacency, n, side if sides == 2 else None)
+
+
+@pytest.mark.parametrize("sides", [1, 2])
+@pytest.mark.parametrize("between", [1e-20, 1e-9, 1e-3, 0.1])
+@pytest.mark.parametrize("n_blocks", [2, 3, 5])
+def test_equal_blocks_that_hang_together(n_blocks, between, sides):
+    # a start that all blocks share sees none of the vectors that tell them apart
+    block, side = sided((20, 20), seed=1)
+    joints = np.full((n_blocks, n_blocks), between) + np.eye(n_blocks)
+    adjacency, side = np.kron(joints, block), np.tile(side, n_blocks)
+    for n in (2, n_blocks):
+        check_against_dense(adjacency, n, side if sides == 2 else None)
+
+
+@pytest.mark.parametrize("sides", [1, 2])
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_equal_weights_above_the_threshold(n, sides):
+    complete = np.ones((90, 90)) - np.eye(90)
+    check_against_dense(complete, n, None)
+    adjacency, side = sided((70, 80), seed=0)
+    check_against_dense((adjacency > 0).astype(float), n, side if sides == 2 else None)
+
+
+@pytest.mark.parametrize("sides", [1, 2])
+@pytest.mark.parametrize("keep", [0.003, 0.01, 0.03])
+def test_pruned_weights_above_the_threshold(keep, sides):
+    adjacency, side = sided((100, 100, 100), seed=5, keep=keep)
+    live = adjacency.any(axis=1)
+    adjacency, side = adjacency[live][:, live], side[live]
+    for n in (2, 6):
+        check_against_dense(adjacency, n, side if sides == 2 else None)
+
+
+def test_more_components_than_columns_give_one_to_the_heaviest():
+    parts = [weight * sided((6, 6), seed=index)[0] for index, weight in enumerate((1, 3, 2, 9))]
+    adjacency = linalg.block_diag(*parts)
+    vectors = spectral_embedding(sparse.csr_array(adjacency), 1, large_side=10)
+    assert np.flatnonzero(vectors[:, 0]).tolist() == list(range(36, 48))
+    assert vectors[36:, 0] == pytest.approx(1 / np.sqrt(parts[3].sum()))
+
+
+def layered(adjacency, sizes):
+    names = [(f"layer {index}", size, True) for index, size in enumerate(sizes)]
+    inactive = np.zeros(len(adjacency), dtype=bool)
+    return UnitGraph(sparse.csr_array(adjacency), layer_ranges(names), "weights", inactive)
+
+
+def test_two_equal_halves_of_more_than_a_thousand_units_are_the_clusters():
+    rng = np.random.default_rng(0)
+    half = rng.exponential(size=(510, 510))
+    block = linalg.block_diag(half, half)
+    adjacency = np.block([[np.zeros((1020, 1020)), block], [block.T, np.zeros((1020, 1020))]])
+    graph = layered(adjacency, (1020, 1020))
+    labels = spectral_labels(graph, 2, seed=0, n_starts=1)
+    assert ncut(graph.adjacency, labels) == 0
+    assert labels.tolist() == ([0] * 510 + [1] * 510) * 2
+
+
+def test_a_pruned_network_of_more_than_a_thousand_units_is_cut_nowhere():
+    # 99.9 % of the weights are gone: some hundred components, which have an eigenvalue of 1 each
+    sizes = (1500, 1500, 1500)
+    graph = layered(sided(sizes, seed=0, keep=0.001)[0], sizes)
+    with pytest.warns(DegenerateDataWarning, match="components but 4 clusters"):
+        labels = spectral_labels(graph, 4, seed=0, n_starts=1)
+    assert ncut(graph.adjacency, labels) == 0
+    with pytest.warns(DegenerateDataWarning, match="components but 4 clusters"):
+        assert spectral_labels(graph, 4, seed=0, n_starts=1).tolist() == labels.tolist()
+
+
+def test_a_dense_solver_that_loses_equal_eigenvalues():
+    # of 99.9 % pruned weights a hundred pairs are left: LAPACK's bisection finds none of them
+    sizes = (300, 300, 300)
+    adjacency, _ = sided(sizes, seed=5, keep=0.001)
+    graph = layered(adjacency, sizes)
+    live = live_units(graph)
+    leading(adjacency[live][:, live], spectral_embedding(graph.adjacency[live][:, live], 2))
+    with pytest.warns(DegenerateDataWarning, match="components but 4 clusters"):
+        assert ncut(graph.adjacency, spectral_labels(graph, 4, seed=0)) == 0
+
+
+def test_equal_edges_warn():
+    complete = np.ones((8, 8)) - np.eye(8)
+    chain, _ = sided((4, 5, 3), seed=0)
+    for graph in (one_layer(0.3 * complete), layered((chain > 0) * 0.7, (4, 5, 3))):
+        with pytest.warns(DegenerateDataWarning, match="all edges are equal"):
+            spectral_labels(graph, 3, seed=0)
+    inactive = np.arange(8) == 2  # the others' edges are equal
+    weights = np.where(inactive | inactive[:, None], 0.5, 1.0) * complete
+    with pytest.warns(DegenerateDataWarning, match="all edges are equal"):
+        spectral_labels(one_layer(weights, inactive), 3, seed=0)
+    spectral_labels(one_layer(weights), 3, seed=0)
+    spectral_labels(one_layer(complete), 1, seed=0)
+    spectral_labels(one_layer(complete), 8, seed=0)
+    pruned = chain > 0
+    pruned[0, 4] = pruned[4, 0] = False
+    spectral_labels(layered(pruned * 0.7, (4, 5, 3)), 3, seed=0)
+
+
 def test_unknown_scope():
     graph = one_layer(random_adjacency(5, np.random.default_rng(0)))
     with pytest.raises(InvalidInputError, match="choose one of 'global', 'local'"):

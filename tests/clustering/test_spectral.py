@@ -498,6 +498,15 @@ def test_equal_edges_warn():
     spectral_labels(layered(pruned * 0.7, (4, 5, 3)), 3, seed=0)
 
 
+def test_a_seed_that_k_means_does_not_take():
+    graph = one_layer(random_adjacency(5, np.random.default_rng(0)))
+    with pytest.raises(
+        InvalidInputError, match="seed must be from 0 to 4294967295, not 1099511627"
+    ):
+        cluster(graph, 2, seed=2**40)
+    assert len(cluster(graph, 2, seed=2**32 - 1).labels) == 5
+
+
 def test_unknown_scope():
     graph = one_layer(random_adjacency(5, np.random.default_rng(0)))
     with pytest.raises(InvalidInputError, match="choose one of 'global', 'local'"):

@@ -188,3 +188,11 @@ def test_nothing_to_test():
 def test_n_draws_must_be_positive(n_draws):
     with pytest.raises(InvalidInputError, match="n_draws must be a whole number of at least 1"):
         draw_counterparts(sized(2, 2), n_draws)
+
+
+def test_more_draws_than_memory_holds():
+    partition = Partition.from_labels({"a": np.array([0, 0, 1, 1])})
+    with pytest.raises(
+        InvalidInputError, match="n_draws must be from 1 to 1000000, not 10000000000"
+    ):
+        draw_counterparts(partition, 10**18)

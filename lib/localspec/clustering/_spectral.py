@@ -18,6 +18,7 @@ from localspec.exceptions import DegenerateDataWarning, InvalidInputError
 from localspec.statistics import RTOL
 
 VOLUME_EPSILON = 1e-8
+SEEDS = 2**32  # of k-means
 N_STARTS, N_STARTS_LARGE, LARGE = 25, 100, 2000
 
 
@@ -120,7 +121,7 @@ def spectral_labels(
     n_clusters : int
         From 1 to the number of live units.
     seed : int
-        Of k-means.
+        Of k-means, below 2^32.
     n_starts : int, optional
         Of k-means; by default 25, above 2,000 live units 100.
 
@@ -131,8 +132,9 @@ def spectral_labels(
     Raises
     ------
     InvalidInputError
-        If there are fewer live units than clusters, an edge is not finite, or the edges of a
-        live unit sum to 0 or less (signed batch normalization can make edges negative).
+        If `seed` is too large, there are fewer live units than clusters, an edge is not finite,
+        or the edges of a live unit sum to 0 or less (signed batch normalization can make edges
+        negative).
 
     Warns
     -----
@@ -143,6 +145,7 @@ def spectral_labels(
         From scikit-learn, if fewer points differ than clusters were asked for: then some
         clusters stay empty.
     """
+    require(seed < SEEDS, f"seed must be from 0 to {SEEDS - 1}, not {seed}")
     values = graph.adjacency.data if sparse.issparse(graph.adjacency) else graph.adjacency
     if values.size and not np.isfinite(values).all():
         raise InvalidInputError("spectral clustering needs finite edges")

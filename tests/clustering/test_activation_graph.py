@@ -103,10 +103,10 @@ def test_two_images_and_one_unit():
 def test_spearman_is_the_same_number_in_any_order_and_pieces():
     rng = np.random.default_rng(0)
     values = rng.normal(size=(300, 9)).round(1)
-    found = correlation_matrix(values)
-    assert (correlation_matrix(values[rng.permutation(300)]) == found).all()
+    squared = correlation_matrix(values)
+    assert (correlation_matrix(values[rng.permutation(300)]) == squared).all()
     for size in (1, 700, 10**6):
-        assert (correlation_matrix(values, batch_size=7, max_ranked=size) == found).all()
+        assert (correlation_matrix(values, batch_size=7, max_ranked=size) == squared).all()
 
 
 @settings(max_examples=30)
@@ -158,13 +158,13 @@ def test_single_precision_rounds_more_than_a_constant_may_vary():
 @pytest.mark.parametrize("kind", KINDS)
 def test_constant_units_have_no_edges(kind):
     values = np.column_stack([RATINGS, np.full(4, 0.1), RATINGS[:, 0]])
-    found = correlation_matrix(values, kind)
-    assert np.isfinite(found).all()
-    assert not found[3].any()
-    assert not found[:, 3].any()
-    assert found[0, 4] == pytest.approx(1)
-    assert not found.diagonal().any()
-    assert (found == found.T).all()
+    squared = correlation_matrix(values, kind)
+    assert np.isfinite(squared).all()
+    assert not squared[3].any()
+    assert not squared[:, 3].any()
+    assert squared[0, 4] == pytest.approx(1)
+    assert not squared.diagonal().any()
+    assert (squared == squared.T).all()
 
 
 def test_large_values_keep_their_correlation():
@@ -196,9 +196,9 @@ def hooked(network, name, x):
 def test_values_are_those_before_the_relu(max_values):
     network = random_mlp([3, 5, 4, 2], 0)
     x = torch.randn(11, 3, generator=torch.Generator().manual_seed(0)).double()
-    found = unit_values(network, x, max_values=max_values)
-    assert list(found) == ["0", "2"]  # not the logits
-    for name, values in found.items():
+    values_by_layer = unit_values(network, x, max_values=max_values)
+    assert list(values_by_layer) == ["0", "2"]  # not the logits
+    for name, values in values_by_layer.items():
         assert values == pytest.approx(hooked(network, name, x))
         assert values.min() < 0
 
@@ -251,8 +251,8 @@ def test_graph_joins_all_tested_units(kind):
         [[hand_correlation(kind, values[:, i], values[:, j]) for j in range(7)] for i in range(7)]
     )
     assert graph.adjacency == pytest.approx(expected, abs=1e-12)
-    found = [(layer.name, layer.start, layer.stop, layer.tested) for layer in graph.layers]
-    assert found == [("0", 0, 4, True), ("2", 4, 7, True)]
+    layers = [(layer.name, layer.start, layer.stop, layer.tested) for layer in graph.layers]
+    assert layers == [("0", 0, 4, True), ("2", 4, 7, True)]
     assert graph.kind == "activations"
 
 

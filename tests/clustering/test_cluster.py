@@ -57,18 +57,18 @@ def n_used(partition, index):
 def test_a_layer_gets_its_labels_from_the_three_layers_around_it(seed, ends):
     sizes = (8, 10, 9, 11, 7)
     graph, blocks = chain(sizes, seed, ends)
-    whole = cluster(graph, 4, seed=seed)
+    partition = cluster(graph, 4, seed=seed)
     local = cluster(graph, 4, scope="local", seed=seed)
     for middle in (1, 2, 3):
         adjacency = triple(*blocks[middle - 1 : middle + 1])
-        labels = oracle_labels(adjacency, n_used(whole, middle), seed)
+        labels = oracle_labels(adjacency, n_used(partition, middle), seed)
         parts = np.split(labels, np.cumsum(sizes[middle - 1 : middle + 1]))
         # the first and the last layer come from the ends of the first and the last triple
         taken = {middle: parts[1]} | ({0: parts[0]} if middle == 1 else {})
         taken |= {4: parts[2]} if middle == 3 else {}
         for index, expected in taken.items():
-            found = local.of(local.layers[index])
-            assert adjusted_rand_score(found, expected) == 1
+            labels_there = local.of(local.layers[index])
+            assert adjusted_rand_score(labels_there, expected) == 1
     assert local.scope == "local"
 
 
@@ -85,10 +85,10 @@ def test_activations_cluster_each_layer_on_its_own():
     adjacency = np.triu(values, 1) + np.triu(values, 1).T
     layers = layer_ranges([("a", 9, True), ("b", 8, True)])
     graph = UnitGraph(adjacency, layers, "activations", np.zeros(17, dtype=bool))
-    whole = cluster(graph, 3, seed=1)
+    partition = cluster(graph, 3, seed=1)
     local = cluster(graph, 3, scope="local", seed=1)
     for index, part in enumerate((adjacency[:9, :9], adjacency[9:, 9:])):
-        expected = oracle_labels(part, n_used(whole, index), 1)
+        expected = oracle_labels(part, n_used(partition, index), 1)
         assert adjusted_rand_score(local.of(layers[index]), expected) == 1
 
 
@@ -225,11 +225,11 @@ def test_a_unit_can_be_isolated_in_one_triple_only():
 
 def test_two_layers_are_clustered_together():
     graph, blocks = chain((7, 9), seed=3, ends=False)
-    whole = cluster(graph, 2)
+    partition = cluster(graph, 2)
     local = cluster(graph, 2, scope="local")
     adjacency = np.block([[np.zeros((7, 7)), blocks[0]], [blocks[0].T, np.zeros((9, 9))]])
     for index, units in enumerate((slice(0, 7), slice(7, 16))):
-        expected = oracle_labels(adjacency, n_used(whole, index), 0)[units]
+        expected = oracle_labels(adjacency, n_used(partition, index), 0)[units]
         assert adjusted_rand_score(local.of(local.layers[index]), expected) == 1
 
 

@@ -113,27 +113,27 @@ def test_embedding_solves_the_generalised_eigenproblem(seed, k):
     adjacency = random_adjacency(9, np.random.default_rng(seed)) + joined((0, 8, 1), n=9)
     degrees = np.diag(adjacency.sum(axis=1))
     largest = linalg.eigh(adjacency, degrees, eigvals_only=True)[::-1][:k]
-    found = spectral_embedding(adjacency, k)
-    assert found.shape == (9, k)
-    assert adjacency @ found == pytest.approx(degrees @ found * largest, abs=1e-10)
-    assert found.T @ degrees @ found == pytest.approx(np.eye(k), abs=1e-10)
-    assert spectral_embedding(sparse.csr_array(adjacency), k) == pytest.approx(found)
+    vectors = spectral_embedding(adjacency, k)
+    assert vectors.shape == (9, k)
+    assert adjacency @ vectors == pytest.approx(degrees @ vectors * largest, abs=1e-10)
+    assert vectors.T @ degrees @ vectors == pytest.approx(np.eye(k), abs=1e-10)
+    assert spectral_embedding(sparse.csr_array(adjacency), k) == pytest.approx(vectors)
 
 
 def test_embedding_keeps_the_trivial_vector_and_fixes_signs():
     adjacency = random_adjacency(12, np.random.default_rng(3))
-    found = spectral_embedding(adjacency, 5)
+    vectors = spectral_embedding(adjacency, 5)
     # constant, of length 1 in the metric of degrees
-    assert found[:, 0] == pytest.approx(np.full(12, 1 / np.sqrt(adjacency.sum())))
-    assert (found[np.abs(found).argmax(axis=0), np.arange(5)] > 0).all()
+    assert vectors[:, 0] == pytest.approx(np.full(12, 1 / np.sqrt(adjacency.sum())))
+    assert (vectors[np.abs(vectors).argmax(axis=0), np.arange(5)] > 0).all()
 
 
 def test_embedding_of_a_bipartite_graph_leaves_negative_eigenvalues_out():
     # path of four: eigenvalues of the random walk 1, 1/2, -1/2, -1; the second vector falls
     # along the path as 1, 1/2, -1/2, -1, the vector of -1 would alternate
-    found = spectral_embedding(joined((0, 1, 1), (1, 2, 1), (2, 3, 1), n=4), 2)[:, 1]
-    assert np.abs(found / found[0]) == pytest.approx([1, 0.5, 0.5, 1])
-    assert np.sign(found / found[0]).tolist() == [1, 1, -1, -1]
+    vectors = spectral_embedding(joined((0, 1, 1), (1, 2, 1), (2, 3, 1), n=4), 2)[:, 1]
+    assert np.abs(vectors / vectors[0]) == pytest.approx([1, 0.5, 0.5, 1])
+    assert np.sign(vectors / vectors[0]).tolist() == [1, 1, -1, -1]
 
 
 # --- labels ---
@@ -143,10 +143,10 @@ def test_embedding_of_a_bipartite_graph_leaves_negative_eigenvalues_out():
 @pytest.mark.parametrize("seed", [0, 1])
 def test_planted_blocks_are_found_as_scikit_learn_finds_them(sizes, seed):
     adjacency, labels = planted(sizes, np.random.default_rng(seed))
-    found = cluster(one_layer(adjacency), len(sizes), seed=seed).labels
+    clusters = cluster(one_layer(adjacency), len(sizes), seed=seed).labels
     oracle = SpectralClustering(len(sizes), affinity="precomputed", random_state=0)
-    assert adjusted_rand_score(found, labels) == 1
-    assert adjusted_rand_score(found, oracle.fit_predict(adjacency)) == 1
+    assert adjusted_rand_score(clusters, labels) == 1
+    assert adjusted_rand_score(clusters, oracle.fit_predict(adjacency)) == 1
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -267,27 +267,27 @@ def sided(sizes, seed, keep=1.0):
 @pytest.mark.parametrize("sparsely", [True, False])
 def test_two_sides_give_the_eigenvectors_of_the_whole(sizes, sparsely):
     adjacency, side = sided(sizes, seed=len(sizes))
-    given = sparse.csr_array(adjacency) if sparsely else adjacency
-    found = spectral_embedding(given, 3, side=side)
-    assert np.allclose(found, spectral_embedding(adjacency, 3), atol=1e-9)
+    graph = sparse.csr_array(adjacency) if sparsely else adjacency
+    vectors = spectral_embedding(graph, 3, side=side)
+    assert np.allclose(vectors, spectral_embedding(adjacency, 3), atol=1e-9)
     # of unit length before they are rescaled, as those of the whole
-    lengths = (found**2 * adjacency.sum(axis=1)[:, None]).sum(axis=0)
+    lengths = (vectors**2 * adjacency.sum(axis=1)[:, None]).sum(axis=0)
     assert np.allclose(lengths, 1)
 
 
 def test_large_sides_go_through_arpack():
     adjacency, side = sided((700, 1300, 500, 200), seed=0, keep=0.3)
-    found = spectral_embedding(sparse.csr_array(adjacency), 8, side=side)
+    vectors = spectral_embedding(sparse.csr_array(adjacency), 8, side=side)
     direct = spectral_embedding(adjacency, 8, large_side=10_000)
-    assert np.allclose(found, direct, atol=1e-8)
+    assert np.allclose(vectors, direct, atol=1e-8)
 
 
 def test_a_side_of_too_few_directions_is_left_to_the_whole():
     # one unit in the middle: the only positive eigenvalue is 1, the second is 0
     adjacency, side = sided((4, 1, 3), seed=0)
-    found = spectral_embedding(adjacency, 2, side=side)
+    vectors = spectral_embedding(adjacency, 2, side=side)
     values = adjacency / np.sqrt(np.outer(adjacency.sum(axis=1), adjacency.sum(axis=1)))
-    second = found[:, 1] * np.sqrt(adjacency.sum(axis=1))
+    second = vectors[:, 1] * np.sqrt(adjacency.sum(axis=1))
     assert np.allclose(values @ second, 0, atol=1e-12)
 
 
@@ -299,15 +299,15 @@ def test_units_with_next_to_no_weight_follow_the_others(sided_too, exponent):
     scale = np.ones(len(adjacency))
     scale[dead] = 10.0 ** (exponent + np.arange(5) / 2)
     weak = adjacency * scale * scale[:, None]
-    found = spectral_embedding(weak, 5, side=side if sided_too else None)
+    vectors = spectral_embedding(weak, 5, side=side if sided_too else None)
     # each row is the mean of its neighbours' over the eigenvalue, which live rows tell
     degrees = weak.sum(axis=1)
-    means = weak @ found / degrees[:, None]
+    means = weak @ vectors / degrees[:, None]
     live = np.setdiff1d(np.arange(len(weak)), dead)
-    values = (means[live] * found[live]).sum(axis=0) / (found[live] ** 2).sum(axis=0)
-    assert np.allclose(means, found * values, atol=1e-9)
-    assert found[:, 0] == pytest.approx(found[0, 0])  # of the trivial one all are equal
-    assert np.abs(found[dead]).max() < 10 * np.abs(found[live]).max()
+    values = (means[live] * vectors[live]).sum(axis=0) / (vectors[live] ** 2).sum(axis=0)
+    assert np.allclose(means, vectors * values, atol=1e-9)
+    assert vectors[:, 0] == pytest.approx(vectors[0, 0])  # of the trivial one all are equal
+    assert np.abs(vectors[dead]).max() < 10 * np.abs(vectors[live]).max()
 
 
 def test_a_weak_part_of_its_own_stays_an_eigenvector():
@@ -316,11 +316,11 @@ def test_a_weak_part_of_its_own_stays_an_eigenvector():
     adjacency[0, 1] = adjacency[1, 0] = 1.0
     adjacency[2, 3] = adjacency[3, 2] = 1e-30
     assert embedding.weak_units(adjacency.sum(axis=1)).tolist() == [False, False, True, True]
-    found = spectral_embedding(adjacency, 2)
-    lengths = (found**2 * adjacency.sum(axis=1)[:, None]).sum(axis=0)
+    vectors = spectral_embedding(adjacency, 2)
+    lengths = (vectors**2 * adjacency.sum(axis=1)[:, None]).sum(axis=0)
     assert lengths == pytest.approx([1, 1])
-    assert found[2] == pytest.approx(found[3])
-    assert np.abs(found[2]).max() > 1e10
+    assert vectors[2] == pytest.approx(vectors[3])
+    assert np.abs(vectors[2]).max() > 1e10
 
 
 def test_weak_units_joined_among_themselves_keep_eigenvectors_of_their_own():
@@ -332,16 +332,16 @@ def test_weak_units_joined_among_themselves_keep_eigenvectors_of_their_own():
     weak[dead], weak[:, dead] = adjacency[dead] * 1e-30, adjacency[:, dead] * 1e-30
     block = 1e-30 * (3 * np.eye(3) + 0.1 * rng.random((3, 3))) * adjacency.mean()
     weak[np.ix_(dead[:3], dead[3:])], weak[np.ix_(dead[3:], dead[:3])] = block, block.T
-    found = spectral_embedding(weak, 5, side=side)
+    vectors = spectral_embedding(weak, 5, side=side)
     degrees = weak.sum(axis=1)
-    shares = (found[dead] ** 2 * degrees[dead, None]).sum(axis=0)
+    shares = (vectors[dead] ** 2 * degrees[dead, None]).sum(axis=0)
     assert (shares > 0.99).any()
     assert (shares < 1e-9).any()
     # on the weak units every column satisfies the equation to its own size there
-    means = weak @ found / degrees[:, None]
-    values = (means[dead] * found[dead]).sum(axis=0) / (found[dead] ** 2).sum(axis=0)
-    error = np.abs(means[dead] - found[dead] * values).max(axis=0)
-    assert (error < 1e-6 * np.abs(found[dead]).max(axis=0)).all()
+    means = weak @ vectors / degrees[:, None]
+    values = (means[dead] * vectors[dead]).sum(axis=0) / (vectors[dead] ** 2).sum(axis=0)
+    error = np.abs(means[dead] - vectors[dead] * values).max(axis=0)
+    assert (error < 1e-6 * np.abs(vectors[dead]).max(axis=0)).all()
 
 
 def test_weight_that_is_hardly_a_number_stays_finite():
@@ -349,6 +349,162 @@ def test_weight_that_is_hardly_a_number_stays_finite():
     adjacency[7] *= 1e-312
     adjacency[:, 7] *= 1e-312
     assert np.isfinite(spectral_embedding(adjacency, 3, side=side)).all()
+
+
+# --- repeated eigenvalues, above the size from which ARPACK computes eigenvectors ---
+
+
+def leading(adjacency, embedding):
+    """Check that columns are orthonormal eigenvectors to the largest eigenvalues.
+
+    Returns the normalized adjacency's eigenvalues, descending, and the columns at unit length.
+    """
+    degrees = adjacency.sum(axis=1)
+    normalized = adjacency / np.sqrt(np.outer(degrees, degrees))
+    values = linalg.eigvalsh(normalized)[::-1]
+    vectors = embedding * np.sqrt(degrees)[:, None]
+    n = vectors.shape[1]
+    assert vectors.T @ vectors == pytest.approx(np.eye(n), abs=1e-9)
+    assert normalized @ vectors == pytest.approx(vectors * values[:n], abs=1e-9)
+    return values, vectors
+
+
+def check_against_dense(adjacency, n, side):
+    """Compare ARPACK's way with the dense one, and with itself."""
+    graph = sparse.csr_array(adjacency)
+    small, direct, again = (
+        spectral_embedding(graph, n, side=side, large_side=size) for size in (10, 10_000, 10)
+    )
+    assert (small == again).all()
+    values, vectors = leading(adjacency, small)
+    _, dense = leading(adjacency, direct)
+    if values[n - 1] - values[n] > 1e-6:  # else several spaces lead
+        assert vectors @ vectors.T == pytest.approx(dense @ dense.T, abs=1e-8)
+
+
+def mixed(adjacency, side, rng):
+    """Put the units in another order."""
+    order = rng.permutation(len(adjacency))
+    return adjacency[order][:, order], side[order]
+
+
+@pytest.mark.parametrize("sides", [1, 2])
+@pytest.mark.parametrize("equal", [True, False])
+@pytest.mark.parametrize("n_parts", [1, 2, 3, 4, 5, 7, 12, 50])
+def test_components_are_settled_above_the_threshold(n_parts, equal, sides):
+    rng = np.random.default_rng(n_parts)
+    size = 90 // n_parts + 2
+    sizes = [(size, size + (0 if equal else rng.integers(4))) for _ in range(n_parts)]
+    parts = [sided(pair, seed=0 if equal else index) for index, pair in enumerate(sizes)]
+    adjacency = linalg.block_diag(*[part for part, _ in parts])
+    adjacency, side = mixed(adjacency, np.concatenate([side for _, side in parts]), rng)
+    for n in (2, 6):
+        check_against_dense(adjacency, n, side if sides == 2 else None)
+
+
+@pytest.mark.parametrize("sides", [1, 2])
+@pytest.mark.parametrize("between", [1e-20, 1e-9, 1e-3, 0.1])
+@pytest.mark.parametrize("n_blocks", [2, 3, 5])
+def test_equal_blocks_that_hang_together(n_blocks, between, sides):
+    # a start that all blocks share sees none of the vectors that tell them apart
+    block, side = sided((20, 20), seed=1)
+    joints = np.full((n_blocks, n_blocks), between) + np.eye(n_blocks)
+    adjacency, side = np.kron(joints, block), np.tile(side, n_blocks)
+    for n in (2, n_blocks):
+        check_against_dense(adjacency, n, side if sides == 2 else None)
+
+
+@pytest.mark.parametrize("sides", [1, 2])
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_equal_weights_above_the_threshold(n, sides):
+    complete = np.ones((90, 90)) - np.eye(90)
+    check_against_dense(complete, n, None)
+    adjacency, side = sided((70, 80), seed=0)
+    check_against_dense((adjacency > 0).astype(float), n, side if sides == 2 else None)
+
+
+@pytest.mark.parametrize("sides", [1, 2])
+@pytest.mark.parametrize("keep", [0.003, 0.01, 0.03])
+def test_pruned_weights_above_the_threshold(keep, sides):
+    adjacency, side = sided((100, 100, 100), seed=5, keep=keep)
+    live = adjacency.any(axis=1)
+    adjacency, side = adjacency[live][:, live], side[live]
+    for n in (2, 6):
+        check_against_dense(adjacency, n, side if sides == 2 else None)
+
+
+def test_more_components_than_columns_give_one_to_the_heaviest():
+    parts = [weight * sided((6, 6), seed=index)[0] for index, weight in enumerate((1, 3, 2, 9))]
+    adjacency = linalg.block_diag(*parts)
+    vectors = spectral_embedding(sparse.csr_array(adjacency), 1, large_side=10)
+    assert np.flatnonzero(vectors[:, 0]).tolist() == list(range(36, 48))
+    assert vectors[36:, 0] == pytest.approx(1 / np.sqrt(parts[3].sum()))
+
+
+def layered(adjacency, sizes):
+    names = [(f"layer {index}", size, True) for index, size in enumerate(sizes)]
+    inactive = np.zeros(len(adjacency), dtype=bool)
+    return UnitGraph(sparse.csr_array(adjacency), layer_ranges(names), "weights", inactive)
+
+
+def test_two_equal_halves_of_more_than_a_thousand_units_are_the_clusters():
+    rng = np.random.default_rng(0)
+    half = rng.exponential(size=(510, 510))
+    block = linalg.block_diag(half, half)
+    adjacency = np.block([[np.zeros((1020, 1020)), block], [block.T, np.zeros((1020, 1020))]])
+    graph = layered(adjacency, (1020, 1020))
+    labels = spectral_labels(graph, 2, seed=0, n_starts=1)
+    assert ncut(graph.adjacency, labels) == 0
+    assert labels.tolist() == ([0] * 510 + [1] * 510) * 2
+
+
+def test_a_pruned_network_of_more_than_a_thousand_units_is_cut_nowhere():
+    # 99.9 % of the weights are gone: some hundred components, which have an eigenvalue of 1 each
+    sizes = (1500, 1500, 1500)
+    graph = layered(sided(sizes, seed=0, keep=0.001)[0], sizes)
+    with pytest.warns(DegenerateDataWarning, match="components but 4 clusters"):
+        labels = spectral_labels(graph, 4, seed=0, n_starts=1)
+    assert ncut(graph.adjacency, labels) == 0
+    with pytest.warns(DegenerateDataWarning, match="components but 4 clusters"):
+        assert spectral_labels(graph, 4, seed=0, n_starts=1).tolist() == labels.tolist()
+
+
+def test_a_dense_solver_that_loses_equal_eigenvalues():
+    # of 99.9 % pruned weights a hundred pairs are left: LAPACK's bisection finds none of them
+    sizes = (300, 300, 300)
+    adjacency, _ = sided(sizes, seed=5, keep=0.001)
+    graph = layered(adjacency, sizes)
+    live = live_units(graph)
+    leading(adjacency[live][:, live], spectral_embedding(graph.adjacency[live][:, live], 2))
+    with pytest.warns(DegenerateDataWarning, match="components but 4 clusters"):
+        assert ncut(graph.adjacency, spectral_labels(graph, 4, seed=0)) == 0
+
+
+def test_equal_edges_warn():
+    complete = np.ones((8, 8)) - np.eye(8)
+    chain, _ = sided((4, 5, 3), seed=0)
+    for graph in (one_layer(0.3 * complete), layered((chain > 0) * 0.7, (4, 5, 3))):
+        with pytest.warns(DegenerateDataWarning, match="all edges are equal"):
+            spectral_labels(graph, 3, seed=0)
+    inactive = np.arange(8) == 2  # the others' edges are equal
+    weights = np.where(inactive | inactive[:, None], 0.5, 1.0) * complete
+    with pytest.warns(DegenerateDataWarning, match="all edges are equal"):
+        spectral_labels(one_layer(weights, inactive), 3, seed=0)
+    spectral_labels(one_layer(weights), 3, seed=0)
+    spectral_labels(one_layer(complete), 1, seed=0)
+    spectral_labels(one_layer(complete), 8, seed=0)
+    pruned = chain > 0
+    pruned[0, 4] = pruned[4, 0] = False
+    spectral_labels(layered(pruned * 0.7, (4, 5, 3)), 3, seed=0)
+
+
+def test_a_seed_that_k_means_does_not_take():
+    graph = one_layer(random_adjacency(5, np.random.default_rng(0)))
+    with pytest.raises(
+        InvalidInputError, match="seed must be from 0 to 4294967295, not 1099511627"
+    ):
+        cluster(graph, 2, seed=2**40)
+    assert len(cluster(graph, 2, seed=2**32 - 1).labels) == 5
 
 
 def test_unknown_scope():

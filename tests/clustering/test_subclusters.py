@@ -42,9 +42,9 @@ def sizes_of(partition, reading="paper"):
 
 def test_units_of_each_cluster_in_each_layer():
     partition = Partition.from_labels({"a": [1, 0, 1, 0, -1], "b": [0, 1, 1, 1, 1]})
-    found = [(part.layer, part.cluster, part.units.tolist()) for part in subclusters(partition)]
+    parts = [(part.layer, part.cluster, part.units.tolist()) for part in subclusters(partition)]
     # cluster 0 of layer b has one unit, cluster 1 four of five
-    assert found == [("a", 0, [1, 3]), ("a", 1, [0, 2]), ("b", 1, [1, 2, 3, 4])]
+    assert parts == [("a", 0, [1, 3]), ("a", 1, [0, 2]), ("b", 1, [1, 2, 3, 4])]
     assert subclusters(partition)[1].as_lesion()["a"].tolist() == [0, 2]
 
 
@@ -91,10 +91,10 @@ def test_counterparts_are_as_many_live_units_of_the_same_layer(partition, readin
 @given(partitions, st.integers(0, 1000))
 def test_joint_counterparts_of_one_draw_do_not_overlap(partition, seed):
     draws = draw_counterparts(partition, 5, seed=seed)
-    for one, other in combinations(range(len(draws.units)), 2):
-        if draws.subclusters[one].layer == draws.subclusters[other].layer:
+    for first, other in combinations(range(len(draws.units)), 2):
+        if draws.subclusters[first].layer == draws.subclusters[other].layer:
             for i in range(5):
-                assert not set(draws.units[one][i]) & set(draws.units[other][i])
+                assert not set(draws.units[first][i]) & set(draws.units[other][i])
 
 
 def test_independent_counterparts_overlap_sooner_or_later():
@@ -171,9 +171,9 @@ def test_a_draw_that_is_the_true_set_takes_its_value():
     other = Subcluster("a", 1, np.array([0, 2]))
     rows = (np.array([[6, 1, 4], [1, 4, 5]]), np.array([[0, 3], [2, 0]]))
     values = np.arange(12.0).reshape(6, 2)  # two subclusters, each true and drawn twice
-    found = Draws((part, other), rows, 2).arrange(values)
-    assert found[:, 0].tolist() == [[0, 1], [0, 1], [4, 5]]
-    assert found[:, 1].tolist() == [[6, 7], [8, 9], [6, 7]]
+    arranged = Draws((part, other), rows, 2).arrange(values)
+    assert arranged[:, 0].tolist() == [[0, 1], [0, 1], [4, 5]]
+    assert arranged[:, 1].tolist() == [[6, 7], [8, 9], [6, 7]]
     assert values.tolist() == np.arange(12.0).reshape(6, 2).tolist()  # left as they were
 
 
@@ -188,3 +188,11 @@ def test_nothing_to_test():
 def test_n_draws_must_be_positive(n_draws):
     with pytest.raises(InvalidInputError, match="n_draws must be a whole number of at least 1"):
         draw_counterparts(sized(2, 2), n_draws)
+
+
+def test_more_draws_than_memory_holds():
+    partition = Partition.from_labels({"a": np.array([0, 0, 1, 1])})
+    with pytest.raises(
+        InvalidInputError, match="n_draws must be from 1 to 1000000, not 10000000000"
+    ):
+        draw_counterparts(partition, 10**18)

@@ -33,15 +33,15 @@ def edges(network, **options):
     matrix = graph.adjacency.toarray()
     assert (matrix == matrix.T).all()
     rows, columns = np.nonzero(np.triu(matrix))
-    found = {(int(i), int(j)): float(matrix[i, j]) for i, j in zip(rows, columns, strict=True)}
-    return [layer.name for layer in graph.layers], found
+    weights = {(int(i), int(j)): float(matrix[i, j]) for i, j in zip(rows, columns, strict=True)}
+    return [layer.name for layer in graph.layers], weights
 
 
 def test_a_skip_makes_no_edge():
     # nodes: conv0 0 1, conv1 2 3 4, the sum 5 6
-    names, found = edges(residual())
+    names, weights = edges(residual())
     assert names == ["conv0", "conv1", "conv2"]
-    assert found == {
+    assert weights == {
         (0, 2): 1,
         (1, 2): 2,
         (1, 3): 3,
@@ -79,7 +79,7 @@ def test_a_convolution_on_the_skip_makes_edges_around_a_layer():
 
 def test_one_unit_for_each_reader_and_channel():
     # the sum of a is 4 5 as b.conv1 sees it, 6 7 as b.down does; b.conv1 8 9, sum of b 10 11
-    names, found = edges(strided(), residual_units="reader")
+    names, weights = edges(strided(), residual_units="reader")
     assert names == [
         "stem",
         "a.conv1",
@@ -88,7 +88,7 @@ def test_one_unit_for_each_reader_and_channel():
         "b.conv1",
         "b.down",
     ]
-    assert found == {
+    assert weights == {
         (0, 2): 1,
         (1, 2): 2,
         (1, 3): 1,
@@ -117,9 +117,9 @@ def test_modules_that_connect_the_same_tensors_add_up():
         b=dense([[-3]]),
         out=dense([[1]]),
     )
-    names, found = edges(twice)
+    names, weights = edges(twice)
     assert names == ["input", "first", "b", "out"]
-    assert found == {(0, 2): 1, (1, 2): 1, (2, 3): 2 + 3, (3, 4): 1}
+    assert weights == {(0, 2): 1, (1, 2): 1, (2, 3): 2 + 3, (3, 4): 1}
 
 
 def _twice(m, x):
@@ -128,9 +128,9 @@ def _twice(m, x):
 
 def test_an_mlp_with_a_skip():
     # pixels 0 1, first 2 3, the sum 4 5 (written by second), logits 6 7
-    names, found = edges(residual_mlp())
+    names, weights = edges(residual_mlp())
     assert names == ["input", "first", "second", "out"]
-    assert found == {
+    assert weights == {
         (0, 2): 1,
         (1, 2): 2,
         (0, 3): 3,
@@ -155,9 +155,9 @@ def test_an_mlp_with_a_skip():
 def test_norms_of_a_preactivated_block(mode, first, inner, last):
     # stem 0 1 is passed on by the skip, so norm1 scales the edges out of it; norm2 those into
     # conv1 2 3; norm3, behind the last sum 4 5 and before its ReLU, those into the sum
-    names, found = edges(preactivated(), batch_norm_edges=mode)
+    names, weights = edges(preactivated(), batch_norm_edges=mode)
     assert names == ["stem", "conv1", "conv2"]
-    assert found == pytest.approx(
+    assert weights == pytest.approx(
         {
             (0, 2): 1 * first[0] * inner[0],
             (1, 2): 2 * first[1] * inner[0],
@@ -171,9 +171,9 @@ def test_norms_of_a_preactivated_block(mode, first, inner, last):
 
 def test_norms_before_and_behind_a_concatenation():
     # one 0, two 1 2, mix 3 4; norm2 (4, 1.5) on two only; norm (2, 3, 5) on one, then two
-    names, found = edges(concatenated())
+    names, weights = edges(concatenated())
     assert names == ["one", "two", "mix"]
-    assert found == pytest.approx(
+    assert weights == pytest.approx(
         {
             (0, 3): 1 * 2,
             (1, 3): 2 * 4 * 3,
@@ -211,7 +211,7 @@ def test_a_dense_block_links_all_layers():
         {(0, 2): 1, (1, 2): 2, (0, 3): 3, (1, 3): 4, (2, 3): 5},
     )
     # conv0 as conv1 0 1, conv2 2 3 and fc 4 5 see it; conv1 as conv2 6 and fc 7 do; conv2 8
-    names, found = edges(dense_block(), residual_units="reader")
+    names, weights = edges(dense_block(), residual_units="reader")
     assert names == [
         "conv0->conv1",
         "conv0->conv2",
@@ -220,7 +220,7 @@ def test_a_dense_block_links_all_layers():
         "conv1->fc",
         "conv2",
     ]
-    assert found == {
+    assert weights == {
         (0, 6): 1,
         (1, 6): 2,
         (0, 7): 1,
@@ -233,15 +233,15 @@ def test_a_dense_block_links_all_layers():
 
 def test_a_fire_module_reads_its_parts_in_order():
     # stem 0 1, squeeze 2 3, expand1 4 5, expand3 6, last 7 8
-    _, found = edges(fire())
-    assert {key: value for key, value in found.items() if key[0] > 3} == {
+    _, weights = edges(fire())
+    assert {key: value for key, value in weights.items() if key[0] > 3} == {
         (4, 7): 1,
         (6, 7): 2,
         (5, 8): 3,
         (6, 8): 1,
     }
     kernels = fire().expand3.weight.detach().abs().sum(dim=(2, 3))[0].tolist()
-    assert [found[2, 6], found[3, 6]] == kernels
+    assert [weights[2, 6], weights[3, 6]] == kernels
 
 
 def test_a_concatenation_inside_a_sum_is_laid_out_in_it():
@@ -254,9 +254,9 @@ def test_a_concatenation_inside_a_sum_is_laid_out_in_it():
         c=pointwise([[10], [20], [30]]),
         out=pointwise([[1, 1, 1]]),
     )
-    names, found = edges(network)
+    names, weights = edges(network)
     assert names == ["first", "c", "out"]
-    assert found == {
+    assert weights == {
         (0, 1): 12,
         (0, 2): 23,
         (0, 3): 34,
@@ -279,7 +279,7 @@ def test_shuffles_keep_the_entries_of_every_pair(null, conventions):
     graph = weight_graph(strided(), conventions=conventions)
     copy = shuffled(graph, np.random.default_rng(0), null=null)
     assert copy.links == graph.links
-    pairs = [(one.name, other.name) for one, other in graph.linked]
+    pairs = [(first.name, other.name) for first, other in graph.linked]
     assert ("a.conv2", "b.down") in pairs or ("a.conv2->b.down", "b.down") in pairs
     for before, after in zip(layer_blocks(graph), layer_blocks(copy), strict=True):
         assert sorted(before.ravel()) == sorted(after.ravel())
@@ -327,14 +327,14 @@ def branching_graph(seed=0):
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_local_clusters_come_from_predecessors_and_successors(seed):
     graph = branching_graph(seed)
-    whole, local = cluster(graph, 3, seed=seed), cluster(graph, 3, scope="local", seed=seed)
+    partition, local = cluster(graph, 3, seed=seed), cluster(graph, 3, scope="local", seed=seed)
     windows = {1: (0, 1, 2), 2: (1, 2, 3, 4), 3: (2, 3, 4)}
     centres = {0: 1, 1: 1, 2: 2, 3: 3, 4: 3}  # the ends: first successor, last predecessor
     for index, centre in centres.items():
         layers = [graph.layers[i] for i in windows[centre]]
         nodes = np.concatenate([np.arange(layer.start, layer.stop) for layer in layers])
         adjacency = graph.adjacency.toarray()[np.ix_(nodes, nodes)]
-        used = len(set(whole.of(graph.layers[centre]).tolist()))
+        used = len(set(partition.of(graph.layers[centre]).tolist()))
         labels = oracle_labels(adjacency, used, seed)
         mine = labels[np.isin(nodes, np.arange(graph.n_units)[graph.layers[index].units])]
         assert adjusted_rand_score(local.of(graph.layers[index]), mine) == 1

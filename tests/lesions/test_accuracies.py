@@ -28,7 +28,7 @@ def counts(logits, y, n_classes):
 
 def hooked(network, x, y, wanted, n_classes, ends=None):
     """Count correct images by class, with hooks that zero outputs; one pass a lesion."""
-    found = []
+    accuracies = []
     for lesion in wanted:
         handles = []
         for name, units in lesion.items():
@@ -40,10 +40,10 @@ def hooked(network, x, y, wanted, n_classes, ends=None):
 
             module = network.get_submodule(ends[name] if ends else name)
             handles.append(module.register_forward_hook(zero))
-        found.append(counts(network(x), y, n_classes))
+        accuracies.append(counts(network(x), y, n_classes))
         for handle in handles:
             handle.remove()
-    return found
+    return accuracies
 
 
 def as_counts(accuracies, y):
@@ -113,8 +113,8 @@ def test_mlp_lesions_equal_hooks(data):
     lesion = st.fixed_dictionaries({}, optional=units)
     wanted = data.draw(st.lists(lesion, min_size=1, max_size=5), label="lesions")
     max_values = data.draw(st.sampled_from([1, 60, 400, 10**6]), label="max_values")
-    found = lesion_accuracies(network, x, y, wanted, max_values=max_values)
-    assert as_counts(found, y) == hooked(network, x, y, wanted, 3)
+    accuracies = lesion_accuracies(network, x, y, wanted, max_values=max_values)
+    assert as_counts(accuracies, y) == hooked(network, x, y, wanted, 3)
 
 
 @pytest.mark.parametrize("max_values", [1, 300, 10**6])
@@ -126,22 +126,22 @@ def test_cnn_lesions_equal_hooks_whatever_the_batches(max_values, batch_size, dt
     x = x.to(dtype)
     expected = hooked(network, x, y, CNN_LESIONS, 3)
     assert len({tuple(row) for row in expected}) >= 6  # the lesions do something
-    found = lesion_accuracies(
+    accuracies = lesion_accuracies(
         network, x, y, CNN_LESIONS, batch_size=batch_size, max_values=max_values
     )
-    assert as_counts(found, y) == expected
+    assert as_counts(accuracies, y) == expected
 
 
 def test_bfloat16_is_that_of_the_network_in_bfloat16():
     network = small_cnn().float()
     x, _ = images((40, 1, 8, 8), 3, seed=1)
-    found = lesion_predictions(network, x, CNN_LESIONS, precision="bfloat16")
+    predictions = lesion_predictions(network, x, CNN_LESIONS, precision="bfloat16")
     assert network[0].weight.dtype == torch.float32  # left as it is
     reduced = copy.deepcopy(network).bfloat16()
-    assert np.array_equal(found, lesion_predictions(reduced, x, CNN_LESIONS))
+    assert np.array_equal(predictions, lesion_predictions(reduced, x, CNN_LESIONS))
     full = lesion_predictions(network, x, CNN_LESIONS)
     n_other, n_predictions = other_predictions(network, x, CNN_LESIONS, precision="bfloat16")
-    assert (n_other, n_predictions) == (int((found != full).sum()), len(CNN_LESIONS) * 40)
+    assert (n_other, n_predictions) == (int((predictions != full).sum()), len(CNN_LESIONS) * 40)
     assert 0 < n_other < 0.1 * n_predictions  # seven bits decide otherwise here and there
     assert other_predictions(network, x, CNN_LESIONS, precision="full")[0] == 0
     with pytest.raises(InvalidInputError, match="precision='float16'"):
@@ -152,11 +152,11 @@ def test_bfloat16_is_that_of_the_network_in_bfloat16():
 def test_lesions_behind_the_normalization_equal_hooks_there(max_values):
     network = small_cnn()
     x, y = images((40, 1, 8, 8), 3, seed=1)
-    found = lesion_accuracies(
+    accuracies = lesion_accuracies(
         network, x, y, CNN_LESIONS, conventions=NORMALIZED, max_values=max_values
     )
     expected = hooked(network, x, y, CNN_LESIONS, 3, CNN_ENDS)
-    assert as_counts(found, y) == expected
+    assert as_counts(accuracies, y) == expected
     assert expected != hooked(network, x, y, CNN_LESIONS, 3)  # the readings differ here
 
 
@@ -193,9 +193,9 @@ def test_accuracies_by_hand():
     network = stack(dense([[1]]), nn.ReLU(), dense([[0], [1]], [0, -1]))
     x = torch.tensor([[0.0], [2.0], [3.0], [0.5], [5.0]]).double()
     y = torch.tensor([0, 0, 1, 1, 1])
-    found = lesion_accuracies(network, x, y, [{}, {"0": [0]}])
+    accuracies = lesion_accuracies(network, x, y, [{}, {"0": [0]}])
     # class 0: right on 0, wrong on 2; class 1: right on 3 and 5, wrong on 0.5
-    assert found == pytest.approx(np.array([[1 / 2, 2 / 3], [1, 0]]))
+    assert accuracies == pytest.approx(np.array([[1 / 2, 2 / 3], [1, 0]]))
 
 
 class Functional(nn.Module):
@@ -239,8 +239,8 @@ def test_networks_written_with_functions(activation, flatten, dtype):
     x, y = images((20, 1, 8, 8), 3)
     x = x.to(dtype)
     wanted = [{}, {"conv1": [0]}, {"conv2": [1, 2]}, {"conv1": [2], "conv2": [0]}]
-    found = lesion_accuracies(network, x, y, wanted, max_values=500)
-    assert as_counts(found, y) == hooked(network, x, y, wanted, 3)
+    accuracies = lesion_accuracies(network, x, y, wanted, max_values=500)
+    assert as_counts(accuracies, y) == hooked(network, x, y, wanted, 3)
 
 
 @pytest.mark.parametrize("max_values", [1, 10**6])
@@ -264,8 +264,8 @@ def test_activations_that_overwrite_their_input(max_values):
         {"2": []},
         {"0": [1], "2": [3]},
     ]
-    found = lesion_accuracies(network, x, y, wanted, max_values=max_values)
-    assert as_counts(found, y) == hooked(network, x, y, wanted, 3)
+    accuracies = lesion_accuracies(network, x, y, wanted, max_values=max_values)
+    assert as_counts(accuracies, y) == hooked(network, x, y, wanted, 3)
 
 
 @pytest.mark.parametrize(
@@ -292,10 +292,10 @@ def test_lesions_before_every_kind_of_convolution(options, reading):
     x, y = images((40, 1, 8, 8), 3, seed=5)
     network[-1].bias.data -= network(x).mean(dim=0).detach()
     wanted = [{}, {"0": [0]}, {"0": [1, 2]}, {"4": [0]}, {"0": [2], "4": [1, 2]}, {"0": [0, 1, 2]}]
-    found = lesion_accuracies(network, x, y, wanted, conventions=reading, max_values=500)
+    accuracies = lesion_accuracies(network, x, y, wanted, conventions=reading, max_values=500)
     ends = {"0": "2", "4": "5"} if reading is NORMALIZED else None
     expected = hooked(network, x, y, wanted, 3, ends)
-    assert as_counts(found, y) == expected
+    assert as_counts(accuracies, y) == expected
     assert len({tuple(row) for row in expected}) >= 3
 
 
@@ -311,8 +311,8 @@ def test_nothing_is_left_of_a_lesioned_layer():
         dense(n(size=(3, 80))),
     )
     x, y = images((30, 1, 8, 8), 3)
-    found = lesion_accuracies(network, x, y, [{"0": range(4)}, {"2": range(5)}])
-    assert found.tolist() == [[1, 0, 0], [1, 0, 0]]
+    accuracies = lesion_accuracies(network, x, y, [{"0": range(4)}, {"2": range(5)}])
+    assert accuracies.tolist() == [[1, 0, 0], [1, 0, 0]]
 
 
 def test_rows_follow_the_order_of_the_lesions():
@@ -333,16 +333,16 @@ def test_no_lesions():
 def test_labels_of_any_integer_type(dtype):
     network = random_mlp([2, 3, 3], 0)
     x, y = images((12, 2), 3)
-    found = lesion_accuracies(network, x, y.to(dtype), [{}, {"0": [0]}])
-    assert as_counts(found, y) == hooked(network, x, y, [{}, {"0": [0]}], 3)
+    accuracies = lesion_accuracies(network, x, y.to(dtype), [{}, {"0": [0]}])
+    assert as_counts(accuracies, y) == hooked(network, x, y, [{}, {"0": [0]}], 3)
 
 
 def test_single_precision_images_are_taken_as_the_network_is():
     network = random_mlp([2, 3, 3], 0)
     x, y = images((12, 2), 3)
     rounded = x.float()
-    found = lesion_accuracies(network, rounded, y, [{"0": [1]}])
-    assert as_counts(found, y) == hooked(network, rounded.double(), y, [{"0": [1]}], 3)
+    accuracies = lesion_accuracies(network, rounded, y, [{"0": [1]}])
+    assert as_counts(accuracies, y) == hooked(network, rounded.double(), y, [{"0": [1]}], 3)
 
 
 def test_the_network_is_left_as_it_was():
@@ -360,14 +360,14 @@ def test_draws_are_lesioned_in_their_places():
     x, y = images((50, 3), 3)
     labels = {"0": np.array([0, 0, 1, 1, 1, -1]), "2": np.array([0, 0, 0, 1, 1])}
     draws = draw_counterparts(Partition.from_labels(labels), 4, seed=3)
-    found = lesion_draws(network, x, y, draws)
-    assert found.lesioned.shape == (5, 4, 3)
-    assert as_counts(found.baseline, y) == hooked(network, x, y, [{}], 3)[0]
-    assert found.class_sizes.tolist() == np.bincount(y).tolist()
+    result = lesion_draws(network, x, y, draws)
+    assert result.lesioned.shape == (5, 4, 3)
+    assert as_counts(result.baseline, y) == hooked(network, x, y, [{}], 3)[0]
+    assert result.class_sizes.tolist() == np.bincount(y).tolist()
     for column, part in enumerate(draws.subclusters):
         rows = [part.units, *draws.units[column]]
         expected = hooked(network, x, y, [{part.layer: row} for row in rows], 3)
-        assert as_counts(found.lesioned[:, column], y) == expected
+        assert as_counts(result.lesioned[:, column], y) == expected
 
 
 # --- errors ---
@@ -424,8 +424,8 @@ def test_lesions_of_a_partition_without_subclusters_can_be_assessed():
     # three units, three clusters: nothing is tested, which must not end the run of a page
     draws = draw_counterparts(Partition.from_labels({"0": [0, 1, 2]}), 4)
     x, y = images((12, 2), 3)
-    found = lesion_draws(random_mlp([2, 3, 3], 0), x, y, draws)
-    assert found.baseline.shape == (3,)
-    assessed = assess(importance(found))
+    result = lesion_draws(random_mlp([2, 3, 3], 0), x, y, draws)
+    assert result.baseline.shape == (3,)
+    assessed = assess(importance(result))
     assert assessed.p_values.shape == (0,)
     assert np.isnan(assessed.permutation.pvalue)

@@ -67,9 +67,9 @@ def two_readers():
 
 def right(network, lesion, conventions):
     """Return whether the first image is classified rightly; the second always is."""
-    found = lesion_accuracies(network, X, Y, [lesion], conventions=conventions)[0]
-    assert found[1] == 1
-    return bool(found[0])
+    lesioned = lesion_accuracies(network, X, Y, [lesion], conventions=conventions)[0]
+    assert lesioned[1] == 1
+    return bool(lesioned[0])
 
 
 def test_a_lesion_of_a_tensor_reaches_the_skip():
@@ -111,11 +111,11 @@ def test_means_in_place_of_zero():
     wanted = [{"a": [0]}, {"a": [1]}]
     assert lesion_accuracies(skip(), X, Y, wanted, **options)[:, 0].tolist() == [1, 0]
     # one reader: unit 1: b reads (3, 4) and gives (4, 6), the skip 3: 7
-    found = lesion_accuracies(skip(), X, Y, wanted, conventions=ONE, **options)
-    assert found[:, 0].tolist() == [1, 0]
+    lesioned = lesion_accuracies(skip(), X, Y, wanted, conventions=ONE, **options)
+    assert lesioned[:, 0].tolist() == [1, 0]
     # c alone reads unit 0 as 2: 6 + 2 = 8
-    found = lesion_accuracies(two_readers(), X, Y, [{"a->c": [0]}], conventions=ONE, **options)
-    assert found[:, 0].tolist() == [1]
+    lesioned = lesion_accuracies(two_readers(), X, Y, [{"a->c": [0]}], conventions=ONE, **options)
+    assert lesioned[:, 0].tolist() == [1]
 
 
 def test_a_preactivated_block_is_lesioned_where_the_sum_is_formed():
@@ -137,10 +137,10 @@ def test_a_preactivated_block_is_lesioned_where_the_sum_is_formed():
         return m.fc(m.norm3((start if reader_only else silent(start)) + inner).relu().mean((2, 3)))
 
     for conventions, reader_only in (("paper", False), (ONE, True)):
-        found = lesion_accuracies(
+        lesioned = lesion_accuracies(
             network, x, y, [{"stem": [0]}, {"stem": [1]}], conventions=conventions
         )
-        for row, unit in zip(found, (0, 1), strict=True):
+        for row, unit in zip(lesioned, (0, 1), strict=True):
             assert row == pytest.approx(accuracies(plain(x, unit, reader_only), y))
 
 
@@ -198,7 +198,7 @@ def test_lesions_equal_plain_passes(build, forward, wanted, conventions, max_val
 
         expected.append(accuracies(forward(network, x, at), y))
     assert len({tuple(row) for row in expected}) >= 6  # the lesions do something
-    found = lesion_accuracies(
+    lesioned = lesion_accuracies(
         network,
         x,
         y,
@@ -207,7 +207,7 @@ def test_lesions_equal_plain_passes(build, forward, wanted, conventions, max_val
         batch_size=batch_size,
         max_values=max_values,
     )
-    assert found == pytest.approx(np.array(expected))
+    assert lesioned == pytest.approx(np.array(expected))
 
 
 @pytest.mark.parametrize("max_values", [500, 10**6])
@@ -236,8 +236,8 @@ def test_lesions_of_one_reader_equal_hooks_on_its_input(max_values):
     ]
     expected = [accuracies(hooked(network, x, hook), y) for hook in hooks]
     assert len({tuple(row) for row in expected}) >= 5
-    found = lesion_accuracies(network, x, y, wanted, conventions=ONE, max_values=max_values)
-    assert found == pytest.approx(np.array(expected))
+    lesioned = lesion_accuracies(network, x, y, wanted, conventions=ONE, max_values=max_values)
+    assert lesioned == pytest.approx(np.array(expected))
 
 
 def hooked(network, x, hook):
@@ -260,16 +260,16 @@ def test_one_reader_of_a_concatenation_sees_the_right_channels():
     wanted = [{"conv1->conv2": [0]}, {"conv1->fc": [0]}, {"conv0->fc": [1]}, {"conv2": [0]}]
     hooks = [{"conv2": [2]}, {"fc": [2]}, {"fc": [1]}, {"fc": [3]}]
     expected = [accuracies(hooked(network, x, hook), y) for hook in hooks]
-    found = lesion_accuracies(network, x, y, wanted, conventions=ONE)
-    assert found == pytest.approx(np.array(expected))
+    lesioned = lesion_accuracies(network, x, y, wanted, conventions=ONE)
+    assert lesioned == pytest.approx(np.array(expected))
     assert len({tuple(row) for row in expected}) >= 3
 
 
 def test_contributions_only_where_one_layer_reads_a_tensor_and_writes_another():
     def shortcut(network):
         unit_map = trace_units(network)
-        found = {layer.name: reader_of(unit_map, layer) for layer in unit_map.layers}
-        return {name: reader.name for name, reader in found.items() if reader is not None}
+        readers = {layer.name: reader_of(unit_map, layer) for layer in unit_map.layers}
+        return {name: reader.name for name, reader in readers.items() if reader is not None}
 
     assert shortcut(skip()) == {"b": "out"}  # a is read twice
     assert shortcut(resnet()) == {"b.down": "fc"}  # inside the blocks, conv2 writes a sum
@@ -281,7 +281,7 @@ def test_draws_of_a_residual_network_are_lesioned():
     network = centred(resnet(), x)
     labels = {"stem": np.array([0, 0, 1, 1]), "b.down": np.array([0, 0, 0, 1, 1, 1])}
     draws = draw_counterparts(Partition.from_labels(labels), 3, seed=1)
-    found = lesion_draws(network, x, y, draws)
-    assert found.lesioned.shape == (4, 4, 3)
+    result = lesion_draws(network, x, y, draws)
+    assert result.lesioned.shape == (4, 4, 3)
     direct = lesion_accuracies(network, x, y, draws.lesions())
-    assert found.lesioned.tolist() == draws.arrange(direct).tolist()
+    assert result.lesioned.tolist() == draws.arrange(direct).tolist()

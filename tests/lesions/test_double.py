@@ -28,22 +28,22 @@ def redundant():
 def test_joint_by_hand(redundant):
     network, partition, x, y = redundant
     draws = draw_counterparts(partition, 3, seed=0)
-    found = joint_lesions(network, x, y, draws)
+    accuracies = joint_lesions(network, x, y, draws)
     # with x = 1 the logits are 1 and 4; a lesion of {0, 1} leaves 1 and 2, of all four 1 and 0
-    assert found.baseline.tolist() == [1, 1]
+    assert accuracies.baseline.tolist() == [1, 1]
     # pairs (0, 1), (0, 2), (1, 2)
-    assert found.lesioned[0].tolist() == [[1, 0], [1, 1], [1, 1]]
-    assert found.lesioned.shape == (4, 3, 2)
-    assert importance(found).values[0].tolist() == [0.5, 1, 1]
+    assert accuracies.lesioned[0].tolist() == [[1, 0], [1, 1], [1, 1]]
+    assert accuracies.lesioned.shape == (4, 3, 2)
+    assert importance(accuracies).values[0].tolist() == [0.5, 1, 1]
 
 
 def test_conditional_by_hand(redundant):
     network, partition, x, y = redundant
-    found = conditional_lesions(
+    accuracies = conditional_lesions(
         network, x, y, partition, draw_counterparts(partition, 5, seed=0), lesioned=0
     )
-    assert found.baseline.tolist() == [1, 1]  # units 2 and 3 are enough
-    assert found.lesioned[0].tolist() == [[1, 0], [1, 1]]  # units 2 and 3, then 4 and 5
+    assert accuracies.baseline.tolist() == [1, 1]  # units 2 and 3 are enough
+    assert accuracies.lesioned[0].tolist() == [[1, 0], [1, 1]]  # units 2 and 3, then 4 and 5
 
 
 def test_joint_equals_two_hooks():
@@ -52,7 +52,7 @@ def test_joint_equals_two_hooks():
     x, y = torch.from_numpy(rng.normal(size=(60, 5))), torch.from_numpy(np.arange(60) % 3)
     labels = {name: np.arange(n) % 3 for name, n in zip(NAMES, (8, 7), strict=True)}
     draws = draw_counterparts(Partition.from_labels(labels), 2, seed=1)
-    found = joint_lesions(network, x, y, draws, max_values=40)
+    accuracies = joint_lesions(network, x, y, draws, max_values=40)
     n_subclusters = len(draws.subclusters)
     pairs = [(i, j) for i in range(n_subclusters) for j in range(i + 1, n_subclusters)]
     for row in range(3):
@@ -60,15 +60,15 @@ def test_joint_equals_two_hooks():
             value = x
             for index, part in enumerate(network):
                 value = part(value)
-                for one in pair:
-                    if draws.subclusters[one].layer == str(index):
-                        units = draws.subclusters[one].units
-                        units = units if row == 0 else draws.units[one][row - 1]
+                for chosen in pair:
+                    if draws.subclusters[chosen].layer == str(index):
+                        units = draws.subclusters[chosen].units
+                        units = units if row == 0 else draws.units[chosen][row - 1]
                         value = value.clone()
                         value[:, units] = 0
             right = (value.argmax(1) == y).double()
             expected = [float(right[y == label].mean()) for label in range(3)]
-            assert found.lesioned[row, column] == pytest.approx(expected)
+            assert accuracies.lesioned[row, column] == pytest.approx(expected)
 
 
 def test_counterparts_beside_a_subcluster_leave_it_alone():
@@ -115,5 +115,5 @@ def test_a_given_subcluster_that_is_none(redundant):
 
 
 def test_union_by_hand():
-    found = union({"a": np.array([3, 1])}, {"a": np.array([0]), "b": np.array([2])})
-    assert {name: units.tolist() for name, units in found.items()} == {"a": [0, 1, 3], "b": [2]}
+    lesion = union({"a": np.array([3, 1])}, {"a": np.array([0]), "b": np.array([2])})
+    assert {name: units.tolist() for name, units in lesion.items()} == {"a": [0, 1, 3], "b": [2]}

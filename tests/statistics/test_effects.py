@@ -120,9 +120,9 @@ def test_batches_equal_a_loop(kind):
     result = effect_size(true, null, kind)
     assert result.null_effects.shape == (2, 3, 5)
     for index in np.ndindex(2, 3):
-        one = effect_size(true[index], null[index], kind)
-        assert one.effect == pytest.approx(result.effect[index])
-        assert one.null_mean == pytest.approx(result.null_mean[index])
+        alone = effect_size(true[index], null[index], kind)
+        assert alone.effect == pytest.approx(result.effect[index])
+        assert alone.null_mean == pytest.approx(result.null_mean[index])
 
 
 def test_one_is_not_what_drops_come_to_without_an_effect():

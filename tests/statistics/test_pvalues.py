@@ -181,8 +181,8 @@ def test_strict_shifted_equals_mid_without_ties(sample, side):
 
 @fixed
 @given(integers, integers, draws, rules)
-def test_p_falls_as_the_value_becomes_more_extreme(one, other, null, rule):
-    low, high = sorted((one, other))
+def test_p_falls_as_the_value_becomes_more_extreme(first, other, null, rule):
+    low, high = sorted((first, other))
     assert empirical_p(high, null, "high", rule) <= empirical_p(low, null, "high", rule)
     assert empirical_p(low, null, "low", rule) <= empirical_p(high, null, "low", rule)
 

@@ -21,9 +21,9 @@ class Stream:
 
     def further(self, number, chosen, n):
         self.calls.append((number, chosen.tolist(), n))
-        found = self.draws[:, self.used : self.used + n][:, :, chosen]
+        batch = self.draws[:, self.used : self.used + n][:, :, chosen]
         self.used += n
-        return found
+        return batch
 
 
 def run(values, draws, sides, n_first, **options):
@@ -36,13 +36,13 @@ def test_rounds_double_and_ask_only_for_what_is_not_decided():
     # true value 5, high is extreme; stop at the 2nd exceedance, at most 13 draws
     always, third, never = [9] * 13, [1, 1, 5] * 5, [1] * 13
     draws = np.array([always, third[:13], never], dtype=float).T[None]
-    (found,), calls = run([[5, 5, 5]], draws, ["high"], 2, max_exceedances=2, max_draws=13)
+    (results,), calls = run([[5, 5, 5]], draws, ["high"], 2, max_exceedances=2, max_draws=13)
     # exceedances of the second at draws 3 and 6: undecided after 2 and 4, decided within 8
     assert calls == [(1, [1, 2], 2), (2, [1, 2], 4), (3, [2], 5)]
-    assert [one.pvalue for one in found] == pytest.approx([2 / 2, 2 / 6, 1 / 14])
-    assert [one.n_draws for one in found] == [2, 6, 13]
-    assert [one.n_exceedances for one in found] == [2, 2, 0]
-    assert found[1].null_distribution.tolist() == [1, 1, 5, 1, 1, 5]
+    assert [result.pvalue for result in results] == pytest.approx([2 / 2, 2 / 6, 1 / 14])
+    assert [result.n_draws for result in results] == [2, 6, 13]
+    assert [result.n_exceedances for result in results] == [2, 2, 0]
+    assert results[1].null_distribution.tolist() == [1, 1, 5, 1, 1, 5]
 
 
 def test_a_subcluster_is_drawn_for_until_both_of_its_statistics_are_decided():
@@ -57,27 +57,29 @@ def test_a_subcluster_is_drawn_for_until_both_of_its_statistics_are_decided():
 
 
 def test_no_more_draws_are_asked_for_where_the_first_decide_all():
-    (found,), calls = run([[5, 5]], np.full((1, 10, 2), 6.0), ["high"], 10)
+    (results,), calls = run([[5, 5]], np.full((1, 10, 2), 6.0), ["high"], 10)
     assert calls == []
-    assert [one.pvalue for one in found] == [1, 1]
+    assert [result.pvalue for result in results] == [1, 1]
 
 
 def test_first_draws_beyond_the_limit_are_ignored():
-    (found,), calls = run([[5]], np.zeros((1, 19, 1)), ["high"], 19, max_exceedances=3, max_draws=9)
+    (results,), calls = run(
+        [[5]], np.zeros((1, 19, 1)), ["high"], 19, max_exceedances=3, max_draws=9
+    )
     assert calls == []
-    assert (found[0].pvalue, found[0].n_draws) == (1 / 10, 9)
+    assert (results[0].pvalue, results[0].n_draws) == (1 / 10, 9)
 
 
 def test_no_subclusters():
-    (one, two), calls = run(np.empty((2, 0)), np.empty((2, 5, 0)), ["high", "low"], 5)
-    assert (one, two, calls) == ((), (), [])
+    (first, second), calls = run(np.empty((2, 0)), np.empty((2, 5, 0)), ["high", "low"], 5)
+    assert (first, second, calls) == ((), (), [])
 
 
 def test_undefined_values_rank_as_least_extreme():
     # an undefined true value ties with undefined draws and is beaten by defined ones
     draws = np.array([[NAN, 1, NAN, 2], [NAN, NAN, 6, 7]]).T[None]
-    (found,), _ = run([[NAN, 5]], draws, ["high"], 4, max_exceedances=2, max_draws=4)
-    assert [one.pvalue for one in found] == [2 / 2, 2 / 4]
+    (results,), _ = run([[NAN, 5]], draws, ["high"], 4, max_exceedances=2, max_draws=4)
+    assert [result.pvalue for result in results] == [2 / 2, 2 / 4]
     low = sequential_p(5, [NAN, 4, NAN, 3], "low", max_exceedances=2, max_draws=4)
     assert low.pvalue == 2 / 4
 
@@ -85,14 +87,14 @@ def test_undefined_values_rank_as_least_extreme():
 def test_the_released_reading_counts_no_comparison_with_an_undefined_value():
     draws = np.array([[NAN, 1, NAN, 2], [NAN, NAN, 6, 7]]).T[None]
     options = {"max_exceedances": 2, "max_draws": 4, "undefined": "released"}
-    (found,), _ = run([[NAN, 5]], draws, ["high"], 4, **options)
-    assert [one.pvalue for one in found] == [1 / 5, 2 / 4]  # undefined comes out as extreme
+    (results,), _ = run([[NAN, 5]], draws, ["high"], 4, **options)
+    assert [result.pvalue for result in results] == [1 / 5, 2 / 4]  # undefined comes out as extreme
 
 
 def test_rounding_decides_nothing():
     draws = np.array([5 * (1 - 1e-13), 5 * (1 + 1e-13)] * 2)[None, :, None]
-    (found,), _ = run([[5]], draws, ["high"], 4, max_exceedances=4, max_draws=4)
-    assert found[0].pvalue == 1
+    (results,), _ = run([[5]], draws, ["high"], 4, max_exceedances=4, max_draws=4)
+    assert results[0].pvalue == 1
 
 
 @pytest.mark.parametrize("n_first", [1, 2, 5])
@@ -101,11 +103,11 @@ def test_sizes_of_rounds_change_nothing(n_first):
     values, draws = rng.integers(0, 6, (2, 7)), rng.integers(0, 6, (2, 40, 7))
     options = {"max_exceedances": 4, "max_draws": 40}
     sides = ("low", "high")
-    found, _ = run(values, draws, sides, n_first, **options)
+    results, _ = run(values, draws, sides, n_first, **options)
     for row, column in np.ndindex(2, 7):
         alone = sequential_p(values[row, column], draws[row, :, column], sides[row], **options)
-        assert found[row][column].pvalue == alone.pvalue
-        assert found[row][column].n_draws == alone.n_draws
+        assert results[row][column].pvalue == alone.pvalue
+        assert results[row][column].n_draws == alone.n_draws
 
 
 def test_level_is_exact_over_all_orders():
@@ -128,10 +130,10 @@ def test_level_under_a_simulated_null(kind):
         sample = np.floor(sample * 8)
     elif kind == "undefined":
         sample[np.random.default_rng(9).random(sample.shape) < 0.4] = NAN
-    (found,), _ = run(
+    (results,), _ = run(
         sample[None, 0], sample[None, 1:], ["low"], 19, max_exceedances=10, max_draws=n_draws
     )
-    pvalues = np.array([one.pvalue for one in found])
+    pvalues = np.array([result.pvalue for result in results])
     for level in (0.01, 0.05, 0.1, 0.3):
         slack = 4 * math.sqrt(level * (1 - level) / n)
         rate = np.mean(pvalues <= level * (1 + 1e-9))

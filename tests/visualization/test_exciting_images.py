@@ -17,10 +17,10 @@ BOTH, FIRST, SECOND = ({"0": np.array(units)} for units in ([0, 1], [0], [1]))
 
 
 def test_by_hand():
-    found = exciting_images(NETWORK, IMAGES, [FIRST, BOTH, SECOND], n_images=3)
+    exciting = exciting_images(NETWORK, IMAGES, [FIRST, BOTH, SECOND], n_images=3)
     # |first|: 1 0 4 2 1; |second|: 1 3 0 1 2; their sums: 2 3 4 3 3
-    assert found.scores.tolist() == [[4, 2, 1], [4, 3, 3], [3, 2, 1]]
-    assert found.indices.tolist() == [[2, 3, 0], [2, 1, 3], [1, 4, 0]]
+    assert exciting.scores.tolist() == [[4, 2, 1], [4, 3, 3], [3, 2, 1]]
+    assert exciting.indices.tolist() == [[2, 3, 0], [2, 1, 3], [1, 4, 0]]
 
 
 def test_a_channel_counts_as_the_magnitude_of_its_mean_before_the_relu():
@@ -28,9 +28,9 @@ def test_a_channel_counts_as_the_magnitude_of_its_mean_before_the_relu():
     images = torch.tensor(
         [[[[4, -4], [4, -4]]], [[[-1, -1], [-1, -1]]], [[[3, 0], [0, 0]]]], dtype=torch.float64
     )
-    found = exciting_images(network, images, [{"0": np.array([0])}], n_images=3)
-    assert found.indices.tolist() == [[1, 2, 0]]
-    assert found.scores.tolist() == [[1, 0.75, 0]]
+    exciting = exciting_images(network, images, [{"0": np.array([0])}], n_images=3)
+    assert exciting.indices.tolist() == [[1, 2, 0]]
+    assert exciting.scores.tolist() == [[1, 0.75, 0]]
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 500])
@@ -43,7 +43,7 @@ def test_like_a_loop_over_images(batch_size):
         {"2": np.array([3])},
         {"4": np.array([0, 2])},
     ]
-    found = exciting_images(network, x, targets, n_images=4, batch_size=batch_size)
+    exciting = exciting_images(network, x, targets, n_images=4, batch_size=batch_size)
     for row, target in enumerate(targets):
         ((name, units),) = target.items()
         scored = []
@@ -51,15 +51,15 @@ def test_like_a_loop_over_images(batch_size):
             value = network[: int(name) + 1](image[None])[0].detach()
             scored.append((-float(value[units].abs().sum()), index))
         best = sorted(scored)[:4]
-        assert found.indices[row].tolist() == [index for _, index in best]
-        assert found.scores[row] == pytest.approx([-score for score, _ in best], rel=1e-12)
+        assert exciting.indices[row].tolist() == [index for _, index in best]
+        assert exciting.scores[row] == pytest.approx([-score for score, _ in best], rel=1e-12)
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 500])
 def test_of_equal_images_the_first_ones_come_first(batch_size):
     images = IMAGES[[4, 0, 4, 0, 4, 0]].repeat(2, 1)
-    found = exciting_images(NETWORK, images, [BOTH], n_images=5, batch_size=batch_size)
-    assert found.indices.tolist() == [[0, 2, 4, 6, 8]]
+    exciting = exciting_images(NETWORK, images, [BOTH], n_images=5, batch_size=batch_size)
+    assert exciting.indices.tolist() == [[0, 2, 4, 6, 8]]
 
 
 def test_rounding_breaks_no_tie():
@@ -76,8 +76,8 @@ def test_leading_bits(value, n_bits, expected):
 
 
 def test_no_targets():
-    found = exciting_images(NETWORK, IMAGES, [], n_images=2)
-    assert found.indices.shape == found.scores.shape == (0, 2)
+    exciting = exciting_images(NETWORK, IMAGES, [], n_images=2)
+    assert exciting.indices.shape == exciting.scores.shape == (0, 2)
 
 
 @pytest.mark.parametrize(

@@ -25,15 +25,15 @@ COLOURS = np.array([[0.26, 0.09, 0.02], [0.27, 0.00, -0.05], [0.27, -0.09, 0.03]
 def basis(height, width):
     """Return the image of every Fourier coefficient, shape (height, width // 2 + 1, 2, pixels)."""
     half = width // 2 + 1
-    found = np.empty((height, half, 2, height * width))
+    basis = np.empty((height, half, 2, height * width))
     rows, columns = np.fft.fftfreq(height), np.fft.rfftfreq(width)
     for i, j, part in itertools.product(range(height), range(half), range(2)):
         spectrum = np.zeros((height, half), dtype=complex)
         radius = np.hypot(rows[i], columns[j])
         spectrum[i, j] = (1j if part else 1) / max(radius, 1 / max(height, width))
         image = np.fft.irfft2(spectrum, s=(height, width)) * np.sqrt(height * width) / 4
-        found[i, j, part] = image.ravel()
-    return torch.from_numpy(found)
+        basis[i, j, part] = image.ravel()
+    return torch.from_numpy(basis)
 
 
 def image_of(parameters, matrix, height, width):
@@ -114,13 +114,13 @@ def cnn(channels=1):
 
 def check(network, targets, shape, **options):
     """Compare with the oracle; targets are (layer, modules up to its pre-ReLU value, units)."""
-    found = visualize(network, [{name: units} for name, _, units in targets], shape, **options)
+    result = visualize(network, [{name: units} for name, _, units in targets], shape, **options)
     for row, (_, n_modules, units) in enumerate(targets):
         image, score, entropy = one_image(network, n_modules, units, shape, **options)
-        assert found.images[row] == pytest.approx(image, abs=1e-8)
-        assert found.scores[row] == pytest.approx(score, rel=1e-9)
-        assert found.entropies[row] == pytest.approx(entropy, rel=1e-7, abs=1e-12)
-    return found
+        assert result.images[row] == pytest.approx(image, abs=1e-8)
+        assert result.scores[row] == pytest.approx(score, rel=1e-9)
+        assert result.entropies[row] == pytest.approx(entropy, rel=1e-7, abs=1e-12)
+    return result
 
 
 @pytest.mark.parametrize("shape", [(1, 4, 4), (1, 5, 7), (3, 4, 5), (1, 1, 3)])
@@ -141,9 +141,9 @@ def test_units_behind_dead_ones_are_reached(bias):
     # gradient moves the image
     network = mlp((1, 4, 4), seed=3, bias=bias)
     targets = [("3", 4, [unit]) for unit in range(6)]
-    found = check(network, targets, (1, 4, 4))
+    result = check(network, targets, (1, 4, 4))
     start = decode(initial_parameters((1, 4, 4), seed=0, dtype=torch.float64)[None], 4, 4)
-    assert (np.abs(found.images - start.numpy()).max(axis=(1, 2, 3)) > 0.05).any()
+    assert (np.abs(result.images - start.numpy()).max(axis=(1, 2, 3)) > 0.05).any()
 
 
 def test_redirection_ends_after_seventeen_steps():
@@ -158,8 +158,8 @@ def test_redirection_ends_after_seventeen_steps():
         dense([[1.0], [2.0]]),
     )
     targets = [("3", 4, [0])]
-    found = check(network, targets, (1, 4, 4), learning_rate=1e-3)
-    assert found.scores[0] == 0.5
+    result = check(network, targets, (1, 4, 4), learning_rate=1e-3)
+    assert result.scores[0] == 0.5
     sums = [
         visualize(network, [{"3": [0]}], (1, 4, 4), learning_rate=1e-3, n_steps=n).images.sum()
         for n in (1, 16, 40, 64)
@@ -175,9 +175,9 @@ def test_other_steps_rates_and_seeds():
 def test_negative_means_count_by_magnitude():
     # the only unit is minus the brightness: the objective is best for a bright image
     network = stack(nn.Flatten(), dense(-np.ones((1, 9))), nn.ReLU(), dense([[1.0], [2.0]]))
-    found = visualize(network, [{"1": [0]}], (1, 3, 3))
-    assert found.scores[0] > 6  # 9 pixels: it starts at 9 x 0.5
-    assert found.images.mean() > 6 / 9
+    result = visualize(network, [{"1": [0]}], (1, 3, 3))
+    assert result.scores[0] > 6  # 9 pixels: it starts at 9 x 0.5
+    assert result.images.mean() > 6 / 9
 
 
 def test_the_mean_over_space_comes_before_the_magnitude():
@@ -189,10 +189,10 @@ def test_the_mean_over_space_comes_before_the_magnitude():
         nn.Flatten(),
         dense(np.ones((2, 12))),
     )
-    found = visualize(network, [{"0": [0]}], (1, 4, 4))
+    result = visualize(network, [{"0": [0]}], (1, 4, 4))
     # columns c0 - c1 + c1 - c2 + c2 - c3 = c0 - c3 over 3 places
-    columns = found.images[0, 0].mean(axis=0)
-    assert found.scores[0] == pytest.approx(abs(columns[0] - columns[3]) / 3, abs=0.02)
+    columns = result.images[0, 0].mean(axis=0)
+    assert result.scores[0] == pytest.approx(abs(columns[0] - columns[3]) / 3, abs=0.02)
 
 
 # --- batches ---
@@ -213,10 +213,10 @@ def alone():
 def test_images_do_not_influence_each_other(alone, max_images):
     network = mlp((1, 4, 4), seed=3, bias=-2.0)
     together = visualize(network, BATCH, (1, 4, 4), max_images=max_images)
-    for row, one in enumerate(alone):
-        assert together.images[row] == pytest.approx(one.images[0], abs=1e-9)
-        assert together.scores[row] == pytest.approx(one.scores[0], rel=1e-9)
-        assert together.entropies[row] == pytest.approx(one.entropies[0], rel=1e-9)
+    for row, single in enumerate(alone):
+        assert together.images[row] == pytest.approx(single.images[0], abs=1e-9)
+        assert together.scores[row] == pytest.approx(single.scores[0], rel=1e-9)
+        assert together.entropies[row] == pytest.approx(single.entropies[0], rel=1e-9)
 
 
 def numbers_together(network, first):
@@ -236,11 +236,11 @@ def numbers_together(network, first):
 def test_memory_bounds_the_images_at_once(max_values, expected):
     network, targets = mlp((1, 4, 4)), [{"3": [unit]} for unit in range(4)]
     numbers = numbers_together(network, "1")
-    found = visualize(network, targets, (1, 4, 4), n_steps=4, max_values=max_values)
+    result = visualize(network, targets, (1, 4, 4), n_steps=4, max_values=max_values)
     assert numbers == [number for number in expected for _ in range(5)]  # one more step
     together = visualize(network, targets, (1, 4, 4), n_steps=4)
-    assert found.images == pytest.approx(together.images, abs=1e-12)
-    assert found.entropies == pytest.approx(together.entropies)
+    assert result.images == pytest.approx(together.images, abs=1e-12)
+    assert result.entropies == pytest.approx(together.entropies)
 
 
 def test_large_colour_images_run_a_few_at_a_time():
@@ -254,29 +254,29 @@ def test_large_colour_images_run_a_few_at_a_time():
     ).eval()
     shape = (3, 224, 224)
     numbers = numbers_together(network, "0")
-    found = visualize(network, [{"2": [unit]} for unit in range(3)], shape, n_steps=1)
+    result = visualize(network, [{"2": [unit]} for unit in range(3)], shape, n_steps=1)
     assert numbers == [1] * 6  # two steps of each: 800,000 values of the first layer alone
-    assert found.images.shape == (3, *shape)
+    assert result.images.shape == (3, *shape)
     before = visualize(network, [{"2": [0]}], shape, n_steps=1, seed=0)
-    assert found.images[0] == pytest.approx(before.images[0], abs=1e-5)
+    assert result.images[0] == pytest.approx(before.images[0], abs=1e-5)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_threads_do_not_change_results(channels):
     targets = [{"0": [1]}, {"4": [0, 2]}, {"4": [3]}, {"8": [1]}, {"4": [1]}] * 2
-    before, found = torch.get_num_threads(), []
+    before, results = torch.get_num_threads(), []
     try:
         for n_threads in (1, 2, 3):
             torch.set_num_threads(n_threads)
-            found.append(
+            results.append(
                 visualize(cnn(channels), targets, (channels, 6, 7), n_steps=20, max_values=3000)
             )
     finally:
         torch.set_num_threads(before)
-    for other in found[1:]:
-        assert (other.images == found[0].images).all()
-        assert (other.scores == found[0].scores).all()
-        assert (other.entropies == found[0].entropies).all()
+    for other in results[1:]:
+        assert (other.images == results[0].images).all()
+        assert (other.scores == results[0].scores).all()
+        assert (other.entropies == results[0].entropies).all()
 
 
 def test_much_work_is_shared_between_cores():
@@ -306,8 +306,8 @@ def test_gradients_where_the_caller_wants_none():
     target = [{"3": [1]}]
     expected = visualize(mlp((1, 4, 4)), target, (1, 4, 4), n_steps=3)
     with torch.no_grad():
-        found = visualize(mlp((1, 4, 4)), target, (1, 4, 4), n_steps=3)
-    assert (found.images == expected.images).all()
+        result = visualize(mlp((1, 4, 4)), target, (1, 4, 4), n_steps=3)
+    assert (result.images == expected.images).all()
 
 
 def test_the_seed_alone_decides():
@@ -387,9 +387,9 @@ def test_decoding(shape):
     channels, height, width = shape
     parameters = initial_parameters(shape, seed=4, dtype=torch.float64)
     assert parameters.shape == (channels, height, width // 2 + 1, 2)
-    found = decode(parameters[None], height, width)
+    images = decode(parameters[None], height, width)
     expected = image_of(parameters, basis(height, width), height, width)
-    assert found.numpy() == pytest.approx(expected.numpy(), abs=1e-12)
+    assert images.numpy() == pytest.approx(expected.numpy(), abs=1e-12)
 
 
 def test_decoding_is_tested_with_and_without_a_matrix():
@@ -423,17 +423,17 @@ def test_entropy_is_accurate_also_where_it_is_nearly_nothing(lead, dtype):
         dense([[0.01], [0.0], [0.0]], [lead, 0.0, 0.25]),
     )
     network = network.to(dtype)
-    found = visualize(network, [{"1": [0]}], (1, 2, 2), n_steps=2)
-    logits = network(torch.from_numpy(found.images))[0].tolist()
-    assert found.entropies[0] == pytest.approx(exact_entropy(logits), rel=1e-9, abs=0)
-    assert found.entropies[0] > 0
+    result = visualize(network, [{"1": [0]}], (1, 2, 2), n_steps=2)
+    logits = network(torch.from_numpy(result.images))[0].tolist()
+    assert result.entropies[0] == pytest.approx(exact_entropy(logits), rel=1e-9, abs=0)
+    assert result.entropies[0] > 0
 
 
 def test_results_are_in_the_networks_precision():
-    found = visualize(mlp((1, 4, 4)).float(), [{"3": [1]}], (1, 4, 4), n_steps=2)
-    assert found.images.dtype == found.scores.dtype == np.float32
-    assert found.images.shape == (1, 1, 4, 4)
-    assert ((found.images >= 0) & (found.images <= 1)).all()
+    result = visualize(mlp((1, 4, 4)).float(), [{"3": [1]}], (1, 4, 4), n_steps=2)
+    assert result.images.dtype == result.scores.dtype == np.float32
+    assert result.images.shape == (1, 1, 4, 4)
+    assert ((result.images >= 0) & (result.images <= 1)).all()
 
 
 # --- errors ---

@@ -1,4 +1,4 @@
-"""The graph made from correlations of activations."""
+"""Activation graphs: join units by correlations of their activations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Agreement of two partitions of the same units."""
+"""Agreement: compare two partitions of the same units."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clustering of unit graphs, as a whole and layer by layer."""
+"""Clustering: partition a unit graph, as a whole or layer by layer."""
 
 from __future__ import annotations
 

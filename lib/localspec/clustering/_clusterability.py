@@ -1,4 +1,4 @@
-"""Clusterability: a network's n-cut against those of shuffled copies."""
+"""Clusterability: compare a network's n-cut with the n-cuts of shuffled copies."""
 
 from __future__ import annotations
 

@@ -1,14 +1,19 @@
-"""The spectral embedding of a graph: eigenvectors of the normalized adjacency, rescaled."""
+"""Spectral embedding: compute eigenvectors of the normalized adjacency, rescaled."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy import linalg, sparse
-from scipy.sparse.linalg import LinearOperator, aslinearoperator, eigsh
+from scipy.sparse.csgraph import connected_components
+from scipy.sparse.linalg import ArpackError, LinearOperator, aslinearoperator, eigsh
 
 LARGE_SIDE = 1000  # units above which the largest eigenvectors come from ARPACK, which is faster
 SMALLEST_SQUARE = 1e-12  # of a singular value that the other side's vector is divided by
 WEAK = 1e-18  # of all edge weight: units with less get their rows of the embedding from the others
+ROUNDING = 1e-10  # of eigenpairs: more in a residual or an inner product is an error
+OVERTAKEN = 1e-12  # by which an eigenvalue left out may exceed those returned
 ATTACHED = 1e-8  # of a unit vector's square: weak units with less follow the others
 
 
@@ -30,7 +35,8 @@ def spectral_embedding(
         Where all edges run between two sides, which unit is on which: then the eigenvectors come
         from singular vectors of the one block between them.
     large_side : int, optional
-        Units above which the eigenvectors come from ARPACK, where few of them are asked for.
+        Units above which the eigenvectors come from ARPACK, where few of them are asked for: of
+        the smaller side, if there are two.
 
     Returns
     -------
@@ -43,6 +49,12 @@ def spectral_embedding(
     With the units of one side first, ``D^-1/2 A D^-1/2 = [[0, B], [B', 0]]``. If ``B v = s u``
     and ``B' u = s v``, then (u, v) is an eigenvector to s, and (u, -v) one to -s. The vectors on
     the smaller side are the eigenvectors of ``B' B``, those on the other follow from them.
+
+    ARPACK, which searches from one vector, misses eigenvectors where eigenvalues repeat. Connected
+    components, each of which has the eigenvalue 1, are therefore solved apart; of more components
+    than `n_components` the heaviest have a column. Within a component ARPACK's result is checked:
+    residuals, inner products, and by a second search that no larger eigenvalue is left. What does
+    not pass is computed densely.
 
     An eigenvector has a rounding error of 1e-16 in each entry, which D^-1/2 magnifies. At units
     with next to no edge weight (below 1e-18 of all, as an L2 penalty leaves) only the error would
@@ -58,18 +70,7 @@ def spectral_embedding(
     """
     degrees = np.asarray(adjacency.sum(axis=1)).ravel()
     scale = 1 / np.sqrt(degrees)
-    eigenpairs = None
-    if side is not None:
-        if side.sum() < (~side).sum():
-            side = ~side
-        eigenpairs = _two_sided(adjacency, scale, side, n_components, large_side)
-    if eigenpairs is None:
-        dense = adjacency.toarray() if sparse.issparse(adjacency) else np.asarray(adjacency)
-        normalized = dense * scale[:, None] * scale[None, :]
-        if _is_large(len(scale), n_components, large_side):
-            normalized = aslinearoperator(normalized)
-        eigenpairs = _largest_eigenvectors(normalized, n_components)
-    values, vectors = eigenpairs
+    values, vectors = _eigenpairs(adjacency, scale, side, n_components, large_side)
     embedding = vectors * scale[:, None]
     weak = weak_units(degrees)
     if weak.any():
@@ -103,18 +104,122 @@ def _follow(
             embedding[weak, column] = solution
 
 
-def _largest_eigenvectors(
-    matrix: np.ndarray | LinearOperator, n: int
+def _eigenpairs(
+    adjacency, scale: np.ndarray, side: np.ndarray | None, n: int, large_side: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the n algebraically largest eigenvalues, in descending order, and their vectors."""
-    size = matrix.shape[0]
-    if isinstance(matrix, LinearOperator):
-        start = np.full(size, size**-0.5)  # ARPACK's own start is random
-        values, vectors = eigsh(matrix, n, which="LA", v0=start)
-    else:
-        values, vectors = linalg.eigh(matrix, subset_by_index=[size - n, size - 1])
+    """Return the n largest eigenvalues of D^-1/2 A D^-1/2, in descending order, and vectors."""
+    size = len(scale) if side is None else min(side.sum(), (~side).sum())
+    if _is_large(size, n, large_side):
+        n_parts, parts = connected_components(adjacency, directed=False)
+        if n_parts > 1:
+            return _eigenpairs_by_part(adjacency, scale, side, n, large_side, parts)
+    if side is not None:
+        larger = side if side.sum() >= (~side).sum() else ~side
+        eigenpairs = _two_sided(adjacency, scale, larger, n, large_side)
+        return eigenpairs or _eigenpairs(adjacency, scale, None, n, large_side)
+    dense = adjacency.toarray() if sparse.issparse(adjacency) else np.asarray(adjacency)
+    normalized = dense * scale[:, None] * scale[None, :]
+    operator = aslinearoperator(normalized) if _is_large(size, n, large_side) else None
+    return _largest_eigenvectors(operator, n, lambda: normalized)
+
+
+def _eigenpairs_by_part(
+    adjacency,
+    scale: np.ndarray,
+    side: np.ndarray | None,
+    n: int,
+    large_side: int,
+    parts: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what `_eigenpairs` does, from the eigenpairs of each connected component.
+
+    Each has the eigenvalue 1, so that at most ``n - n_parts + 1`` of one component are wanted.
+    """
+    volumes = np.bincount(parts, weights=scale**-2.0)
+    n_each = max(1, n - len(volumes) + 1)
+    units = np.split(np.argsort(parts, kind="stable"), np.cumsum(np.bincount(parts))[:-1])
+    values, columns = [], []
+    for part in np.argsort(-volumes, kind="stable"):
+        chosen = units[part]
+        if n_each == 1:
+            values.append([1.0])
+            columns.append((chosen, 1 / scale[chosen, None] / np.sqrt(volumes[part])))
+            continue
+        part_values, part_vectors = _eigenpairs(
+            adjacency[chosen][:, chosen],
+            scale[chosen],
+            None if side is None else side[chosen],
+            min(n_each, len(chosen)),
+            large_side,
+        )
+        values.append(part_values)
+        columns.append((chosen, part_vectors))
+    owners = np.repeat(np.arange(len(values)), [len(part) for part in values])
+    ranks = np.concatenate([np.arange(len(part)) for part in values])
+    values = np.concatenate(values)
+    order = np.argsort(-values, kind="stable")[:n]
+    vectors = np.zeros((len(scale), n))
+    for column, index in enumerate(order):
+        chosen, part_vectors = columns[owners[index]]
+        vectors[chosen, column] = part_vectors[:, ranks[index]]
+    return values[order], vectors
+
+
+def _largest_eigenvectors(
+    operator: LinearOperator | None, n: int, dense: Callable[[], np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the n algebraically largest eigenvalues, in descending order, and their vectors.
+
+    By ARPACK where there is an operator and the result is right, else from the dense matrix.
+    """
+    eigenpairs = None if operator is None else _searched(operator, n)
+    if eigenpairs is None:
+        matrix = dense()
+        size = len(matrix)
+        eigenpairs = linalg.eigh(matrix, subset_by_index=[size - n, size - 1])
+        if not _are_eigenpairs(matrix, n, eigenpairs):  # LAPACK loses some of many equal ones
+            values, vectors = linalg.eigh(matrix)
+            eigenpairs = values[-n:], vectors[:, -n:]
+    values, vectors = eigenpairs
     order = np.argsort(-values, kind="stable")
     return values[order], vectors[:, order]
+
+
+def _searched(operator: LinearOperator, n: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the n largest eigenvalues and their vectors from ARPACK; None if they are wrong."""
+    size = operator.shape[0]
+
+    def remainder(x: np.ndarray) -> np.ndarray:
+        x = operator @ (x - vectors @ (vectors.T @ x))
+        return x - vectors @ (vectors.T @ x)
+
+    start = np.full(size, size**-0.5)  # ARPACK's own start is random
+    try:
+        values, vectors = eigsh(operator, n, which="LA", v0=start, rng=0)
+        others = LinearOperator((size, size), matvec=remainder, dtype=np.float64)
+        # from another start: one without the symmetry of the first, which hides eigenvectors
+        start = np.random.default_rng(0).standard_normal(size)
+        (largest,) = eigsh(
+            others, 1, which="LA", v0=start, tol=1e-6, rng=0, return_eigenvectors=False
+        )
+    except ArpackError:
+        return None
+    complete = largest <= values.min() + OVERTAKEN
+    right = complete and _are_eigenpairs(operator, n, (values, vectors))
+    return (values, vectors) if right else None
+
+
+def _are_eigenpairs(
+    matrix: np.ndarray | LinearOperator, n: int, eigenpairs: tuple[np.ndarray, np.ndarray]
+) -> bool:
+    """Return whether n eigenpairs satisfy their equation, with orthonormal vectors."""
+    values, vectors = eigenpairs
+    if vectors.shape[1] != n:
+        return False
+    residuals = matrix @ vectors - vectors * values
+    products = vectors.T @ vectors - np.eye(n)
+    errors = residuals / max(1.0, np.abs(values).max()), products
+    return max(np.abs(error).max() for error in errors) <= ROUNDING
 
 
 def _is_large(size: int, n: int, large_side: int) -> bool:
@@ -130,15 +235,18 @@ def _two_sided(
     size = block.shape[1]
     if n > size:
         return None
+    operator = None
     if _is_large(size, n, large_side):
         transposed = block.T.tocsr()
-        squared = LinearOperator(
+        operator = LinearOperator(
             (size, size), matvec=lambda x: transposed @ (block @ x), dtype=np.float64
         )
-    else:
+
+    def squared() -> np.ndarray:
         dense = block.toarray()
-        squared = dense.T @ dense
-    squares, right = _largest_eigenvectors(squared, n)
+        return dense.T @ dense
+
+    squares, right = _largest_eigenvectors(operator, n, squared)
     if squares[-1] <= SMALLEST_SQUARE:
         return None
     vectors = np.empty((len(scale), n))

@@ -1,4 +1,4 @@
-"""Spectral clustering of a unit graph, and n-cut."""
+"""Spectral clustering: cut a unit graph into clusters, and measure the n-cut."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from localspec.clustering._embedding import spectral_embedding
 from localspec.clustering._partition import NO_CLUSTER
 from localspec.clustering._unit_graph import UnitGraph
 from localspec.exceptions import DegenerateDataWarning, InvalidInputError
+from localspec.statistics import RTOL
 
 VOLUME_EPSILON = 1e-8
+SEEDS = 2**32  # of k-means
 N_STARTS, N_STARTS_LARGE, LARGE = 25, 100, 2000
 
 
@@ -97,6 +99,17 @@ def _check_degrees(adjacency: sparse.sparray | np.ndarray) -> None:
         )
 
 
+def _all_equal(graph: UnitGraph, live: np.ndarray, adjacency) -> bool:
+    """Whether live units have all edges that they can have, and all as heavy but for rounding."""
+    edges = adjacency.data if sparse.issparse(adjacency) else adjacency
+    edges = edges[edges != 0]
+    n_possible = adjacency.shape[0] * (adjacency.shape[0] - 1)
+    if graph.kind == "weights":
+        n_live = {layer: int(live[layer.units].sum()) for layer in graph.layers}
+        n_possible = 2 * sum(n_live[before] * n_live[after] for before, after in graph.linked)
+    return len(edges) == n_possible and bool(np.ptp(edges) <= RTOL * np.abs(edges).max())
+
+
 def spectral_labels(
     graph: UnitGraph, n_clusters: int, *, seed: int, n_starts: int | None = None
 ) -> np.ndarray:
@@ -108,7 +121,7 @@ def spectral_labels(
     n_clusters : int
         From 1 to the number of live units.
     seed : int
-        Of k-means.
+        Of k-means, below 2^32.
     n_starts : int, optional
         Of k-means; by default 25, above 2,000 live units 100.
 
@@ -119,17 +132,20 @@ def spectral_labels(
     Raises
     ------
     InvalidInputError
-        If there are fewer live units than clusters, an edge is not finite, or the edges of a
-        live unit sum to 0 or less (signed batch normalization can make edges negative).
+        If `seed` is too large, there are fewer live units than clusters, an edge is not finite,
+        or the edges of a live unit sum to 0 or less (signed batch normalization can make edges
+        negative).
 
     Warns
     -----
     DegenerateDataWarning
-        If the graph has more components than clusters.
+        If the graph has more components than clusters, or all edges are equal, so that any
+        exchange of units makes a partition that is as good.
     ConvergenceWarning
         From scikit-learn, if fewer points differ than clusters were asked for: then some
         clusters stay empty.
     """
+    require(seed < SEEDS, f"seed must be from 0 to {SEEDS - 1}, not {seed}")
     values = graph.adjacency.data if sparse.issparse(graph.adjacency) else graph.adjacency
     if values.size and not np.isfinite(values).all():
         raise InvalidInputError("spectral clustering needs finite edges")
@@ -152,6 +168,13 @@ def spectral_labels(
     if n_components > n_clusters:
         warnings.warn(
             f"the graph has {n_components} components but {n_clusters} clusters were asked for",
+            DegenerateDataWarning,
+            stacklevel=2,
+        )
+    if 1 < n_clusters < live.sum() and _all_equal(graph, live, adjacency):
+        warnings.warn(
+            "all edges are equal: nothing tells the units of a layer apart, and other partitions "
+            "are as good as this one",
             DegenerateDataWarning,
             stacklevel=2,
         )

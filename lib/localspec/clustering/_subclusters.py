@@ -1,4 +1,4 @@
-"""Tested sets of units, and their random counterparts."""
+"""Subclusters: list the tested sets of units, and draw their random counterparts."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from localspec._utils.validation import check_integer
+from localspec._utils.validation import check_integer, require
 from localspec.clustering._partition import NO_CLUSTER, Partition
 from localspec.conventions import Conventions, resolve
 from localspec.exceptions import InvalidInputError
 
 MOST_OF_LAYER = 0.99
+MAX_DRAWS = 10**6  # all are kept in memory
 Lesion = Mapping[str, np.ndarray]
 
 
@@ -203,7 +204,7 @@ def draw_counterparts(
     ----------
     partition : Partition
     n_draws : int
-        At least 1.
+        From 1 to 1,000,000.
     seed : int or sequence of int, optional
     strata : mapping of layer name to array, shape (n_units of the layer,), optional
         Permute labels only among units of the same stratum, so that every counterpart has as many
@@ -221,13 +222,14 @@ def draw_counterparts(
     ------
     InvalidInputError
         If `strata` do not cover a layer or are given for independent draws, or `n_draws` is not
-        positive.
+        positive or too large.
 
     References
     ----------
     Hod et al., arXiv:2110.08058, "Random counterparts".
     """
     check_integer("n_draws", n_draws, 1)
+    require(n_draws <= MAX_DRAWS, f"n_draws must be from 1 to {MAX_DRAWS}, not {n_draws}")
     for part in np.atleast_1d(np.asarray(seed, dtype=object)):
         check_integer("seed", part, 0)
     conventions = resolve(conventions)

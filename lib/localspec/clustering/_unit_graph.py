@@ -1,4 +1,4 @@
-"""Graphs whose nodes are units, and the graph made from weights.
+"""Unit graphs: weighted graphs over units, their parts and their shuffled copies.
 
 The weights graph of consecutive layers a, b, c is a chain of blocks; where c's module reads a and
 b side by side (a concatenation), a and c are linked as well::

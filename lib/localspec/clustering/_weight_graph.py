@@ -1,4 +1,4 @@
-"""The weights graph: units joined by the absolute weights between them."""
+"""Weights graphs: join units by the absolute weights between them."""
 
 from __future__ import annotations
 

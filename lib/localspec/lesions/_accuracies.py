@@ -1,4 +1,4 @@
-"""The lesion engine: accuracies of every class under many lesions."""
+"""Lesion accuracies: compute the accuracy of every class under many lesions."""
 
 from __future__ import annotations
 

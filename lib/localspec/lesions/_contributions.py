@@ -1,4 +1,4 @@
-"""What each unit contributes to the next layer, so that a lesion costs a subtraction there.
+"""Contributions: turn a lesion into a subtraction at the next layer.
 
 A lesion changes the next layer's linear part by the sum of what the lesioned units contributed to
 it; where fewer units are kept than lesioned, it is cheaper to add up what the kept ones contribute.

@@ -1,4 +1,4 @@
-"""Lesions of two subclusters at a time, joint or conditional on the first."""
+"""Double lesions: silence two subclusters, jointly or conditionally on the first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Passes through the part of a network behind the first lesioned layer, many lesions at a time."""
+"""Lesion passes: run many lesions at a time from the first lesioned layer on."""
 
 from __future__ import annotations
 

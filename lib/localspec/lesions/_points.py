@@ -1,4 +1,4 @@
-"""Where lesions set units to zero: some channels of the value of one node."""
+"""Lesion points: locate the channels of a node's value that a lesion sets to zero."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Families of tests, and comparisons between them: corrections, rank counts, paired differences."""
+"""Corrections: adjust the p-values of families of tests, and compare families."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Effect sizes of subclusters against their random counterparts, and their means."""
+"""Effect sizes: compare subclusters with their random counterparts, and average."""
 
 from __future__ import annotations
 
@@ -252,17 +252,17 @@ def summarize_effects(effects: Sequence[EffectSize]) -> EffectSummary:
     1.25
     """
     require(len(effects) > 0, "effects is empty; at least one network is needed")
-    kinds = sorted({one.kind for one in effects})
+    kinds = sorted({effect.kind for effect in effects})
     require(len(kinds) == 1, f"effects mixes the kinds {', '.join(kinds)}; pass one at a time")
     require(
-        all(np.ndim(one.effect) == 1 for one in effects),
+        all(np.ndim(effect.effect) == 1 for effect in effects),
         "every effect must have shape (n_subclusters,), one entry a subcluster of the network",
     )
-    network_means = np.array([_mean(one.effect) for one in effects])
+    network_means = np.array([_mean(effect.effect) for effect in effects])
     # like the true partition, each permuted one is first averaged over its subclusters
-    network_null_means = np.array([_mean(_mean(one.null_effects.T)) for one in effects])
+    network_null_means = np.array([_mean(_mean(effect.null_effects.T)) for effect in effects])
     defined_means = network_means[~np.isnan(network_means)]
-    pooled = np.concatenate([one.effect for one in effects])
+    pooled = np.concatenate([effect.effect for effect in effects])
     defined = pooled[~np.isnan(pooled)]
     mean, null_mean = float(_mean(network_means)), float(_mean(network_null_means))
     return EffectSummary(
@@ -277,5 +277,5 @@ def summarize_effects(effects: Sequence[EffectSize]) -> EffectSummary:
         network_null_means=network_null_means,
         n_subclusters=len(defined),
         n_undefined=len(pooled) - len(defined),
-        n_undefined_draws=int(sum(np.sum(one.n_undefined_draws) for one in effects)),
+        n_undefined_draws=int(sum(np.sum(effect.n_undefined_draws) for effect in effects)),
     )

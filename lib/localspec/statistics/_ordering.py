@@ -1,4 +1,4 @@
-"""How values compare: ties within a tolerance, undefined values, draws more extreme."""
+"""Ordering: compare values with ties within a tolerance and undefined values."""
 
 from __future__ import annotations
 

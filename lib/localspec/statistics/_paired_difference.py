@@ -1,4 +1,4 @@
-"""Paired difference of two effects over networks, with an interval and a margin."""
+"""Paired difference: compare two effects over networks, with an interval and a margin."""
 
 from __future__ import annotations
 

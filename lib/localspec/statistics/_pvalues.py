@@ -1,4 +1,4 @@
-"""p-values of single subclusters from a fixed number of draws."""
+"""Empirical p-values: rank a subcluster among a fixed number of draws."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything statistical in one place: replicates here, the rest from its modules.
+"""Replicates: combine the p-values of several networks.
 
 Pure functions on arrays that know nothing of networks. The way of a result: `empirical_p` for
 each subcluster, `permutation_fisher` (or plain `fisher`) for each network, `combine_replicates`,

@@ -1,4 +1,4 @@
-"""p-values from draws that stop as soon as they are decided."""
+"""Sequential p-values: draw until a p-value is decided, then stop."""
 
 from __future__ import annotations
 
@@ -94,24 +94,26 @@ def sequential_p(
     0.5
     """
     _check_options(max_exceedances, max_draws, undefined)
-    null, n_draws, found = [], 0, 0
-    for given in draws:
-        batch = np.atleast_1d(np.asarray(given, dtype=float))[: max_draws - n_draws]
+    null, n_draws, n_exceedances = [], 0, 0
+    for values in draws:
+        batch = np.atleast_1d(np.asarray(values, dtype=float))[: max_draws - n_draws]
         if not len(batch):
             continue
-        exceeding = found + np.cumsum(draw_order(value, batch, side, undefined=undefined) >= 0)
+        exceeding = n_exceedances + np.cumsum(
+            draw_order(value, batch, side, undefined=undefined) >= 0
+        )
         last = int(np.searchsorted(exceeding, max_exceedances))
         null.append(batch[: last + 1])
         if last < len(batch):
             n_draws += last + 1
             p = max_exceedances / n_draws
             return SequentialResult(p, n_draws, max_exceedances, np.concatenate(null))
-        n_draws, found = n_draws + len(batch), int(exceeding[-1])
+        n_draws, n_exceedances = n_draws + len(batch), int(exceeding[-1])
         if n_draws == max_draws:
-            p = (found + 1) / (max_draws + 1)
-            return SequentialResult(p, n_draws, found, np.concatenate(null))
+            p = (n_exceedances + 1) / (max_draws + 1)
+            return SequentialResult(p, n_draws, n_exceedances, np.concatenate(null))
     raise InvalidInputError(
-        f"draws ended after {n_draws} values with {found} exceedances; {max_exceedances} "
+        f"draws ended after {n_draws} values with {n_exceedances} exceedances; {max_exceedances} "
         f"exceedances or {max_draws} draws are needed"
     )
 
@@ -207,15 +209,15 @@ def sequential_p_values(
         if not len(waiting):
             break
         n = min(n_draws, max_draws - n_draws)
-        found = np.asarray(further(len(rounds), waiting, n), dtype=float)
+        batch = np.asarray(further(len(rounds), waiting, n), dtype=float)
         expected = (n_statistics, n, len(waiting))
         require(
-            found.shape == expected,
-            f"further draws have the shape {found.shape}, not {expected}: (n_statistics, number "
+            batch.shape == expected,
+            f"further draws have the shape {batch.shape}, not {expected}: (n_statistics, number "
             "of draws, number of subclusters)",
         )
-        counts[:, waiting] += exceedances(found, waiting)
-        rounds.append(found)
+        counts[:, waiting] += exceedances(batch, waiting)
+        rounds.append(batch)
         drawn_for.append(waiting)
         n_draws += n
     return tuple(
@@ -245,8 +247,8 @@ def _exceedances(values, draws, sides, undefined: str) -> np.ndarray:
 
 def _of(rounds: list[np.ndarray], drawn_for: list[np.ndarray], row: int, column: int):
     """Yield one subcluster's draws of one statistic, round by round."""
-    for found, chosen in zip(rounds, drawn_for, strict=True):
-        yield from (found[row, :, position] for position in np.flatnonzero(chosen == column))
+    for round_draws, chosen in zip(rounds, drawn_for, strict=True):
+        yield from (round_draws[row, :, position] for position in np.flatnonzero(chosen == column))
 
 
 def _check_options(max_exceedances: int, max_draws: int, undefined: str) -> None:

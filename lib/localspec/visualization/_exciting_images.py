@@ -1,4 +1,4 @@
-"""Which images of a data set excite sets of units most."""
+"""Exciting images: find the images of a data set that excite sets of units most."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images from Fourier coefficients: what feature visualization optimises."""
+"""Parametrisation: turn Fourier coefficients into the images of feature visualization."""
 
 from __future__ import annotations
 
@@ -52,13 +52,15 @@ def _transform(coefficients: torch.Tensor, amplitudes: torch.Tensor, size: tuple
     return torch.fft.irfft2(spectrum, s=size)
 
 
-def decoder(height: int, width: int, like: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+def decoder(
+    height: int, width: int, parameters: torch.Tensor
+) -> Callable[[torch.Tensor], torch.Tensor]:
     """Return the function that turns Fourier coefficients into images with valid colours.
 
     Parameters
     ----------
     height, width : int
-    like : torch.Tensor
+    parameters : torch.Tensor
         Of the precision and on the device of the coefficients.
 
     Returns
@@ -76,15 +78,15 @@ def decoder(height: int, width: int, like: torch.Tensor) -> Callable[[torch.Tens
     n_coefficients = height * (width // 2 + 1) * 2
     amplitudes = _amplitudes(height, width)
     directions = torch.tensor(COLOUR_DIRECTIONS, dtype=torch.float64)
-    directions = (directions / torch.linalg.vector_norm(directions, dim=0).max()).to(like)
+    directions = (directions / torch.linalg.vector_norm(directions, dim=0).max()).to(parameters)
     matrix = None
     if n_coefficients <= MAX_COEFFICIENTS:
         single = torch.eye(n_coefficients, dtype=torch.float64)
         single = single.reshape(n_coefficients, height, width // 2 + 1, 2)
         with single_threaded():  # several threads round otherwise
             images = _transform(single, amplitudes, (height, width))
-        matrix = images.flatten(1).to(like)
-    amplitudes = amplitudes.to(like)
+        matrix = images.flatten(1).to(parameters)
+    amplitudes = amplitudes.to(parameters)
 
     def decode_all(coefficients: torch.Tensor) -> torch.Tensor:
         if matrix is not None:

@@ -1,4 +1,4 @@
-"""Feature visualization: images that excite sets of units, optimised many at a time."""
+"""Feature visualization: optimise images that excite sets of units, many at a time."""
 
 from __future__ import annotations
 

@@ -134,8 +134,8 @@ def test_correlations_use_the_images_given_for_them():
     noise = torch.from_numpy(np.random.default_rng(0).random((50, 1, 2, 4)))
     plain = screen(planted(), x, y, n_clusters=4, n_draws=1)
     other = screen(planted(), x, y, x_train=noise, n_clusters=4, n_draws=1)
-    one, two = (r.assessments["weights/global", "importance"].measure for r in (plain, other))
-    assert one.values.tolist() == two.values.tolist()
+    first, second = (r.assessments["weights/global", "importance"].measure for r in (plain, other))
+    assert first.values.tolist() == second.values.tolist()
     with pytest.raises(InvalidInputError, match="no unit varies"):
         screen(planted(), x, y, x_train=torch.ones(5, 1, 2, 4).double(), n_clusters=4, n_draws=1)
 

@@ -1,4 +1,4 @@
-"""Whether a network and images go together, asked with one image before any long work."""
+"""Checks: ask with a few images, before any long work, whether they and a network go together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The operations through which units can be followed."""
+"""Operations: say which ones units can be followed through, and rewrite those that hide them."""
 
 from __future__ import annotations
 

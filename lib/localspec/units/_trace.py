@@ -1,4 +1,4 @@
-"""The units of a network and how its layers follow each other, read off a torch.fx trace."""
+"""The trace: read a network's units, and how its layers follow each other, off torch.fx."""
 
 from __future__ import annotations
 

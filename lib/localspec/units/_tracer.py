@@ -207,9 +207,9 @@ class Tracer:
             self._refuse(node, "it joins something else than tensors")
         if dim not in (1, -3 if self._is_conv(tensors[0]) else -1):
             self._refuse(node, f"it joins tensors along dimension {dim}")
-        if not all(self.width(one) for one in tensors):
+        if not all(self.width(tensor) for tensor in tensors):
             self._refuse(node, "it joins images that no layer has read yet")
-        self.parts[node] = tuple(part for one in tensors for part in self.parts[one])
+        self.parts[node] = tuple(part for tensor in tensors for part in self.parts[tensor])
         if self._flat[node]:
             self._joined_flat.add(node)
 

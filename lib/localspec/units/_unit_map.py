@@ -1,4 +1,4 @@
-"""A traced network: its layers of units and a way to run any part of it."""
+"""Unit maps: hold a traced network's layers of units, and run any part of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values of units: what a network's units do on images, and how strong they are."""
+"""Values of units: compute what units do on images, and how strong they are."""
 
 from __future__ import annotations
 

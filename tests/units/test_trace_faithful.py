@@ -56,8 +56,9 @@ def test_a_wrapper_that_does_something_is_no_wrapper():
     [
         nn.DataParallel,
         torch.optim.swa_utils.AveragedModel,
-        torch.compile,
-        lambda module: torch.compile(nn.DataParallel(module)),
+        pytest.param(
+            lambda module: torch.compile(nn.DataParallel(module)), marks=pytest.mark.integration
+        ),
     ],
 )
 def test_wrappers_that_compute_what_they_wrap(wrap):
@@ -66,6 +67,7 @@ def test_wrappers_that_compute_what_they_wrap(wrap):
     assert torch.allclose(logits(unit_map), network()(X))
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit")
 def test_scripted_networks_are_refused():
     with pytest.raises(InvalidInputError, match=r"scripted.* pass the module that torch.jit"):
         trace_units(torch.jit.trace(network(), X))
@@ -284,3 +286,22 @@ def test_a_softmax_that_is_left_out_is_no_difference(last):
     expected = unit_values(network(), X)
     values = unit_values(outputs, X)
     assert all(torch.equal(*map(torch.from_numpy, (values[k], expected[k]))) for k in expected)
+
+
+# --- views, and weights that are nowhere ---
+
+
+def test_views_of_images_in_any_order_in_memory():
+    # in visualization, images lie in memory as their transformation leaves them
+    def forward(m, x):
+        return m.fc2(m.a(x).relu().view(-1, 8))
+
+    weight = torch.arange(16.0).reshape(2, 8)
+    network = made(forward, a=layers()["a"], fc2=dense(weight))
+    images = IMAGES.contiguous(memory_format=torch.channels_last)
+    assert torch.allclose(logits(trace_units(network), images), network(IMAGES))
+
+
+def test_weights_that_were_not_loaded_are_refused():
+    with pytest.raises(InvalidInputError, match="on the device 'meta'"):
+        trace_units(network().to("meta"))

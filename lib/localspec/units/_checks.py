@@ -62,7 +62,7 @@ def count_logits(unit_map: UnitMap, x: torch.Tensor) -> int:
     try:
         with torch.inference_mode():
             (logits,) = unit_map.run(sample)
-    except (RuntimeError, ValueError, IndexError) as error:
+    except (RuntimeError, ValueError, IndexError, TypeError) as error:
         raise InvalidInputError(
             f"the network cannot read images of shape {tuple(sample.shape[1:])} ({error}): pass "
             "them in the shape it was trained on"

@@ -316,6 +316,8 @@ def trace_units(network: Network, *, conventions: Conventions | str | None = Non
         )
     if any(part.training for part in module.modules()):
         raise InvalidInputError("the network is in training mode: call network.eval() first")
+    if any(parameter.is_meta for parameter in module.parameters()):
+        raise InvalidInputError("the network is on the device 'meta', without weights: load them")
     return _unit_map(_trace(module), module, residual_units or "tensor")
 
 

@@ -92,14 +92,14 @@ def test_released_ranges_are_what_division_makes_of_them():
 )
 def test_sides_and_effects(name, side, kind):
     lesioned = accuracies([1, 1], [0.5, 0.7], [0.6, 0.6])
-    found = {
+    measures = {
         "importance": importance(lesioned),
         "class_coherence": coherence(lesioned, "class"),
         "input_coherence": coherence(visualizations(), "input"),
         "output_coherence": coherence(visualizations(), "output"),
     }
-    assert tuple(found) == MEASURES
-    measure = found[name]
+    assert tuple(measures) == MEASURES
+    measure = measures[name]
     assert (measure.name, measure.side, measure.effect_kind) == (name, side, kind)
 
 
@@ -142,17 +142,17 @@ def test_assess_ranks_on_the_side_of_the_measure():
 
 def test_assess_makes_effects_of_importance_from_drops_and_p_from_accuracies():
     # accuracies 0.6 against 0.8 and 0.9, of 1: drops 0.4 against 0.15: 0.8 / 0.55
-    found = assess(importance(accuracies([1, 1], [0.5, 0.7], [0.8, 0.8], [0.9, 0.9])))
-    assert found.p_values == pytest.approx([0.5 / 3])
-    assert found.effects.effect == pytest.approx([0.8 / 0.55])
+    assessment = assess(importance(accuracies([1, 1], [0.5, 0.7], [0.8, 0.8], [0.9, 0.9])))
+    assert assessment.p_values == pytest.approx([0.5 / 3])
+    assert assessment.effects.effect == pytest.approx([0.8 / 0.55])
 
 
 def test_assess_by_permutation():
     # the true partition is first of four in both columns: p = 1/4
     values = [[9, 9], [1, 2], [2, 3], [3, 1]]
-    found = assess(measure("input_coherence", "high", "score", values))
-    assert found.permutation.pvalue == pytest.approx(1 / 4)
-    assert found.permutation.n_draws == 3
+    assessment = assess(measure("input_coherence", "high", "score", values))
+    assert assessment.permutation.pvalue == pytest.approx(1 / 4)
+    assert assessment.permutation.n_draws == 3
 
 
 @pytest.mark.parametrize(
@@ -160,12 +160,12 @@ def test_assess_by_permutation():
 )
 def test_assess_uses_the_rule(rule, p):
     # one tie among three draws: (0 + 1) / 4, (0 + 1/2 + 1/2) / 4, (0 + 1 + 1) / 4
-    found = assess(
+    assessment = assess(
         measure("input_coherence", "high", "score", [[5], [5], [1], [1]]),
         conventions=Conventions(p_rule=rule),
     )
-    assert found.p_values == pytest.approx([p])
-    assert found.fisher.shift == (0.125 if rule == "strict" else 0)
+    assert assessment.p_values == pytest.approx([p])
+    assert assessment.fisher.shift == (0.125 if rule == "strict" else 0)
 
 
 def test_the_randomised_rule_repeats_with_its_seed():
@@ -180,35 +180,37 @@ def test_the_randomised_rule_repeats_with_its_seed():
 
 def test_undefined_ranges_rank_last_and_have_no_effect():
     # true value undefined: two defined draws are more extreme, one ties: (2 + 1/2 + 1/2) / 4
-    found = assess(measure("class_coherence", "high", "range", [[NAN], [1], [NAN], [2]]))
-    assert found.p_values == pytest.approx([3 / 4])
-    assert np.isnan(found.effects.effect[0])
-    assert found.effects.n_undefined_draws.tolist() == [1]
-    assert found.measure.n_undefined == 1
-    assert found.measure.undefined_draws == 1 / 3
+    assessment = assess(measure("class_coherence", "high", "range", [[NAN], [1], [NAN], [2]]))
+    assert assessment.p_values == pytest.approx([3 / 4])
+    assert np.isnan(assessment.effects.effect[0])
+    assert assessment.effects.n_undefined_draws.tolist() == [1]
+    assert assessment.measure.n_undefined == 1
+    assert assessment.measure.undefined_draws == 1 / 3
 
 
 def test_undefined_ranges_left_out_have_no_p_and_do_not_count():
     # 3 is above the only defined draw: (0 + 1/2) / 2; the other subcluster has no range
     values = [[3, NAN], [1, 1], [NAN, 2]]
-    found = assess(measure("class_coherence", "high", "range", values, "left_out"))
-    assert found.p_values == pytest.approx([1 / 4, NAN], nan_ok=True)
-    assert (found.fisher.n, found.fisher.statistic) == (1, pytest.approx(np.log(4)))
-    assert found.effects.effect == pytest.approx([1.5, NAN], nan_ok=True)
+    assessment = assess(measure("class_coherence", "high", "range", values, "left_out"))
+    assert assessment.p_values == pytest.approx([1 / 4, NAN], nan_ok=True)
+    assert (assessment.fisher.n, assessment.fisher.statistic) == (1, pytest.approx(np.log(4)))
+    assert assessment.effects.effect == pytest.approx([1.5, NAN], nan_ok=True)
 
 
 def test_released_undefined_ranges_come_out_as_significant():
     evidence = accuracies([0.5, 0.5], [0.5, 0.5], [0.2, 0.4], [0.1, 0.3])
-    found = assess(coherence(evidence, "class", conventions="released"), conventions="released")
-    assert found.p_values == pytest.approx([1 / 3])  # (0 + 1) / (2 + 1)
-    assert found.effects.effect.tolist() == [0]
+    assessment = assess(
+        coherence(evidence, "class", conventions="released"), conventions="released"
+    )
+    assert assessment.p_values == pytest.approx([1 / 3])  # (0 + 1) / (2 + 1)
+    assert assessment.effects.effect.tolist() == [0]
     plain = assess(coherence(evidence, "class"))
     assert plain.p_values == pytest.approx([2.5 / 3])
 
 
 def test_a_partition_without_subclusters_has_undefined_tests():
     empty = Measure("importance", "low", np.empty((20, 0)), "drop", np.empty((20, 0)))
-    found = assess(empty)
-    assert np.isnan(found.fisher.pvalue)
-    assert np.isnan(found.permutation.pvalue)
-    assert found.p_values.shape == (0,)
+    assessment = assess(empty)
+    assert np.isnan(assessment.fisher.pvalue)
+    assert np.isnan(assessment.permutation.pvalue)
+    assert assessment.p_values.shape == (0,)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from localspec.clustering import Partition
-from localspec.exceptions import InvalidInputError
+from localspec.exceptions import DegenerateDataWarning, InvalidInputError
 from localspec.measures import MEASURES
 from localspec.pipeline import PARTITIONINGS
 from localspec.screening import screen, standardized
@@ -134,8 +134,8 @@ def test_correlations_use_the_images_given_for_them():
     noise = torch.from_numpy(np.random.default_rng(0).random((50, 1, 2, 4)))
     plain = screen(planted(), x, y, n_clusters=4, n_draws=1)
     other = screen(planted(), x, y, x_train=noise, n_clusters=4, n_draws=1)
-    one, two = (r.assessments["weights/global", "importance"].measure for r in (plain, other))
-    assert one.values.tolist() == two.values.tolist()
+    first, second = (r.assessments["weights/global", "importance"].measure for r in (plain, other))
+    assert first.values.tolist() == second.values.tolist()
     with pytest.raises(InvalidInputError, match="no unit varies"):
         screen(planted(), x, y, x_train=torch.ones(5, 1, 2, 4).double(), n_clusters=4, n_draws=1)
 
@@ -183,12 +183,13 @@ def test_what_is_no_partition_is_refused(partitions, message):
 
 def test_nothing_to_test():
     # clusters of single units only: an empty report, not a crash
-    network = (
-        nn.Sequential(nn.Flatten(), nn.Linear(8, 2), nn.ReLU(), nn.Linear(2, N_CLASSES))
-        .double()
-        .eval()
-    )
-    report = screen(network, *images(), n_clusters=2, n_draws=3)
+    first, last = nn.Linear(8, 2), nn.Linear(2, 2)
+    first.weight.data = torch.eye(2).repeat_interleave(4, dim=1)
+    last.weight.data = torch.eye(2)
+    network = nn.Sequential(nn.Flatten(), first, nn.ReLU(), last).double().eval()
+    x, y = images()
+    with pytest.warns(DegenerateDataWarning, match="has no subcluster to test"):
+        report = screen(network, x, y // 2, n_clusters=2, n_draws=3)
     assert len(report.table) == 0
     assert {"partitioning", "layer", "n_units", "importance_p", "evidence"} <= set(report.table)
     with pytest.raises(InvalidInputError, match="row 0"):
@@ -210,14 +211,19 @@ def test_nothing_to_test():
         ({"n_clusters": 500}, "n_clusters must be"),
     ],
 )
-def test_what_does_not_fit_is_refused_before_any_work(changes, message):
-    network, n_images = planted(), []
-    network[1].register_forward_pre_hook(lambda _, inputs: n_images.append(len(inputs[0])))
+def test_what_does_not_fit_is_refused_before_any_work(changes, message, monkeypatch):
+    network, n_images, plain = planted(), [], nn.ReLU.forward
+
+    def counted(layer, value):
+        n_images.append(len(value))
+        return plain(layer, value)
+
+    monkeypatch.setattr(nn.ReLU, "forward", counted)
     x, y = images()
     options = {"x": x, "y": y, "n_clusters": 4, "n_draws": 2, **changes}
     with pytest.raises(InvalidInputError, match=message):
         screen(network, options.pop("x"), options.pop("y"), **options)
-    assert all(n == 1 for n in n_images)  # tried with one image at most
+    assert all(n <= 2 for n in n_images)  # tried with two images at most
 
 
 def test_squashed_outputs_are_refused():
@@ -238,9 +244,22 @@ def test_a_network_of_standardized_images():
     assert after.table["output_coherence"].tolist() == report.table["output_coherence"].tolist()
 
 
-@pytest.mark.parametrize(("mean", "std"), [([0.5], [0.2, 0.3]), ([], []), ([0.5], [0.0])])
+@pytest.mark.parametrize(
+    ("mean", "std"),
+    [
+        ([0.5], [0.2, 0.3]),
+        ([], []),
+        ([0.5], [0.0]),
+        ([0.5], [-1.0]),
+        ([np.nan], [1.0]),
+        ([0.5], [np.nan]),
+        ([0.5, 0.5], [1.0, np.nan]),
+        ([0.5], [np.inf]),
+        ([-np.inf], [0.2]),
+    ],
+)
 def test_standardizations_that_are_refused(mean, std):
-    with pytest.raises(InvalidInputError, match="a number for each channel"):
+    with pytest.raises(InvalidInputError, match="a finite number for each channel"):
         standardized(planted(), mean, std)
 
 
@@ -260,3 +279,55 @@ def test_a_class_without_images_is_refused():
 def test_a_network_that_cannot_be_traced():
     with pytest.raises(InvalidInputError, match="training mode"):
         screen(planted().train(), *images())
+
+
+def test_the_report_carries_the_accuracy_without_a_lesion(report):
+    assert report.baseline == 1  # every image is recognised
+
+
+def test_an_accuracy_near_chance_warns():
+    # images are read in the order of their classes, labels are shifted by one: none is right
+    x, y = images(60)
+    with pytest.warns(DegenerateDataWarning, match=r"accuracy is 0, where chance is 0\.25"):
+        report = screen(planted(), x, (y + 1) % N_CLASSES, n_clusters=4, n_draws=1)
+    assert report.baseline == 0
+
+
+@pytest.mark.parametrize("value", [torch.finfo(torch.float64).max, -torch.finfo(torch.float64).max])
+def test_logits_that_are_not_finite_are_refused(value):
+    network = planted()
+    network[5].weight.data[:] = value
+    with pytest.raises(InvalidInputError, match="logits are NaN or infinite"):
+        screen(network, *images(), n_clusters=4)
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [("running_var", -1.0), ("running_var", torch.nan), ("running_mean", torch.inf)],
+)
+def test_broken_statistics_are_refused(part, value):
+    network = standardized(planted(), mean=[0.5], std=[0.25])
+    getattr(network.standardization, part)[0] = value
+    with pytest.raises(InvalidInputError, match="batch normalization 'standardization' holds"):
+        screen(network, *images(), n_clusters=4)
+
+
+class NoGradient(torch.autograd.Function):
+    """A ReLU that cannot be differentiated."""
+
+    @staticmethod
+    def forward(ctx, value):
+        return value.clamp(min=0)
+
+
+def test_everything_is_tried_on_two_images_first(monkeypatch):
+    # it computes logits and lesions, and would fail at the first step of visualization
+    def fail(*_arguments, **_options):
+        pytest.fail("long work began before the error")
+
+    monkeypatch.setattr(nn.GELU, "forward", lambda _, value: NoGradient.apply(value))
+    monkeypatch.setattr("localspec.screening._partitions", fail)
+    network = planted()
+    network[2] = nn.GELU().eval()
+    with pytest.raises(InvalidInputError, match="fails on parts of a forward pass"):
+        screen(network, *images(), n_clusters=4)

@@ -1,4 +1,4 @@
-"""Every place where readings of the method differ, as an option with its values.
+"""Conventions: give every place where readings of the method differ an option with its values.
 
 Two presets cover all of them: ``paper`` is the plain reading (what an engineer would build from
 the description), ``released`` is what the paper's released code does.

@@ -1,4 +1,4 @@
-"""Errors and warnings of the library."""
+"""Errors and warnings: name what the library refuses, and what it warns of."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The four measures of a subcluster, each with its null sample."""
+"""Measures: importance and three kinds of coherence of subclusters, each with its null sample."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,8 +23,13 @@ from localspec.clustering import (
 )
 from localspec.conventions import Conventions, resolve
 from localspec.data import check_images
-from localspec.exceptions import InvalidInputError
-from localspec.lesions import LesionOptions, class_sizes, lesion_draws_traced
+from localspec.exceptions import DegenerateDataWarning, InvalidInputError
+from localspec.lesions import (
+    LesionOptions,
+    class_sizes,
+    lesion_accuracies,
+    lesion_draws_traced,
+)
 from localspec.measures import MEASURES, Assessment, assess, coherence, importance
 from localspec.units import (
     Network,
@@ -39,6 +45,7 @@ from localspec.visualization import check_image_shape, visualize_traced
 KINDS = ("weights", "activations")
 SCOPES = ("global", "local")
 LAST_COLUMNS = ("evidence", "n_extreme")
+LEAST_SKILL = 1 / 3  # of the way from chance to no mistake, below which a warning is given
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,8 @@ class Report:
     draws : dict of str to Draws
     assessments : dict of (str, str) to Assessment
         By partitioning and measure.
+    baseline : float
+        Accuracy without a lesion, averaged over classes.
     """
 
     table: pd.DataFrame
@@ -64,6 +73,7 @@ class Report:
     partitions: dict[str, Partition]
     draws: dict[str, Draws]
     assessments: dict[tuple[str, str], Assessment]
+    baseline: float
 
     def units(self, row: int) -> np.ndarray:
         """Return the units of the subcluster in a row of the table, as indices in its layer."""
@@ -95,7 +105,7 @@ def _check_data(
             "divide by 255, or pass images before they are standardized and "
             "standardized(network, mean, std)",
         )
-    check_labels(y, count_logits(unit_map, x[:1]))
+    check_labels(y, count_logits(unit_map, x))
     check_image_shape(tuple(x.shape[1:]))
     check_logits(unit_map)
     n_classes = int(y.max()) + 1
@@ -163,6 +173,35 @@ def _rows(name: str, draws: Draws, assessed: dict[str, Assessment], level: float
     return rows
 
 
+def _try_out(unit_map: UnitMap, x: torch.Tensor, conventions: Conventions) -> None:
+    """Lesion a unit of every layer on two images and take one step of visualization."""
+    targets = [{layer.name: np.array([0])} for layer in unit_map.tested]
+    x, y = x[:2], torch.zeros(len(x[:2]), dtype=torch.int64)  # labels do not matter
+    try:
+        lesion_accuracies(unit_map, x, y, targets, conventions=conventions)
+        visualize_traced(unit_map, targets, tuple(x.shape[1:]), n_steps=1)
+    except (RuntimeError, TypeError, NotImplementedError) as error:
+        raise InvalidInputError(
+            f"the network fails on parts of a forward pass, tried with two images ({error}): its "
+            "operations must work for any number of images, and have gradients"
+        ) from error
+
+
+def _baseline(unit_map: UnitMap, x: torch.Tensor, y: torch.Tensor) -> float:
+    """Return the accuracy without a lesion, averaged over classes; warn where it is near chance."""
+    (accuracies,) = lesion_accuracies(unit_map, x, y, [{}])
+    accuracy, chance = float(accuracies.mean()), 1 / len(accuracies)
+    if accuracy < chance + LEAST_SKILL * (1 - chance):
+        warnings.warn(
+            f"the network's accuracy is {accuracy:.3g}, where chance is {chance:.3g}: lesions can "
+            "show little. If it should be higher, are the labels in its order, and were its "
+            "training images standardized? Then pass standardized(network, mean, std)",
+            DegenerateDataWarning,
+            stacklevel=3,
+        )
+    return accuracy
+
+
 def standardized(network: nn.Module, mean: Sequence[float], std: Sequence[float]) -> nn.Sequential:
     """Return a network that reads images in [0, 1] and standardizes them itself.
 
@@ -182,7 +221,8 @@ def standardized(network: nn.Module, mean: Sequence[float], std: Sequence[float]
     Raises
     ------
     InvalidInputError
-        If there are not as many means as deviations, or a deviation is not positive.
+        If there are not as many means as deviations, a number is not finite, or a deviation is
+        not positive.
 
     Examples
     --------
@@ -191,9 +231,9 @@ def standardized(network: nn.Module, mean: Sequence[float], std: Sequence[float]
     [[-2.0, 0.0, 2.0]]
     """
     require(
-        len(mean) == len(std) > 0 and min(std) > 0,
-        f"mean and std must have a number for each channel, and std be positive, not {mean} and "
-        f"{std}",
+        len(mean) == len(std) > 0 and bool(np.isfinite([*mean, *std]).all()) and min(std) > 0,
+        "mean and std must have a finite number for each channel, and std be positive, not "
+        f"{mean} and {std}",
     )
     norm = nn.BatchNorm2d(len(mean), eps=0.0, affine=False)
     shift, scale = torch.tensor([list(mean), list(std)], dtype=torch.float64)
@@ -253,7 +293,13 @@ def screen(
     Raises
     ------
     InvalidInputError
-        If the network cannot be traced, or data or settings do not fit; before long work.
+        If the network cannot be traced, its trace does not compute what it does, two images do not
+        pass all steps, or data or settings do not fit; before long work.
+
+    Warns
+    -----
+    DegenerateDataWarning
+        If the network's accuracy is near chance, or there is no subcluster to test.
     """
     conventions = resolve(conventions)
     for name, value, lowest in (
@@ -267,15 +313,20 @@ def screen(
     unit_map = trace_units(network, conventions=conventions)
     source = x if x_train is None else x_train
     sizes = _check_data(unit_map, x, y, source)
+    lesion_options = LesionOptions(conventions=conventions, progress=progress)
     if partitions is None:
         check_n_clusters(unit_map, n_clusters)
+        varied = bool((source != source[:1]).any())
+        require(varied, "no unit varies over these images: they are all the same")
+    _try_out(unit_map, x, conventions)
+    baseline = _baseline(unit_map, x, y)
+    if partitions is None:
         partitions = _partitions(
             unit_map, source, conventions, n_clusters=n_clusters, n_images=n_images, seed=seed
         )
     require(len(partitions) > 0, "partitions must hold at least one, or be None for the four")
     for name, partition in partitions.items():
         _check_partition(unit_map, name, partition)
-    lesion_options = LesionOptions(conventions=conventions, progress=progress)
     image_shape = tuple(x.shape[1:])
     rows: list[dict] = []
     tests: list[dict] = []
@@ -283,6 +334,13 @@ def screen(
     assessments: dict[tuple[str, str], Assessment] = {}
     for index, (name, partition) in enumerate(partitions.items()):
         draws = draw_counterparts(partition, n_draws, seed=(seed, index), conventions=conventions)
+        if not draws.subclusters:
+            warnings.warn(
+                f"partition {name!r} has no subcluster to test: each has too few or too many of "
+                "its layer's units; try another n_clusters",
+                DegenerateDataWarning,
+                stacklevel=2,
+            )
         accuracies = lesion_draws_traced(unit_map, x, y, draws, sizes, lesion_options)
         images = visualize_traced(
             unit_map, draws.lesions(), image_shape, seed=seed, progress=progress
@@ -314,4 +372,11 @@ def screen(
             ["n_extreme", "evidence"], ascending=False, kind="stable"
         )
         table = order.reset_index(drop=True)
-    return Report(table, pd.DataFrame(tests), dict(partitions), drawn, assessments)
+    return Report(
+        table=table,
+        tests=pd.DataFrame(tests),
+        partitions=dict(partitions),
+        draws=drawn,
+        assessments=assessments,
+        baseline=baseline,
+    )

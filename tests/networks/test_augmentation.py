@@ -43,9 +43,9 @@ def test_a_quarter_turn():
 def test_a_rotation_of_images_that_are_no_squares_keeps_angles():
     # inside a circle around the middle nothing comes from outside
     images = torch.from_numpy(ndimage.gaussian_filter(np.random.default_rng(1).random((20, 30)), 2))
-    found = transformed(images[None, None], angle=15)[0, 0].numpy()
+    rotated = transformed(images[None, None], angle=15)[0, 0].numpy()
     expected = ndimage.rotate(images.numpy(), -15, reshape=False, order=1, mode="nearest")
-    assert found[4:16, 6:24] == pytest.approx(expected[4:16, 6:24], abs=1e-6)
+    assert rotated[4:16, 6:24] == pytest.approx(expected[4:16, 6:24], abs=1e-6)
 
 
 def test_a_shift_repeats_the_border():
@@ -58,8 +58,8 @@ def test_a_shift_repeats_the_border():
 
 def test_every_image_has_a_transformation_of_its_own():
     same = IMAGES[:1].expand(6, -1, -1, -1)
-    found = drawn(images=same)
-    assert all(not torch.allclose(found[0], other) for other in found[1:])
+    drawings = drawn(images=same)
+    assert all(not torch.allclose(drawings[0], other) for other in drawings[1:])
 
 
 def test_the_generator_alone_decides():

@@ -55,18 +55,18 @@ def test_only_two_factors_and_about_a_tenth_inside():
 def test_a_units_module_is_the_same_for_what_it_reads_and_for_what_reads_it():
     _, second, output = (ratio > 1 for ratio in ratios(hidden=(60, 30)))
     read_by = output.int().argmax(dim=0)  # of the units of the second layer, by the outputs
-    for one in range(30):
-        for other in range(one):
-            together = torch.equal(second[one], second[other])
-            assert together == (read_by[one] == read_by[other])
+    for unit in range(30):
+        for other in range(unit):
+            together = torch.equal(second[unit], second[other])
+            assert together == (read_by[unit] == read_by[other])
 
 
 def test_of_a_cnn_only_convolutions():
     first, second, *dense_layers = ratios(architecture="cnn", channels=(20, 30), hidden=(20,))
-    one = torch.ones(()).double()
-    assert torch.allclose(first, one)
-    assert not torch.allclose(second, one)
-    assert all(torch.allclose(ratio, one) for ratio in dense_layers)
+    unchanged = torch.ones(()).double()
+    assert torch.allclose(first, unchanged)
+    assert not torch.allclose(second, unchanged)
+    assert all(torch.allclose(ratio, unchanged) for ratio in dense_layers)
     assert (second == second[:, :, :1, :1]).double().mean() > 0.1  # one factor for a whole slice
     assert torch.allclose(second, second[:, :, :1, :1].expand_as(second))
 

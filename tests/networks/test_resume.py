@@ -114,10 +114,10 @@ def test_killed_and_undisturbed_end_in_the_same_bits(profile, root, stage, monke
         "load",
         lambda self: restored.append(restore(self)) or restored[-1],
     )
-    found = arrays(profile)
+    stored = arrays(profile)
     assert [len(state["history"]) for state in restored if state is not None] == [3]
-    assert found.keys() == expected.keys()
-    assert [name for name in found if not np.array_equal(found[name], expected[name])] == []
+    assert stored.keys() == expected.keys()
+    assert [name for name in stored if not np.array_equal(stored[name], expected[name])] == []
     assert files(folder, ".safetensors") == ["pruning", "training"]
     for ending in (".checkpoint", ".part", ".lock"):
         assert files(folder, ending) == []
@@ -131,8 +131,8 @@ def test_a_damaged_checkpoint_changes_nothing(profile, root):
     (path,) = folder.rglob("*.checkpoint")
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.warns(CheckpointWarning, match="begins anew"):
-        found = arrays(profile)
-    assert all(np.array_equal(found[name], expected[name]) for name in expected)
+        stored = arrays(profile)
+    assert all(np.array_equal(stored[name], expected[name]) for name in expected)
     assert files(folder, ".checkpoint") == []
 
 
@@ -142,10 +142,10 @@ def test_always_begins_anew(profile, root):
     assert files(folder, ".checkpoint") == ["training"]
     replicate = Replicate(load_profile(profile), "mlp", 0, compute="always", progress=False)
     with pytest.MonkeyPatch.context() as patch:
-        found = []
+        loaded = []
         load = checkpoints.Checkpoint.load
         patch.setattr(
-            checkpoints.Checkpoint, "load", lambda self: found.append(load(self)) or found[-1]
+            checkpoints.Checkpoint, "load", lambda self: loaded.append(load(self)) or loaded[-1]
         )
         _ = replicate.trained
-    assert found == [None, None]
+    assert loaded == [None, None]

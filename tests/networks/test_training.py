@@ -96,8 +96,8 @@ WEIGHTS = stack(
 def test_penalty(l1, l2, reading, expected):
     conventions = Conventions(l2_first_layer=reading)
     with torch.no_grad():
-        found = float(penalty(WEIGHTS, l1=l1, l2=l2, conventions=conventions))
-    assert found == pytest.approx(expected)
+        value = float(penalty(WEIGHTS, l1=l1, l2=l2, conventions=conventions))
+    assert value == pytest.approx(expected)
 
 
 def test_kernels_are_all_weights_but_no_biases_in_order():
@@ -166,8 +166,8 @@ def test_penalties_are_part_of_the_training_loss(reading, first_is_l1):
     first, *others = (w.detach() for w in kernels(plain.module))
     expected = sum((w**2).sum() for w in others)
     expected += first.abs().sum() if first_is_l1 else (first**2).sum()
-    found = fined.history["train_loss"] - plain.history["train_loss"]
-    assert found == pytest.approx([0.1 * float(expected)] * 3)
+    differences = fined.history["train_loss"] - plain.history["train_loss"]
+    assert differences == pytest.approx([0.1 * float(expected)] * 3)
 
 
 def test_penalties_shrink_weights():

@@ -53,23 +53,24 @@ def equal(first, second):
 
 
 def test_regression_learns_polynomials():
-    whole = load_dataset("polynomials")
+    polynomials = load_dataset("polynomials")
     data = replace(
-        whole,
+        polynomials,
         **{
-            name: getattr(whole, name)[:2000] for name in ("x_train", "y_train", "x_test", "y_test")
+            name: getattr(polynomials, name)[:2000]
+            for name in ("x_train", "y_train", "x_test", "y_test")
         },
     )
     settings = NetworkSettings(dataset="polynomials", hidden=(32, 32), n_epochs=15, batch_size=64)
-    found = fit(settings, data)
-    assert found.module(data.x_test).shape == (2000, 512)
-    losses = found.history["test_loss"]
+    trained = fit(settings, data)
+    assert trained.module(data.x_test).shape == (2000, 512)
+    losses = trained.history["test_loss"]
     assert losses[-1] < 0.5 * losses[0]
     # mean over samples and targets
-    error = (found.module(data.x_test) - data.y_test).numpy().astype(float)
+    error = (trained.module(data.x_test) - data.y_test).numpy().astype(float)
     assert losses[-1] == pytest.approx((error**2).mean(), rel=1e-4)
-    assert np.isnan(found.history["test_accuracy"]).all()
-    assert np.isnan(found.history["train_accuracy"]).all()
+    assert np.isnan(trained.history["test_accuracy"]).all()
+    assert np.isnan(trained.history["train_accuracy"]).all()
 
 
 # --- precision, memory format, threads ---
@@ -86,17 +87,17 @@ def test_bfloat16_computes_so_and_keeps_float32_weights(settings, monkeypatch):
         return plain(self, x)
 
     monkeypatch.setattr(nn.ReLU, "forward", spy)
-    found = fit(changed(settings, precision="bfloat16"))
+    half = fit(changed(settings, precision="bfloat16"))
     assert seen == {torch.bfloat16}
-    weights = [p for p in found.module.state_dict().values() if p.is_floating_point()]
+    weights = [p for p in half.module.state_dict().values() if p.is_floating_point()]
     assert {weight.dtype for weight in weights} == {torch.float32}
     full = fit(settings)
-    assert not equal(found, full)
-    assert found.history["train_loss"] == pytest.approx(full.history["train_loss"], rel=0.05)
+    assert not equal(half, full)
+    assert half.history["train_loss"] == pytest.approx(full.history["train_loss"], rel=0.05)
     # tested without autocast: what the history says is what the stored network does
     data = toy()
-    correct = (found.module(data.x_test).argmax(1) == data.y_test).double().mean().item()
-    assert found.history["test_accuracy"][-1] == pytest.approx(correct)
+    correct = (half.module(data.x_test).argmax(1) == data.y_test).double().mean().item()
+    assert half.history["test_accuracy"][-1] == pytest.approx(correct)
 
 
 def test_channels_last_changes_no_more_than_rounding():
@@ -135,8 +136,8 @@ def test_augmentation_is_seeded_and_for_training_images_only():
     for part, same in (("test", True), ("train", False)):
         x, y = getattr(data, f"x_{part}"), getattr(data, f"y_{part}")
         loss = nn.functional.cross_entropy(still.module(x), y).item()
-        found = still.history[f"{part}_loss"][0]
-        assert (found == pytest.approx(loss, abs=1e-5)) == same
+        initial_loss = still.history[f"{part}_loss"][0]
+        assert (initial_loss == pytest.approx(loss, abs=1e-5)) == same
 
 
 # --- progress ---
@@ -250,13 +251,13 @@ def test_a_training_begins_anew_where_its_checkpoint_is_damaged(tmp_path, monkey
     interrupted(lambda **more: fit(DENSE, **more), checkpoint, 2, monkeypatch)
     checkpoint.path.write_bytes(checkpoint.path.read_bytes()[:-5])
     with pytest.warns(CheckpointWarning, match="begins anew"):
-        found = fit(DENSE, checkpoint=checkpoint)
-    assert equal(found, fit(DENSE))
+        continued = fit(DENSE, checkpoint=checkpoint)
+    assert equal(continued, fit(DENSE))
 
 
 def test_a_clusterable_network_trains():
     settings = changed(DENSE, module_distance=0.6, n_epochs=1)
     assert math.isfinite(fit(settings).history["test_loss"][0])
-    ours, plain = (build_network(one, (1, 6, 6), 3, seed=0) for one in (settings, DENSE))
+    ours, plain = (build_network(choice, (1, 6, 6), 3, seed=0) for choice in (settings, DENSE))
     assert torch.equal(ours.dense1.weight, plain.dense1.weight)
     assert not torch.equal(ours.dense2.weight, plain.dense2.weight)

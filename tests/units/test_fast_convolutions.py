@@ -44,8 +44,8 @@ def test_values_are_those_of_the_convolution(options):
     unit_map = trace_units(module)
     with fast_convolutions(unit_map, IMAGES[:1]), torch.inference_mode():
         assert kinds(unit_map)[0] == "_DenseConvolution"
-        (found,) = unit_map.run(IMAGES)
-    assert torch.allclose(found, expected, rtol=1e-12, atol=1e-12)
+        (logits,) = unit_map.run(IMAGES)
+    assert torch.allclose(logits, expected, rtol=1e-12, atol=1e-12)
     assert kinds(unit_map)[0] == "Conv2d"
 
 
@@ -86,8 +86,8 @@ def test_single_precision_has_its_channels_last_in_memory():
     expected = module(images)
     with fast_convolutions(unit_map, images[:1]), torch.inference_mode():
         assert are_last(unit_map.graph_module.get_submodule("0"))
-        (found,) = unit_map.run(images)
-    assert torch.allclose(found, expected, rtol=1e-5, atol=1e-6)
+        (logits,) = unit_map.run(images)
+    assert torch.allclose(logits, expected, rtol=1e-5, atol=1e-6)
     assert unit_map.graph_module.get_submodule("0") is module[0]
     assert not are_last(module[0])
 

@@ -31,8 +31,8 @@ def test_by_hand():
         conv([[[[1.0, 10.0], [100.0, 1000.0]]]], [7.0]), nn.ReLU(), nn.Flatten(), dense([[1.0, 1]])
     )
     x = torch.tensor([[[[1.0, 2, 3], [4, 5, 6]]]], dtype=torch.float64)
-    _, found, _ = means_of(network, x)
-    assert found.tolist() == [[1.5 + 25 + 450 + 5500 + 7]]
+    _, means, _ = means_of(network, x)
+    assert means.tolist() == [[1.5 + 25 + 450 + 5500 + 7]]
 
 
 @pytest.mark.parametrize(
@@ -56,17 +56,17 @@ def test_means_are_those_of_the_convolution(options, size):
     network = nn.Sequential(layer, nn.ReLU(), nn.Flatten(), nn.LazyLinear(2)).double().eval()
     x = random(3, 2, *size)
     network(x)
-    node, found, value = means_of(network, x)
+    node, means, value = means_of(network, x)
     assert node.op == "placeholder"
-    assert torch.allclose(found, value.mean(dim=(2, 3)), rtol=1e-12, atol=1e-12)
+    assert torch.allclose(means, value.mean(dim=(2, 3)), rtol=1e-12, atol=1e-12)
 
 
 def test_maps_with_the_channels_last_in_memory():
     layer = conv(random(4, 2, 3, 3), random(4), padding=1)
     network = stack(layer, nn.ReLU(), nn.Flatten(), dense(random(2, 120)))
     x = random(3, 2, 5, 6).to(memory_format=torch.channels_last)
-    _, found, value = means_of(network, x)
-    assert torch.allclose(found, value.mean(dim=(2, 3)), rtol=1e-12, atol=1e-12)
+    _, means, value = means_of(network, x)
+    assert torch.allclose(means, value.mean(dim=(2, 3)), rtol=1e-12, atol=1e-12)
 
 
 def test_gradients_are_those_of_the_convolution():
@@ -77,11 +77,11 @@ def test_gradients_are_those_of_the_convolution():
         dense(random(2, 120)),
     )
     x = random(3, 2, 5, 6).requires_grad_(True)
-    _, found, value = means_of(network, x)
+    _, means, value = means_of(network, x)
     weights = random(3, 4)
     gradients = [
-        torch.autograd.grad((means * weights).sum(), x)[0]
-        for means in (found, value.mean(dim=(2, 3)))
+        torch.autograd.grad((average * weights).sum(), x)[0]
+        for average in (means, value.mean(dim=(2, 3)))
     ]
     assert torch.allclose(*gradients, rtol=1e-12, atol=1e-12)
 
@@ -92,9 +92,9 @@ def test_batch_normalization_behind_a_convolution():
     norm.weight.data, norm.bias.data = random(4), random(4)
     network = stack(conv(random(4, 2, 3, 3)), norm, nn.ReLU(), nn.Flatten(), dense(random(2, 48)))
     x = random(3, 2, 5, 6)
-    node, found, value = means_of(network, x)
+    node, means, value = means_of(network, x)
     assert node.op == "placeholder"
-    assert torch.allclose(found, value.mean(dim=(2, 3)), rtol=1e-12, atol=1e-12)
+    assert torch.allclose(means, value.mean(dim=(2, 3)), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("options", [{"groups": 2}, {"padding": 1, "padding_mode": "circular"}])
@@ -103,13 +103,13 @@ def test_other_convolutions_run_as_they_are(options):
     network = nn.Sequential(layer, nn.ReLU(), nn.Flatten(), nn.LazyLinear(2)).double().eval()
     x = random(3, 2, 5, 5)
     network(x)
-    node, found, value = means_of(network, x)
+    node, means, value = means_of(network, x)
     assert node.target == "0"
-    assert torch.allclose(found, value.mean(dim=(2, 3)))
+    assert torch.allclose(means, value.mean(dim=(2, 3)))
 
 
 def test_dense_layers_have_no_space():
     network = stack(nn.Flatten(), dense(random(3, 4)), nn.ReLU(), dense(random(2, 3)))
-    node, found, value = means_of(network, random(5, 1, 2, 2), "1")
+    node, means, value = means_of(network, random(5, 1, 2, 2), "1")
     assert node.target == "1"
-    assert torch.equal(found, value)
+    assert torch.equal(means, value)

@@ -151,8 +151,8 @@ def test_values_before_and_behind_norms_and_activations(order, value, pre_activa
     unit_map = trace_units(network)
     layer = unit_map.layers[0]
     stops = (layer.value, layer.pre_activation, layer.end)
-    found = unit_map.run(torch.tensor([[2.0], [-3.0]]).double(), stops=stops)
-    for part, expected in zip(found, (value, pre_activation, end), strict=True):
+    values = unit_map.run(torch.tensor([[2.0], [-3.0]]).double(), stops=stops)
+    for part, expected in zip(values, (value, pre_activation, end), strict=True):
         assert part.ravel().tolist() == pytest.approx(expected)
     assert [norm.before_activation for norm in layer.batch_norms] == before
 
@@ -206,11 +206,11 @@ def test_run_stops_at_several_places_in_any_order():
     network = random_mlp([2, 3, 4, 2], 0)
     unit_map = trace_units(network)
     first, second, third = unit_map.layers
-    found = unit_map.run(X, stops=(third.value, first.value, second.end, first.value))
-    assert torch.equal(found[0], network(X))
-    assert torch.equal(found[1], network[0](X))
-    assert torch.equal(found[2], network[:4](X))
-    assert torch.equal(found[3], found[1])
+    values = unit_map.run(X, stops=(third.value, first.value, second.end, first.value))
+    assert torch.equal(values[0], network(X))
+    assert torch.equal(values[1], network[0](X))
+    assert torch.equal(values[2], network[:4](X))
+    assert torch.equal(values[3], values[1])
 
 
 def test_images_together_are_as_many_as_bounded_memory_takes():
@@ -264,17 +264,17 @@ def test_run_edits_values_on_the_way_and_at_the_start():
     edits = {first.value: lambda value: value + 1, second.end: lambda value: 2 * value}
     expected = network[4](2 * network[1:4](network[0](X) + 1))
     assert torch.allclose(unit_map.run(X, edits=edits)[0], expected)
-    (found,) = unit_map.run(network[0](X), start=first.value, edits=edits)
-    assert torch.allclose(found, expected)
+    (logits,) = unit_map.run(network[0](X), start=first.value, edits=edits)
+    assert torch.allclose(logits, expected)
     (seen,) = unit_map.run(X, stops=(first.value,), edits=edits)
     assert torch.allclose(seen, network[0](X) + 1)
 
 
 def test_run_replaces_every_relu():
     network = random_mlp([2, 3, 4, 2], 0)
-    (found,) = trace_units(network).run(X, relu=torch.abs)
+    (logits,) = trace_units(network).run(X, relu=torch.abs)
     hidden = network[2](network[0](X).abs()).abs()
-    assert torch.allclose(found, network[4](hidden))
+    assert torch.allclose(logits, network[4](hidden))
     # and the network itself is as before
     assert torch.equal(trace_units(network).run(X)[0], network(X))
 

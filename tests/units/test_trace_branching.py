@@ -35,7 +35,7 @@ def layers(network, conventions=None):
 def written(unit_map):
     """Return, for every layer, what writes it: (module, first unit)."""
     return {
-        layer.name: [(one.reader.name, one.start) for one in layer.writers]
+        layer.name: [(writer.reader.name, writer.start) for writer in layer.writers]
         for layer in unit_map.layers
     }
 
@@ -43,7 +43,7 @@ def written(unit_map):
 def read(unit_map):
     """Return, for every module, what it reads: (tensor, first input channel)."""
     return {
-        reader.name: [(one.tensor, one.start) for one in reader.readings]
+        reader.name: [(reading.tensor, reading.start) for reading in reader.readings]
         for reader in unit_map.readers
     }
 
@@ -76,20 +76,20 @@ def test_a_tensor_that_is_passed_on_ends_where_its_consumers_part():
     network = residual()
     x = X.double()
     stops = (first.value, first.end, total.value, total.pre_activation, total.end)
-    found = unit_map.run(x, stops=stops)
+    values = unit_map.run(x, stops=stops)
     start = network.conv0(x)
     summed = network.conv2(network.conv1(start.relu()).relu()) + start.relu()
     for value, expected in zip(
-        found, (start, start.relu(), summed, summed, summed.relu()), strict=True
+        values, (start, start.relu(), summed, summed, summed.relu()), strict=True
     ):
         assert torch.allclose(value, expected)
 
 
 def test_a_strided_block_is_written_by_two_convolutions():
     unit_map = trace_units(strided())
-    found = written(unit_map)
-    assert list(found) == ["stem", "a.conv1", "a.conv2", "b.conv1", "b.down", "fc"]
-    assert found["b.down"] == [("b.conv2", 0), ("b.down", 0)]  # as near: the last one names it
+    writers = written(unit_map)
+    assert list(writers) == ["stem", "a.conv1", "a.conv2", "b.conv1", "b.down", "fc"]
+    assert writers["b.down"] == [("b.conv2", 0), ("b.down", 0)]  # as near: the last one names it
     assert read(unit_map)["b.conv1"] == read(unit_map)["b.down"] == [("a.conv2", 0)]
 
 
@@ -139,8 +139,8 @@ def test_a_sum_of_layers_that_are_read_themselves_is_a_layer_without_writers():
         return m.out(first + second) + third
 
     parts = {name: dense(np.eye(2)) for name in ("a", "b", "c", "out")}
-    found = written(trace_units(made(forward, **parts)))
-    assert found == {
+    writers = written(trace_units(made(forward, **parts)))
+    assert writers == {
         "a": [("a", 0)],
         "b": [("b", 0)],
         "add": [],
@@ -223,8 +223,8 @@ def test_going_on_behind_any_node_gives_the_same_logits(network):
         nodes = unit_map.live_nodes(node)
         values = unit_map.run(x, stops=nodes)
         stacked = [value.repeat(3, *(1,) * (value.ndim - 1)) for value in values]
-        (found,) = unit_map.run(stacked, start=node)
-        assert torch.allclose(found, expected.repeat(3, 1))
+        (logits,) = unit_map.run(stacked, start=node)
+        assert torch.allclose(logits, expected.repeat(3, 1))
 
 
 def test_live_nodes_of_a_block():

@@ -8,22 +8,22 @@ from localspec.units import Workspace
 
 
 def test_the_same_purpose_gives_the_same_memory_and_another_its_own():
-    workspace, like = Workspace(), torch.zeros(1, dtype=torch.float64)
-    first = workspace.array("a", (4, 6), like)
-    smaller = workspace.array("a", (2, 3), like)
-    other = workspace.array("b", (4, 6), like)
+    workspace, example = Workspace(), torch.zeros(1, dtype=torch.float64)
+    first = workspace.array("a", (4, 6), example)
+    smaller = workspace.array("a", (2, 3), example)
+    other = workspace.array("b", (4, 6), example)
     assert first.shape == (4, 6)
     assert smaller.shape == (2, 3)
     assert first.dtype == torch.float64
     assert first.data_ptr() == smaller.data_ptr()
     assert first.data_ptr() != other.data_ptr()
-    assert workspace.array("a", (4, 6), like.float()).dtype == torch.float32
+    assert workspace.array("a", (4, 6), example.float()).dtype == torch.float32
 
 
 def test_a_larger_array_than_before_is_whole():
-    workspace, like = Workspace(), torch.zeros(1)
-    workspace.array("a", (2, 3), like)
-    larger = workspace.array("a", (5, 7), like).fill_(1.0)
+    workspace, example = Workspace(), torch.zeros(1)
+    workspace.array("a", (2, 3), example)
+    larger = workspace.array("a", (5, 7), example).fill_(1.0)
     assert larger.sum() == 35
 
 

@@ -11,6 +11,7 @@ from scipy import stats
 from torch import nn
 
 from localspec.exceptions import InvalidInputError
+from localspec.units import trace_units
 from localspec.visualization import visualize
 from localspec.visualization._parametrisation import MAX_COEFFICIENTS, decode, initial_parameters
 from localspec.visualization._visualize import _RedirectedReLU
@@ -219,7 +220,7 @@ def test_images_do_not_influence_each_other(alone, max_images):
         assert together.entropies[row] == pytest.approx(single.entropies[0], rel=1e-9)
 
 
-def numbers_together(network, first):
+def numbers_together(unit_map, first):
     """Return a list that fills with how many images each step has, seen at the first layer."""
     numbers = []
 
@@ -227,7 +228,7 @@ def numbers_together(network, first):
         if torch.is_grad_enabled():  # else no step: what is tried beforehand, or entropies
             numbers.append(len(inputs[0]))
 
-    network.get_submodule(first).register_forward_pre_hook(note)
+    unit_map.graph_module.get_submodule(first).register_forward_pre_hook(note)
     return numbers
 
 
@@ -235,6 +236,7 @@ def numbers_together(network, first):
 @pytest.mark.parametrize(("max_values", "expected"), [(300, [2, 2]), (149, [1] * 4), (1, [1] * 4)])
 def test_memory_bounds_the_images_at_once(max_values, expected):
     network, targets = mlp((1, 4, 4)), [{"3": [unit]} for unit in range(4)]
+    network = trace_units(network)
     numbers = numbers_together(network, "1")
     result = visualize(network, targets, (1, 4, 4), n_steps=4, max_values=max_values)
     assert numbers == [number for number in expected for _ in range(5)]  # one more step
@@ -253,6 +255,7 @@ def test_large_colour_images_run_a_few_at_a_time():
         nn.Linear(4, 2),
     ).eval()
     shape = (3, 224, 224)
+    network = trace_units(network)
     numbers = numbers_together(network, "0")
     result = visualize(network, [{"2": [unit]} for unit in range(3)], shape, n_steps=1)
     assert numbers == [1] * 6  # two steps of each: 800,000 values of the first layer alone
@@ -282,6 +285,7 @@ def test_threads_do_not_change_results(channels):
 def test_much_work_is_shared_between_cores():
     # up to layer "3" an image keeps 16 + 16 + 8 + 8 + 6 values, up to layer "1" 16 + 16 + 8
     network = mlp((1, 4, 4))
+    network = trace_units(network)
     numbers = numbers_together(network, "1")
     targets = [{"3": [1]}] * 33 + [{"1": [1]}] * 13
     visualize(network, targets, (1, 4, 4), n_steps=1, small_part=540)

@@ -197,7 +197,7 @@ def activation_graph(
     check_option("correlation", correlation, CORRELATIONS)
     unit_map = trace_units(network, conventions=conventions)
     check_images(x)
-    count_logits(unit_map, x[:1])
+    count_logits(unit_map, x)
     return activation_graph_traced(unit_map, x, conventions, correlation=correlation)
 
 

@@ -1,4 +1,4 @@
-"""Data sets in memory: images with their labels or targets, and what they are checked for."""
+"""Data sets in memory: hold images with labels or targets, and refuse unusable ones."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ def checked_options(
     unit_map = in_bfloat16(network) if precision == "bfloat16" else trace_units(network)
     if x_mean is not None:
         check_images(x_mean)
-        count_logits(unit_map, x_mean[:1])
+        count_logits(unit_map, x_mean)
     options = LesionOptions(
         conventions=conventions,
         replacement=replacement,
@@ -131,7 +131,7 @@ def checked_class_sizes(
 ) -> np.ndarray:
     """Check images and their classes; return the number of images of every class."""
     check_images(x, y)
-    check_labels(y, count_logits(unit_map, x[:1]))
+    check_labels(y, count_logits(unit_map, x))
     return class_sizes(y, int(y.max()) + 1 if n_classes is None else n_classes)
 
 
@@ -224,7 +224,7 @@ def lesion_predictions(
         progress=progress,
     )
     check_images(x)
-    count_logits(unit_map, x[:1])
+    count_logits(unit_map, x)
     check_lesions(unit_map, lesions)
     return _lesion_predictions(unit_map, x, lesions, options)
 
@@ -304,7 +304,7 @@ def other_predictions(
     check_option("precision", precision, PRECISIONS)
     unit_map, checked = checked_options(network, **options)
     check_images(x)
-    count_logits(unit_map, x[:1])
+    count_logits(unit_map, x)
     check_lesions(unit_map, lesions)
     full = _lesion_predictions(unit_map, x, lesions, checked)
     reduced = in_bfloat16(unit_map) if precision == "bfloat16" else unit_map

@@ -1,4 +1,4 @@
-"""Architectures, with Keras's initialisation."""
+"""Architectures: build chains and residual networks, with Keras's initialisation."""
 
 from __future__ import annotations
 

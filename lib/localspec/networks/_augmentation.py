@@ -1,4 +1,4 @@
-"""Random rotations, shifts and flips of images, a batch at a time."""
+"""Augmentation: rotate, shift and flip images at random, a batch at a time."""
 
 from __future__ import annotations
 

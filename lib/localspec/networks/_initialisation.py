@@ -1,4 +1,4 @@
-"""Initialisation: Glorot, He, and clusterable, which plants modules into the first weights."""
+"""Initialisation: draw weights as Glorot or He do, and plant modules into them."""
 
 from __future__ import annotations
 

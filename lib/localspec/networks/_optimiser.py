@@ -1,4 +1,4 @@
-"""What one training step minimises and how: Keras's Adam, and penalties on kernels."""
+"""The optimiser: make one training step as Keras's Adam does, with penalties on kernels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Magnitude pruning with a polynomial schedule."""
+"""Pruning: set the smallest weights to zero, by a polynomial schedule."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def largest(weight: torch.Tensor, share_zero: float) -> torch.Tensor:
     torch.Tensor of bool, shape of `weight`
     """
     n_kept = weight.numel() - round(share_zero * weight.numel())
-    kept = weight.abs().flatten().topk(n_kept).indices
+    strongest = weight.abs().flatten().topk(n_kept).indices
     mask = torch.zeros(weight.numel(), dtype=torch.bool, device=weight.device)
-    mask[kept] = True
+    mask[strongest] = True
     return mask.reshape(weight.shape)
 
 

@@ -1,4 +1,4 @@
-"""Settings of one network: its data, its architecture, and how it is trained."""
+"""Settings: say of one network its data, its architecture, and how it is trained."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training with Keras's defaults."""
+"""Training: fit a network with Keras's defaults."""
 
 from __future__ import annotations
 

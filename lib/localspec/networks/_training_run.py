@@ -1,4 +1,4 @@
-"""A training under way: its steps, and everything that the next one depends on."""
+"""Training runs: take steps, and hold everything that the next one depends on."""
 
 from __future__ import annotations
 
@@ -119,17 +119,17 @@ class TrainingRun:
 
     def state(self) -> dict[str, torch.Tensor]:
         """Return all that the rest of the training depends on, to be stored after an epoch."""
-        found = {f"weights.{k}": v for k, v in self.module.state_dict().items()}
-        found |= {f"adam.{k}": v for k, v in self.optimizer.moments().items()}
-        found |= {f"generator.{k}": v.get_state() for k, v in self.generators.items()}
-        found["generator.torch"] = torch.get_rng_state()  # dropout has none of its own
+        state = {f"weights.{k}": v for k, v in self.module.state_dict().items()}
+        state |= {f"adam.{k}": v for k, v in self.optimizer.moments().items()}
+        state |= {f"generator.{k}": v.get_state() for k, v in self.generators.items()}
+        state["generator.torch"] = torch.get_rng_state()  # dropout has none of its own
         if self.device.type == "cuda":
-            found["generator.cuda"] = torch.cuda.get_rng_state(self.device)
+            state["generator.cuda"] = torch.cuda.get_rng_state(self.device)
         if self.pruner is not None:
-            found |= {f"pruner.{k}": v for k, v in self.pruner.state_dict().items()}
-        found["n_steps"] = torch.tensor(self.optimizer.n_steps)
-        found["history"] = torch.tensor(self.rows, dtype=torch.float64)
-        return found
+            state |= {f"pruner.{k}": v for k, v in self.pruner.state_dict().items()}
+        state["n_steps"] = torch.tensor(self.optimizer.n_steps)
+        state["history"] = torch.tensor(self.rows, dtype=torch.float64)
+        return state
 
     def restore(self, state: dict[str, torch.Tensor]) -> None:
         """Go on from a stored state; torch's global generators are set too."""

@@ -1,4 +1,4 @@
-"""Files of a user's own that define a network and its data."""
+"""User files: read a network and its data from a Python file."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""The operations through which units can be followed."""
+"""Operations: say which ones units can be followed through, and rewrite those that hide them."""
 
 from __future__ import annotations
 
+import inspect
 import operator
 from collections.abc import Callable
 
@@ -143,8 +144,14 @@ def _overwrites(node: fx.Node, graph_module: fx.GraphModule) -> bool:
     """Whether a node writes its result over its input."""
     if node.op == "call_module":
         return getattr(graph_module.get_submodule(node.target), "inplace", False)
-    positional = node.target in (F.relu, F.relu6) and len(node.args) > 1 and node.args[1]
-    return node.target in OVERWRITING_ADDITIONS or bool(node.kwargs.get("inplace") or positional)
+    return node.target in OVERWRITING_ADDITIONS or _inplace_arguments(node).get("inplace", False)
+
+
+def _inplace_arguments(node: fx.Node) -> dict[str, object]:
+    """Return the arguments of a call of a function that can overwrite its input, by name."""
+    if node.target not in ACTIVATION_CALLS | {F.dropout} or not inspect.isfunction(node.target):
+        return {}
+    return dict(inspect.signature(node.target).bind(*node.args, **node.kwargs).arguments)
 
 
 def _in_same_memory(node: fx.Node, graph_module: fx.GraphModule) -> bool:
@@ -192,8 +199,9 @@ def separate_overwritten(graph_module: fx.GraphModule) -> None:
                 user.replace_input_with(overwritten, node)
         if node.target in OVERWRITING_ADDITIONS:
             node.target = OVERWRITING_ADDITIONS[node.target]
-        elif node.op == "call_function" and len(node.args) > 1 and node.args[1] is True:
-            node.args = node.args[:1]
+        elif node.op == "call_function":
+            arguments = {**_inplace_arguments(node), "inplace": False}
+            node.args, node.kwargs = (overwritten,), dict(list(arguments.items())[1:])
 
 
 def overwritable(graph_module: fx.GraphModule) -> dict[fx.Node, tuple[fx.Node, ...]]:
@@ -261,7 +269,8 @@ class Runner(fx.Interpreter):
         )
 
     def call_method(self, target, args, kwargs):
-        """Call a method."""
+        """Call a method; a view of values in any order in memory is a reshape."""
+        target = "reshape" if target == "view" else target
         if self.relu is not None and target in RELU_CALLS:
             return self.relu(args[0])
         return super().call_method(target, args, kwargs)

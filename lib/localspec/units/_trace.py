@@ -1,12 +1,20 @@
-"""The units of a network and how its layers follow each other, read off a torch.fx trace."""
+"""The trace: read a network's units, and how its layers follow each other, off torch.fx."""
 
 from __future__ import annotations
 
 import copy
+import operator
+import sys
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 from torch import fx, nn
+from torch.nn.parallel import DataParallel, DistributedDataParallel
+from torch.nn.utils.prune import BasePruningMethod
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
+from torch.optim.swa_utils import AveragedModel
 
 from localspec.conventions import Conventions, resolve
 from localspec.exceptions import InvalidInputError
@@ -29,6 +37,7 @@ class WithModule(Protocol):
 
 
 Network = nn.Module | UnitMap | WithModule
+WRAPPERS = (DataParallel, DistributedDataParallel, AveragedModel)  # compute what they wrap
 
 
 @dataclass(frozen=True)
@@ -147,19 +156,99 @@ def _connect(tracer: Tracer) -> tuple[tuple[UnitLayer, ...], tuple[Reader, ...]]
     return tuple(tensors), tuple(readers.values())
 
 
+class _Proxy(fx.Proxy):
+    """A value in a trace whose ``+=`` is recorded as such: other names of it see the sum."""
+
+    def __iadd__(self, other: object) -> fx.Proxy:
+        return self.tracer.create_proxy("call_function", operator.iadd, (self, other), {})
+
+
+class _ImageTracer(fx.Tracer):
+    """Trace a forward pass that is given images alone: other arguments keep their defaults."""
+
+    def create_args_for_root(self, root_fn, is_module, concrete_args=None):
+        """Return the forward pass and what it is called with."""
+        return root_fn, [self.root, self.create_proxy("placeholder", "x", (), {})]
+
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        """Return the value of a node in the trace."""
+        return _Proxy(node, self)
+
+
+def _hook_refusal(where: str, hook: object) -> str:
+    """Say why a module with a forward hook is refused, and what to do about it."""
+    if isinstance(hook, BasePruningMethod):
+        return (
+            f"{where} is pruned by torch.nn.utils.prune, so that its weights are made anew in "
+            f"every forward pass: call prune.remove(module, {hook._tensor_name!r}) first"
+        )
+    if isinstance(hook, WeightNorm | SpectralNorm):
+        norm = "weight_norm" if isinstance(hook, WeightNorm) else "spectral_norm"
+        return (
+            f"{where} has torch.nn.utils.{norm}, so that its weights are made anew in every "
+            f"forward pass: call torch.nn.utils.remove_{norm}(module) first, or use "
+            f"torch.nn.utils.parametrizations.{norm}"
+        )
+    name = getattr(hook, "__qualname__", type(hook).__name__)
+    return (
+        f"{where} has a forward hook ({name}), which graphs and lesions would not see: remove it "
+        "(handle.remove()), or write what it does as a module"
+    )
+
+
+def _check_unseen(module: nn.Module, graph: fx.Graph) -> None:
+    """Refuse what stands beside a forward pass and is not in the trace.
+
+    The hooks of modules inside, whose own parts are in the trace, are in it too.
+    """
+    called = (str(node.target) for node in graph.nodes if node.op == "call_module")
+    for name in dict.fromkeys(["", *called]):
+        part = module.get_submodule(name)
+        where = f"module {name!r}" if name else f"the network ({type(module).__name__})"
+        for hook in (*part._forward_pre_hooks.values(), *part._forward_hooks.values()):
+            raise InvalidInputError(_hook_refusal(where, hook))
+        if "forward" in vars(part):
+            raise InvalidInputError(
+                f"the forward pass of {where} was replaced on the object: write a class with that "
+                "forward pass"
+            )
+
+
 def _trace(module: nn.Module) -> fx.GraphModule:
+    if isinstance(module, torch.jit.ScriptModule):
+        raise InvalidInputError(
+            "a scripted network cannot be traced: pass the module that torch.jit.script or "
+            "torch.jit.trace was given"
+        )
     try:
-        graph_module = fx.symbolic_trace(module)
+        tracer = _ImageTracer()
+        graph = tracer.trace(module)
+        graph_module = fx.GraphModule(tracer.root, graph, type(module).__name__)
     except Exception as error:  # torch.fx re-raises whatever the network's own code raised
         raise InvalidInputError(
             f"torch.fx cannot trace {type(module).__name__} ({error}): the forward pass must not "
             "branch on values; wrap the part to study in a module whose forward pass does not"
         ) from error
+    _check_unseen(module, graph)
     separate_overwritten(graph_module)
     flatten_views(graph_module)
     drop_final_softmax(graph_module)
     separate_readers(graph_module)
     return graph_module
+
+
+def _unwrapped(network: Network) -> object:
+    """Return the network inside what holds it or runs it in parallel or compiled."""
+    dynamo = sys.modules.get("torch._dynamo.eval_frame")  # loaded if anything is compiled
+    if isinstance(network, WRAPPERS):
+        return _unwrapped(network.module)
+    if dynamo is not None and isinstance(network, dynamo.OptimizedModule):
+        return _unwrapped(network._orig_mod)
+    if not isinstance(network, nn.Module) and isinstance(
+        getattr(network, "module", None), nn.Module
+    ):
+        return _unwrapped(network.module)
+    return network
 
 
 def trace_units(network: Network, *, conventions: Conventions | str | None = None) -> UnitMap:
@@ -185,12 +274,16 @@ def trace_units(network: Network, *, conventions: Conventions | str | None = Non
         list above (a product of two tensors, a concatenation along another dimension, a sum of
         tensors of different numbers of channels, a view that mixes channels, a softmax that is
         not its last operation), returns something else for the same image (dropout that stays on,
-        normalization by the batch), has no hidden layer, or holds weights that are not finite;
-        the message names it.
+        normalization by the batch), has forward hooks or weights that are made anew in every pass
+        (``torch.nn.utils.prune``, ``weight_norm``, ``spectral_norm``), has no hidden layer, or
+        holds weights or statistics that are not finite; the message names it.
 
     Notes
     -----
-    A softmax that is the last operation is left out: what it reads are the logits.
+    A softmax that is the last operation is left out: what it reads are the logits. The forward
+    pass is given images alone: other arguments keep their defaults. What the trace computes is
+    compared with the network itself where the first images come, see
+    :func:`localspec.units.count_logits`.
 
     A layer of units is a tensor that a dense layer or convolution (a *reader*) reads: the output
     of a module, or a sum. The units of a concatenation are those of its parts. Edges lead from
@@ -216,19 +309,21 @@ def trace_units(network: Network, *, conventions: Conventions | str | None = Non
     residual_units = None if conventions is None else resolve(conventions).residual_units
     if isinstance(network, UnitMap):
         return network if residual_units is None else network.with_residual_units(residual_units)
-    module = getattr(network, "module", network)
+    module = _unwrapped(network)
     if not isinstance(module, nn.Module):
         raise InvalidInputError(
             f"a network must be a torch.nn.Module, not {type(network).__name__}"
         )
     if any(part.training for part in module.modules()):
         raise InvalidInputError("the network is in training mode: call network.eval() first")
-    return _unit_map(module, residual_units or "tensor")
+    if any(parameter.is_meta for parameter in module.parameters()):
+        raise InvalidInputError("the network is on the device 'meta', without weights: load them")
+    return _unit_map(_trace(module), module, residual_units or "tensor")
 
 
-def _unit_map(module: nn.Module, residual_units: str) -> UnitMap:
-    """Trace a module in evaluation mode."""
-    tracer = Tracer(_trace(module))
+def _unit_map(graph_module: fx.GraphModule, module: nn.Module, residual_units: str) -> UnitMap:
+    """Follow the units of a traced module."""
+    tracer = Tracer(graph_module)
     if len(tracer.tensors) < 2:
         raise InvalidInputError(
             f"the network has {len(tracer.tensors)} layer(s) with weights and so no hidden layer: "
@@ -236,7 +331,14 @@ def _unit_map(module: nn.Module, residual_units: str) -> UnitMap:
         )
     tensors, readers = _connect(tracer)
     n_inputs = tracer.sizes.get(tracer.input, 0)
-    return UnitMap(tracer.graph_module, tensors, readers, n_inputs, residual_units)
+    return UnitMap(
+        graph_module=graph_module,
+        tensors=tensors,
+        readers=readers,
+        n_inputs=n_inputs,
+        module=module,
+        residual_units=residual_units,
+    )
 
 
 def in_bfloat16(network: Network) -> UnitMap:
@@ -258,5 +360,5 @@ def in_bfloat16(network: Network) -> UnitMap:
     (torch.bfloat16, torch.float32)
     """
     unit_map = trace_units(network)
-    changed = copy.deepcopy(unit_map.graph_module).bfloat16()
-    return _unit_map(changed, unit_map.residual_units)
+    graph_module, module = copy.deepcopy((unit_map.graph_module, unit_map.module))
+    return _unit_map(graph_module.bfloat16(), module.bfloat16(), unit_map.residual_units)

@@ -102,6 +102,7 @@ class Tracer:
         elif kind == "batch norm":
             if module.running_mean is None:
                 self._refuse(node, "it normalizes by the batch (track_running_stats=False)")
+            _check_statistics(node.target, module)
             self._check_width(node, module, module.num_features)
             parts = zip(self.parts[inputs[0]], self.starts(inputs[0]), strict=True)
             self.parts[node] = tuple(
@@ -207,11 +208,21 @@ class Tracer:
             self._refuse(node, "it joins something else than tensors")
         if dim not in (1, -3 if self._is_conv(tensors[0]) else -1):
             self._refuse(node, f"it joins tensors along dimension {dim}")
-        if not all(self.width(one) for one in tensors):
+        if not all(self.width(tensor) for tensor in tensors):
             self._refuse(node, "it joins images that no layer has read yet")
-        self.parts[node] = tuple(part for one in tensors for part in self.parts[one])
+        self.parts[node] = tuple(part for tensor in tensors for part in self.parts[tensor])
         if self._flat[node]:
             self._joined_flat.add(node)
+
+
+def _check_statistics(name: str, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
+    numbers = (norm.weight, norm.bias, norm.running_mean, norm.running_var)
+    finite = all(part.isfinite().all() for part in numbers if part is not None)
+    if not finite or (norm.running_var + norm.eps <= 0).any():
+        raise InvalidInputError(
+            f"batch normalization {name!r} holds numbers that are not finite, or a variance that "
+            "is not positive: training diverged, or the file is damaged"
+        )
 
 
 def _check_weights(name: str, layer: nn.Linear | nn.Conv2d) -> None:

@@ -1,4 +1,4 @@
-"""A traced network: its layers of units and a way to run any part of it."""
+"""Unit maps: hold a traced network's layers of units, and run any part of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
-from torch import fx
+from torch import fx, nn
 
 from localspec.exceptions import InvalidInputError
 from localspec.units._layers import Reader, UnitLayer
@@ -31,6 +31,8 @@ class UnitMap:
         Every dense layer and convolution, in order.
     n_inputs : int
         What the first layer reads: pixels, or channels of the images.
+    module : torch.nn.Module
+        The network that was traced; what the trace computes is compared with it.
     residual_units : {"tensor", "reader"}
         Whether `layers` are the tensors, or one layer for each reader of a tensor with several.
     """
@@ -39,6 +41,7 @@ class UnitMap:
     tensors: tuple[UnitLayer, ...]
     readers: tuple[Reader, ...]
     n_inputs: int
+    module: nn.Module
     residual_units: str = "tensor"
 
     @cached_property

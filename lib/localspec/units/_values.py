@@ -1,4 +1,4 @@
-"""Values of units: what a network's units do on images, and how strong they are."""
+"""Values of units: compute what units do on images, and how strong they are."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def unit_values(
     unit_map = trace_units(network, conventions=conventions)
     check_integer("max_values", max_values, 1)
     check_images(x)
-    count_logits(unit_map, x[:1])
+    count_logits(unit_map, x)
     return unit_values_traced(unit_map, x, conventions, max_values)
 
 
@@ -163,7 +163,7 @@ def mean_outputs(network: Network, x: torch.Tensor) -> dict[str, torch.Tensor]:
     """
     unit_map = trace_units(network)
     check_images(x)
-    count_logits(unit_map, x[:1])
+    count_logits(unit_map, x)
     means = mean_values(unit_map, x, tuple(layer.end for layer in unit_map.tested))
     return {layer.name: means[layer.end] for layer in unit_map.tested}
 

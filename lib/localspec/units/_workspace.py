@@ -1,4 +1,4 @@
-"""Arrays that are filled again and again, so that their memory is asked for once."""
+"""Workspaces: fill the same arrays again and again, so that memory is asked for once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Workspace:
         self,
         purpose: Hashable,
         shape: Sequence[int],
-        like: torch.Tensor,
+        example: torch.Tensor,
         *,
         channels_last: bool = False,
     ) -> torch.Tensor:
@@ -33,7 +33,7 @@ class Workspace:
         ----------
         purpose : hashable
         shape : sequence of int
-        like : torch.Tensor
+        example : torch.Tensor
             Of the type and on the device wanted.
         channels_last : bool, optional
             Whether an array (n_images, n_channels, height, width) has its channels last in memory.
@@ -42,9 +42,9 @@ class Workspace:
         -------
         torch.Tensor
         """
-        key, size = (purpose, like.dtype, like.device), math.prod(shape)
+        key, size = (purpose, example.dtype, example.device), math.prod(shape)
         if key not in self._memory or len(self._memory[key]) < size:
-            self._memory[key] = torch.empty(size, dtype=like.dtype, device=like.device)
+            self._memory[key] = torch.empty(size, dtype=example.dtype, device=example.device)
         flat = self._memory[key][:size]
         if channels_last:
             n_images, n_channels, height, width = shape

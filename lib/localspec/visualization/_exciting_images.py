@@ -165,7 +165,7 @@ def exciting_images(
         check_integer("batch_size", batch_size, 1)
     unit_map = trace_units(network)
     check_images(x)
-    count_logits(unit_map, x[:1])
+    count_logits(unit_map, x)
     if n_images > len(x):
         raise InvalidInputError(
             f"n_images = {n_images}, but there are {len(x)} images: ask for at most so many"

@@ -97,7 +97,8 @@ def checked_network(network: Network, image_shape: Sequence[int]) -> UnitMap:
     """Refuse a shape of images, or a network that cannot read them; return it traced."""
     unit_map = trace_units(network)
     check_image_shape(image_shape)
-    count_logits(unit_map, torch.zeros(1, *image_shape))
+    n_pixels = math.prod(image_shape)
+    count_logits(unit_map, torch.linspace(0, 1, 2 * n_pixels).reshape(2, *image_shape))
     check_logits(unit_map)
     return unit_map
 

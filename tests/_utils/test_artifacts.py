@@ -160,11 +160,11 @@ def test_different_identities_are_different_files(tmp_path):
 # --- damage ---
 
 
-@pytest.mark.parametrize("kept", [0, 5, 40, -1])
-def test_a_truncated_file_is_an_error_that_says_what_to_do(tmp_path, kept):
+@pytest.mark.parametrize("n_bytes", [0, 5, 40, -1])
+def test_a_truncated_file_is_an_error_that_says_what_to_do(tmp_path, n_bytes):
     cached("clustering", 1, PARAMETERS, Computation(), root=tmp_path)
     (path,) = stored(tmp_path)
-    path.write_bytes(path.read_bytes()[:kept])
+    path.write_bytes(path.read_bytes()[:n_bytes])
     with pytest.raises(ArtifactError, match=r"is damaged .*: delete the file") as caught:
         cached("clustering", 1, PARAMETERS, never, root=tmp_path)
     assert str(path) in str(caught.value)
@@ -266,10 +266,10 @@ def test_files_can_be_read_by_others(tmp_path):
 def test_stages_are_recorded_whether_loaded_or_computed(tmp_path, monkeypatch):
     path = tmp_path / "record.jsonl"
     monkeypatch.setenv(files.RECORD_VARIABLE, str(path))
-    found = cached("clustering", 1, PARAMETERS, Computation(), root=tmp_path)
+    artifact = cached("clustering", 1, PARAMETERS, Computation(), root=tmp_path)
     cached("clustering", 1, PARAMETERS, never, root=tmp_path)
     files.record(table="ncut.csv", sha256="00")
-    entry = {"stage": "clustering", "version": 1, "key": found.key}
+    entry = {"stage": "clustering", "version": 1, "key": artifact.key}
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert lines == [entry, entry, {"table": "ncut.csv", "sha256": "00"}]
 
@@ -295,7 +295,9 @@ def test_results_root(tmp_path, monkeypatch):
 
 def test_outside_of_a_project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ArtifactError, match=r"no project found upwards from .*LOCALSPEC_RESULTS"):
+    with pytest.raises(
+        ArtifactError, match=r"no project found upwards from .*LOCALSPEC_RESULTS"
+    ):
         results_root()
 
 
@@ -317,9 +319,9 @@ def test_a_published_network_is_found_by_its_key(tmp_path, monkeypatch):
     artifact_path("training", other.key).rename(folder / "mlp-seed2.safetensors")
     monkeypatch.setenv("LOCALSPEC_RESULTS", str(tmp_path / "second"))
     assert stored_path("training", made.key) == published
-    found = cached("training", 1, {"seed": 0}, pytest.fail, mode="never")
-    assert found.arrays["w"].tolist() == [0.0, 1.0, 2.0]
-    assert found.description == {"n": 1}
+    artifact = cached("training", 1, {"seed": 0}, pytest.fail, mode="never")
+    assert artifact.arrays["w"].tolist() == [0.0, 1.0, 2.0]
+    assert artifact.description == {"n": 1}
     assert stored_path("training", "0" * 32) is None
     # another seed has another key
     with pytest.raises(ArtifactError, match="has not been computed"):

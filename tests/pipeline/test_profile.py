@@ -457,10 +457,12 @@ def test_every_setting_of_training_is_in_the_key():
 def test_pruned_networks_continue_from_unpruned_ones(name):
     networks = load_profile(name).networks
     pruned = {name for name in networks if name.endswith("-pruned")}
-    own = {name: one for name, one in networks.items() if one.diagnoses is None}
-    assert pruned == {name for name, one in own.items() if one.n_pruning_epochs}
-    for one in pruned:
-        assert networks[one].training_key() == networks[one.removesuffix("-pruned")].training_key()
+    own = {name: settings for name, settings in networks.items() if settings.diagnoses is None}
+    assert pruned == {name for name, settings in own.items() if settings.n_pruning_epochs}
+    for name in pruned:
+        assert (
+            networks[name].training_key() == networks[name.removesuffix("-pruned")].training_key()
+        )
 
 
 WITH_CNNS = {
@@ -492,23 +494,25 @@ def test_the_published_networks_are_there_pruned_and_unpruned(name):
     assert (profile.method.n_clusters, profile.method.n_shuffles) == (12, 50)
     for is_pruned in (False, True):
         ours = {
-            (one.architecture, called(one))
-            for one in profile.networks.values()
-            if bool(one.n_pruning_epochs) == is_pruned
+            (settings.architecture, called(settings))
+            for settings in profile.networks.values()
+            if bool(settings.n_pruning_epochs) == is_pruned
         }
         assert ours >= PUBLISHED[name]
 
 
 def test_a_diagnosis_changes_one_thing():
     networks = load_profile("fashion-mnist").networks
-    diagnoses = [one for one in networks.values() if one.diagnoses is not None]
+    diagnoses = [settings for settings in networks.values() if settings.diagnoses is not None]
     assert diagnoses
-    for one in diagnoses:
-        assert len(changed_settings(one, networks[one.diagnoses]).split(", ")) == 1
+    for diagnosis in diagnoses:
+        assert len(changed_settings(diagnosis, networks[diagnosis.diagnoses]).split(", ")) == 1
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "polynomials"])
 def test_figures_are_published_of_every_network_that_says_so(name):
-    for one in load_profile(name).networks.values():
-        if one.published is not None:
-            assert len(published_rows(one.published, pruned=one.n_pruning_epochs > 0)) >= 5
+    for settings in load_profile(name).networks.values():
+        if settings.published is not None:
+            assert (
+                len(published_rows(settings.published, pruned=settings.n_pruning_epochs > 0)) >= 5
+            )

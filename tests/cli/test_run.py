@@ -1,6 +1,7 @@
 """The command itself, the lock of a run, and the end with the parent process."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -184,7 +185,7 @@ def tiny():
     return load_profile(Path(__file__).with_name("tiny.yml"))
 
 
-def test_hashes_tell_what_a_page_depends_on(tiny, tmp_path, monkeypatch):
+def test_hashes_tell_what_a_page_depends_on(tiny):
     pages = ["01_training", "02_clustering", "your_network"]
     before = source_hashes(tiny, pages)
     assert source_hashes(tiny, pages) == before
@@ -226,6 +227,39 @@ def test_an_edited_notebook_or_example_has_another_hash_whatever_its_date(
     example.write_bytes(example.read_bytes() + b"\n")
     os.utime(example, (1, 1))
     assert notebook_hashes()[1] != own
+
+
+DRY_RUN = """
+import sys
+from pathlib import Path
+from localspec.cli._run import snakemake
+
+config, results = {"profile": sys.argv[1]}, Path(sys.argv[2])
+assert snakemake("all", config, results, cores=1, verbose=True, options=("--dry-run",))
+"""
+
+
+@pytest.mark.integration
+def test_pages_without_a_marker_are_run_and_no_date_decides(tmp_path):
+    profile, folder = tmp_path / "tiny.yml", tmp_path / "results" / "tiny"
+    shutil.copy(Path(__file__).with_name("tiny.yml"), profile)
+    folder.mkdir(parents=True)
+
+    def pages_run() -> list[str]:
+        command = [sys.executable, "-c", DRY_RUN, str(profile), str(folder.parent)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        said = done.stdout + done.stderr
+        return sorted(set(re.findall(r"wildcards: page=(\w+)", said)))
+
+    assert pages_run() == ["01_training", "02_clustering"]
+    for page in ("01_training", "02_clustering"):
+        for ending in ("json", "ipynb"):
+            (folder / f"{page}.{ending}").touch()
+    os.utime(folder / "02_clustering.json", (1, 1))  # older than the profile and the first page
+    assert pages_run() == []
+    (folder / "01_training.json").unlink()
+    assert pages_run() == ["01_training"]
 
 
 def test_passed_and_failed_cells_are_counted(tmp_path):

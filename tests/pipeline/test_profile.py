@@ -85,7 +85,7 @@ def test_another_name_in_the_file_is_refused(tmp_path, name):
     "name", ["", ".", "..", "../x", "/x/y", "a/b", ".run", "-x", "a b", "x\n", "x.yml", "artifacts"]
 )
 def test_a_name_that_leads_elsewhere_is_refused(name):
-    with pytest.raises(InvalidInputError, match="is not a profile's name: .* letters, digits"):
+    with pytest.raises(InvalidInputError, match=r"is not a profile's name: .* letters, digits"):
         check_name("profile", name)
     with pytest.raises(InvalidInputError, match="is not a network's name"):
         Profile(name="mine", seeds=[0], networks={name: MINIMAL["networks"]["mlp"]})

@@ -1,13 +1,13 @@
 # The grid: the pages of a profile, and the training of its networks. Snakemake orders the jobs,
-# runs them side by side and takes up where it was stopped; what is computed again is decided by
-# the cache of artifacts alone.
+# runs them side by side and takes up where it was stopped. No date decides: `localspec run` removes
+# the markers of pages that are not current, and what has no marker is run; what is computed again
+# is decided by the cache of artifacts alone.
 #
 # `localspec run` and `localspec train` call it with its working directory in the results folder.
 import os
 import sys
 from pathlib import Path
 
-import localspec
 from localspec.pipeline import load_profile
 
 ROOT = Path(workflow.basedir)
@@ -20,12 +20,6 @@ NEEDS = {
     "04_coherence": ["02_clustering"],
     "05_synthesis": ["03_importance", "04_coherence"],
 }
-EXAMPLES = sorted(map(str, (ROOT / "notebooks" / "examples").glob("*.py")))
-LIBRARY = sorted(
-    str(path)
-    for path in Path(localspec.__file__).parent.rglob("*")
-    if path.is_file() and path.parent.name != "__pycache__"
-)
 RUN = os.getpid()  # whose end its jobs watch
 LOCALSPEC = (
     "export OMP_NUM_THREADS={threads} MKL_NUM_THREADS={threads} OPENBLAS_NUM_THREADS={threads}; "
@@ -35,7 +29,7 @@ LOCALSPEC = (
 
 def earlier_pages(wildcards):
     needed = [page for page in NEEDS.get(wildcards.page, []) if page in PROFILE.pages]
-    return [f"{NAME}/{page}.json" for page in needed]
+    return [ancient(f"{NAME}/{page}.json") for page in needed]  # they come first, nothing more
 
 
 def mark(network, seed):
@@ -70,11 +64,7 @@ rule all:
 
 rule page:
     input:
-        notebook=str(ROOT / "notebooks" / "{page}.ipynb"),
-        profile=[str(path) for path in PROFILE.files],  # its own and those that it extends
-        examples=lambda wildcards: EXAMPLES if wildcards.page == "your_network" else [],
-        library=LIBRARY,
-        earlier=earlier_pages,
+        earlier_pages,
     output:
         marker=f"{NAME}/{{page}}.json",
         notebook=f"{NAME}/{{page}}.ipynb",

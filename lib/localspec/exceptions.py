@@ -23,5 +23,9 @@ class DegenerateDataWarning(LocalspecWarning):
     """The data leave a result undefined or hardly defined; it is still returned."""
 
 
+class ArtifactWarning(LocalspecWarning):
+    """A stored result is damaged; it is computed again or left out."""
+
+
 class CheckpointWarning(LocalspecWarning):
     """A stored state of a training cannot be used; the training begins anew."""

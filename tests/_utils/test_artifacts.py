@@ -9,9 +9,16 @@ import numpy as np
 import pytest
 
 from localspec._utils import artifacts, files
-from localspec._utils.artifacts import artifact_key, artifact_path, cached, stored_path, take_apart
+from localspec._utils.artifacts import (
+    artifact_key,
+    artifact_path,
+    cached,
+    check_artifact,
+    stored_path,
+    take_apart,
+)
 from localspec._utils.files import project_root, results_root, write_atomically
-from localspec.exceptions import ArtifactError, InvalidInputError
+from localspec.exceptions import ArtifactError, ArtifactWarning, InvalidInputError
 
 PARAMETERS = {"n_clusters": 6, "rate": 0.5, "scope": "local"}
 
@@ -160,13 +167,13 @@ def test_different_identities_are_different_files(tmp_path):
 # --- damage ---
 
 
-@pytest.mark.parametrize("kept", [0, 5, 40, -1])
-def test_a_truncated_file_is_an_error_that_says_what_to_do(tmp_path, kept):
+@pytest.mark.parametrize("n_bytes", [0, 5, 40, -1])
+def test_a_truncated_file_is_an_error_that_says_what_to_do(tmp_path, n_bytes):
     cached("clustering", 1, PARAMETERS, Computation(), root=tmp_path)
     (path,) = stored(tmp_path)
-    path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(ArtifactError, match=r"is damaged .*: delete the file") as caught:
-        cached("clustering", 1, PARAMETERS, never, root=tmp_path)
+    path.write_bytes(path.read_bytes()[:n_bytes])
+    with pytest.raises(ArtifactError, match=r"is damaged .*: compute it again") as caught:
+        cached("clustering", 1, PARAMETERS, never, root=tmp_path, mode="never")
     assert str(path) in str(caught.value)
     path.unlink()
     cached("clustering", 1, PARAMETERS, Computation(), root=tmp_path)
@@ -177,7 +184,7 @@ def test_text_in_place_of_an_artifact(tmp_path):
     (path,) = stored(tmp_path)
     path.write_text("<html>moved permanently</html>" * 100)
     with pytest.raises(ArtifactError, match="is damaged"):
-        cached("clustering", 1, PARAMETERS, never, root=tmp_path)
+        cached("clustering", 1, PARAMETERS, never, root=tmp_path, mode="never")
 
 
 def test_a_file_under_a_foreign_name(tmp_path):
@@ -186,7 +193,7 @@ def test_a_file_under_a_foreign_name(tmp_path):
     other = artifact_key("clustering", 2, PARAMETERS, ())
     shutil.copy(path, path.with_name(f"{other}.safetensors"))
     with pytest.raises(ArtifactError, match="not written under this name"):
-        cached("clustering", 2, PARAMETERS, never, root=tmp_path)
+        cached("clustering", 2, PARAMETERS, never, root=tmp_path, mode="never")
 
 
 def test_always_mends_a_damaged_file(tmp_path):
@@ -266,10 +273,10 @@ def test_files_can_be_read_by_others(tmp_path):
 def test_stages_are_recorded_whether_loaded_or_computed(tmp_path, monkeypatch):
     path = tmp_path / "record.jsonl"
     monkeypatch.setenv(files.RECORD_VARIABLE, str(path))
-    found = cached("clustering", 1, PARAMETERS, Computation(), root=tmp_path)
+    artifact = cached("clustering", 1, PARAMETERS, Computation(), root=tmp_path)
     cached("clustering", 1, PARAMETERS, never, root=tmp_path)
     files.record(table="ncut.csv", sha256="00")
-    entry = {"stage": "clustering", "version": 1, "key": found.key}
+    entry = {"stage": "clustering", "version": 1, "key": artifact.key}
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert lines == [entry, entry, {"table": "ncut.csv", "sha256": "00"}]
 
@@ -317,16 +324,32 @@ def test_a_published_network_is_found_by_its_key(tmp_path, monkeypatch):
     artifact_path("training", other.key).rename(folder / "mlp-seed2.safetensors")
     monkeypatch.setenv("LOCALSPEC_RESULTS", str(tmp_path / "second"))
     assert stored_path("training", made.key) == published
-    found = cached("training", 1, {"seed": 0}, pytest.fail, mode="never")
-    assert found.arrays["w"].tolist() == [0.0, 1.0, 2.0]
-    assert found.description == {"n": 1}
+    artifact = cached("training", 1, {"seed": 0}, pytest.fail, mode="never")
+    assert artifact.arrays["w"].tolist() == [0.0, 1.0, 2.0]
+    assert artifact.description == {"n": 1}
     assert stored_path("training", "0" * 32) is None
     # another seed has another key
     with pytest.raises(ArtifactError, match="has not been computed"):
         cached("training", 1, {"seed": 1}, pytest.fail, mode="never")
+    damaged = bytearray(published.read_bytes())
+    damaged[-1] ^= 1
+    published.write_bytes(damaged)
+    with pytest.raises(ArtifactError, match=r"mlp-seed0.* is damaged .*: restore it with git"):
+        cached("training", 1, {"seed": 0}, never, mode="never")
+    with pytest.warns(ArtifactWarning, match=r"mlp-seed0.* is damaged .*: it is computed again"):
+        cached("training", 1, {"seed": 0}, lambda: ({"w": np.arange(3.0)}, {"n": 1}))
+    assert stored_path("training", made.key) == artifact_path("training", made.key)
+    assert published.read_bytes() == damaged  # git's to restore
     (folder / "cnn-seed0.safetensors").write_bytes(b"half of it")
-    with pytest.raises(ArtifactError, match=r"cnn-seed0.* is damaged .*: delete the file"):
-        stored_path("training", "0" * 32)
+    with pytest.warns(ArtifactWarning, match=r"cnn-seed0.* is damaged .*: left out; restore it"):
+        assert stored_path("training", "0" * 32) is None
+
+
+def test_every_published_network_has_the_right_digest():
+    networks = sorted((project_root() / "book" / "runs").glob("*/networks/*.safetensors"))
+    assert networks
+    for path in networks:
+        check_artifact(path)
 
 
 # --- results in parts ---

@@ -58,6 +58,6 @@ def test_a_killed_process_leaves_no_half_file_and_no_lock(tmp_path, what):
     assert process.returncode == -signal.SIGKILL
     assert not list(tmp_path.rglob("*.safetensors"))
     begin = time.monotonic()
-    found = cached("draws", 1, {"n": 1}, lambda: ({}, {"by": "parent"}), root=tmp_path)
-    assert found.description["by"] == "parent"
+    artifact = cached("draws", 1, {"n": 1}, lambda: ({}, {"by": "parent"}), root=tmp_path)
+    assert artifact.description["by"] == "parent"
     assert time.monotonic() - begin < 10

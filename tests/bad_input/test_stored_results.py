@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 
 from localspec._utils import artifacts, files
 from localspec._utils.artifacts import cached
-from localspec.exceptions import ArtifactError
+from localspec.exceptions import ArtifactError, ArtifactWarning
 from localspec.pipeline import write_table
 
 
@@ -64,25 +64,62 @@ def a_folder(path: Path) -> None:
     path.mkdir()
 
 
-@pytest.mark.parametrize(
-    ("damage", "words"),
-    [
-        (truncated, ["is damaged", "delete the file"]),
-        (emptied, ["is damaged", "delete the file"]),
-        (overwritten, ["is damaged", "delete the file"]),
-        (foreign, ["was not written under this name", "says key None", "delete the file"]),
-        (renamed, ["was not written under this name", "'another'", "delete the file"]),
-        (undescribed, ["is damaged", "'description'", "delete the file"]),
-        (a_folder, ["cannot read"]),
-    ],
-)
+def a_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def flipped(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+def redescribed(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b'\\"n\\": 3', b'\\"n\\": 4'))
+
+
+def undigested(path: Path) -> None:
+    save_file({"labels": np.arange(3)}, path, {"localspec_key": path.stem, "description": "{}"})
+
+
+DAMAGES = {
+    truncated: "is damaged",
+    emptied: "is damaged",
+    overwritten: "is damaged",
+    foreign: "not written under this name, but key None",
+    renamed: "not written under this name, but key 'another'",
+    undescribed: "holds no digest",
+    undigested: "holds no digest",
+    flipped: "its content is not what its digest says",
+    redescribed: "its content is not what its digest says",
+}
+
+
+@pytest.mark.parametrize(("damage", "words"), list(DAMAGES.items()))
 def test_damaged_and_foreign_files(stored, tmp_path, damage, words):
+    before = stored.read_bytes()
     damage(stored)
+    assert stored.read_bytes() != before
     with pytest.raises(ArtifactError) as caught:
-        load(tmp_path)
+        load(tmp_path, mode="never")
     message = str(caught.value)
-    assert [word for word in [str(stored), *words] if word not in message] == [], message
-    assert stored.exists()  # it is somebody's: only its owner deletes it
+    expected = [str(stored), words, "compute it again with compute='auto'"]
+    assert [word for word in expected if word not in message] == [], message
+    with pytest.warns(ArtifactWarning, match="computed again") as warned:
+        artifact = load(tmp_path, compute)
+    assert str(stored) in str(warned[0].message)
+    assert artifact.arrays["labels"].tolist() == [0, 1, 2]
+    assert artifact.description == {"n": 3}
+    assert load(tmp_path, mode="never").arrays["labels"].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("damage", [a_folder, a_pipe])
+def test_what_is_no_file_stays(stored, tmp_path, damage):
+    damage(stored)
+    with pytest.raises(ArtifactError, match=r"cannot read .*it is no file; move it away"):
+        load(tmp_path)
+    assert stored.exists()
 
 
 def full(*arguments, **options):

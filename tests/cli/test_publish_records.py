@@ -9,9 +9,11 @@ from safetensors.torch import load_file
 
 from localspec.cli._files import as_json, checksum
 from localspec.cli._publish import publish_networks, publish_pages
+from localspec.exceptions import ArtifactError, InvalidInputError
 from localspec.pipeline import Profile, Replicate
 
 PROFILE = "toy"
+HASHES = {"profile_hash": "p", "notebook_hash": "n", "library_hash": "l"}
 
 
 @pytest.fixture
@@ -30,7 +32,7 @@ def run_of(tmp_path, notebook_with, picture):
             "parameters": {"n_clusters": 6},
             "stages": {"training": {"version": 1, "keys": ["k"]}},
             "tables": {path.name: checksum(path)},
-            "information": {"commit": commit},
+            "information": {"commit": commit, **HASHES},
         }
         (folder / f"{page}.json").write_text(as_json(record), encoding="utf-8")
 
@@ -41,8 +43,9 @@ def run_of(tmp_path, notebook_with, picture):
 def published(tmp_path):
     """Function that publishes pages and returns the folder."""
 
-    def make(*pages: str, chosen: list[str] | None = None):
-        publish_pages(PROFILE, list(pages), tmp_path / "results", tmp_path / "runs", chosen)
+    def make(*pages: str, chosen: list[str] | None = None, **changed: str):
+        present = dict.fromkeys(pages, HASHES | changed)
+        publish_pages(PROFILE, present, tmp_path / "results", tmp_path / "runs", chosen)
         return tmp_path / "runs" / PROFILE
 
     return make
@@ -144,6 +147,64 @@ def test_a_table_that_is_not_the_runs_is_refused(run_of, published, tmp_path, co
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"profile_hash": "q"}, "the profile's entry changed after the run"),
+        ({"notebook_hash": "m"}, "the notebook changed after the run"),
+        (
+            {"library_hash": "k", "notebook_hash": "m"},
+            "the notebook and the library changed after the run",
+        ),
+    ],
+)
+def test_a_page_of_another_profile_notebook_or_library_is_refused(
+    run_of, published, tmp_path, changed, words
+):
+    run_of("one")
+    with pytest.raises(click.ClickException, match=f"^one: {words}; run .*make run PROFILE=toy"):
+        published("one", **changed)
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"information": 3}', "{}"])
+def test_a_record_that_is_none_is_refused(run_of, published, tmp_path, content):
+    run_of("one")
+    (tmp_path / "results" / PROFILE / "one.json").write_text(content)
+    with pytest.raises(click.ClickException, match=r"^one: .*make run"):
+        published("one")
+
+
+@pytest.mark.parametrize("folder", ["results", "runs"])
+def test_nothing_is_published_through_a_link_to_elsewhere(run_of, published, tmp_path, folder):
+    run_of("one")
+    other = tmp_path / "other"
+    (tmp_path / "runs").mkdir()
+    if folder == "results":
+        (tmp_path / folder / PROFILE).rename(other)
+    else:
+        other.mkdir()
+        (other / "mine.ipynb").touch()
+    before = sorted(other.rglob("*"))
+    (tmp_path / folder / PROFILE).symlink_to(other)
+    with pytest.raises(InvalidInputError, match="lies outside of"):
+        published("one")
+    assert sorted(other.rglob("*")) == before
+
+
+def test_a_table_is_published_among_tables(run_of, published, tmp_path):
+    run_of("one")
+    marker = tmp_path / "results" / PROFILE / "one.json"
+    outside = tmp_path / "results" / "evil.csv"
+    outside.write_text("1\n")
+    record = json.loads(marker.read_text())
+    record["tables"] = {"../../evil.csv": checksum(outside)}
+    marker.write_text(as_json(record))
+    with pytest.raises(InvalidInputError, match="lies outside of"):
+        published("one")
+    assert not (tmp_path / "runs" / "evil.csv").exists()
+
+
 def test_two_pages_with_one_table_are_refused(run_of, published):
     run_of("one", name="same.csv")
     run_of("two", name="same.csv")
@@ -174,6 +235,12 @@ def test_networks_are_published_under_their_names(tmp_path, monkeypatch):
     assert path.name == "shown-seed0.safetensors"
     stored = load_file(path)
     assert (stored["weights.dense1.weight"] == weight).all()
+    content = bytearray(first.stored_path.read_bytes())
+    content[-1] ^= 1
+    first.stored_path.write_bytes(content)
+    with pytest.raises(ArtifactError, match="is damaged"):
+        publish_networks(profile, tmp_path / "runs")
+    assert path.read_bytes() != content
     second = profile.model_copy(update={"published_seeds": [1]})
     assert publish_networks(second, tmp_path / "runs") == []
     nothing = profile.model_copy(update={"published_networks": []})

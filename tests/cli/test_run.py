@@ -1,6 +1,8 @@
 """The command itself, the lock of a run, and the end with the parent process."""
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 import time
@@ -11,9 +13,12 @@ import pytest
 from click.testing import CliRunner
 
 from localspec.cli import main
-from localspec.cli._files import as_json, checksum, write_if_changed
+from localspec.cli._files import as_json, checksum, inside, write_if_changed
 from localspec.cli._run import drop_stale_markers, one_at_a_time
+from localspec.cli._stamp import source_hashes
 from localspec.cli._verify import Outcome, count
+from localspec.exceptions import InvalidInputError
+from localspec.pipeline import load_profile
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -40,6 +45,7 @@ def test_the_commands():
         (["run", "digit"], ["profile='digit' is not known", "'digits'"]),
         (["run", "my/own.yml"], ["'my/own.yml' is not a profile's name", "notebooks/profiles"]),
         (["page", "my/own.yml", "01_training"], ["'my/own.yml' is not a profile's name"]),
+        (["train", "../digits"], ["'../digits' is not a profile's name"]),
         (["train", "digit"], ["profile='digit' is not known", "'digits'"]),
         (["publish", "digit"], ["profile='digit' is not known", "'digits'"]),
         (["publish", "digits", "09_more"], ["page of digits='09_more' is not known"]),
@@ -53,6 +59,28 @@ def test_what_is_not_there_is_refused_in_one_line(arguments, words):
     assert (done.exit_code, done.stdout) == (1, "")
     assert len(done.stderr.splitlines()) == 1
     assert [word for word in words if word not in done.stderr] == [], done.stderr
+
+
+@pytest.mark.parametrize(
+    "name", ["..", "../digits", "/tmp", "", ".run", "a/../digits", "digits.yml"]
+)
+@pytest.mark.parametrize("command", ["run", "page", "publish", "verify"])
+def test_a_name_that_leads_elsewhere_is_refused_before_anything_is_touched(
+    tmp_path, monkeypatch, command, name
+):
+    monkeypatch.setenv("LOCALSPEC_RESULTS", str(tmp_path / "results"))
+    done = CliRunner().invoke(main, [command, name, *["01_training"] * (command == "page")])
+    assert done.exit_code == 1
+    assert f"{name!r} is not a profile's name: it is made of letters" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_written_lies_inside(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path.parent)
+    assert inside(tmp_path, "a", "b") == tmp_path / "a" / "b"
+    for names in (("..",), ("a", "..", "..", "b"), ("/etc",), ("link",), ("link", "a"), (".",)):
+        with pytest.raises(InvalidInputError, match="lies outside of"):
+            inside(tmp_path, *names)
 
 
 def test_outside_a_clone(tmp_path, monkeypatch):
@@ -129,16 +157,109 @@ def test_one_run_at_a_time(tmp_path):
         pass
 
 
-def test_pages_whose_tables_are_not_the_runs_are_run_again(tmp_path):
+def test_pages_that_are_not_current_are_run_again(tmp_path):
     (tmp_path / "tables").mkdir()
     table = tmp_path / "tables" / "t.csv"
     table.write_text("1\n")
-    records = {"good": {"t.csv": checksum(table)}, "bad": {"t.csv": "0"}, "gone": {"u.csv": "0"}}
-    for page, tables in records.items():
-        (tmp_path / f"{page}.json").write_text(as_json({"tables": tables}))
+    now = {"profile_hash": "p", "notebook_hash": "n", "library_hash": "l"}
+    records = {
+        "good": {"tables": {"t.csv": checksum(table)}, "information": now},
+        "bad": {"tables": {"t.csv": "0"}, "information": now},
+        "gone": {"tables": {"u.csv": "0"}, "information": now},
+        "old": {"tables": {}, "information": {"library_hash": "l"}},
+    }
+    records |= {
+        name: {"tables": {}, "information": now | {name: "other"}}
+        for name in ("profile_hash", "notebook_hash", "library_hash")
+    }
+    for page, record in records.items():
+        (tmp_path / f"{page}.json").write_text(as_json(record))
     (tmp_path / "damaged.json").write_text("{")
-    drop_stale_markers(tmp_path)
+    pages = [*records, "damaged", "missing"]
+    drop_stale_markers(tmp_path, dict.fromkeys(pages, now))
     assert [path.name for path in tmp_path.glob("*.json")] == ["good.json"]
+
+
+@pytest.fixture
+def tiny():
+    return load_profile(Path(__file__).with_name("tiny.yml"))
+
+
+def test_hashes_tell_what_a_page_depends_on(tiny):
+    pages = ["01_training", "02_clustering", "your_network"]
+    before = source_hashes(tiny, pages)
+    assert source_hashes(tiny, pages) == before
+
+    def changed(profile):
+        after = source_hashes(profile, pages)
+        return [
+            page for page in pages if after[page]["profile_hash"] != before[page]["profile_hash"]
+        ]
+
+    network = tiny.networks["mlp"].model_copy(update={"l2": 0.5})
+    assert changed(tiny.model_copy(update={"networks": {"mlp": network}})) == pages[:2]
+    assert changed(tiny.model_copy(update={"dtype": "float32"})) == pages
+    assert changed(tiny.model_copy(update={"seeds": [1]})) == pages[:2]
+    own = {"02_clustering": {"n_shuffles": 4}}
+    assert changed(tiny.model_copy(update={"sections": own})) == pages[1:2]
+    # what is published beside the pages, and which pages there are, says nothing about a page
+    assert changed(tiny.model_copy(update={"published_networks": ["mlp"]})) == []
+    assert changed(tiny.model_copy(update={"pages": pages[:1]})) == []
+
+
+def test_an_edited_notebook_or_example_has_another_hash_whatever_its_date(
+    tiny, tmp_path, monkeypatch
+):
+    shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks")
+    monkeypatch.chdir(tmp_path)
+    pages = ["01_training", "your_network"]
+
+    def notebook_hashes():
+        return [hashes["notebook_hash"] for hashes in source_hashes(tiny, pages).values()]
+
+    first, own = notebook_hashes()
+    path = tmp_path / "notebooks" / "01_training.ipynb"
+    path.write_bytes(path.read_bytes() + b"\n")
+    os.utime(path, (1, 1))
+    assert notebook_hashes()[0] != first
+    assert notebook_hashes()[1] == own
+    example = tmp_path / "notebooks" / "examples" / "digits_mlp.py"
+    example.write_bytes(example.read_bytes() + b"\n")
+    os.utime(example, (1, 1))
+    assert notebook_hashes()[1] != own
+
+
+DRY_RUN = """
+import sys
+from pathlib import Path
+from localspec.cli._run import snakemake
+
+config, results = {"profile": sys.argv[1]}, Path(sys.argv[2])
+assert snakemake("all", config, results, cores=1, verbose=True, options=("--dry-run",))
+"""
+
+
+@pytest.mark.integration
+def test_pages_without_a_marker_are_run_and_no_date_decides(tmp_path):
+    profile, folder = tmp_path / "tiny.yml", tmp_path / "results" / "tiny"
+    shutil.copy(Path(__file__).with_name("tiny.yml"), profile)
+    folder.mkdir(parents=True)
+
+    def pages_run() -> list[str]:
+        command = [sys.executable, "-c", DRY_RUN, str(profile), str(folder.parent)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        said = done.stdout + done.stderr
+        return sorted(set(re.findall(r"wildcards: page=(\w+)", said)))
+
+    assert pages_run() == ["01_training", "02_clustering"]
+    for page in ("01_training", "02_clustering"):
+        for ending in ("json", "ipynb"):
+            (folder / f"{page}.{ending}").touch()
+    os.utime(folder / "02_clustering.json", (1, 1))  # older than the profile and the first page
+    assert pages_run() == []
+    (folder / "01_training.json").unlink()
+    assert pages_run() == ["01_training"]
 
 
 def test_passed_and_failed_cells_are_counted(tmp_path):

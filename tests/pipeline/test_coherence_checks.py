@@ -43,25 +43,27 @@ HELPED = Fake("a", [[EVEN], [UNEVEN], [NOTHING], [NOTHING]])
 
 def test_draws_without_damage_no_longer_help():
     # plainly (1 + 1/2) / 4; among the one defined draw it is last: (1 + 1/2) / 2
-    found = checked_coherence(HELPED, "defined", "weights/global")
-    assert found.p_values == pytest.approx([3 / 4])
-    assert found.measure.undefined_draws == pytest.approx(2 / 3)
+    assessment = checked_coherence(HELPED, "defined", "weights/global")
+    assert assessment.p_values == pytest.approx([3 / 4])
+    assert assessment.measure.undefined_draws == pytest.approx(2 / 3)
     # rows: 3/4, 1/4 and twice nothing
-    assert found.permutation.pvalue == pytest.approx(2 / 4)
+    assert assessment.permutation.pvalue == pytest.approx(2 / 4)
 
 
 def test_equal_damage_ranks_the_ratio_to_what_as_much_damage_does():
     # damage 0.1, 0.2, 0.4 with ranges 0.1, 0.4, 0.4: ratios 2^(-1/3), 2^(2/3), 2^(-1/3)
     changes = [[[-0.15, -0.05]], [[-0.4, 0]], [[-0.6, -0.2]], [NOTHING]]
-    found = checked_coherence(Fake("a", changes), "equal_damage", "weights/global")
-    assert found.measure.values.ravel()[:3] == pytest.approx(2 ** np.array([-1 / 3, 2 / 3, -1 / 3]))
-    assert found.p_values == pytest.approx([(1 + 1 / 2 + 1 / 2) / 3])
+    assessment = checked_coherence(Fake("a", changes), "equal_damage", "weights/global")
+    assert assessment.measure.values.ravel()[:3] == pytest.approx(
+        2 ** np.array([-1 / 3, 2 / 3, -1 / 3])
+    )
+    assert assessment.p_values == pytest.approx([(1 + 1 / 2 + 1 / 2) / 3])
 
 
 def test_the_released_reading_is_checked_too():
     released = Fake("a", HELPED.changes, Conventions(p_rule="strict", undefined_ranges="released"))
-    found = checked_coherence(released, "defined", "weights/global")
-    assert found.p_values == pytest.approx([3 / 4])
+    assessment = checked_coherence(released, "defined", "weights/global")
+    assert assessment.p_values == pytest.approx([3 / 4])
 
 
 def test_an_unknown_check():

@@ -17,6 +17,7 @@ from localspec.pipeline import (
     SynthesisSection,
     TrainingSection,
     YourNetworkSection,
+    check_name,
     load_profile,
 )
 from localspec.pipeline._sections import ALL_PAGES, PAGES, Method, section_of
@@ -64,8 +65,35 @@ def test_a_minimal_profile(tmp_path):
     assert profile.method.n_draws == 19
 
 
-def test_a_name_in_the_file_wins(tmp_path):
-    assert load_profile(str(write(tmp_path, changed(name="other")))).name == "other"
+def test_a_profile_is_named_like_its_file(tmp_path):
+    assert load_profile(write(tmp_path, changed(name="mine"))).name == "mine"
+    content = yaml.safe_dump(MINIMAL)
+    for name in ("010", "1e3", "yes"):  # text, though YAML would take them for something else
+        profile = load_profile(write(tmp_path, content, f"{name}.yml"))
+        assert profile.parameters("01_training")["profile"] == name
+    with pytest.raises(InvalidInputError, match=r"name = 8 is not its file's.*leave it out"):
+        load_profile(write(tmp_path, content + "name: 010\n", "010.yml"))
+
+
+@pytest.mark.parametrize("name", ["other", "/some/where", "../mine", 10, None])
+def test_another_name_in_the_file_is_refused(tmp_path, name):
+    with pytest.raises(InvalidInputError, match=f"name = {name!r} is not its file's"):
+        load_profile(write(tmp_path, changed(name=name)))
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "../x", "/x/y", "a/b", ".run", "-x", "a b", "x\n", "x.yml", "artifacts"]
+)
+def test_a_name_that_leads_elsewhere_is_refused(name):
+    with pytest.raises(InvalidInputError, match=r"is not a profile's name: .* letters, digits"):
+        check_name("profile", name)
+    with pytest.raises(InvalidInputError, match="is not a network's name"):
+        Profile(name="mine", seeds=[0], networks={name: MINIMAL["networks"]["mlp"]})
+
+
+def test_names_that_are_allowed():
+    for name in ("digits", "digits-2.1_b", "010", "größe", "_x"):
+        assert check_name("profile", name) == name
 
 
 @pytest.mark.parametrize(
@@ -78,6 +106,18 @@ def test_a_name_in_the_file_wins(tmp_path):
         (changed(networks={"mlp": {"hidden": [4]}}), "dataset is missing in NetworkSettings"),
         (network(width=3), "width is not a setting of NetworkSettings"),
         (network(hidden=[]), "hidden"),
+        (
+            network(architecture="cnn", channels=["pool", 4]),
+            r"channels = \['pool', 4\]: 'pool' stands behind a convolution",
+        ),
+        (
+            network(architecture="cnn", channels=[4, "pool", "pool", 4]),
+            "'pool' stands behind a convolution, neither first nor twice in a row",
+        ),
+        (
+            changed(sections={"06_controls": {"profile": "other"}}),
+            "sections.06_controls.profile = 'other': .* leave it out",
+        ),
         (network(hidden=[8, 0]), "hidden.1 = 0"),
         (network(hidden="8, 4"), "hidden"),
         (network(architecture="transformer"), "architecture = 'transformer'"),
@@ -271,7 +311,7 @@ def test_networks_that_extend_wrongly(tmp_path, base, settings, message):
 
 
 def test_a_chain_of_profiles(tmp_path, base):
-    middle = write(tmp_path, {"extends": "base", "seeds": [1]}, "middle.yml")
+    write(tmp_path, {"extends": "base", "seeds": [1]}, "middle.yml")
     top = write(
         tmp_path,
         {
@@ -283,7 +323,6 @@ def test_a_chain_of_profiles(tmp_path, base):
     profile = load_profile(top)
     assert list(profile.networks) == ["mlp", "wide"]
     assert (profile.networks["mlp"].l1, profile.networks["mlp"].l2) == (0.5, 0.1)
-    assert profile.files == (top, middle, tmp_path / "base.yml")
 
 
 def test_profiles_that_extend_one_another(tmp_path):
@@ -457,10 +496,12 @@ def test_every_setting_of_training_is_in_the_key():
 def test_pruned_networks_continue_from_unpruned_ones(name):
     networks = load_profile(name).networks
     pruned = {name for name in networks if name.endswith("-pruned")}
-    own = {name: one for name, one in networks.items() if one.diagnoses is None}
-    assert pruned == {name for name, one in own.items() if one.n_pruning_epochs}
-    for one in pruned:
-        assert networks[one].training_key() == networks[one.removesuffix("-pruned")].training_key()
+    own = {name: settings for name, settings in networks.items() if settings.diagnoses is None}
+    assert pruned == {name for name, settings in own.items() if settings.n_pruning_epochs}
+    for name in pruned:
+        assert (
+            networks[name].training_key() == networks[name.removesuffix("-pruned")].training_key()
+        )
 
 
 WITH_CNNS = {
@@ -492,23 +533,25 @@ def test_the_published_networks_are_there_pruned_and_unpruned(name):
     assert (profile.method.n_clusters, profile.method.n_shuffles) == (12, 50)
     for is_pruned in (False, True):
         ours = {
-            (one.architecture, called(one))
-            for one in profile.networks.values()
-            if bool(one.n_pruning_epochs) == is_pruned
+            (settings.architecture, called(settings))
+            for settings in profile.networks.values()
+            if bool(settings.n_pruning_epochs) == is_pruned
         }
         assert ours >= PUBLISHED[name]
 
 
 def test_a_diagnosis_changes_one_thing():
     networks = load_profile("fashion-mnist").networks
-    diagnoses = [one for one in networks.values() if one.diagnoses is not None]
+    diagnoses = [settings for settings in networks.values() if settings.diagnoses is not None]
     assert diagnoses
-    for one in diagnoses:
-        assert len(changed_settings(one, networks[one.diagnoses]).split(", ")) == 1
+    for diagnosis in diagnoses:
+        assert len(changed_settings(diagnosis, networks[diagnosis.diagnoses]).split(", ")) == 1
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "polynomials"])
 def test_figures_are_published_of_every_network_that_says_so(name):
-    for one in load_profile(name).networks.values():
-        if one.published is not None:
-            assert len(published_rows(one.published, pruned=one.n_pruning_epochs > 0)) >= 5
+    for settings in load_profile(name).networks.values():
+        if settings.published is not None:
+            assert (
+                len(published_rows(settings.published, pruned=settings.n_pruning_epochs > 0)) >= 5
+            )

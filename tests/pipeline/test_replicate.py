@@ -20,17 +20,19 @@ pytestmark = pytest.mark.integration
 
 def everything(replicate):
     """Return all that a replicate computes, as arrays by name."""
-    found = {"weights": replicate.trained.module[1].weight.numpy()}
-    found |= {f"history {k}": v for k, v in replicate.trained.history.items()}
-    found["ncut"] = np.append(replicate.clusterability().null, replicate.clusterability().statistic)
+    results = {"weights": replicate.trained.module[1].weight.numpy()}
+    results |= {f"history {k}": v for k, v in replicate.trained.history.items()}
+    results["ncut"] = np.append(
+        replicate.clusterability().null, replicate.clusterability().statistic
+    )
     for name in PARTITIONINGS:
-        found[f"{name} labels"] = replicate.partition(name).labels
-        found[f"{name} lesions"] = replicate.lesioned(name).lesioned
-        found[f"{name} images"] = replicate.visualizations(name).images
-        found[f"{name} entropies"] = replicate.visualizations(name).entropies
+        results[f"{name} labels"] = replicate.partition(name).labels
+        results[f"{name} lesions"] = replicate.lesioned(name).lesioned
+        results[f"{name} images"] = replicate.visualizations(name).images
+        results[f"{name} entropies"] = replicate.visualizations(name).entropies
         for measure in MEASURES:
-            found[f"{name} {measure} p"] = replicate.assessment(measure, name).p_values
-    return found
+            results[f"{name} {measure} p"] = replicate.assessment(measure, name).p_values
+    return results
 
 
 def stored_files(results, stage="*"):
@@ -77,8 +79,8 @@ def test_other_draws_leave_training_and_clustering_alone(section, first, results
     earlier = {**stored_files(results, "training"), **stored_files(results, "clustering")}
     more = open_replicates(section(n_draws=3), progress=False)[0]
     assert more.lesioned("weights/global").lesioned.shape[0] == 4
-    kept = first.lesioned("weights/global").lesioned
-    assert np.array_equal(more.lesioned("weights/global").lesioned[0], kept[0])
+    fewer = first.lesioned("weights/global").lesioned
+    assert np.array_equal(more.lesioned("weights/global").lesioned[0], fewer[0])
     later = {**stored_files(results, "training"), **stored_files(results, "clustering")}
     assert later == earlier
 
@@ -119,9 +121,9 @@ def test_other_choices_change_what_they_name(first):
 
 def test_class_coherence_is_checked_where_that_is_chosen(first):
     checked = first.with_choices(check="defined")
-    found = checked.assessment("class_coherence", "weights/global")
+    assessment = checked.assessment("class_coherence", "weights/global")
     expected = checked_coherence(first, "defined", "weights/global")
-    assert np.array_equal(found.p_values, expected.p_values, equal_nan=True)
+    assert np.array_equal(assessment.p_values, expected.p_values, equal_nan=True)
     other = checked.assessment("importance", "weights/global").p_values
     assert np.array_equal(other, first.assessment("importance", "weights/global").p_values)
 
@@ -167,9 +169,13 @@ def test_partitions(first):
     weights = weight_graph(first.trained)
     for scope in ("global", "local"):
         expected = cluster(weights, 3, scope=scope, seed=0)
-        found = first.partition(f"weights/{scope}")
-        assert found.labels.tolist() == expected.labels.tolist()
-        assert (found.layers, found.scope, found.n_clusters) == (expected.layers, scope, 3)
+        partition = first.partition(f"weights/{scope}")
+        assert partition.labels.tolist() == expected.labels.tolist()
+        assert (partition.layers, partition.scope, partition.n_clusters) == (
+            expected.layers,
+            scope,
+            3,
+        )
     assert [layer.name for layer in first.partition("activations/global").layers] == [
         "dense1",
         "dense2",
@@ -191,18 +197,18 @@ def test_correlations_use_random_training_images(first):
 def test_draws_differ_between_partitionings_and_seeds(replicates):
     for replicate in replicates:
         for index, name in enumerate(PARTITIONINGS):
-            found = replicate.draws(name)
+            draws = replicate.draws(name)
             expected = draw_counterparts(replicate.partition(name), 7, seed=(replicate.seed, index))
-            assert found.n_draws == 7
-            for rows, same in zip(found.units, expected.units, strict=True):
+            assert draws.n_draws == 7
+            for rows, same in zip(draws.units, expected.units, strict=True):
                 assert rows.tolist() == same.tolist()
 
 
 def test_the_baseline_is_the_test_accuracy(first):
-    found = first.lesioned("weights/global")
-    sizes = found.class_sizes
+    lesioned = first.lesioned("weights/global")
+    sizes = lesioned.class_sizes
     assert sizes.sum() == 899
-    accuracy = (found.baseline * sizes).sum() / 899
+    accuracy = (lesioned.baseline * sizes).sum() / 899
     assert accuracy == pytest.approx(first.trained.history["test_accuracy"][-1])
 
 
@@ -219,20 +225,20 @@ def test_shapes_of_measures(first, partitioning):
 
 
 def test_visualizations_are_arranged_by_draw(first):
-    found = first.visualizations("weights/global")
+    visualizations = first.visualizations("weights/global")
     draws = first.draws("weights/global")
     n = len(draws.subclusters)
-    assert found.images.shape == (8, n, 1, 8, 8)
+    assert visualizations.images.shape == (8, n, 1, 8, 8)
     # the last draw of the last subcluster, alone
     target = {draws.subclusters[-1].layer: draws.units[-1][-1]}
     alone = visualize(first.trained, [target], (1, 8, 8), n_steps=4, seed=0)
-    assert found.scores[-1, -1] == pytest.approx(alone.scores[0], rel=1e-9)
-    assert found.images[-1, -1] == pytest.approx(alone.images[0], abs=1e-9)
+    assert visualizations.scores[-1, -1] == pytest.approx(alone.scores[0], rel=1e-9)
+    assert visualizations.images[-1, -1] == pytest.approx(alone.images[0], abs=1e-9)
 
 
 def test_seeds_make_different_networks(replicates):
-    one, other = (replicate.trained.module[1].weight for replicate in replicates)
-    assert not torch.equal(one, other)
+    first, other = (replicate.trained.module[1].weight for replicate in replicates)
+    assert not torch.equal(first, other)
 
 
 # --- parameters ---

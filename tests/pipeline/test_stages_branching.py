@@ -62,29 +62,29 @@ def test_values_of_a_sum_are_taken_before_its_relu():
     x, _ = images(5)
     network = resnet()
     at = seen(network, resnet_forward, x)
-    found = unit_values(network, x)
+    values = unit_values(network, x)
     for name in ("a.conv2", "b.down"):
-        assert found[name] == pytest.approx(at[name].detach().abs().sum(dim=(2, 3)).numpy())
+        assert values[name] == pytest.approx(at[name].detach().abs().sum(dim=(2, 3)).numpy())
     # behind the normalization that stands before the activation
     start = network.norm(at["stem"]).detach().abs().sum(dim=(2, 3))
-    assert found["stem"] == pytest.approx(start.numpy())
+    assert values["stem"] == pytest.approx(start.numpy())
 
 
 def test_parts_of_a_concatenation_have_their_own_values():
     x, _ = images(5)
     network = inception()
     at = seen(network, inception_forward, x)
-    found = unit_values(network, x)
-    assert list(found) == ["stem", "one", "squeeze", "three", "pool", "last"]
+    values = unit_values(network, x)
+    assert list(values) == ["stem", "one", "squeeze", "three", "pool", "last"]
     for name in ("one", "pool"):
-        assert found[name] == pytest.approx(at[name].detach().abs().sum(dim=(2, 3)).numpy())
+        assert values[name] == pytest.approx(at[name].detach().abs().sum(dim=(2, 3)).numpy())
 
 
 def test_each_reader_has_the_values_of_its_tensor():
     x, _ = images(5)
-    found = unit_values(strided(), x, conventions=READER)
-    assert found["a.conv2->b.conv1"].tolist() == found["a.conv2->b.down"].tolist()
-    assert "a.conv2" not in found
+    values = unit_values(strided(), x, conventions=READER)
+    assert values["a.conv2->b.conv1"].tolist() == values["a.conv2->b.down"].tolist()
+    assert "a.conv2" not in values
     graph = activation_graph(strided(), x, conventions=READER)
     assert [layer.n_units for layer in graph.layers] == [2] * 6
 
@@ -107,11 +107,13 @@ def test_visualization_of_a_sum():
     # one step from the shared start: the score is the objective on the first image
     network = residual()
     targets = [{"conv2": np.array([0, 1])}, {"conv2": np.array([1])}, {"conv1": np.array([2])}]
-    found = visualize(network, targets, (3, 4, 4), n_steps=1, seed=3)
+    visualizations = visualize(network, targets, (3, 4, 4), n_steps=1, seed=3)
     start = initial_parameters((3, 4, 4), seed=3, dtype=torch.float64)
     x = _after_one_step(network, start)
     for index, (target, image) in enumerate(zip(targets, x, strict=True)):
-        assert found.scores[index] == pytest.approx(_objective(network, image, target).item())
+        assert visualizations.scores[index] == pytest.approx(
+            _objective(network, image, target).item()
+        )
 
 
 def _objective(network, image, target):
@@ -125,22 +127,22 @@ def _objective(network, image, target):
 def _after_one_step(network, start):
     """Return the images after one update of Adam: a step of the rate times the gradient's sign."""
     targets = [{"conv2": [0, 1]}, {"conv2": [1]}, {"conv1": [2]}]
-    found = []
+    images = []
     for target in targets:
         parameters = start.clone().requires_grad_(True)
         (gradient,) = torch.autograd.grad(
             _objective(network, decode(parameters[None], 4, 4)[0], target), [parameters]
         )
         step = 0.05 * gradient / (gradient.abs() + 1e-8)
-        found.append(decode((start + step)[None], 4, 4)[0].detach())
-    return found
+        images.append(decode((start + step)[None], 4, 4)[0].detach())
+    return images
 
 
 def test_visualization_of_a_reader_is_that_of_its_tensor():
     targets = [{name: np.array([1])} for name in ("a.conv2", "a.conv2->b.down")]
-    found = visualize(resnet(), targets, (3, 6, 6), n_steps=5)
-    assert found.images[0].tolist() == found.images[1].tolist()
-    assert found.scores[0] == found.scores[1]
+    visualizations = visualize(resnet(), targets, (3, 6, 6), n_steps=5)
+    assert visualizations.images[0].tolist() == visualizations.images[1].tolist()
+    assert visualizations.scores[0] == visualizations.scores[1]
 
 
 # --- all together ---
@@ -161,8 +163,8 @@ def test_from_graph_to_images(build, conventions):
         partition = cluster(graph, 6, scope=scope, conventions=reading)
         draws = draw_counterparts(partition, 2, conventions=reading)
         assert draws.subclusters
-        found = lesion_draws(network, x, y, draws, conventions=reading)
-        assert found.lesioned.shape == (3, len(draws.subclusters), 3)
+        accuracies = lesion_draws(network, x, y, draws, conventions=reading)
+        assert accuracies.lesioned.shape == (3, len(draws.subclusters), 3)
         seen = visualize(network, draws.lesions(), (3, 6, 6), n_steps=3)
         assert np.isfinite(seen.scores).all()
     assert 0 <= clusterability(graph, 3, n_shuffles=3).statistic < 3

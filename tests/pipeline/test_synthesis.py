@@ -39,12 +39,14 @@ class Fake:
         side, kind = KINDS[name]
         rng = np.random.default_rng([self.seed, *name.encode()])
         values = rng.random((self.n_draws + 1, self.n_subclusters))
-        found = assess(Measure(name, side, values, kind, -values if kind == "drop" else values))
+        assessment = assess(
+            Measure(name, side, values, kind, -values if kind == "drop" else values)
+        )
         p = self.p.get((partitioning, name), self.p["other"])
         return replace(
-            found,
-            permutation=replace(found.permutation, pvalue=p),
-            fisher=replace(found.fisher, pvalue=self.plain),
+            assessment,
+            permutation=replace(assessment.permutation, pvalue=p),
+            fisher=replace(assessment.fisher, pvalue=self.plain),
         )
 
 
@@ -60,8 +62,8 @@ def pick(table, network="a", partitioning=PLANTED[0], measure=PLANTED[1]):
 def test_one_row_for_each_network_partitioning_and_measure():
     fakes = [Fake(name, seed, {"other": 0.5}) for name in "ab" for seed in (0, 1)]
     table = synthesis_table(fakes)
-    found = list(table[["network", "partitioning", "measure"]].itertuples(index=False, name=None))
-    assert found == [(n, p, m) for n in "ab" for p in PARTITIONINGS for m in MEASURES]
+    rows = list(table[["network", "partitioning", "measure"]].itertuples(index=False, name=None))
+    assert rows == [(n, p, m) for n in "ab" for p in PARTITIONINGS for m in MEASURES]
     assert (table["n_replicates"] == 2).all()
     assert (table["n_subclusters"] == 4).all()
     assert set(table["favourable"]) == {"above", "below"}
@@ -158,8 +160,8 @@ def test_real_replicates(replicates):
     table = synthesis_table(replicates)
     assert len(table) == 16
     for row in table.itertuples():
-        found = [r.assessment(row.measure, row.partitioning) for r in replicates]
-        mean = np.mean([one.permutation.pvalue for one in found])
+        assessments = [r.assessment(row.measure, row.partitioning) for r in replicates]
+        mean = np.mean([assessment.permutation.pvalue for assessment in assessments])
         bates = (2 * mean) ** 2 / 2 if mean <= 0.5 else 1 - (2 - 2 * mean) ** 2 / 2
         assert row.p == pytest.approx(bates)
         assert row.p >= row.p_floor * (1 - 1e-12)
@@ -192,10 +194,12 @@ class Given(Fake):
 
     def assessment(self, name, partitioning):
         """Return an assessment in which every subcluster has the effect of its graph."""
-        found = super().assessment(name, partitioning)
+        assessment = super().assessment(name, partitioning)
         effect = np.full(2, getattr(self, partitioning.split("/")[0]) * self.null)
         null = np.full((2, self.n_draws), self.null)
-        return replace(found, effects=replace(found.effects, effect=effect, null_effects=null))
+        return replace(
+            assessment, effects=replace(assessment.effects, effect=effect, null_effects=null)
+        )
 
 
 def differences(values):

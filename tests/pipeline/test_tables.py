@@ -149,7 +149,9 @@ def test_what_a_lower_precision_changes_is_told(replicates):
     assert reduced.trained.module[1].weight.equal(replicates[0].trained.module[1].weight)
     (told,) = network_test_table([reduced], ["importance"], ["weights/global"])["other_predictions"]
     assert 0 < told < 0.1
-    both = [one.lesioned("weights/global").lesioned[0] for one in (reduced, replicates[0])]
+    both = [
+        replicate.lesioned("weights/global").lesioned[0] for replicate in (reduced, replicates[0])
+    ]
     assert 0 < np.abs(both[0] - both[1]).max() < 0.1
 
 
@@ -174,20 +176,22 @@ def test_subcluster_table(replicates):
     assert len(table) == sum(n_tested)
     part = table[(table["seed"] == 1) & (table["partitioning"] == "activations/local")]
     draws = replicates[1].draws("activations/local")
-    assert part["layer"].tolist() == [one.layer for one in draws.subclusters]
-    assert part["cluster"].tolist() == [one.cluster for one in draws.subclusters]
-    assert part["n_units"].tolist() == [one.n_units for one in draws.subclusters]
+    assert part["layer"].tolist() == [part.layer for part in draws.subclusters]
+    assert part["cluster"].tolist() == [part.cluster for part in draws.subclusters]
+    assert part["n_units"].tolist() == [part.n_units for part in draws.subclusters]
     for name in MEASURES:
-        found = replicates[1].assessment(name, "activations/local")
-        true, null = found.measure.values[0], found.measure.values[1:]
+        assessment = replicates[1].assessment(name, "activations/local")
+        true, null = assessment.measure.values[0], assessment.measure.values[1:]
         assert part[name].to_numpy() == pytest.approx(true, nan_ok=True)
         for column in range(len(part)):
             defined = null[:, column][~np.isnan(null[:, column])]
             expected = defined.mean() if len(defined) else np.nan
             random = part[f"{name}_random"].iloc[column]
             assert random == pytest.approx(expected, nan_ok=True)
-        assert part[f"{name}_p"].to_numpy() == pytest.approx(found.p_values)
-        assert part[f"{name}_effect"].to_numpy() == pytest.approx(found.effects.effect, nan_ok=True)
+        assert part[f"{name}_p"].to_numpy() == pytest.approx(assessment.p_values)
+        assert part[f"{name}_effect"].to_numpy() == pytest.approx(
+            assessment.effects.effect, nan_ok=True
+        )
 
 
 def test_subcluster_table_of_some_measures_and_partitionings(replicates):
@@ -213,15 +217,15 @@ def test_network_test_table(replicates):
     first = ["network", "seed", "partitioning", "measure", "permutation_p", "mean_effect"]
     assert list(table.columns[:6]) == first  # what is seen of it on a narrow screen
     for row in table.itertuples():
-        found = replicates[row.seed].assessment(row.measure, row.partitioning)
-        p = found.p_values
+        assessment = replicates[row.seed].assessment(row.measure, row.partitioning)
+        p = assessment.p_values
         assert row.n_subclusters == len(p)
-        assert row.n_undefined == np.isnan(found.measure.values[0]).sum()
-        undefined = np.isnan(found.measure.values[1:])
+        assert row.n_undefined == np.isnan(assessment.measure.values[0]).sum()
+        undefined = np.isnan(assessment.measure.values[1:])
         assert row.undefined_draws == undefined.sum() / undefined.size
         assert row.fisher_statistic == pytest.approx(-np.log(p).mean())
-        assert row.fisher_p == found.fisher.pvalue
-        assert row.permutation_p == found.permutation.pvalue
+        assert row.fisher_p == assessment.fisher.pvalue
+        assert row.permutation_p == assessment.permutation.pvalue
         assert row.draw_overlap == replicates[row.seed].draws(row.partitioning).mean_overlap
 
 

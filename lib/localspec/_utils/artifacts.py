@@ -3,14 +3,16 @@
 An artifact is a set of named arrays and a JSON description in one safetensors file. Its key is a
 hash of the stage's name and version, its parameters, and the keys of its inputs, so that editing
 a plot invalidates nothing and changing a formula (with its stage's version) everything after it.
+A digest of its content lies inside, too: a file that is damaged is never taken for a result.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, is_dataclass
 from functools import cache
 from pathlib import Path
@@ -23,7 +25,7 @@ from safetensors.numpy import save_file
 
 from localspec._utils.files import locked, project_root, record, results_root, write_atomically
 from localspec._utils.validation import check_option
-from localspec.exceptions import ArtifactError
+from localspec.exceptions import ArtifactError, ArtifactWarning
 
 MODES = ("auto", "never", "always")
 Result = TypeVar("Result")
@@ -98,12 +100,13 @@ def artifact_path(stage: str, key: str, root: Path | None = None) -> Path:
 def stored_path(stage: str, key: str, root: Path | None = None) -> Path | None:
     """Return where an artifact is: in results, or in ``book/runs/<profile>/networks``; or None.
 
-    Published networks have names for readers: the key is inside the file.
+    Published networks have names for readers: the key is inside the file. The content is not
+    looked at: :func:`cached` does so where it reads it.
 
-    Raises
-    ------
-    ArtifactError
-        If a published network cannot be read.
+    Warns
+    -----
+    ArtifactWarning
+        If a published network cannot be read: it is left out.
     """
     path = artifact_path(stage, key, root)
     if path.exists():
@@ -119,22 +122,30 @@ def stored_path(stage: str, key: str, root: Path | None = None) -> Path | None:
 @cache
 def _published_key(path: Path) -> str | None:
     """Return the key inside a file, of which only the header is read, once in a process."""
-    with _readable(path) as file:
-        return (file.metadata() or {}).get("localspec_key")
+    try:
+        with _readable(path) as file:
+            return (file.metadata() or {}).get("localspec_key")
+    except ArtifactError as error:
+        warnings.warn(f"{error}: left out; restore it with git", ArtifactWarning, stacklevel=4)
+        return None
+
+
+class _DamagedError(ArtifactError):
+    """The content of a file is not what was written under its name."""
 
 
 @contextmanager
 def _readable(path: Path) -> Iterator[Any]:
-    """Open a file of arrays, and say what to do where it cannot be read."""
+    """Open a file of arrays, and say why where it cannot be read."""
+    if path.exists() and not path.is_file():  # opening a pipe would wait without end
+        raise ArtifactError(f"cannot read {path}: it is no file; move it away")
     try:
         with safe_open(path, framework="numpy") as file:
             yield file
     except OSError as error:
         raise ArtifactError(f"cannot read {path}: {error}") from error
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise ArtifactError(
-            f"{path} is damaged ({error}): delete the file to compute it again"
-        ) from error
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _DamagedError(f"{path} is damaged ({error})") from error
 
 
 def _sweep(path: Path) -> None:
@@ -143,16 +154,43 @@ def _sweep(path: Path) -> None:
         part.unlink(missing_ok=True)
 
 
+def _digest(arrays: Mapping[str, np.ndarray], description: str) -> str:
+    """Return the SHA-256 sum of what an artifact holds; arrays are contiguous and in order."""
+    digest = hashlib.sha256(f"{description}\n".encode())
+    for name, array in arrays.items():
+        digest.update(f"{name} {array.dtype.name} {array.shape}\n".encode())
+        digest.update(array)
+    return digest.hexdigest()
+
+
 def _read(path: Path, key: str) -> Artifact:
+    """Read a file whose key and digest are right."""
     with _readable(path) as file:
         metadata = file.metadata() or {}
-        if metadata.get("localspec_key") != key:
-            raise ArtifactError(
-                f"{path} was not written under this name (it says key "
-                f"{metadata.get('localspec_key')!r}): delete the file to compute it again"
+        stored_key = metadata.get("localspec_key")
+        if stored_key != key:
+            raise _DamagedError(
+                f"{path} is damaged (it was not written under this name, but key {stored_key!r})"
             )
         arrays = {name: file.get_tensor(name) for name in sorted(file.keys())}
+        if "sha256" not in metadata:
+            raise _DamagedError(f"{path} is damaged (it holds no digest of its content)")
+        if metadata["sha256"] != _digest(arrays, metadata["description"]):
+            raise _DamagedError(f"{path} is damaged (its content is not what its digest says)")
         return Artifact(arrays, json.loads(metadata["description"]), key)
+
+
+def check_artifact(path: Path) -> None:
+    """Refuse a file of an artifact, whatever its key, whose content is damaged.
+
+    Raises
+    ------
+    ArtifactError
+        If it cannot be read, or its digest is missing or wrong.
+    """
+    with _readable(path) as file:
+        key = (file.metadata() or {}).get("localspec_key", "")
+    _read(path, key)
 
 
 def take_apart(result: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -207,26 +245,43 @@ def cached(
     Raises
     ------
     ArtifactError
-        If a stored file is damaged or foreign, if it is missing and `mode` is ``"never"``, or if
+        If there is no undamaged file and `mode` is ``"never"``, or if a file cannot be read or
         the folder cannot be written.
+
+    Warns
+    -----
+    ArtifactWarning
+        If a stored file is damaged: it is computed again.
     """
     check_option("compute", mode, MODES)
     key = stage_key(stage, version, parameters, inputs)
-    path, found = artifact_path(stage, key, root), stored_path(stage, key, root)
-    if mode != "always" and found is not None:
-        return _read(found, key)
-    if mode == "never":
+    path, stored = artifact_path(stage, key, root), stored_path(stage, key, root)
+    if mode == "never" and stored is None:
         raise ArtifactError(
             f"stage {stage!r} has not been computed for {json.dumps(parameters, sort_keys=True)} "
             f"(no {path.name}): run the page's profile first, or pass compute='auto'"
         )
+    if mode != "always" and stored is not None:
+        try:
+            return _read(stored, key)
+        except _DamagedError as error:
+            if mode == "never":
+                raise ArtifactError(f"{error}: {_remedy(stored, path)}") from error
+            warnings.warn(f"{error}: it is computed again", ArtifactWarning, stacklevel=2)
     with locked(path):
-        if mode != "always" and path.exists():
-            return _read(path, key)
+        if mode != "always" and path.exists():  # another process may have computed it meanwhile
+            with suppress(_DamagedError):
+                return _read(path, key)
         _sweep(path)
         arrays, description = compute()
         arrays = {name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}
-        metadata = {"localspec_key": key, "description": json.dumps(description)}
+        text = json.dumps(description)
+        metadata = {"localspec_key": key, "description": text, "sha256": _digest(arrays, text)}
         write_atomically(path, lambda part: save_file(arrays, part, metadata=metadata))
         Path(f"{path}.lock").unlink(missing_ok=True)  # whoever waits for it finds the artifact
-    return Artifact(arrays, json.loads(metadata["description"]), key)
+    return Artifact(arrays, json.loads(text), key)
+
+
+def _remedy(stored: Path, path: Path) -> str:
+    again = "compute it again with compute='auto'"
+    return again if stored == path else f"restore it with git, or {again}"

@@ -49,7 +49,7 @@ def is_small(module: nn.Module, image: torch.Tensor, n_images: int, limit: float
     finally:
         for handle in handles:
             handle.remove()
-    double = image.dtype == torch.float64 and any(isinstance(one, nn.Conv2d) for one in layers)
+    double = image.dtype == torch.float64 and any(isinstance(layer, nn.Conv2d) for layer in layers)
     return n_images * sum(counted) < limit * (FLOAT64_CONVOLUTION if double else 1)
 
 

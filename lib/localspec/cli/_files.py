@@ -7,10 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-import click
-
 from localspec._utils.files import project_root, write_atomically
-from localspec.pipeline import Profile, load_profile
+from localspec.exceptions import InvalidInputError
+from localspec.pipeline import Profile, check_name, load_profile
 
 
 def profile_path(profile: str) -> Path:
@@ -25,16 +24,27 @@ def load_named_profile(name: str) -> Profile:
 
     Raises
     ------
-    click.ClickException
-        If a path is passed.
     InvalidInputError
-        If there is no such profile, or its content is not allowed.
+        If this is no name but a path, there is no such profile, or its content is not allowed.
     """
-    if name.endswith((".yml", ".yaml")):
-        raise click.ClickException(
-            f"{name!r} is not a profile's name: put the file into notebooks/profiles"
+    return load_profile(check_name("profile", name))
+
+
+def inside(folder: Path, *names: str) -> Path:
+    """Return the path of what is written or deleted in `folder`.
+
+    Raises
+    ------
+    InvalidInputError
+        If it lies somewhere else, by its name or by a link.
+    """
+    path = folder.joinpath(*names)
+    if not path.resolve().is_relative_to(folder.resolve()) or path == folder:
+        raise InvalidInputError(
+            f"{path} lies outside of {folder}, where nothing is written or deleted: choose another "
+            "name, or remove the link"
         )
-    return load_profile(name)
+    return path
 
 
 def shown(path: Path) -> str:

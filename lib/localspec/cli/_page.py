@@ -22,8 +22,16 @@ from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
 from localspec._utils.files import project_root, results_root
-from localspec.cli._files import as_json, load_named_profile, shown, write_if_changed
-from localspec.cli._stamp import LIBRARY, information, summarise, table_problem, tidy
+from localspec.cli._files import as_json, inside, load_named_profile, shown, write_if_changed
+from localspec.cli._stamp import (
+    LIBRARY,
+    information,
+    source_hashes,
+    summarise,
+    table_problem,
+    tidy,
+)
+from localspec.pipeline import Profile
 
 # between papermill and kernel, where both can; without it the kernel warns
 ENCRYPTED = Config(KernelManager={"transport_encryption": "auto"})
@@ -112,9 +120,10 @@ def kernel_variables(results: Path, record: Path) -> dict[str, str]:
     }
 
 
-def run_page(profile: str, page: str, parameters: dict, results: Path) -> None:
+def run_page(profile: Profile, page: str, results: Path) -> None:
     """Run a page into `results` and write its notebook, then its record."""
-    folder = results / profile
+    parameters = profile.parameters(page)
+    folder = inside(results, profile.name)
     target, marker = folder / f"{page}.ipynb", folder / f"{page}.json"
     partial, record = folder / f"{page}.partial.ipynb", folder / f".{page}.record"
     folder.mkdir(parents=True, exist_ok=True)
@@ -122,6 +131,7 @@ def run_page(profile: str, page: str, parameters: dict, results: Path) -> None:
         path.unlink(missing_ok=True)
     os.environ.update(kernel_variables(results, record))
     source = nbformat.read(project_root() / "notebooks" / f"{page}.ipynb", as_version=4)
+    hashes = source_hashes(profile, [page])[page]
     parameters = in_declared_order(source, parameters, page)
     click.echo(f"{page}: running", err=True)
     start = time.monotonic()
@@ -129,8 +139,8 @@ def run_page(profile: str, page: str, parameters: dict, results: Path) -> None:
     lines = record.read_text(encoding="utf-8").splitlines() if record.is_file() else []
     summary = summarise(map(json.loads, lines))
     duration_s = time.monotonic() - start
-    about = information(summary.pop("device"), duration_s)
-    stamp = {"page": page, "profile": profile, "parameters": parameters, **summary}
+    about = information(summary.pop("device"), duration_s, hashes)
+    stamp = {"page": page, "profile": profile.name, "parameters": parameters, **summary}
     problem = table_problem(stamp, folder / "tables")
     if problem:
         raise click.ClickException(f"{page}: {problem}")
@@ -146,5 +156,4 @@ def run_page(profile: str, page: str, parameters: dict, results: Path) -> None:
 @click.argument("page")
 def page(profile: str, page: str) -> None:
     """Run one PAGE of PROFILE, whether it is current or not."""
-    parameters = load_named_profile(profile).parameters(page)
-    run_page(profile, page, parameters, results_root().resolve())
+    run_page(load_named_profile(profile), page, results_root().resolve())

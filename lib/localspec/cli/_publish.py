@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -17,10 +18,11 @@ import numpy as np
 from nbformat import NotebookNode
 from PIL import Image, UnidentifiedImageError
 
+from localspec._utils.artifacts import check_artifact
 from localspec._utils.files import project_root, results_root
 from localspec._utils.validation import check_option
-from localspec.cli._files import as_json, load_named_profile, shown, write_if_changed
-from localspec.cli._stamp import table_problem
+from localspec.cli._files import as_json, inside, load_named_profile, shown, write_if_changed
+from localspec.cli._stamp import page_problem, source_hashes
 from localspec.pipeline import Profile, Replicate
 
 PIXELS = 0.001  # a picture that differs in a smaller share of its pixels is the same picture
@@ -78,18 +80,29 @@ def keep_information(record: dict, old: dict | None) -> dict:
     return {**record, "information": old["information"]}
 
 
-def read_records(results: Path, pages: list[str]) -> dict[str, dict]:
-    """Return the records of pages; refuse what was not run or was changed since."""
+def read_records(results: Path, pages: Mapping[str, Mapping[str, str]]) -> dict[str, dict]:
+    """Return the records of pages; refuse what was not run or was changed since.
+
+    Parameters
+    ----------
+    results : Path
+        Folder of the profile.
+    pages : mapping
+        From :func:`localspec.cli._stamp.source_hashes`.
+    """
     records = {}
-    for page in pages:
+    for page, hashes in pages.items():
         marker = results / f"{page}.json"
         again = f"run the profile first: make run PROFILE={results.name}"
         if not marker.is_file() or not marker.with_suffix(".ipynb").is_file():
             raise click.ClickException(
                 f"{page} has not been run ({shown(marker)} is missing); {again}"
             )
-        record = json.loads(marker.read_text(encoding="utf-8"))
-        problem = table_problem(record, results / "tables")
+        try:
+            record = json.loads(marker.read_text(encoding="utf-8"))
+            problem = page_problem(record, results / "tables", hashes)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            problem = f"its record {shown(marker)} cannot be read"
         if problem:
             raise click.ClickException(f"{page}: {problem}; {again}")
         records[page] = record
@@ -138,15 +151,19 @@ def check_tables(records: dict[str, dict]) -> None:
 
 
 def publish_pages(
-    profile: str, pages: list[str], results: Path, published: Path, chosen: list[str] | None = None
+    profile: str,
+    pages: Mapping[str, Mapping[str, str]],
+    results: Path,
+    published: Path,
+    chosen: list[str] | None = None,
 ) -> None:
     """Publish pages of a profile from `results` into `published`.
 
     Parameters
     ----------
     profile : str
-    pages : list of str
-        All pages that the profile has.
+    pages : mapping
+        All pages that the profile has, from :func:`localspec.cli._stamp.source_hashes`.
     results, published : Path
         Folders of all profiles.
     chosen : list of str, optional
@@ -155,9 +172,10 @@ def publish_pages(
     Raises
     ------
     click.ClickException
-        If a page was not run, a table was changed since, or two pages write the same table.
+        If a page was not run, or its profile, notebook, library or tables are not those of the
+        run, or two pages write the same table.
     """
-    source, folder = results / profile, published / profile
+    source, folder = inside(results, profile), inside(published, profile)
     old = old_records(folder)
     others = {path.stem for path in folder.glob("*.ipynb")} - {*(chosen or pages)}
     if chosen is not None and others & {*pages} - {*old}:
@@ -165,7 +183,7 @@ def publish_pages(
             f"{shown(folder / 'stamps.json')} has no record of {', '.join(sorted(others))}: "
             "publish all pages together, or restore it"
         )
-    new = read_records(source, pages if chosen is None else chosen)
+    new = read_records(source, {page: pages[page] for page in chosen or pages})
     merged = old | new
     records = {page: merged[page] for page in pages if page in merged}
     check_tables(records)
@@ -173,7 +191,9 @@ def publish_pages(
         target = folder / f"{page}.ipynb"
         write_if_changed(target, page_text(source / target.name, target))
         for name in record["tables"]:
-            write_if_changed(folder / "tables" / name, (source / "tables" / name).read_bytes())
+            write_if_changed(
+                inside(folder, "tables", name), (source / "tables" / name).read_bytes()
+            )
     remove_others(folder, list(records), records)
     stamps = {page: keep_information(record, old.get(page)) for page, record in records.items()}
     write_if_changed(folder / "stamps.json", as_json({"profile": profile, "pages": stamps}))
@@ -183,8 +203,13 @@ def publish_networks(profile: Profile, published: Path) -> list[Path]:
     """Copy the stored networks that the profile names, as NETWORK-seedSEED; return what is there.
 
     Networks of fewer than the wanted seeds are copied as far as they are; others are removed.
+
+    Raises
+    ------
+    ArtifactError
+        If a stored network is damaged.
     """
-    folder = published / profile.name / "networks"
+    folder = inside(published, profile.name, "networks")
     stored = {
         folder / f"{name}-seed{seed}.safetensors": Replicate(
             profile, name, seed, compute="never", progress=False
@@ -193,6 +218,8 @@ def publish_networks(profile: Profile, published: Path) -> list[Path]:
         for seed in profile.published_seeds or profile.seeds
     }
     sources = {target: source for target, source in stored.items() if source is not None}
+    for source in sources.values():
+        check_artifact(source)
     for target, source in sources.items():
         if source != target:
             write_if_changed(target, source.read_bytes())
@@ -214,7 +241,8 @@ def publish(profile: str, pages: tuple[str, ...]) -> None:
     for page in pages:
         check_option(f"page of {profile}", page, loaded.pages)
     published = project_root() / "book" / "runs"
-    publish_pages(profile, loaded.pages, results_root(), published, list(pages) or None)
+    hashes = source_hashes(loaded, loaded.pages)
+    publish_pages(profile, hashes, results_root(), published, list(pages) or None)
     networks = [] if pages else publish_networks(loaded, published)
     what = f"{len(pages or loaded.pages)} pages" + (
         f" and {len(networks)} networks" if networks else ""

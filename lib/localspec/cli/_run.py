@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -12,8 +12,8 @@ import click
 from filelock import Timeout
 
 from localspec._utils.files import locked, project_root, results_root
-from localspec.cli._files import load_named_profile, profile_path, shown
-from localspec.cli._stamp import table_problem
+from localspec.cli._files import inside, load_named_profile, profile_path, shown
+from localspec.cli._stamp import page_problem, source_hashes
 
 CORES = click.option(
     "--cores",
@@ -44,16 +44,27 @@ def one_at_a_time(path: Path) -> Iterator[None]:
         yield
 
 
-def drop_stale_markers(folder: Path) -> None:
-    """Remove markers whose tables are not those of the run, so that their pages are run again."""
-    for marker in folder.glob("*.json"):
+def drop_stale_markers(folder: Path, pages: Mapping[str, Mapping[str, str]]) -> None:
+    """Remove the markers of pages that are not current, so that these pages are run again.
+
+    Parameters
+    ----------
+    folder : Path
+        Results of the profile.
+    pages : mapping
+        From :func:`localspec.cli._stamp.source_hashes`: content, not a file's date, decides.
+    """
+    for page, hashes in pages.items():
+        marker = folder / f"{page}.json"
+        if not marker.exists():
+            continue
         try:
             record = json.loads(marker.read_text(encoding="utf-8"))
-            problem = table_problem(record, folder / "tables")
+            problem = page_problem(record, folder / "tables", hashes)
         except (ValueError, KeyError, TypeError, AttributeError):
             problem = "its record cannot be read"
         if problem:
-            click.echo(f"{marker.stem}: {problem}; running it again")
+            click.echo(f"{page}: {problem}; running it again")
             marker.unlink()
 
 
@@ -98,6 +109,7 @@ def snakemake(
     arguments = [target, "--snakefile", str(root / "Snakefile"), "--directory", str(results)]
     arguments += ["--cores", str(cores), *options]
     arguments += ["--nolock", "--rerun-incomplete"]  # our lock needs no unlocking after a kill
+    arguments += ["--rerun-triggers", "params"]  # no dates: what is missing is made
     arguments += [] if verbose else ["--quiet", "all"]
     arguments += ["--config", *(f"{name}={json.dumps(value)}" for name, value in config.items())]
     try:
@@ -116,11 +128,13 @@ def run(profile: str, cores: int, verbose: bool) -> None:
 
     What is computed already is kept: a run that was stopped or killed goes on where it was.
     """
-    check_notebooks(load_named_profile(profile).pages)
+    loaded = load_named_profile(profile)
+    check_notebooks(loaded.pages)
     results = results_root().resolve()
+    folder = inside(results, profile)
     config = {"profile": str(profile_path(profile))}
     with one_at_a_time(results / ".run"):
-        drop_stale_markers(results / profile)
+        drop_stale_markers(folder, source_hashes(loaded, loaded.pages))
         if not snakemake("all", config, results, cores=cores, verbose=verbose):
             raise click.ClickException(
                 "the run stopped (--verbose, or VERBOSE=1 of make, shows what Snakemake says)"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import json
 import platform
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from nbformat import NotebookNode
 import localspec
 from localspec._utils.files import project_root
 from localspec.cli._files import checksum
+from localspec.pipeline import Profile
 
 PACKAGES = (
     "localspec",
@@ -33,6 +35,73 @@ CELL_METADATA = ("mystnb", "tags")
 INJECTED = "injected-parameters"
 PROMPT = "Show the parameters of this run"
 WIDGETS = ("application/vnd.jupyter.widget-view+json", "application/vnd.jupyter.widget-state+json")
+
+
+# what a page depends on, by the names of its hashes in a stamp's information
+SOURCES = {
+    "profile_hash": "the profile's entry",
+    "notebook_hash": "the notebook",
+    "library_hash": "the library",
+}
+
+
+def _hash_of_files(folder: Path, paths: Iterable[Path]) -> str:
+    """Return one hash over the names and contents of files in a folder."""
+    total = hashlib.sha256()
+    for path in sorted(paths):
+        total.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
+    return total.hexdigest()
+
+
+def library_hash() -> str:
+    """Return one hash over the library's modules and data."""
+    files = (path for path in LIBRARY.rglob("*") if path.is_file())
+    return _hash_of_files(LIBRARY, (file for file in files if file.parent.name != "__pycache__"))
+
+
+def _profile_hash(profile: Profile, page: str) -> str:
+    """Return a hash of a page's entry: its parameters, its networks, and the method's settings."""
+    parameters = profile.parameters(page)
+    entry = {
+        "parameters": parameters,
+        "networks": {
+            name: profile.networks[name].model_dump(mode="json")
+            for name in parameters.get("networks", [])
+            if name in profile.networks
+        },
+        "method": profile.method.model_dump(mode="json"),
+        "dtype": profile.dtype,
+        "device": profile.device,
+    }
+    return hashlib.sha256(json.dumps(entry, sort_keys=True).encode()).hexdigest()
+
+
+def source_hashes(profile: Profile, pages: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Return, by page, the hashes of all that decides what it says, as it is now.
+
+    The notebook of one's own network counts the examples, which hold that network.
+    """
+    notebooks, library = project_root() / "notebooks", library_hash()
+    hashes = {}
+    for page in pages:
+        files = [notebooks / f"{page}.ipynb"]
+        if page == "your_network":
+            files += (notebooks / "examples").glob("*.py")
+        hashes[page] = {
+            "profile_hash": _profile_hash(profile, page),
+            "notebook_hash": _hash_of_files(notebooks, files),
+            "library_hash": library,
+        }
+    return hashes
+
+
+def page_problem(record: dict, tables: Path, hashes: Mapping[str, str]) -> str | None:
+    """Return why a page's record is not that of a run of what is there now, if it is not."""
+    about = record.get("information", {})
+    changed = [what for name, what in SOURCES.items() if about.get(name) != hashes[name]]
+    if changed:
+        return f"{' and '.join(changed)} changed after the run"
+    return table_problem(record, tables)
 
 
 def table_problem(record: dict, tables: Path) -> str | None:
@@ -78,16 +147,6 @@ def commit() -> str | None:
     return f"{head}-dirty" if changed else head
 
 
-def library_hash() -> str:
-    """Return one hash over the library's modules and data."""
-    total = hashlib.sha256()
-    for path in sorted(LIBRARY.rglob("*")):
-        if path.is_dir() or path.parent.name == "__pycache__":
-            continue
-        total.update(path.relative_to(LIBRARY).as_posix().encode() + b"\0" + path.read_bytes())
-    return total.hexdigest()
-
-
 def _versions() -> dict[str, str]:
     versions = {}
     for name in PACKAGES:
@@ -98,11 +157,19 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def information(device: str, duration_s: float) -> dict:
-    """Return what a stamp tells of a run that its results do not depend on."""
+def information(device: str, duration_s: float, hashes: Mapping[str, str]) -> dict:
+    """Return what a stamp tells of a run beside its results.
+
+    Parameters
+    ----------
+    device : str
+    duration_s : float
+    hashes : mapping of str to str
+        From :func:`source_hashes`, as they were when the run began.
+    """
     return {
         "commit": commit(),
-        "library_hash": library_hash(),
+        **hashes,
         "python": platform.python_version(),
         "packages": _versions(),
         "platform": f"{platform.system()} {platform.machine()}",

@@ -14,7 +14,7 @@ import click
 
 from localspec._utils.files import results_root
 from localspec._utils.validation import check_option
-from localspec.cli._files import profile_path
+from localspec.cli._files import inside, profile_path
 from localspec.cli._run import CORES, VERBOSE, one_at_a_time, snakemake
 from localspec.exceptions import ArtifactError, LocalspecError
 from localspec.pipeline import Profile, Replicate, load_profile
@@ -23,7 +23,7 @@ from localspec.pipeline import Profile, Replicate, load_profile
 def pending_networks(profile: Profile, replicates: list[tuple[str, int]]) -> list[tuple[str, int]]:
     """Return those of the networks and seeds that are not stored.
 
-    A damaged one is pending, too: its training fails and names the file.
+    A damaged one is pending, too.
     """
     pending = []
     for network, seed in replicates:
@@ -114,7 +114,7 @@ def train_pending(path: Path, pending: list[tuple[str, int]], cores: int, verbos
         If some could not be trained; the message names them.
     """
     results = results_root().resolve()
-    marks = results / path.stem / ".trained"  # of this call: artifacts decide what is stored
+    marks = inside(results, path.stem, ".trained")  # of this call: artifacts decide what is stored
     with one_at_a_time(results / path.stem / ".train"):
         shutil.rmtree(marks, ignore_errors=True)
         config = {"profile": str(path), "pending": pending}

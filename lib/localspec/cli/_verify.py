@@ -20,6 +20,7 @@ import click
 
 from localspec._utils.files import project_root
 from localspec.cli._stamp import LIBRARY
+from localspec.pipeline import check_name
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 SETTINGS = {
@@ -113,6 +114,7 @@ def recompute(pages: list[Path], variables: dict[str, str]) -> Outcome:
 )
 def verify(profile: str, settings: tuple[str, ...]) -> None:
     """Recompute the published pages of PROFILE (digits) and compare every printed number."""
+    check_name("profile", profile)
     pages = sorted((project_root() / "book" / "runs" / profile).glob("*.ipynb"))
     if not pages:
         raise click.ClickException(f"no page of {profile} is published: make publish")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -99,6 +100,11 @@ class NetworkSettings(Strict):
             raise ValueError(
                 "channels must name at least one convolution for a cnn, vgg or resnet and none for "
                 "an mlp"
+            )
+        if any(pair == ("pool", "pool") for pair in pairwise(("pool", *self.channels))):
+            raise ValueError(
+                f"channels = {list(self.channels)}: 'pool' stands behind a convolution, neither "
+                "first nor twice in a row; take it away there"
             )
         if (self.architecture == "resnet") == bool(self.hidden):
             raise ValueError(

@@ -18,7 +18,7 @@ from localspec.pipeline._network_plots import (
     plot_ncut_against_shuffles,
     plot_sorted_adjacency,
 )
-from localspec.pipeline._profile import Profile, load_profile
+from localspec.pipeline._profile import Profile, check_name, load_profile
 from localspec.pipeline._readings import OTHER_SEED, Reading, readings
 from localspec.pipeline._replicate import (
     AS_IN_PROFILE,
@@ -113,6 +113,7 @@ __all__ = [
     "YourNetworkSection",
     "annotated_heatmap",
     "by_network",
+    "check_name",
     "checked_coherence",
     "clusterability_table",
     "coherence_checks_table",

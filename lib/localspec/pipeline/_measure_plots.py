@@ -127,7 +127,7 @@ def plot_visualization_pairs(
 
     At most `n_shown` subclusters, spread evenly over those tested, so that every depth is seen.
     """
-    found = replicate.visualizations(partitioning)
+    visualizations = replicate.visualizations(partitioning)
     tested = replicate.draws(partitioning).subclusters
     spread = np.linspace(0, len(tested) - 1, min(n_shown, len(tested))).round().astype(int)
     p_values = replicate.assessment("input_coherence", partitioning).p_values
@@ -141,12 +141,14 @@ def plot_visualization_pairs(
     for column, index in enumerate(spread):
         for row in (0, 1):
             axis = axes[row, column]
-            image = np.moveaxis(found.images[row, index], 0, -1).squeeze()  # grey or colour
+            image = np.moveaxis(
+                visualizations.images[row, index], 0, -1
+            ).squeeze()  # grey or colour
             axis.imshow(image, cmap="gray", vmin=0, vmax=1)
             axis.set_xticks([])
             axis.set_yticks([])
             axis.grid(False)
-            axis.set_xlabel(f"score {found.scores[row, index]:.3g}", fontsize=8)
+            axis.set_xlabel(f"score {visualizations.scores[row, index]:.3g}", fontsize=8)
         axes[0, column].set_title(
             f"{tested[index].layer} / {tested[index].cluster}\np = {p_values[index]:.3g}",
             fontsize=8,

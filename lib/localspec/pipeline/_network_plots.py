@@ -1,4 +1,4 @@
-"""Figures of networks and partitions, and what figures share: colours, style, kinds of axes."""
+"""Figures of networks and partitions."""
 
 from __future__ import annotations
 

@@ -7,10 +7,14 @@ of range are refused before any work starts.
 A profile can take over networks of another profile in its folder: all of them, if it says
 ``extends: mnist``, or one of them, if a network says ``extends: mnist/mlp``. Its own network of the
 same name, or setting beside ``extends``, wins. Nothing but networks is taken over.
+
+A profile is called what its file is called. Folders and files of results are named after it and
+after its networks.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,7 +22,7 @@ import yaml
 from pydantic import Field, model_validator
 
 from localspec._utils.files import project_root
-from localspec._utils.validation import Strict, check_option
+from localspec._utils.validation import Strict, check_option, require
 from localspec.exceptions import InvalidInputError
 from localspec.networks import NetworkSettings
 from localspec.pipeline._sections import (
@@ -33,6 +37,26 @@ from localspec.pipeline._sections import (
 )
 
 TEXT_TAGS = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge")  # the second one is that of <<
+ENDINGS = (".yml", ".yaml")
+
+
+def check_name(role: str, name: str) -> str:
+    """Return a name by which results are kept: of a profile or of a network.
+
+    Raises
+    ------
+    InvalidInputError
+        If it could lead out of the folder for results, or hide in it.
+    """
+    require(
+        re.fullmatch(r"\w[\w.-]*", name) is not None
+        and not name.endswith(ENDINGS)
+        and name != "artifacts",  # the folder of them lies beside those of profiles
+        f"{name!r} is not a {role}'s name: it is made of letters, digits, dots, underscores and "
+        "hyphens, begins with a letter, a digit or an underscore, has no ending .yml, and is not "
+        "'artifacts' (a profile is named like its file in notebooks/profiles, without the ending)",
+    )
+    return name
 
 
 class Profile(Strict):
@@ -49,20 +73,26 @@ class Profile(Strict):
     published_networks: list[str] = []  # whose weights are published beside the pages
     published_seeds: Seeds | None = None  # of these networks; all unless given
     your_network: YourNetworkSection = YourNetworkSection()
-    _files: tuple[Path, ...] = ()
 
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """The file that this profile was loaded from, and those of the profiles it extends."""
-        return self._files
+    @model_validator(mode="after")
+    def _names_are_plain(self) -> Profile:
+        check_name("profile", self.name)
+        for name in self.networks:
+            check_name("network", name)
+        return self
 
     @model_validator(mode="after")
     def _pages_exist(self) -> Profile:
         for page in self.pages:
             check_option("page", page, ALL_PAGES)
-        for page in self.sections:
+        for page, own in self.sections.items():
             check_option(
                 "page of sections", page, [name for name in ALL_PAGES if name[0].isdigit()]
+            )
+            require(
+                "profile" not in own,
+                f"sections.{page}.profile = {own.get('profile')!r}: a page is of the profile in "
+                "whose file it stands; leave it out",
             )
             self.parameters(page)
         return self
@@ -188,7 +218,12 @@ def _load(path: Path, extending: tuple[Path, ...] = ()) -> Profile:
         raise InvalidInputError(
             f"profile {path} extends itself: {chain}; take one of these `extends` away"
         )
-    content = {"name": path.stem} | _read(path)
+    name, content = check_name("profile", path.stem), _read(path)
+    if content.setdefault("name", name) != name:
+        raise InvalidInputError(
+            f"profile {path}: name = {content['name']!r} is not its file's: a profile is named "
+            "like its file; leave it out"
+        )
     bases: dict[Path, Profile] = {}
 
     def networks_of(base: object) -> dict[str, NetworkSettings]:
@@ -218,12 +253,9 @@ def _load(path: Path, extending: tuple[Path, ...] = ()) -> Profile:
         if networks:
             content["networks"] = networks
     try:
-        profile = Profile(**content)
+        return Profile(**content)
     except InvalidInputError as error:
         raise InvalidInputError(f"profile {path}: {error}") from error
-    files = [path, *(file for base in bases.values() for file in base.files)]
-    profile._files = tuple(dict.fromkeys(files))  # each once
-    return profile
 
 
 def load_profile(name: str | Path) -> Profile:
@@ -241,6 +273,7 @@ def load_profile(name: str | Path) -> Profile:
         lists what is.
     """
     path = Path(name)
-    if path.suffix not in (".yml", ".yaml"):
+    if path.suffix not in ENDINGS:
+        check_name("profile", str(name))
         path = _file_in(project_root() / "notebooks" / "profiles", str(name), "profile")
     return _load(path)

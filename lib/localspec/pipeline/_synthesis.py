@@ -50,31 +50,31 @@ COLUMNS = [
 
 
 def _row(group: Sequence[Replicate], partitioning: str, name: str) -> dict:
-    found = [replicate.assessment(name, partitioning) for replicate in group]
-    plain = combine_replicates([one.fisher.pvalue for one in found])
-    calibrated = combine_replicates([one.permutation.pvalue for one in found])
-    effects = summarize_effects([one.effects for one in found])
-    statistics = [one.fisher.statistic for one in found if one.fisher.n]
-    single = len(found) == 1
+    assessments = [replicate.assessment(name, partitioning) for replicate in group]
+    plain = combine_replicates([assessment.fisher.pvalue for assessment in assessments])
+    calibrated = combine_replicates([assessment.permutation.pvalue for assessment in assessments])
+    effects = summarize_effects([assessment.effects for assessment in assessments])
+    statistics = [assessment.fisher.statistic for assessment in assessments if assessment.fisher.n]
+    single = len(assessments) == 1
     joint = all(replicate.conventions.draws == "joint" for replicate in group)
     return {
         "network": group[0].network,
         "partitioning": partitioning,
         "measure": name,
-        "n_replicates": len(found),
-        "n_subclusters": sum(len(one.p_values) for one in found),
-        "n_undefined": sum(one.measure.n_undefined for one in found),
+        "n_replicates": len(assessments),
+        "n_subclusters": sum(len(assessment.p_values) for assessment in assessments),
+        "n_undefined": sum(assessment.measure.n_undefined for assessment in assessments),
         "fisher_statistic": float(np.mean(statistics)) if statistics else float("nan"),
         "plain_p": plain.pvalue,
         "p": plain.pvalue if single else calibrated.pvalue,
-        "p_floor": p_floor(found[0].measure.n_draws, max(calibrated.n, 1)),
+        "p_floor": p_floor(assessments[0].measure.n_draws, max(calibrated.n, 1)),
         "chain": UNCALIBRATED if single else "calibrated" if joint else INDEPENDENT,
         "effect": effects.mean,
         "effect_se": effects.standard_error,
         "effect_null": effects.null_mean,
         "effect_ratio": effects.ratio,
         "favourable": effects.favourable_direction,
-        "n_draws": found[0].measure.n_draws,
+        "n_draws": assessments[0].measure.n_draws,
     }
 
 
@@ -229,13 +229,15 @@ def coherence_checks_table(
 
 def _undefined(group: Sequence[Replicate], partitioning: str) -> float:
     """Return the share of undefined draws over all replicates; NaN without a draw."""
-    measures = [checked_coherence(one, "defined", partitioning).measure for one in group]
-    found = np.concatenate([np.isnan(one.values[1:]).ravel() for one in measures])
-    return float(found.mean()) if found.size else float("nan")
+    measures = [
+        checked_coherence(replicate, "defined", partitioning).measure for replicate in group
+    ]
+    undefined = np.concatenate([np.isnan(measure.values[1:]).ravel() for measure in measures])
+    return float(undefined.mean()) if undefined.size else float("nan")
 
 
 def _combined(group: Sequence[Replicate], partitioning: str, check: str) -> float:
-    found = [checked_coherence(one, check, partitioning) for one in group]
-    if len(found) == 1:  # plain Fisher stands in, as in the synthesis
-        return float(found[0].fisher.pvalue)
-    return combine_replicates([one.permutation.pvalue for one in found]).pvalue
+    assessments = [checked_coherence(replicate, check, partitioning) for replicate in group]
+    if len(assessments) == 1:  # plain Fisher stands in, as in the synthesis
+        return float(assessments[0].fisher.pvalue)
+    return combine_replicates([assessment.permutation.pvalue for assessment in assessments]).pvalue

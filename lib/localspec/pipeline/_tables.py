@@ -170,13 +170,13 @@ def _subcluster_rows(
         row: dict[str, object] = {"network": replicate.network, "seed": replicate.seed}
         row |= {"partitioning": partitioning, "layer": part.layer}
         row |= {"cluster": part.cluster, "n_units": part.n_units}
-        for name, found in assessed.items():
-            null = found.measure.values[1:, index]
+        for name, assessment in assessed.items():
+            null = assessment.measure.values[1:, index]
             null = null[~np.isnan(null)]
-            row[name] = float(found.measure.values[0, index])
+            row[name] = float(assessment.measure.values[0, index])
             row[f"{name}_random"] = float(null.mean()) if len(null) else float("nan")
-            row[f"{name}_p"] = float(found.p_values[index])
-            row[f"{name}_effect"] = float(found.effects.effect[index])
+            row[f"{name}_p"] = float(assessment.p_values[index])
+            row[f"{name}_effect"] = float(assessment.effects.effect[index])
         rows.append(row)
     return rows
 
@@ -197,7 +197,7 @@ def network_test_table(
         for partitioning in partitionings:
             overlap = replicate.draws(partitioning).mean_overlap
             for name in measures:
-                found = replicate.assessment(name, partitioning)
+                assessment = replicate.assessment(name, partitioning)
                 changed = {}
                 if name in LESIONED and replicate.settings.lesion_precision != "full":
                     n_other, n_predictions = replicate.other_predictions(partitioning)
@@ -208,13 +208,13 @@ def network_test_table(
                         "seed": replicate.seed,
                         "partitioning": partitioning,
                         "measure": name,
-                        "permutation_p": float(found.permutation.pvalue),
-                        "mean_effect": summarize_effects([found.effects]).mean,
-                        "fisher_p": float(found.fisher.pvalue),
-                        "fisher_statistic": float(found.fisher.statistic),
-                        "n_subclusters": len(found.p_values),
-                        "n_undefined": found.measure.n_undefined,
-                        "undefined_draws": found.measure.undefined_draws,
+                        "permutation_p": float(assessment.permutation.pvalue),
+                        "mean_effect": summarize_effects([assessment.effects]).mean,
+                        "fisher_p": float(assessment.fisher.pvalue),
+                        "fisher_statistic": float(assessment.fisher.statistic),
+                        "n_subclusters": len(assessment.p_values),
+                        "n_undefined": assessment.measure.n_undefined,
+                        "undefined_draws": assessment.measure.undefined_draws,
                         "draw_overlap": overlap,
                         **changed,
                     }

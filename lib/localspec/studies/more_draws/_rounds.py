@@ -1,4 +1,4 @@
-"""Lesions and visualizations of further random counterparts, for chosen subclusters only."""
+"""Rounds of further random counterparts: lesion and visualize chosen subclusters only."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ def further_draws(
     Examples
     --------
     >>> partition = Partition.from_labels({"dense1": np.array([0, 0, 1, 1, 1])})
-    >>> found = further_draws(partition, 4, [1], seed=(0, 1))
-    >>> [part.cluster for part in found.subclusters], found.units[0].shape
+    >>> draws = further_draws(partition, 4, [1], seed=(0, 1))
+    >>> [part.cluster for part in draws.subclusters], draws.units[0].shape
     ([1], (4, 3))
     """
     everything = draw_counterparts(partition, n_draws, seed=seed, conventions=conventions)
@@ -93,13 +93,13 @@ def _in_blocks(
         for part, rows in zip(draws.subclusters, draws.units, strict=True)
         for row in rows
     ]
-    found = []
+    blocks = []
     with tqdm(total=len(sets), desc=desc, unit="set", disable=not progress) as bar:
         for begin in range(0, len(sets), max_sets):
             block = sets[begin : begin + max_sets]
-            found.append(measured(block))
+            blocks.append(measured(block))
             bar.update(len(block))
-    values = np.concatenate(found)
+    values = np.concatenate(blocks)
     shape = (len(draws.subclusters), draws.n_draws, *values.shape[1:])
     return np.moveaxis(values.reshape(shape), 1, 0)
 
@@ -195,8 +195,8 @@ def further_visualizations(
     """
 
     def measured(sets: list[Lesion]) -> np.ndarray:
-        found = visualize(network, sets, image_shape, n_steps=n_steps, seed=seed)
-        return np.stack([found.scores, found.entropies], axis=-1)
+        visualizations = visualize(network, sets, image_shape, n_steps=n_steps, seed=seed)
+        return np.stack([visualizations.scores, visualizations.entropies], axis=-1)
 
     values = _in_blocks(draws, measured, max_sets, "images of further draws", progress)
     return {"scores": values[..., 0], "entropies": values[..., 1]}

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from helpers.refusals import cases, check_refused
 
 from localspec.conventions import Conventions
 from localspec.exceptions import InvalidInputError
@@ -212,3 +213,14 @@ def test_a_partition_without_subclusters_has_undefined_tests():
     assert np.isnan(found.fisher.pvalue)
     assert np.isnan(found.permutation.pvalue)
     assert found.p_values.shape == (0,)
+
+
+CASES = {
+    "kind of coherence": (lambda: coherence(None, "colour"), "'colour'", "'class', 'input'"),
+    "evidence": (lambda: coherence(None, "input"), "Visualizations", "not NoneType"),
+}
+
+
+@pytest.mark.parametrize(("call", "words"), cases(CASES))
+def test_one_clear_error(call, words):
+    check_refused(call, words)

@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from localspec._utils.validation import check_option
 from localspec.clustering import MOST_OF_LAYER, Draws, Partition, draw_counterparts, permuted_labels
 from localspec.conventions import Conventions, resolve
 from localspec.data import Dataset
 from localspec.exceptions import InvalidInputError
 from localspec.lesions import LesionedAccuracies, class_sizes, lesion_accuracies
-from localspec.measures import Measure, coherence, importance
+from localspec.measures import LESIONED, MEASURES, Measure, measure_named
 from localspec.pipeline import REDONE, Replicate
 from localspec.units import trace_units
 from localspec.visualization import N_STEPS, Visualizations, visualize
@@ -92,11 +93,12 @@ class NullEvidence:
         return replace(self, **{name: shifted(getattr(self, name)) for name in parts})
 
     def measure(self, name: str, *, conventions: Conventions | str = "paper") -> Measure:
-        """Return one of the four measures of all null partitions.
+        """Return one of `MEASURES` of all null partitions.
 
         Parameters
         ----------
-        name : {"importance", "class_coherence", "input_coherence", "output_coherence"}
+        name : str
+            One of `localspec.measures.MEASURES`.
         conventions : Conventions or str
             Uses ``undefined_ranges``, and ``min_units="three"`` to leave smaller subclusters out.
 
@@ -105,6 +107,7 @@ class NullEvidence:
         Measure
             Values of shape (n_partitions, n_draws + 1, n_subclusters).
         """
+        check_option("measure", name, MEASURES)
         conventions = resolve(conventions)
         tested = np.full(len(self.n_units), True)
         if conventions.min_units == "three":
@@ -112,15 +115,13 @@ class NullEvidence:
             tested = (self.n_units > 2) & (self.n_units < most)
         lesioned = self.lesioned[:, :, tested]
         accuracies = LesionedAccuracies(self.baseline, lesioned, self.class_sizes)
-        if name == "importance":
-            return importance(accuracies)
-        if name == "class_coherence":
-            return coherence(accuracies, "class", conventions=conventions)
+        if name in LESIONED:
+            return measure_named(name, accuracies, conventions=conventions)
         images = np.empty(0)  # coherence needs numbers only
         visualizations = Visualizations(
             images, self.scores[:, :, tested], self.entropies[:, :, tested]
         )
-        return coherence(visualizations, name.removesuffix("_coherence"), conventions=conventions)
+        return measure_named(name, visualizations, conventions=conventions)
 
 
 def null_draws(

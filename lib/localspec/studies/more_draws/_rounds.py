@@ -16,7 +16,7 @@ from localspec.clustering import Draws, Lesion, Partition, draw_counterparts
 from localspec.conventions import Conventions
 from localspec.exceptions import InvalidInputError
 from localspec.lesions import lesion_accuracies
-from localspec.measures import LESIONED, MEASURES, VISUALIZED, Measure, coherence, importance
+from localspec.measures import LESIONED, MEASURES, VISUALIZED, Measure, measure_named
 from localspec.pipeline import PARTITIONINGS, REDONE, Replicate
 from localspec.statistics import SequentialResult, sequential_p_values
 from localspec.visualization import N_STEPS, Visualizations, visualize
@@ -241,7 +241,7 @@ def sequential_p_values_of(
     Hod et al., arXiv:2110.08058, "p of a subcluster".
     """
     check_option("measure", measure, MEASURES)
-    # both measures of the same evidence take the same draws
+    # all measures of the same evidence take the same draws
     names = VISUALIZED if measure in VISUALIZED else LESIONED
     results = _sequential(replicate, names, partitioning, max_draws, max_exceedances)
     return results[names.index(measure)]
@@ -293,7 +293,7 @@ def _sequential(
 def _lesioned_round(
     replicate: Replicate, partitioning: str, draws: Draws, of_round: dict[str, Any]
 ) -> list[Measure]:
-    """Return importance and class coherence of one round's draws, shape (n_draws, n_chosen)."""
+    """Return the measures on lesions of one round's draws, shape (n_draws, n_chosen)."""
 
     def compute() -> dict[str, np.ndarray]:
         x, y = replicate.lesion_images()
@@ -316,14 +316,13 @@ def _lesioned_round(
         inputs=(replicate.draws_key(partitioning),),
     )
     accuracies = replace(replicate.lesioned(partitioning), lesioned=arrays["lesioned"])
-    ranges = coherence(accuracies, "class", conventions=replicate.conventions)
-    return [importance(accuracies), ranges]
+    return [measure_named(name, accuracies, conventions=replicate.conventions) for name in LESIONED]
 
 
 def _visualized_round(
     replicate: Replicate, partitioning: str, draws: Draws, of_round: dict[str, Any]
 ) -> list[Measure]:
-    """Return input and output coherence of one round's draws, shape (n_draws, n_chosen)."""
+    """Return the measures on images of one round's draws, shape (n_draws, n_chosen)."""
     n_steps, seed = replicate.profile.method.n_steps, replicate.seed
     arrays = replicate.stored(
         "more_draws",
@@ -341,4 +340,4 @@ def _visualized_round(
     )
     images = np.empty(0)  # coherence needs numbers only
     visualizations = Visualizations(images, arrays["scores"], arrays["entropies"])
-    return [coherence(visualizations, name.removesuffix("_coherence")) for name in VISUALIZED]
+    return [measure_named(name, visualizations) for name in VISUALIZED]

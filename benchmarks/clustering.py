@@ -54,7 +54,7 @@ def ways(graph: UnitGraph) -> dict:
             embedded = spectral_embedding(graph.adjacency, N_CLUSTERS, side=side)
             return KMeans(N_CLUSTERS, n_init=N_STARTS, random_state=0).fit(embedded).labels_
 
-    found = {"localspec, embedding": embed, "localspec, k-means": kmeans, "localspec": both}
+    functions = {"localspec, embedding": embed, "localspec, k-means": kmeans, "localspec": both}
     for n_threads in THREADS:
 
         def their_embedding(n_threads=n_threads) -> np.ndarray:
@@ -79,8 +79,8 @@ def ways(graph: UnitGraph) -> dict:
                 return spectral.fit(graph.adjacency).labels_
 
         name = f"scikit-learn, {n_threads} thread(s)"
-        found |= {f"{name}, embedding": their_embedding, name: theirs}
-    return found
+        functions |= {f"{name}, embedding": their_embedding, name: theirs}
+    return functions
 
 
 def mean_ncut(graph: UnitGraph, points: np.ndarray) -> float:

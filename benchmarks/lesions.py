@@ -52,7 +52,7 @@ def lesions_of(network: nn.Module, n_lesions: int) -> list[dict[str, np.ndarray]
 
 def plain(network: nn.Module, x: torch.Tensor, lesions: list) -> torch.Tensor:
     """Return logits (n_lesions, n_images, n_classes) by a hook and a whole pass for each lesion."""
-    found = []
+    logits = []
     for lesion in lesions:
         ((name, units),) = lesion.items()
         indices = torch.from_numpy(units)
@@ -62,9 +62,9 @@ def plain(network: nn.Module, x: torch.Tensor, lesions: list) -> torch.Tensor:
 
         handle = network.get_submodule(name).register_forward_hook(zero)
         with torch.inference_mode():
-            found.append(torch.cat([network(part) for part in x.split(PLAIN_BATCH)]))
+            logits.append(torch.cat([network(part) for part in x.split(PLAIN_BATCH)]))
         handle.remove()
-    return torch.stack(found)
+    return torch.stack(logits)
 
 
 def disagreement(logits: torch.Tensor, predicted: np.ndarray) -> dict[str, float]:
@@ -124,7 +124,7 @@ def gemm_rate(layer: str, *, n_lesions: int = 40, n_images: int = 10_000) -> dic
     initialise(network, torch.Generator().manual_seed(0))
     network = network.eval().requires_grad_(False)
     x = torch.rand(n_images, 1, 28, 28, generator=torch.Generator().manual_seed(0))
-    lesions = [one for one in lesions_of(network, n_lesions) if layer in one]
+    lesions = [lesion for lesion in lesions_of(network, n_lesions) if layer in lesion]
     number = int(layer[-1])
     before = [784, *(256,) * (number + 1)][: number + 2]  # inputs, units up to the next layer
     behind = [256] * (4 - number) + [10]  # units of the layers behind it

@@ -42,7 +42,7 @@ def network(seed: int) -> torch.nn.Module:
     return made
 
 
-def one(seed: int, n_threads: int) -> list[torch.Tensor]:
+def train_one(seed: int, n_threads: int) -> list[torch.Tensor]:
     """Train one replicate; return its parameters."""
     torch.set_num_threads(n_threads)
     module = network(seed)
@@ -75,24 +75,24 @@ def batched(n_threads: int) -> list[torch.Tensor]:
 
 def main() -> None:
     """Measure and write."""
-    found: dict[str, list] = {}
+    parameters: dict[str, list] = {}
     context = multiprocessing.get_context("spawn")  # forked threads of torch would hang
     with ProcessPoolExecutor(CORES, context) as pool:
 
         def one_by_one() -> None:
-            found["one by one"] = [one(seed, CORES) for seed in range(N_REPLICATES)]
+            parameters["one by one"] = [train_one(seed, CORES) for seed in range(N_REPLICATES)]
 
         def side_by_side() -> None:
             seeds = range(N_REPLICATES)
-            found["side by side"] = list(pool.map(one, seeds, [1] * N_REPLICATES))
+            parameters["side by side"] = list(pool.map(train_one, seeds, [1] * N_REPLICATES))
 
         def at_once() -> None:
-            found["batched"] = list(zip(*batched(CORES), strict=True))
+            parameters["batched"] = list(zip(*batched(CORES), strict=True))
 
         ways = {"one by one": one_by_one, "side by side": side_by_side, "batched": at_once}
         measure(ways, n_rounds=1)  # starts the processes
         seconds = measure(ways, n_rounds=N_ROUNDS)
-    plain = found["one by one"]
+    plain = parameters["one by one"]
     write(
         "training",
         [
@@ -105,7 +105,7 @@ def main() -> None:
                 "times_faster": seconds["one by one"] / taken,
                 "largest_difference": max(
                     float((a - b).abs().max())
-                    for theirs, ours in zip(plain, found[way], strict=True)
+                    for theirs, ours in zip(plain, parameters[way], strict=True)
                     for a, b in zip(theirs, ours, strict=True)
                 ),
             }

@@ -5,7 +5,7 @@ import os
 import matplotlib as mpl
 from hypothesis import settings
 
-pytest_plugins = ["helpers.tiny_profile"]
+pytest_plugins = ["helpers.refusals", "helpers.tiny_profile"]
 # --doctest-modules would import them as modules of one name
 collect_ignore_glob = ["conftest.py", "*/conftest.py"]
 mpl.use("Agg")

@@ -3,6 +3,7 @@
 from typing import get_args
 
 import pytest
+from helpers.refusals import cases, check_refused
 from pydantic import ValidationError
 
 from localspec.conventions import PAPER, PRESETS, RELEASED, Conventions, resolve
@@ -82,3 +83,14 @@ def test_conventions_cannot_be_changed():
 def test_a_rule_that_counts_all_draws_leaves_none_out():
     with pytest.raises(InvalidInputError, match="use p_rule='mid'"):
         Conventions(p_rule="strict", undefined_ranges="left_out")
+
+
+CASES = {
+    "a fork's value": (lambda: Conventions(kernel_norm="l2"), "kernel_norm", "'l1' or 'induced'"),
+    "a fork's name": (lambda: Conventions(kernelnorm="l1"), "kernelnorm"),
+}
+
+
+@pytest.mark.parametrize(("call", "words"), cases(CASES))
+def test_one_clear_error(call, words):
+    check_refused(call, words)

@@ -4,11 +4,21 @@ import math
 
 import numpy as np
 import pytest
+from helpers.refusals import cases, check_refused
 
 from localspec.conventions import Conventions
 from localspec.exceptions import InvalidInputError
 from localspec.lesions import LesionedAccuracies
-from localspec.measures import MEASURES, Measure, assess, class_ranges, coherence, importance
+from localspec.measures import (
+    LESIONED,
+    MEASURES,
+    Measure,
+    assess,
+    class_ranges,
+    coherence,
+    importance,
+    measure_named,
+)
 from localspec.visualization import Visualizations
 
 NAN, INF = math.nan, math.inf
@@ -92,15 +102,16 @@ def test_released_ranges_are_what_division_makes_of_them():
 )
 def test_sides_and_effects(name, side, kind):
     lesioned = accuracies([1, 1], [0.5, 0.7], [0.6, 0.6])
-    measures = {
+    by_function = {
         "importance": importance(lesioned),
         "class_coherence": coherence(lesioned, "class"),
         "input_coherence": coherence(visualizations(), "input"),
         "output_coherence": coherence(visualizations(), "output"),
     }
-    assert tuple(measures) == MEASURES
-    measure = measures[name]
+    assert tuple(by_function) == MEASURES
+    measure = measure_named(name, lesioned if name in LESIONED else visualizations())
     assert (measure.name, measure.side, measure.effect_kind) == (name, side, kind)
+    assert np.array_equal(measure.values, by_function[name].values)
 
 
 def test_coherence_takes_scores_and_entropies_as_they_are():
@@ -214,3 +225,15 @@ def test_a_partition_without_subclusters_has_undefined_tests():
     assert np.isnan(assessment.fisher.pvalue)
     assert np.isnan(assessment.permutation.pvalue)
     assert assessment.p_values.shape == (0,)
+
+
+CASES = {
+    "kind of coherence": (lambda: coherence(None, "colour"), "'colour'", "'class', 'input'"),
+    "measure": (lambda: measure_named("damage", None), "'damage'", "'importance'"),
+    "evidence": (lambda: coherence(None, "input"), "Visualizations", "not NoneType"),
+}
+
+
+@pytest.mark.parametrize(("call", "words"), cases(CASES))
+def test_one_clear_error(call, words):
+    check_refused(call, words)

@@ -222,6 +222,38 @@ def coherence(
     return Measure("output_coherence", "low", entropies, "entropy", entropies)
 
 
+def measure_named(
+    name: str,
+    evidence: LesionedAccuracies | Visualizations,
+    *,
+    conventions: Conventions | str = "paper",
+) -> Measure:
+    """Return the measure of a name: the one place that knows which function computes it.
+
+    Parameters
+    ----------
+    name : str
+        One of `MEASURES`.
+    evidence : LesionedAccuracies or Visualizations
+        Lesioned accuracies for the names in `LESIONED`, visualizations for those in `VISUALIZED`.
+    conventions : Conventions or str
+        Uses ``undefined_ranges``.
+
+    Returns
+    -------
+    Measure
+
+    Raises
+    ------
+    InvalidInputError
+        If the name is unknown, or the evidence of a coherence is not of the type it needs.
+    """
+    check_option("measure", name, MEASURES)
+    if name == "importance":
+        return importance(evidence)
+    return coherence(evidence, name.removesuffix("_coherence"), conventions=conventions)
+
+
 def assess(
     measure: Measure, *, conventions: Conventions | str = "paper", seed: int = 0
 ) -> Assessment:

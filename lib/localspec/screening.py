@@ -30,7 +30,7 @@ from localspec.lesions import (
     lesion_accuracies,
     lesion_draws_traced,
 )
-from localspec.measures import MEASURES, Assessment, assess, coherence, importance
+from localspec.measures import LESIONED, MEASURES, Assessment, assess, measure_named
 from localspec.units import (
     Network,
     UnitMap,
@@ -345,13 +345,11 @@ def screen(
         images = visualize_traced(
             unit_map, draws.lesions(), image_shape, seed=seed, progress=progress
         ).arranged(draws)
-        measures = {
-            "importance": importance(accuracies),
-            "class_coherence": coherence(accuracies, "class", conventions=conventions),
-            "input_coherence": coherence(images, "input"),
-            "output_coherence": coherence(images, "output"),
-        }
-        assessed = {m: assess(measures[m], conventions=conventions, seed=seed) for m in MEASURES}
+        assessed = {}
+        for measure in MEASURES:
+            evidence = accuracies if measure in LESIONED else images
+            values = measure_named(measure, evidence, conventions=conventions)
+            assessed[measure] = assess(values, conventions=conventions, seed=seed)
         rows += _rows(name, draws, assessed, level)
         for measure, assessment in assessed.items():
             tests.append(

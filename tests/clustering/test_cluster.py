@@ -6,9 +6,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from helpers.graphs import oracle_labels
 from helpers.networks import conv, stack
-from scipy import linalg
-from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 from torch import nn
 
@@ -26,13 +25,6 @@ def chain(sizes, seed, ends=True):
     layers = [(f"l{i}", n, not ends or 0 < i < last) for i, n in enumerate(sizes)]
     blocks = [rng.exponential(size=shape) ** 3 for shape in pairwise(sizes)]
     return from_blocks(blocks, layer_ranges(layers)), blocks
-
-
-def oracle_labels(adjacency, n_clusters, seed):
-    """Cluster a graph without isolated units by the generalised eigenproblem and k-means."""
-    _, vectors = linalg.eigh(adjacency, np.diag(adjacency.sum(axis=1)))
-    points = vectors[:, ::-1][:, :n_clusters]
-    return KMeans(n_clusters, n_init=25, random_state=seed).fit_predict(points)
 
 
 def triple(left, right):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from clustering.test_cluster import oracle_labels
+from helpers.graphs import oracle_labels
 from helpers.networks import (
     concatenated,
     dense,

@@ -71,9 +71,9 @@ def _dataset() -> Dataset:
     return Dataset("golden", x, y, x, y, ("a", "b", "c"))
 
 
-def _numbers(found: TrainedNetwork) -> list[float]:
-    weights = [float(weight.abs().sum()) for weight in found.module.state_dict().values()]
-    return weights + [float(value) for name in HISTORY for value in found.history[name]]
+def _numbers(trained: TrainedNetwork) -> list[float]:
+    weights = [float(weight.abs().sum()) for weight in trained.module.state_dict().values()]
+    return weights + [float(value) for name in HISTORY for value in trained.history[name]]
 
 
 def training() -> list[float]:
@@ -82,11 +82,11 @@ def training() -> list[float]:
     convolutional = NetworkSettings(
         architecture="cnn", channels=(3, "pool", 4), hidden=(5,), batch_norm="after", **shared
     )
-    found = [
+    networks = [
         train(settings, _dataset(), seed=5, dtype="float64", device="cpu")
         for settings in (dense, convolutional)
     ]
-    return [number for one in found for number in _numbers(one)]
+    return [number for network in networks for number in _numbers(network)]
 
 
 def pruning() -> list[float]:
@@ -126,54 +126,55 @@ def clustering() -> list[float]:
 
 
 def _clusterability() -> list[float]:
-    found = clusterability(_graph(), 3, n_shuffles=4, seed=0)
-    return [found.statistic, *found.null.tolist(), found.z_score, found.pvalue]
+    result = clusterability(_graph(), 3, n_shuffles=4, seed=0)
+    return [result.statistic, *result.null.tolist(), result.z_score, result.pvalue]
 
 
 def draws() -> list[float]:
-    found = draw_counterparts(_partition(), 3, seed=0)
+    drawn = draw_counterparts(_partition(), 3, seed=0)
     independent = draw_counterparts(_partition(), 3, seed=0, conventions="released")
     strata = {"1": np.arange(10) % 2, "3": np.arange(8) // 3}
     matched = draw_counterparts(_partition(), 3, seed=0, strata=strata)
-    rows = [*found.units, *independent.units, *matched.units]
+    rows = [*drawn.units, *independent.units, *matched.units]
     return np.concatenate([row.ravel() for row in rows]).astype(float).tolist()
 
 
 def lesions() -> list[float]:
-    found = lesion_draws(_network(), *_images(), draw_counterparts(_partition(), 2, seed=0))
+    lesioned = lesion_draws(_network(), *_images(), draw_counterparts(_partition(), 2, seed=0))
     mean = lesion_draws(
         _network(), *_images(), draw_counterparts(_partition(), 2, seed=0), replacement="mean"
     )
-    return [*found.baseline.tolist(), *found.lesioned.ravel(), *mean.lesioned.ravel()]
+    return [*lesioned.baseline.tolist(), *lesioned.lesioned.ravel(), *mean.lesioned.ravel()]
 
 
 def feature_visualization() -> list[float]:
     targets = [{"1": np.array([0, 3])}, {"3": np.array([1])}]
-    found = visualize(_network(), targets, (1, 3, 4), n_steps=20, seed=0)
-    return [*found.scores.tolist(), *found.entropies.tolist(), *found.images.ravel().tolist()]
+    visualizations = visualize(_network(), targets, (1, 3, 4), n_steps=20, seed=0)
+    numbers = [*visualizations.scores.tolist(), *visualizations.entropies.tolist()]
+    return numbers + visualizations.images.ravel().tolist()
 
 
 def planted() -> list[float]:
     rng = np.random.default_rng(7)
     shapes = {"a.weight": (3, 4), "a.bias": (3,), "b.weight": (2, 3), "c.weight": (2, 2)}
     first, second = ({k: rng.normal(size=v) for k, v in shapes.items()} for _ in range(2))
-    whole = glue(first, second, noise=0.5, seed=1)
-    matrices = [*whole.values(), *shuffle_weights(whole, seed=1).values()]
+    glued = glue(first, second, noise=0.5, seed=1)
+    matrices = [*glued.values(), *shuffle_weights(glued, seed=1).values()]
     return np.concatenate([matrix.ravel() for matrix in matrices]).tolist()
 
 
 def calibration() -> list[float]:
     draws = null_draws(_partition(), 2, 2, seed=0)
-    found = null_evidence(_network(), _dataset(), draws, n_steps=5)
-    parts = (found.lesioned, found.scores, found.entropies)
+    evidence = null_evidence(_network(), _dataset(), draws, n_steps=5)
+    parts = (evidence.lesioned, evidence.scores, evidence.entropies)
     return np.concatenate([part.ravel() for part in parts]).tolist()
 
 
 def more_draws() -> list[float]:
     draws = further_draws(_partition(), 3, [0, 2], seed=(0, 1, 1))
     lesioned = further_lesions(_network(), *_images(), draws)["lesioned"]
-    found = further_visualizations(_network(), draws, (1, 3, 4), n_steps=5)
-    parts = (*draws.units, lesioned, found["scores"], found["entropies"])
+    visualizations = further_visualizations(_network(), draws, (1, 3, 4), n_steps=5)
+    parts = (*draws.units, lesioned, visualizations["scores"], visualizations["entropies"])
     return np.concatenate([part.ravel() for part in parts]).astype(float).tolist()
 
 

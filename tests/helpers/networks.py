@@ -280,12 +280,12 @@ def resnet(seed=0):
 
 def inception_forward(m, x, at=keep):
     x = at("stem end", at("stem", m.stem(x)).relu())
-    one = at("one end", at("one", m.one(x)).relu())
+    plain = at("one end", at("one", m.one(x)).relu())
     squeezed = at("squeeze end", at("squeeze", m.squeeze(x)).relu())
     three = at("three end", m.norm3(at("three", m.three(squeezed))).relu())
     flat = torch.nn.functional.max_pool2d(x, 3, 1, 1)
     pool = at("pool end", at("pool", m.pool(flat)).relu())
-    x = at("last end", at("last", m.last(m.norm(torch.cat([one, three, pool], 1)).relu())).relu())
+    x = at("last end", at("last", m.last(m.norm(torch.cat([plain, three, pool], 1)).relu())).relu())
     return m.fc(_pooled(x))
 
 

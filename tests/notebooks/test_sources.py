@@ -32,12 +32,12 @@ def test_parameters_equal_the_sections_model(page):
 def test_defaults_are_the_digits_profiles(page):
     fields = section_of(page).model_fields
     profile = fields["profile"].default if "profile" in fields else "digits"
-    given = load_profile(ROOT / "notebooks" / "profiles" / f"{profile}.yml").parameters(page)
-    if "networks" in given and len(fields["networks"].default) == 1:
-        given["networks"] = given["networks"][:1]  # so that the defaults run in a minute
+    of_profile = load_profile(ROOT / "notebooks" / "profiles" / f"{profile}.yml").parameters(page)
+    if "networks" in of_profile and len(fields["networks"].default) == 1:
+        of_profile["networks"] = of_profile["networks"][:1]  # so that the defaults run in a minute
     if page == "10_published":
-        given["untrained"] = "train"  # so that a fresh clone computes what it needs
-    assert given == {name: field.default for name, field in fields.items()}
+        of_profile["untrained"] = "train"  # so that a fresh clone computes what it needs
+    assert of_profile == {name: field.default for name, field in fields.items()}
 
 
 @pytest.mark.parametrize("page", ALL_PAGES)

@@ -51,16 +51,16 @@ def test_null_partitions_keep_sizes_and_leave_dead_units_out():
 def test_null_partitions_differ_and_each_has_draws_of_its_own():
     partition = Partition.from_labels({"a": np.arange(60) % 3})
     draws = null_draws(partition, 10, 4, seed=0)
-    sets = {tuple(part.units) for one in draws for part in one.subclusters}
-    sets |= {tuple(row) for one in draws for rows in one.units for row in rows}
+    sets = {tuple(part.units) for of_partition in draws for part in of_partition.subclusters}
+    sets |= {tuple(row) for of_partition in draws for rows in of_partition.units for row in rows}
     assert len(sets) == 10 * 5 * 3
 
 
 def test_a_null_partition_does_not_depend_on_how_many_follow():
     partition = Partition.from_labels(LABELS)
     few, many = (null_draws(partition, n, 3, seed=4) for n in (2, 6))
-    for one, other in zip(few, many, strict=False):
-        for mine, theirs in zip(one.units, other.units, strict=True):
+    for first, second in zip(few, many, strict=False):
+        for mine, theirs in zip(first.units, second.units, strict=True):
             np.testing.assert_array_equal(mine, theirs)
 
 
@@ -72,27 +72,27 @@ def test_there_is_at_least_one_null_partition():
 def test_rate_is_the_mean_of_networks_with_students_interval():
     # rates 0.25, 0.5, 0.75: standard error 0.25 / sqrt(3), t with 2 degrees of freedom 4.302653
     p = [[0.01, 0.5, 0.5, 0.5], [0.05, 0.01, 0.5, 0.5], [0.05, 0.01, 0.02, 0.051]]
-    found = clustered_rate(p, 0.05)
-    assert found.rate == pytest.approx(0.5)
-    assert (found.low, found.high) == (0.0, 1.0)  # 0.5 -+ 0.621 is cut
-    assert (found.n_clusters, found.n_tests) == (3, 12)
-    found = clustered_rate([[0.01] * 2 + [0.5] * 8, [0.01] * 3 + [0.5] * 7] * 2, 0.05)
+    estimate = clustered_rate(p, 0.05)
+    assert estimate.rate == pytest.approx(0.5)
+    assert (estimate.low, estimate.high) == (0.0, 1.0)  # 0.5 -+ 0.621 is cut
+    assert (estimate.n_clusters, estimate.n_tests) == (3, 12)
+    estimate = clustered_rate([[0.01] * 2 + [0.5] * 8, [0.01] * 3 + [0.5] * 7] * 2, 0.05)
     # rates 0.2, 0.3, 0.2, 0.3: standard deviation 0.057735, t with 3 degrees 3.182446
-    assert found.low == pytest.approx(0.25 - 3.182446 * 0.0577350 / 2, abs=1e-6)
-    assert found.high == pytest.approx(0.25 + 3.182446 * 0.0577350 / 2, abs=1e-6)
+    assert estimate.low == pytest.approx(0.25 - 3.182446 * 0.0577350 / 2, abs=1e-6)
+    assert estimate.high == pytest.approx(0.25 + 3.182446 * 0.0577350 / 2, abs=1e-6)
 
 
 def test_missing_tests_are_no_tests():
-    found = clustered_rate([[0.01, np.nan], [0.5, 0.01]], 0.05)
-    assert (found.rate, found.n_tests) == (0.75, 3)
+    estimate = clustered_rate([[0.01, np.nan], [0.5, 0.01]], 0.05)
+    assert (estimate.rate, estimate.n_tests) == (0.75, 3)
     with pytest.raises(InvalidInputError, match="without any"):
         clustered_rate([[np.nan, np.nan], [0.5, 0.01]], 0.05)
 
 
 def test_a_single_network_has_no_interval():
-    found = clustered_rate([[0.01, 0.5]], 0.05)
-    assert found.rate == 0.5
-    assert np.isnan([found.low, found.high]).all()
+    estimate = clustered_rate([[0.01, 0.5]], 0.05)
+    assert estimate.rate == 0.5
+    assert np.isnan([estimate.low, estimate.high]).all()
 
 
 def test_replicates_are_combined_partition_by_partition():
@@ -103,25 +103,25 @@ def test_replicates_are_combined_partition_by_partition():
 
 def test_every_rule_by_hand():
     # of three draws one is worse (0.4), one ties: g = 1, e = 1
-    found = null_p_values(evidence(column([0.5, 0.5, 0.4, 0.9])), "importance", seed=3)
-    assert found["subcluster", "strict"].item() == pytest.approx(2 / 4)
-    assert found["subcluster", "mid"].item() == pytest.approx((1 + 0.5 + 0.5) / 4)
-    assert found["subcluster", "conservative"].item() == pytest.approx(3 / 4)
-    assert 1 / 4 < found["subcluster", "randomised"].item() <= 3 / 4
+    p_values = null_p_values(evidence(column([0.5, 0.5, 0.4, 0.9])), "importance", seed=3)
+    assert p_values["subcluster", "strict"].item() == pytest.approx(2 / 4)
+    assert p_values["subcluster", "mid"].item() == pytest.approx((1 + 0.5 + 0.5) / 4)
+    assert p_values["subcluster", "conservative"].item() == pytest.approx(3 / 4)
+    assert 1 / 4 < p_values["subcluster", "randomised"].item() <= 3 / 4
     # Fisher on one p-value gives it back, after the shift of 1/8 of "strict"
-    assert found["plain Fisher", "mid"].item() == pytest.approx(0.5)
-    assert found["plain Fisher", "strict"].item() == pytest.approx(0.375)
-    assert found["plain Fisher", "conservative"].item() == pytest.approx(0.75)
+    assert p_values["plain Fisher", "mid"].item() == pytest.approx(0.5)
+    assert p_values["plain Fisher", "strict"].item() == pytest.approx(0.375)
+    assert p_values["plain Fisher", "conservative"].item() == pytest.approx(0.75)
     # the worst of the four is below, the tied one level: (1 + 2) / 4
-    assert found["permutation Fisher", "mid"].item() == pytest.approx(0.75)
+    assert p_values["permutation Fisher", "mid"].item() == pytest.approx(0.75)
 
 
 def test_undefined_ranges_come_out_significant_in_the_released_chain_only():
     # no damage at all, true or random: 0 / 0
     nothing = evidence(np.ones((3, 4, 2)))
-    found = null_p_values(nothing, "class_coherence")
-    assert found["subcluster", "mid"] == pytest.approx(0.5)
-    assert found["subcluster", "released"] == pytest.approx(1 / 4)
+    p_values = null_p_values(nothing, "class_coherence")
+    assert p_values["subcluster", "mid"] == pytest.approx(0.5)
+    assert p_values["subcluster", "released"] == pytest.approx(1 / 4)
 
 
 def test_released_chain_leaves_pairs_of_units_out():
@@ -132,12 +132,16 @@ def test_released_chain_leaves_pairs_of_units_out():
 
 def test_independent_draws_are_each_used_once_and_come_from_different_permutations():
     values = np.arange(5 * 4 * 3, dtype=float).reshape(5, 4, 3)
-    found = evidence(values, values).independent()
-    np.testing.assert_array_equal(found.scores[:, 0], values[:, 0])
-    assert sorted(found.scores.ravel()) == sorted(values.ravel())
+    independent = evidence(values, values).independent()
+    np.testing.assert_array_equal(independent.scores[:, 0], values[:, 0])
+    assert sorted(independent.scores.ravel()) == sorted(values.ravel())
     # null partition 0 takes those of partition 1 for its first subcluster, of 2 for its second
-    assert found.scores[0, 1:].tolist() == [[15.0, 28.0, 41.0], [18.0, 31.0, 44.0], [21, 34, 47]]
-    np.testing.assert_array_equal(found.lesioned[..., 0], found.scores)
+    assert independent.scores[0, 1:].tolist() == [
+        [15.0, 28.0, 41.0],
+        [18.0, 31.0, 44.0],
+        [21, 34, 47],
+    ]
+    np.testing.assert_array_equal(independent.lesioned[..., 0], independent.scores)
 
 
 def test_independent_draws_need_more_partitions_than_subclusters():
@@ -151,9 +155,9 @@ def test_permutation_fisher_keeps_its_level_where_plain_fisher_does_not():
     # one number decides all ten subclusters of a partition: as dependent as can be
     rng = np.random.default_rng(0)
     values = np.repeat(rng.random((3000, 20, 1)), 10, axis=2)
-    found = null_p_values(evidence(values), "importance")
-    assert (found["plain Fisher", "mid"] <= 0.05).mean() > 0.15
-    assert 0.035 < (found["permutation Fisher", "mid"] <= 0.05).mean() < 0.065
+    p_values = null_p_values(evidence(values), "importance")
+    assert (p_values["plain Fisher", "mid"] <= 0.05).mean() > 0.15
+    assert 0.035 < (p_values["permutation Fisher", "mid"] <= 0.05).mean() < 0.065
 
 
 @pytest.mark.parametrize(
@@ -209,7 +213,7 @@ def test_the_released_chain_is_there_if_every_network_has_it(order):
     rng = np.random.default_rng(0)
     # six null partitions leave draws for five subclusters, not for six
     nulls = [evidence(rng.random((6, 4, n))) for n in (5, 6)]
-    found = all_p_values([nulls[index] for index in order], [0, 1])["importance"]
-    assert found["subcluster", "mid"].shape == (2, 6, 6)
-    assert ("subcluster", "released") not in found
+    p_values = all_p_values([nulls[index] for index in order], [0, 1])["importance"]
+    assert p_values["subcluster", "mid"].shape == (2, 6, 6)
+    assert ("subcluster", "released") not in p_values
     assert ("subcluster", "released") in all_p_values(nulls[:1], [0])["importance"]

@@ -34,15 +34,15 @@ def evidence(replicates):
 
 
 def test_values_are_those_of_the_ordinary_measures(replicates, evidence):
-    replicate, found = replicates[0], evidence[0]
-    one = null_draws(replicate.partition(PARTITIONING), N_PARTITIONS, 7, seed=0)[5]
+    replicate, null = replicates[0], evidence[0]
+    draws = null_draws(replicate.partition(PARTITIONING), N_PARTITIONS, 7, seed=0)[5]
     data = replicate.dataset
-    plain = lesion_draws(replicate.trained, data.x_test, data.y_test, one, n_classes=10)
-    np.testing.assert_allclose(found.lesioned[5], plain.lesioned, rtol=0, atol=1e-12)
-    np.testing.assert_allclose(found.baseline, plain.baseline, rtol=0, atol=1e-12)
-    images = visualize(replicate.trained, one.lesions(), data.image_shape, n_steps=4, seed=0)
-    np.testing.assert_allclose(found.scores[5], images.arranged(one).scores, rtol=1e-9)
-    np.testing.assert_allclose(found.entropies[5], images.arranged(one).entropies, rtol=1e-7)
+    plain = lesion_draws(replicate.trained, data.x_test, data.y_test, draws, n_classes=10)
+    np.testing.assert_allclose(null.lesioned[5], plain.lesioned, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(null.baseline, plain.baseline, rtol=0, atol=1e-12)
+    images = visualize(replicate.trained, draws.lesions(), data.image_shape, n_steps=4, seed=0)
+    np.testing.assert_allclose(null.scores[5], images.arranged(draws).scores, rtol=1e-9)
+    np.testing.assert_allclose(null.entropies[5], images.arranged(draws).entropies, rtol=1e-7)
 
 
 def test_tables_count_networks_and_tests(evidence):

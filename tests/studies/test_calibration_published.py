@@ -34,14 +34,14 @@ def test_first_null_partitions_come_out_the_same(tmp_path, monkeypatch):
     changed = {"seeds": [int(published["seed"][0])], "n_partitions": N_SHOWN}
     (replicate,) = open_replicates(CalibrationSection(**{**parameters, **changed}))
     evidence = stored_evidence(replicate, N_SHOWN)
-    found = format_table(sample_table(replicate, evidence, n_shown=N_SHOWN))
-    assert list(found.columns) == list(published.columns)
-    assert len(found) == len(published) == 4 * N_SHOWN
+    table = format_table(sample_table(replicate, evidence, n_shown=N_SHOWN))
+    assert list(table.columns) == list(published.columns)
+    assert len(table) == len(published) == 4 * N_SHOWN
     for name in published.columns:
         if name in ("network", "measure"):
-            assert list(found[name]) == list(published[name])
+            assert list(table[name]) == list(published[name])
         else:
-            assert found[name].astype(float).tolist() == pytest.approx(
+            assert table[name].astype(float).tolist() == pytest.approx(
                 published[name].tolist(), rel=2e-3
             ), name
 

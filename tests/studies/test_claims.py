@@ -34,23 +34,23 @@ def test_claims_by_hand():
             ("b", "activations/local", "output_coherence"),
         }
     )
-    found = claims_table(table, {"a": "mnist", "b": "fashion-mnist"})
-    assert verdicts(found) == {
+    claims = claims_table(table, {"a": "mnist", "b": "fashion-mnist"})
+    assert verdicts(claims) == {
         "C1": "holds",
         "C2": "does not hold",
         "C3": "does not hold",
         "C4": "holds for b only",
         "C5": "no test decides it: look at the gallery",
     }
-    assert found["tests"].tolist() == [4, 12, 4, 12, 0]
-    assert found["significant"].tolist() == [2, 0, 0, 2, 0]
+    assert claims["tests"].tolist() == [4, 12, 4, 12, 0]
+    assert claims["significant"].tolist() == [2, 0, 0, 2, 0]
 
 
 def test_other_data_get_no_verdict_and_take_no_part_in_one():
     table = synthesis({("a", "weights/global", "importance")})
-    only = claims_table(table, {"a": "digits", "b": "digits"})
-    assert set(only["verdict"][:4]) == {"no verdict: the paper has no such network"}
-    assert only["significant"].tolist() == [1, 0, 0, 0, 0]
+    claims = claims_table(table, {"a": "digits", "b": "digits"})
+    assert set(claims["verdict"][:4]) == {"no verdict: the paper has no such network"}
+    assert claims["significant"].tolist() == [1, 0, 0, 0, 0]
     mixed = claims_table(table, {"a": "digits", "b": "mnist"})
     assert verdicts(mixed)["C1"] == "does not hold"
     assert mixed["tests"].tolist() == [2, 6, 2, 6, 0]
@@ -61,14 +61,14 @@ def test_a_network_without_a_decided_test_is_named():
     table = synthesis({("a", "weights/global", "importance")}, networks=("a", "b", "c"))
     table.loc[table["network"] == "b", "verdict"] = "undecidable at 19 draws"
     data = dict.fromkeys("abc", "mnist")
-    found = claims_table(table, data)
-    assert verdicts(found)["C1"] == "holds for a; does not hold for c; undecided for b"
-    assert verdicts(found)["C3"] == "does not hold for a, c; undecided for b"
+    claims = claims_table(table, data)
+    assert verdicts(claims)["C1"] == "holds for a; does not hold for c; undecided for b"
+    assert verdicts(claims)["C3"] == "does not hold for a, c; undecided for b"
     two = claims_table(table[table["network"] != "c"], data)
     assert verdicts(two)["C1"] == "holds for a; undecided for b"
 
 
 @pytest.mark.parametrize("verdict", ["undecidable at 19 draws", "no tested subcluster"])
 def test_tests_that_decide_nothing(verdict):
-    found = claims_table(synthesis(set(), verdict=verdict), {"a": "mnist", "b": "mnist"})
-    assert verdicts(found)["C1"] == "undecided: no test could be decided"
+    claims = claims_table(synthesis(set(), verdict=verdict), {"a": "mnist", "b": "mnist"})
+    assert verdicts(claims)["C1"] == "undecided: no test could be decided"

@@ -36,8 +36,8 @@ SECOND = half([[6, 7, 8], [9, 10, 11]], [[12, 13]])
 
 
 def test_glue_by_hand():
-    whole = glue(FIRST, SECOND)
-    assert {name: value.tolist() for name, value in whole.items()} == {
+    glued = glue(FIRST, SECOND)
+    assert {name: value.tolist() for name, value in glued.items()} == {
         "0.weight": [[1, 2, 3], [6, 7, 8], [9, 10, 11]],
         "0.bias": [0, 0, 1],
         "1.weight": [[4, 0, 0], [5, 0, 0], [0, 12, 13]],
@@ -84,33 +84,33 @@ def test_the_whole_computes_what_its_halves_do():
     torch.manual_seed(0)
     modules = [mlp(5, (4, 3), n).double() for n in (2, 3)]
     arrays = [{k: v.numpy() for k, v in module.state_dict().items()} for module in modules]
-    whole = mlp(5, (8, 6), 5).double()
+    network = mlp(5, (8, 6), 5).double()
     glued = {name: torch.from_numpy(value) for name, value in glue(*arrays).items()}
-    whole.load_state_dict(glued)
+    network.load_state_dict(glued)
     x = torch.rand(7, 1, 1, 5, dtype=torch.float64)
     with torch.no_grad():
         expected = torch.cat([module(x) for module in modules], dim=1)
-        assert torch.allclose(whole(x), expected)
+        assert torch.allclose(network(x), expected)
 
 
 def test_shuffling_keeps_entries_and_biases():
-    whole = glue(FIRST, SECOND)
-    copy = shuffle_weights(whole, seed=1)
-    assert sorted(copy["1.weight"].ravel()) == sorted(whole["1.weight"].ravel())
+    glued = glue(FIRST, SECOND)
+    copy = shuffle_weights(glued, seed=1)
+    assert sorted(copy["1.weight"].ravel()) == sorted(glued["1.weight"].ravel())
     assert copy["1.weight"].shape == (3, 3)
-    assert not np.array_equal(copy["0.weight"], whole["0.weight"])
-    assert np.array_equal(copy["0.bias"], whole["0.bias"])
+    assert not np.array_equal(copy["0.weight"], glued["0.weight"])
+    assert np.array_equal(copy["0.bias"], glued["0.bias"])
 
 
 def test_halves_of_classes_and_images():
     assert class_halves(5) == ((0, 1), (2, 3, 4))
     x = torch.arange(6.0).reshape(6, 1, 1, 1)
     y = torch.tensor([0, 1, 2, 3, 1, 2])
-    found = half_dataset(Dataset("made", x, y, x[:4], y[:4], tuple("abcd")), (2, 3))
-    assert (found.name, found.class_names) == ("made 2-3", ("c", "d"))
-    assert found.x_train.ravel().tolist() == [2, 3, 5]
-    assert found.y_train.tolist() == [0, 1, 0]
-    assert found.y_test.tolist() == [0, 1]
+    half = half_dataset(Dataset("made", x, y, x[:4], y[:4], tuple("abcd")), (2, 3))
+    assert (half.name, half.class_names) == ("made 2-3", ("c", "d"))
+    assert half.x_train.ravel().tolist() == [2, 3, 5]
+    assert half.y_train.tolist() == [0, 1, 0]
+    assert half.y_test.tolist() == [0, 1]
     digits = load_dataset("digits")
     parts = [half_dataset(digits, classes) for classes in class_halves(10)]
     assert sum(len(part.x_train) for part in parts) == len(digits.x_train)

@@ -74,8 +74,8 @@ def test_a_second_look_computes_nothing(section, replicates):
     never = ControlsSection(**{**section.model_dump(), "compute": "never"})
     for before, after in zip(replicates, open_planted(never, progress=False), strict=True):
         before.lesioned(PARTITIONING)
-        found = after.lesioned(PARTITIONING)
-        assert np.array_equal(found.lesioned, before.lesioned(PARTITIONING).lesioned)
+        accuracies = after.lesioned(PARTITIONING)
+        assert np.array_equal(accuracies.lesioned, before.lesioned(PARTITIONING).lesioned)
 
 
 def test_diagnosis(section, replicates):

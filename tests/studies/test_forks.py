@@ -49,7 +49,7 @@ def tests(opened, tmp_path_factory):
 
 
 def of(network):
-    return {(one.option, one.value) for one in readings(NetworkSettings(**network))}
+    return {(reading.option, reading.value) for reading in readings(NetworkSettings(**network))}
 
 
 def test_every_fork_is_read_otherwise_where_it_can_matter():
@@ -120,10 +120,10 @@ def test_the_yardstick_draws_again_and_changes_nothing_else(opened, tests):
     assert YARDSTICK.conventions == PAPER
     assert not YARDSTICK.is_released
     plain, redrawn = opened["mlp"][None][0], opened["mlp"][YARDSTICK][0]
-    one, other = plain.draws("weights/global"), redrawn.draws("weights/global")
-    pairs = zip(one.subclusters, other.subclusters, strict=True)
+    before, after = plain.draws("weights/global"), redrawn.draws("weights/global")
+    pairs = zip(before.subclusters, after.subclusters, strict=True)
     assert all(np.array_equal(a.units, b.units) for a, b in pairs)
-    assert not all(np.array_equal(a, b) for a, b in zip(one.units, other.units, strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(before.units, after.units, strict=True))
     moved = tests[tests["reading"] == YARDSTICK.value]
     assert (moved["p"] - moved["p_plain"]).abs().max() > 0
     row = (
@@ -153,7 +153,9 @@ def test_the_figure_has_a_row_for_every_reading(opened, tests):
     for labels, (name, by_reading) in zip(rows, opened.items(), strict=True):
         axis = figure.axes[list(opened).index(name)]
         assert name in (axis.get_title(), axis.get_title(loc="left"))
-        assert labels == [f"{one.option}: {one.value}" for one in by_reading if one is not None]
+        assert labels == [
+            f"{reading.option}: {reading.value}" for reading in by_reading if reading is not None
+        ]
 
 
 SQUEEZED = ChannelsReading(CHANNELS, "squeezed")
@@ -170,7 +172,7 @@ def test_networks_in_three_channels_are_found_by_their_settings():
 
 def test_another_network_is_visualized_and_the_first_one_lesioned(opened, tests):
     others = opened["mlp"][SQUEEZED]
-    assert [one.network for one in others] == ["mlp-squeezed"] * 2
+    assert [replicate.network for replicate in others] == ["mlp-squeezed"] * 2
     assert others[0].dataset.image_shape == (3, 8, 8)
     assert others[0].trained.module[1].in_features == 3 * 64
     of_it = tests[tests["option"] == CHANNELS]
@@ -179,7 +181,8 @@ def test_another_network_is_visualized_and_the_first_one_lesioned(opened, tests)
     # lesions speak of the network itself, images of the other one
     assert (of_it["p"] == of_it["p_plain"])[of_it["measure"].isin(LESIONED)].all()
     for row in of_it[of_it["measure"].isin(VISUALIZED)].itertuples():
-        p = [one.assessment(row.measure, row.partitioning).permutation.pvalue for one in others]
+        assessments = [replicate.assessment(row.measure, row.partitioning) for replicate in others]
+        p = [assessment.permutation.pvalue for assessment in assessments]
         mean = np.mean(p)
         assert row.p == pytest.approx(2 * mean**2 if mean <= 0.5 else 1 - 2 * (1 - mean) ** 2)
     # sixteen tests of one family

@@ -39,9 +39,9 @@ def test_chosen_subclusters_draw_as_with_all_others(kind):
 
 
 def test_seeds_of_rounds_give_other_draws():
-    one, two = (further_draws(PARTITION, 40, [1], seed=(0, 0, r)).units[0] for r in (1, 2))
-    assert not np.array_equal(one, two)
-    assert {tuple(row) for row in one} == {tuple(row) for row in two}  # all ten sets of 3 of 5
+    first, second = (further_draws(PARTITION, 40, [1], seed=(0, 0, r)).units[0] for r in (1, 2))
+    assert not np.array_equal(first, second)
+    assert {tuple(row) for row in first} == {tuple(row) for row in second}  # all ten sets of 3 of 5
 
 
 @pytest.mark.parametrize("position", [4, -1])
@@ -53,16 +53,16 @@ def test_a_subcluster_that_is_not_there(position):
 def test_true_sets_by_hand():
     parts = (Subcluster("1", 0, np.array([0, 1])), Subcluster("1", 1, np.array([2, 3, 4])))
     rows = (np.array([[0, 1], [1, 0], [0, 2]]), np.array([[2, 3, 5], [2, 3, 4], [0, 1, 2]]))
-    found = Draws(parts, rows, 3).are_true
-    assert found.tolist() == [[True, False], [True, True], [False, False]]
+    are_true = Draws(parts, rows, 3).are_true
+    assert are_true.tolist() == [[True, False], [True, True], [False, False]]
     assert Draws((), (), 3).are_true.shape == (3, 0)
 
 
 def test_lesions_are_those_of_every_draw():
     network, x, y = made()
     draws = further_draws(PARTITION, 3, [0, 3], seed=1)
-    found = further_lesions(network, x, y, draws)["lesioned"]
-    assert found.shape == (3, 2, 2)
+    lesioned = further_lesions(network, x, y, draws)["lesioned"]
+    assert lesioned.shape == (3, 2, 2)
     for row, column in np.ndindex(3, 2):
         value = x.flatten(1)
         for index in (1, 3, 5):
@@ -73,7 +73,7 @@ def test_lesions_are_those_of_every_draw():
                 value[:, draws.units[column][row]] = 0
         correct = value.argmax(1) == y
         expected = [float(correct[y == label].double().mean()) for label in (0, 1)]
-        assert found[row, column] == pytest.approx(expected)
+        assert lesioned[row, column] == pytest.approx(expected)
 
 
 def test_blocks_change_nothing():
@@ -85,7 +85,7 @@ def test_blocks_change_nothing():
     assert np.array_equal(again, lesioned)
     again = further_visualizations(network, draws, (1, 2, 2), n_steps=3, seed=2, max_sets=5)
     alone = visualize(network, [{"1": draws.units[1][2]}], (1, 2, 2), n_steps=3, seed=2)
-    for name, one in (("scores", alone.scores), ("entropies", alone.entropies)):
+    for name, values in (("scores", alone.scores), ("entropies", alone.entropies)):
         assert seen[name].shape == (4, 3)
         assert np.allclose(again[name], seen[name], rtol=1e-12)
-        assert seen[name][2, 1] == pytest.approx(one[0], rel=1e-9)
+        assert seen[name][2, 1] == pytest.approx(values[0], rel=1e-9)

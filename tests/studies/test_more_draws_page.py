@@ -50,7 +50,7 @@ def rounds():
 
 def test_p_is_that_of_one_draw_at_a_time(opened):
     replicate = opened()
-    found = sequential(replicate, "importance")
+    p_values = sequential(replicate, "importance")
     first = replicate.draws(PARTITIONING)
     data = replicate.dataset.x_test, replicate.dataset.y_test
     seeds = [(0, PARTITIONINGS.index(PARTITIONING), number) for number in (1, 2, 3)]
@@ -69,8 +69,8 @@ def test_p_is_that_of_one_draw_at_a_time(opened):
             if n_exceeding == 4 or n_drawn == 40:
                 break
         p = 4 / n_drawn if n_exceeding == 4 else (n_exceeding + 1) / 41
-        assert (found[index].pvalue, found[index].n_draws) == (pytest.approx(p), n_drawn)
-    assert max(one.n_draws for one in found) > 7  # further rounds took part
+        assert (p_values[index].pvalue, p_values[index].n_draws) == (pytest.approx(p), n_drawn)
+    assert max(p_value.n_draws for p_value in p_values) > 7  # further rounds took part
 
 
 def test_further_draws_are_lesioned_on_the_images_of_the_first(opened, tiny_profile, tmp_path):
@@ -82,15 +82,15 @@ def test_further_draws_are_lesioned_on_the_images_of_the_first(opened, tiny_prof
     x, y = replicate.lesion_images()
     assert len(x) == 300
     assert replicate.lesioned(PARTITIONING).class_sizes.sum() == 300
-    found = sequential(replicate, "importance")
+    p_values = sequential(replicate, "importance")
     seed = (0, PARTITIONINGS.index(PARTITIONING), 1)
-    further = [index for index, one in enumerate(found) if one.n_draws > 7]
+    further = [index for index, p_value in enumerate(p_values) if p_value.n_draws > 7]
     draws = further_draws(replicate.partition(PARTITIONING), 7, further, seed=seed)
     assert further
     for index, part, rows in zip(further, draws.subclusters, draws.units, strict=True):
         sets = [{part.layer: units} for units in rows]
         expected = lesion_accuracies(replicate.trained, x, y, sets).mean(axis=1)
-        values = found[index].null_distribution[7:14]
+        values = p_values[index].null_distribution[7:14]
         assert values == pytest.approx(expected[: len(values)])
 
 
@@ -98,9 +98,9 @@ def test_the_first_draws_are_those_of_the_other_pages(opened):
     replicate = opened()
     for name in MEASURES:
         values = replicate.measure(name, PARTITIONING).values
-        for index, one in enumerate(sequential(replicate, name)):
-            n = min(one.n_draws, 7)
-            assert np.array_equal(one.null_distribution[:n], values[1 : n + 1, index])
+        for index, p_value in enumerate(sequential(replicate, name)):
+            n = min(p_value.n_draws, 7)
+            assert np.array_equal(p_value.null_distribution[:n], values[1 : n + 1, index])
 
 
 def test_a_draw_of_the_true_units_ties_with_them(opened, tiny_profile, tmp_path, monkeypatch):
@@ -124,8 +124,8 @@ def test_a_draw_of_the_true_units_ties_with_them(opened, tiny_profile, tmp_path,
     n_true = 0
     for name in ("input_coherence", "output_coherence"):
         values = again.measure(name, PARTITIONING).values
-        for index, one in enumerate(sequential(again, name, **limits)):
-            further = one.null_distribution[7:]
+        for index, p_value in enumerate(sequential(again, name, **limits)):
+            further = p_value.null_distribution[7:]
             assert set(further) <= {values[0, index], -1e9, 1e9}
             n_true += int((further == values[0, index]).sum())
     assert n_true > 0
@@ -133,7 +133,7 @@ def test_a_draw_of_the_true_units_ties_with_them(opened, tiny_profile, tmp_path,
 
 def test_a_killed_run_goes_on_after_the_last_round(opened, monkeypatch, tmp_path):
     monkeypatch.setenv("LOCALSPEC_RESULTS", str(tmp_path))
-    found = sequential(opened(), "importance")
+    p_values = sequential(opened(), "importance")
     written = rounds()
     assert len(written) == 3
     last = max(written, key=written.get)
@@ -146,7 +146,7 @@ def test_a_killed_run_goes_on_after_the_last_round(opened, monkeypatch, tmp_path
     assert [path for path in again if again[path] != written[path]] == [last]
     never = sequential(opened(compute="never"), "importance")  # nothing is left to compute
     for results in (resumed, never):
-        assert [one.pvalue for one in results] == [one.pvalue for one in found]
+        assert [p_value.pvalue for p_value in results] == [p_value.pvalue for p_value in p_values]
     with pytest.raises(ArtifactError, match="'more_draws' has not been computed"):
         sequential(opened(compute="never", max_draws=60), "importance", max_draws=60)
 

@@ -53,16 +53,16 @@ def section(tmp_path_factory):
     path.write_text(yaml.safe_dump({**content, "method": {"n_clusters": 12}}))
 
     def make(**changes):
-        given = {"profile": str(path), "networks": PUBLISHED, "seeds": [0, 1], **changes}
-        return PublishedSection(**given)
+        parameters = {"profile": str(path), "networks": PUBLISHED, "seeds": [0, 1], **changes}
+        return PublishedSection(**parameters)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LOCALSPEC_RESULTS", str(tmp_path_factory.mktemp("published")))
         yield make
 
 
-def opened(section, only=has_published_figures):
-    return open_replicates(section, only=only, progress=False)
+def opened(section, which=has_published_figures):
+    return open_replicates(section, only=which, progress=False)
 
 
 def test_untrained_networks_are_left_out_if_asked(section):
@@ -78,7 +78,7 @@ def test_untrained_networks_are_left_out_if_asked(section):
 
 def test_the_table(section):
     replicates = opened(section())
-    assert {one.network for one in replicates} == {"mlp", "cnn"}
+    assert {replicate.network for replicate in replicates} == {"mlp", "cnn"}
     table = published_table(replicates)
     keys = table[["network", "reading", "quantity"]].apply(tuple, axis=1).tolist()
     readings = [
@@ -87,10 +87,10 @@ def test_the_table(section):
         ("cnn", "kernel_norm: induced"),
         ("cnn", "dropped_weights: return"),
     ]
-    assert keys == [(*one, quantity) for one in readings for quantity in QUANTITIES]
+    assert keys == [(*reading, quantity) for reading in readings for quantity in QUANTITIES]
     rows = table.set_index(["network", "reading", "quantity"])
     row = rows.loc[("mlp", "paper", "ncut")]
-    values = [one.clusterability().statistic for one in replicates if one.network == "mlp"]
+    values = [mlp.clusterability().statistic for mlp in replicates if mlp.network == "mlp"]
     assert row["ours"] == pytest.approx(sum(values) / 2)
     assert 10.0 < row["published"] < 10.05  # MNIST control, five published replicates
     assert row["allowed_low"] < row["published_min"] < row["published_max"] < row["allowed_high"]
@@ -117,7 +117,7 @@ def test_the_table(section):
 def test_every_replicate_has_the_columns_of_the_published_table(section):
     replicates = opened(section())
     unpublished = opened(section(), stands_alone)
-    assert {one.network for one in unpublished} == {"mlp-unpublished"}
+    assert {replicate.network for replicate in unpublished} == {"mlp-unpublished"}
     table = replicates_table([*replicates, *unpublished])
     counts = ["n_isolated", "n_near_dead", "n_zero_volume", "n_empty"]
     assert list(table) == [*load_published("clusterability"), *counts, "reading"]
@@ -126,15 +126,15 @@ def test_every_replicate_has_the_columns_of_the_published_table(section):
     assert table["replicate"].tolist() == [0, 1] * 3
     assert table["model"].tolist() == ["MNIST"] * 2 + ["CNN-MNIST"] * 2 + [""] * 2
     assert table["pruned"].tolist() == [False] * 2 + [True] * 2 + [False] * 2
-    row, one = table.iloc[3], replicates[3]
+    row, replicate = table.iloc[3], replicates[3]
     assert (row["ncut"], row["p_value"]) == (
-        one.clusterability().statistic,
-        one.clusterability().pvalue,
+        replicate.clusterability().statistic,
+        replicate.clusterability().pvalue,
     )
-    assert row["test_accuracy"] == one.trained.history["test_accuracy"][-1]
+    assert row["test_accuracy"] == replicate.trained.history["test_accuracy"][-1]
     every = under_every_reading(replicates)
     otherwise = ["kernel_norm: induced", "dropped_weights: return"]
-    assert [(one.network, one.reading) for one in every[::2]] == [
+    assert [(replicate.network, replicate.reading) for replicate in every[::2]] == [
         ("mlp", "paper"),
         *(("cnn", reading) for reading in ("paper", *otherwise)),
     ]
@@ -165,18 +165,18 @@ def test_settings_that_are_not_those_of_the_published_figures(section):
 def test_the_diagnosis_changes_one_thing_at_a_time(section):
     replicates = opened(section(networks=["mlp", "cnn"]))
     others = opened(section(), is_diagnosis)
-    assert {one.network for one in others} == {"mlp-longer"}
+    assert {replicate.network for replicate in others} == {"mlp-longer"}
     table = published_table(replicates)
     table["verdict"] = "holds"
     at = table.set_index(["network", "reading", "quantity"]).index.get_loc
     for network, quantity in [("mlp", "test_accuracy"), ("mlp", "ncut"), ("cnn", "ncut")]:
         table.loc[at((network, "paper", quantity)), "verdict"] = "differs"
-    found = diagnosis_table(replicates, others, table)
-    rows = found.set_index(["network", "quantity", "changed"]).sort_index()
+    diagnosis = diagnosis_table(replicates, others, table)
+    rows = diagnosis.set_index(["network", "quantity", "changed"]).sort_index()
     assert (rows.xs(AS_ON_THIS_PAGE, level="changed")["change"] == 0).all()
     accuracy = rows.loc[("mlp", "test_accuracy")]
     assert set(accuracy.index) == {AS_ON_THIS_PAGE, "n_epochs: 4"}  # graphs have no accuracy
-    values = [one.trained.history["test_accuracy"][-1] for one in others]
+    values = [replicate.trained.history["test_accuracy"][-1] for replicate in others]
     assert accuracy.loc["n_epochs: 4", "mean"] == pytest.approx(sum(values) / 2)
     assert {"kernel_norm: induced", "dropped_weights: return"} <= set(
         rows.loc[("cnn", "ncut")].index
@@ -197,9 +197,9 @@ def test_the_diagnosis_changes_one_thing_at_a_time(section):
     assert shuffled["kernel_norm: induced"] == pytest.approx(
         table.loc[at(("cnn", "kernel_norm: induced", "shuffled_ncut_mean")), "ours"]
     )
-    plot_moved_quantities(found)
+    plot_moved_quantities(diagnosis)
     assert diagnosis_table(replicates, others, table.assign(verdict="holds")).empty
-    plot_moved_quantities(found.iloc[:0])
+    plot_moved_quantities(diagnosis.iloc[:0])
 
 
 def test_the_diagnosis_trains_nothing_where_untrained_networks_are_left_out(section):
@@ -211,8 +211,8 @@ def test_the_diagnosis_trains_nothing_where_untrained_networks_are_left_out(sect
     table.loc[at(("paper", "ncut")), "verdict"] = "differs"
 
     def changes() -> set[str]:
-        found = diagnosis_table(replicates, [], table, untrained="leave out")
-        return set(found["changed"])
+        diagnosis = diagnosis_table(replicates, [], table, untrained="leave out")
+        return set(diagnosis["changed"])
 
     assert "kernel_norm: induced" in changes()
     assert "dropped_weights: return" not in changes()

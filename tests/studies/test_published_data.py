@@ -39,9 +39,9 @@ def test_facts_known_from_elsewhere():
 def test_the_range_is_widened_by_the_sample_standard_deviation():
     # published 1, 2, 3: standard deviation 1, so that ours may lie from 0 to 4
     published = np.array([1.0, 2.0, 3.0])
-    found = compare(np.array([3.9, 4.1]), published)
-    assert (found.low, found.high) == (0.0, 4.0)
-    assert found.verdict == "holds"
+    comparison = compare(np.array([3.9, 4.1]), published)
+    assert (comparison.low, comparison.high) == (0.0, 4.0)
+    assert comparison.verdict == "holds"
     assert compare(np.array([4.0, 4.2]), published).verdict == "differs"
     assert compare(np.array([-0.2, 0.1]), published).verdict == "differs"
     assert compare(np.array([4.0, 4.2]), published, least_margin=1.5).verdict == "holds"
@@ -50,18 +50,18 @@ def test_the_range_is_widened_by_the_sample_standard_deviation():
 
 def test_the_standardised_difference_by_hand():
     # means 5 and 2, both variances 1, n = m = 3: d = 3, times 1 - 3 / (4 * 6 - 9) = 0.8
-    found = compare(np.array([4.0, 5.0, 6.0]), np.array([1.0, 2.0, 3.0]))
-    assert found.difference == pytest.approx(2.4)
+    comparison = compare(np.array([4.0, 5.0, 6.0]), np.array([1.0, 2.0, 3.0]))
+    assert comparison.difference == pytest.approx(2.4)
     error = 1.959964 * np.sqrt(2 / 3 + 2.4**2 / 12)
-    assert found.interval == pytest.approx((2.4 - error, 2.4 + error), abs=1e-6)
+    assert comparison.interval == pytest.approx((2.4 - error, 2.4 + error), abs=1e-6)
 
 
 def test_the_interval_covers_the_truth_about_as_often_as_it_says():
     rng = np.random.default_rng(0)
     covered = []
     for _ in range(800):
-        found = compare(rng.normal(1.0, 1.0, 5), rng.normal(0.0, 1.0, 5))
-        covered.append(found.interval[0] <= 1.0 <= found.interval[1])
+        comparison = compare(rng.normal(1.0, 1.0, 5), rng.normal(0.0, 1.0, 5))
+        covered.append(comparison.interval[0] <= 1.0 <= comparison.interval[1])
     assert 0.92 < np.mean(covered) < 0.99
 
 

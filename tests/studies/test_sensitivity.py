@@ -25,13 +25,13 @@ from localspec.units._values import mean_outputs
 def test_matched_draws_have_as_many_units_of_each_stratum():
     partition = Partition.from_labels({"a": [0, 0, 0, 1, 1, 1, 1, -1], "b": [0, 0, 1, 1]})
     strata = {"a": np.array([0, 0, 1, 0, 1, 1, 1, 0]), "b": np.array([0, 1, 0, 1])}
-    found = draw_counterparts(partition, 200, seed=1, strata=strata)
-    for part, rows in zip(found.subclusters, found.units, strict=True):
+    draws = draw_counterparts(partition, 200, seed=1, strata=strata)
+    for part, rows in zip(draws.subclusters, draws.units, strict=True):
         mine = np.sort(strata[part.layer][part.units])
         assert (np.sort(strata[part.layer][rows], axis=1) == mine).all()
         assert part.layer == "b" or 7 not in rows  # takes no part
     # cluster 0 of a: two of units 0, 1, 3 and one of 2, 4, 5, 6: twelve sets
-    assert len({tuple(row) for row in found.units[0]}) == 12
+    assert len({tuple(row) for row in draws.units[0]}) == 12
 
 
 def test_one_stratum_is_no_stratum():
@@ -84,12 +84,12 @@ def test_mean_ablation_by_hand():
     lesions = [{}, {"1": np.array([0])}]
     assert lesion_accuracies(network, x, y, lesions).tolist() == [[1, 1], [0, 1]]
     # with 2 in place of h0 the first two and the last are right, the third is not
-    found = lesion_accuracies(network, x, y, lesions, replacement="mean")
-    assert found.tolist() == [[1, 1], [1, 0.5]]
+    accuracies = lesion_accuracies(network, x, y, lesions, replacement="mean")
+    assert accuracies.tolist() == [[1, 1], [1, 0.5]]
     # with means over other images, where h0 is 1.2
     other = torch.tensor([[1.2, 0.0]], dtype=torch.float64)
-    found = lesion_accuracies(network, x, y, lesions, replacement="mean", x_mean=other)
-    assert found.tolist() == [[1, 1], [0.5, 0.5]]
+    accuracies = lesion_accuracies(network, x, y, lesions, replacement="mean", x_mean=other)
+    assert accuracies.tolist() == [[1, 1], [0.5, 0.5]]
 
 
 def test_mean_ablation_is_a_plain_hook():
@@ -98,8 +98,8 @@ def test_mean_ablation_is_a_plain_hook():
     x, y = torch.from_numpy(rng.random((60, 6))), torch.from_numpy(np.arange(60) % 3)
     lesions = [{"0": np.array([1, 3])}, {"2": np.array([0, 5, 6])}]
     means = mean_outputs(network, x)
-    found = lesion_accuracies(network, x, y, lesions, replacement="mean", max_values=50)
-    for row, lesion in zip(found, lesions, strict=True):
+    accuracies = lesion_accuracies(network, x, y, lesions, replacement="mean", max_values=50)
+    for row, lesion in zip(accuracies, lesions, strict=True):
         ((name, units),) = lesion.items()
 
         def hook(_module, _inputs, output, name=name, units=units):
@@ -140,20 +140,20 @@ def accuracies(*changes):
 def test_equal_damage_by_hand():
     # damage 0.1, 0.2, 0.4 with ranges 0.1, 0.4, 0.4: logarithms x = 0, 1, 2 and y = 0, 2, 2 in
     # units of ln 2; the line is 1/3 + x
-    found = conditioned_ranges(accuracies([[-0.15, -0.05]], [[-0.4, 0]], [[-0.6, -0.2]]), ["a"])
+    measure = conditioned_ranges(accuracies([[-0.15, -0.05]], [[-0.4, 0]], [[-0.6, -0.2]]), ["a"])
     expected = 2.0 ** np.array([-1 / 3, 2 / 3, -1 / 3])
-    assert found.values.ravel() == pytest.approx(expected)
-    assert (found.name, found.side, found.effect_kind) == ("class_coherence", "high", "range")
-    assert found.undefined_ranges == "left_out"
+    assert measure.values.ravel() == pytest.approx(expected)
+    assert (measure.name, measure.side, measure.effect_kind) == ("class_coherence", "high", "range")
+    assert measure.undefined_ranges == "left_out"
 
 
 def test_equal_damage_is_by_layer_and_undefined_without_damage():
     changes = [[[-0.3, -0.1], [-0.4, 0.0]], [[-0.3, -0.1], [0.2, -0.2]]]
-    found = conditioned_ranges(accuracies(*changes), ["a", "b"])
+    measure = conditioned_ranges(accuracies(*changes), ["a", "b"])
     # layer b has one defined lesion, which is as wide as itself; the other has no mean change
-    assert found.values[:, 0] == pytest.approx([1, 1])
-    assert found.values[0, 1] == pytest.approx(1)
-    assert np.isnan(found.values[1, 1])
+    assert measure.values[:, 0] == pytest.approx([1, 1])
+    assert measure.values[0, 1] == pytest.approx(1)
+    assert np.isnan(measure.values[1, 1])
 
 
 def test_true_subclusters_and_draws_are_treated_alike():
@@ -162,20 +162,21 @@ def test_true_subclusters_and_draws_are_treated_alike():
     order = [3, 1, 0, 5, 2, 4]
     swapped = replace(evidence, lesioned=evidence.lesioned[order])
     layers = ["a", "a", "b", "b"]
-    found = conditioned_ranges(evidence, layers).values
-    assert conditioned_ranges(swapped, layers).values == pytest.approx(found[order])
+    values = conditioned_ranges(evidence, layers).values
+    assert conditioned_ranges(swapped, layers).values == pytest.approx(values[order])
 
 
 # --- variations and the table ---
 
 
 def test_variations_have_different_names_and_the_baseline_first():
-    found = variations((4, 8), n_strata=3)
-    names = [one.name for one in found]
-    assert found[0] == BASELINE
+    varied = variations((4, 8), n_strata=3)
+    names = [variation.name for variation in varied]
+    all_choices = [variation.choices for variation in varied]
+    assert varied[0] == BASELINE
     assert len(set(names)) == len(names) == 9
-    assert [one.choices.n_clusters for one in found if one.choices.n_clusters] == [4, 8]
-    strata = [one.choices for one in found if one.choices.strata is not None]
+    assert [choices.n_clusters for choices in all_choices if choices.n_clusters] == [4, 8]
+    strata = [choices for choices in all_choices if choices.strata is not None]
     assert [choices.n_strata for choices in strata] == [3, 3]
 
 

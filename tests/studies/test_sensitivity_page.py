@@ -58,8 +58,8 @@ def test_matched_draws_keep_strata(varied):
         if variation.choices.strata is None:
             continue
         strata = replicate.strata()
-        found = replicate.draws("activations/global")
-        for part, rows in zip(found.subclusters, found.units, strict=True):
+        draws = replicate.draws("activations/global")
+        for part, rows in zip(draws.subclusters, draws.units, strict=True):
             mine = np.sort(strata[part.layer][part.units])
             assert (np.sort(strata[part.layer][rows], axis=1) == mine).all()
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.networks import batch_norm, conv, dense, random_mlp, stack
+from helpers.refusals import check_refused, mlp
 from torch import nn
 from torch.nn import functional as F
 
@@ -386,3 +387,7 @@ def test_things_that_are_no_network(network):
 def test_unknown_layer_lists_the_names():
     with pytest.raises(InvalidInputError, match="no layer 'fc'; the network has: 0, 2"):
         trace_units(random_mlp([2, 3, 2], 0)).layer("fc")
+
+
+def test_an_unknown_layer():
+    check_refused(lambda: trace_units(mlp()).layer("fc1"), ["no layer 'fc1'", "1, 3, 5"])

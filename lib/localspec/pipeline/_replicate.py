@@ -41,12 +41,14 @@ from localspec.conventions import PAPER, Conventions
 from localspec.data import LOADERS, Dataset, in_three_channels, load_dataset
 from localspec.lesions import LesionedAccuracies, lesion_draws, other_predictions
 from localspec.measures import (
+    LESIONED,
+    MEASURES,
     Assessment,
     Measure,
     assess,
     coherence,
     conditioned_ranges,
-    importance,
+    measure_named,
 )
 from localspec.networks import NetworkSettings, TrainedNetwork, build_network, prune, train
 from localspec.pipeline._profile import Profile, load_profile
@@ -562,14 +564,13 @@ class Replicate:
     # --- measures
 
     def measure(self, name: str, partitioning: str) -> Measure:
-        """Return one of the four measures of one partitioning."""
-        if name == "importance":
-            return importance(self.lesioned(partitioning))
-        if name == "class_coherence":
+        """Return one of `MEASURES` of one partitioning."""
+        check_option("measure", name, MEASURES)
+        if name in LESIONED:
             evidence = self.lesioned(partitioning)
         else:
             evidence = self.visualizations(partitioning)
-        return coherence(evidence, name.removesuffix("_coherence"), conventions=self.conventions)
+        return measure_named(name, evidence, conventions=self.conventions)
 
     def assessment(self, name: str, partitioning: str) -> Assessment:
         """Return a measure of one partitioning with p-values and effects."""

@@ -1,4 +1,4 @@
-"""Null calibration: partitions that mean nothing go through every measure of a network.
+"""Null evidence: send partitions without meaning through every measure of a network.
 
 A null partition permutes the labels of a network's real partition within each layer, so that its
 subclusters have the real sizes and random units. Whatever a test finds there is a false positive.
@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from localspec._utils.validation import check_option
 from localspec.clustering import MOST_OF_LAYER, Draws, Partition, draw_counterparts, permuted_labels
 from localspec.conventions import Conventions, resolve
 from localspec.data import Dataset
 from localspec.exceptions import InvalidInputError
 from localspec.lesions import LesionedAccuracies, class_sizes, lesion_accuracies
-from localspec.measures import Measure, coherence, importance
+from localspec.measures import LESIONED, MEASURES, Measure, measure_named
 from localspec.pipeline import REDONE, Replicate
 from localspec.units import trace_units
 from localspec.visualization import N_STEPS, Visualizations, visualize
@@ -83,20 +84,21 @@ class NullEvidence:
             )
 
         def shifted(values: np.ndarray) -> np.ndarray:
-            found = values.copy()
+            turned = values.copy()
             for index in range(n_subclusters):
-                found[:, 1:, index] = np.roll(values[:, 1:, index], -(index + 1), axis=0)
-            return found
+                turned[:, 1:, index] = np.roll(values[:, 1:, index], -(index + 1), axis=0)
+            return turned
 
         parts = ("lesioned", "scores", "entropies")
         return replace(self, **{name: shifted(getattr(self, name)) for name in parts})
 
     def measure(self, name: str, *, conventions: Conventions | str = "paper") -> Measure:
-        """Return one of the four measures of all null partitions.
+        """Return one of `MEASURES` of all null partitions.
 
         Parameters
         ----------
-        name : {"importance", "class_coherence", "input_coherence", "output_coherence"}
+        name : str
+            One of `localspec.measures.MEASURES`.
         conventions : Conventions or str
             Uses ``undefined_ranges``, and ``min_units="three"`` to leave smaller subclusters out.
 
@@ -105,19 +107,21 @@ class NullEvidence:
         Measure
             Values of shape (n_partitions, n_draws + 1, n_subclusters).
         """
+        check_option("measure", name, MEASURES)
         conventions = resolve(conventions)
-        kept = np.full(len(self.n_units), True)
+        tested = np.full(len(self.n_units), True)
         if conventions.min_units == "three":
             most = MOST_OF_LAYER * self.layer_sizes
-            kept = (self.n_units > 2) & (self.n_units < most)
-        accuracies = LesionedAccuracies(self.baseline, self.lesioned[:, :, kept], self.class_sizes)
-        if name == "importance":
-            return importance(accuracies)
-        if name == "class_coherence":
-            return coherence(accuracies, "class", conventions=conventions)
+            tested = (self.n_units > 2) & (self.n_units < most)
+        lesioned = self.lesioned[:, :, tested]
+        accuracies = LesionedAccuracies(self.baseline, lesioned, self.class_sizes)
+        if name in LESIONED:
+            return measure_named(name, accuracies, conventions=conventions)
         images = np.empty(0)  # coherence needs numbers only
-        found = Visualizations(images, self.scores[:, :, kept], self.entropies[:, :, kept])
-        return coherence(found, name.removesuffix("_coherence"), conventions=conventions)
+        visualizations = Visualizations(
+            images, self.scores[:, :, tested], self.entropies[:, :, tested]
+        )
+        return measure_named(name, visualizations, conventions=conventions)
 
 
 def null_draws(
@@ -160,19 +164,19 @@ def null_draws(
     Examples
     --------
     >>> partition = Partition.from_labels({"dense1": np.array([0, 0, 1, 1, 1])})
-    >>> found = null_draws(partition, 3, 2, seed=0)
-    >>> [[part.n_units for part in one.subclusters] for one in found]
+    >>> draws = null_draws(partition, 3, 2, seed=0)
+    >>> [[part.n_units for part in of_partition.subclusters] for of_partition in draws]
     [[2, 3], [2, 3], [2, 3]]
     """
     if n_partitions < 1:
         raise InvalidInputError(f"n_partitions={n_partitions} must be at least 1")
     joint = resolve(conventions).model_copy(update={"draws": "joint"})
-    found = []
+    draws = []
     for index in range(n_partitions):
         rng = np.random.default_rng((seed, index, 0))
         null = replace(partition, labels=permuted_labels(partition, rng))
-        found.append(draw_counterparts(null, n_draws, seed=(seed, index, 1), conventions=joint))
-    return found
+        draws.append(draw_counterparts(null, n_draws, seed=(seed, index, 1), conventions=joint))
+    return draws
 
 
 def null_evidence(
@@ -216,7 +220,7 @@ def null_evidence(
     ----------
     Hod et al., arXiv:2110.08058, "Lesion", "Feature visualization".
     """
-    sets = [lesion for one in draws for lesion in one.lesions()]
+    sets = [lesion for of_partition in draws for lesion in of_partition.lesions()]
     accuracies = lesion_accuracies(
         network,
         dataset.x_test,
@@ -233,7 +237,8 @@ def null_evidence(
 
     def arranged(values: np.ndarray) -> np.ndarray:
         per_partition = np.split(values, len(draws))
-        return np.stack([one.arrange(part) for one, part in zip(draws, per_partition, strict=True)])
+        pairs = zip(draws, per_partition, strict=True)
+        return np.stack([of_partition.arrange(part) for of_partition, part in pairs])
 
     tested = draws[0].subclusters
     layers = trace_units(network)

@@ -1,4 +1,4 @@
-"""False positives: what each test finds in null partitions, where nothing is to be found."""
+"""False positives: run each test on null partitions, which have nothing to find."""
 
 from __future__ import annotations
 
@@ -122,18 +122,19 @@ def null_p_values(evidence: NullEvidence, name: str, *, seed: int = 0) -> PValue
     Hod et al., arXiv:2110.08058, "Fisher's method", "Permutation Fisher".
     """
     measure = evidence.measure(name, conventions=PAPER)
-    found: PValues = {}
+    by_test: PValues = {}
     for rule in RULES:
-        found[SUBCLUSTER, rule] = _subcluster_p(measure, rule, seed)
+        by_test[SUBCLUSTER, rule] = _subcluster_p(measure, rule, seed)
     if evidence.n_partitions > len(evidence.n_units):
         released = evidence.independent().measure(name, conventions=RELEASED)
-        found[SUBCLUSTER, RELEASED_CHAIN] = _subcluster_p(released, "strict", seed)
-    for _, rule in list(found):
+        by_test[SUBCLUSTER, RELEASED_CHAIN] = _subcluster_p(released, "strict", seed)
+    for _, rule in list(by_test):
         own = "strict" if rule == RELEASED_CHAIN else rule
-        p_values = found[SUBCLUSTER, rule]
-        found[PLAIN, rule] = fisher(p_values, rule=own, n_draws=measure.values.shape[1] - 1).pvalue
-    found[PERMUTATION, "mid"] = permutation_fisher(measure.values, measure.side).pvalue
-    return found
+        p_values = by_test[SUBCLUSTER, rule]
+        n_draws = measure.values.shape[1] - 1
+        by_test[PLAIN, rule] = fisher(p_values, rule=own, n_draws=n_draws).pvalue
+    by_test[PERMUTATION, "mid"] = permutation_fisher(measure.values, measure.side).pvalue
+    return by_test
 
 
 def combined(p_values: np.ndarray, size: int) -> np.ndarray:

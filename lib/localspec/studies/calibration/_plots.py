@@ -26,8 +26,8 @@ STYLES = {  # (test, rule) -> name, colour, marker
 }
 
 
-def _shown(found: dict) -> dict:
-    return {key: style for key, style in STYLES.items() if key in found}
+def _shown(by_test: dict) -> dict:
+    return {key: style for key, style in STYLES.items() if key in by_test}
 
 
 def plot_false_positive_rates(table: pd.DataFrame, *, level: float = 0.05) -> Figure:

@@ -72,9 +72,9 @@ def calibration_table(p_values: dict[str, PValues], *, level: float = 0.05) -> p
 
 
 def _rated(values: np.ndarray, size: int, level: float) -> dict:
-    found = clustered_rate(values, level)
-    counts = {"n_networks": size * found.n_clusters, "n_tests": found.n_tests}
-    return {"rate": found.rate, "low": found.low, "high": found.high} | counts
+    estimate = clustered_rate(values, level)
+    counts = {"n_networks": size * estimate.n_clusters, "n_tests": estimate.n_tests}
+    return {"rate": estimate.rate, "low": estimate.low, "high": estimate.high} | counts
 
 
 def ties_table(
@@ -109,7 +109,7 @@ def ties_table(
             undefined.append(np.isnan(true).ravel())
         ties = np.concatenate(tied)
         for rule in RULES:
-            found = p_values[name][SUBCLUSTER, rule]
+            p_of_rule = p_values[name][SUBCLUSTER, rule]
             rows.append(
                 {
                     "measure": name,
@@ -117,8 +117,8 @@ def ties_table(
                     "tied_draws": float(ties.mean() / n_draws),
                     "tied_subclusters": float((ties > 0).mean()),
                     "undefined": float(np.concatenate(undefined).mean()),
-                    "mean_p": float(np.nanmean(found) - fisher_shift(rule, n_draws)),
-                    "rate": clustered_rate(found, level).rate,
+                    "mean_p": float(np.nanmean(p_of_rule) - fisher_shift(rule, n_draws)),
+                    "rate": clustered_rate(p_of_rule, level).rate,
                 }
             )
     return pd.DataFrame(rows)
@@ -215,21 +215,21 @@ def _names(measures) -> str:
 
 
 def _believed(rows: pd.DataFrame, level: float) -> str:
-    found: dict[str, list[str]] = {}
+    measures_of: dict[str, list[str]] = {}
     for row in rows.itertuples():
-        found.setdefault(judgement(row.low, row.high, level), []).append(row.measure)
+        measures_of.setdefault(judgement(row.low, row.high, level), []).append(row.measure)
     low, high = rows["rate"].min(), rows["rate"].max()
     text = f"false positives in {low:.1%} to {high:.1%} of tests at level {level:g}. A small p is "
     parts = []
-    if "as promised" in found:
-        parts.append(f"believed for {_names(found['as promised'])}")
-    if "too seldom" in found:
-        names = _names(found["too seldom"])
+    if "as promised" in measures_of:
+        parts.append(f"believed for {_names(measures_of['as promised'])}")
+    if "too seldom" in measures_of:
+        names = _names(measures_of["too seldom"])
         parts.append(f"believed, but so seldom small that effects get lost, for {names}")
-    if "too often" in found:
-        parts.append(f"NOT to be believed for {_names(found['too often'])}")
-    if "open" in found:
-        worst = rows.set_index("measure").loc[found["open"], "high"]
+    if "too often" in measures_of:
+        parts.append(f"NOT to be believed for {_names(measures_of['too often'])}")
+    if "open" in measures_of:
+        worst = rows.set_index("measure").loc[measures_of["open"], "high"]
         names = ", ".join(
             name.replace("_", " ") + ("" if np.isnan(high) else f" (up to {high:.1%})")
             for name, high in worst.items()

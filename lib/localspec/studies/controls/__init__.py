@@ -1,4 +1,4 @@
-"""Planted networks, whose right partition is known: page 06_controls."""
+"""Planted networks with a known right partition: page 06_controls."""
 
 from localspec.studies.controls._diagnosis import clusters_table, known_halves_table
 from localspec.studies.controls._planted import PlantedReplicate, open_planted

@@ -1,4 +1,4 @@
-"""Why the positive control came out as it did: experiments made after its first run."""
+"""Diagnosis: experiments on the result of the positive control, made after its first run."""
 
 from __future__ import annotations
 
@@ -86,10 +86,10 @@ def known_halves_table(
 
 def _known_row(group: Sequence[PlantedReplicate], name: str, level: float) -> dict:
     first = group[0]
-    found = [_known_assessment(replicate, name) for replicate in group]
-    combined = combine_replicates([one.permutation.pvalue for one in found])
-    true = np.concatenate([one.measure.values[0] for one in found])
-    random = np.concatenate([one.measure.values[1:].ravel() for one in found])
+    assessments = [_known_assessment(replicate, name) for replicate in group]
+    combined = combine_replicates([assessment.permutation.pvalue for assessment in assessments])
+    true = np.concatenate([assessment.measure.values[0] for assessment in assessments])
+    random = np.concatenate([assessment.measure.values[1:].ravel() for assessment in assessments])
     return {
         "network": first.network,
         "weights": "shuffled" if first.shuffled else "planted",

@@ -1,4 +1,4 @@
-"""The positive control: networks glued from two halves, where the right partition is known."""
+"""Planted networks: glue two halves, so that the right partition is known."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def half_dataset(dataset: Dataset, classes: Sequence[int]) -> Dataset:
     parts = {}
     for part in ("train", "test"):
         x, y = getattr(dataset, f"x_{part}"), getattr(dataset, f"y_{part}")
-        kept = (y >= first) & (y <= last)
-        parts |= {f"x_{part}": x[kept], f"y_{part}": y[kept] - first}
+        of_half = (y >= first) & (y <= last)
+        parts |= {f"x_{part}": x[of_half], f"y_{part}": y[of_half] - first}
     names = dataset.class_names[first : last + 1]
     return replace(dataset, name=f"{dataset.name} {first}-{last}", class_names=names, **parts)
 
@@ -56,10 +56,10 @@ def _block_diagonal(
 ) -> np.ndarray:
     (rows, columns), shape = first.shape, np.add(first.shape, second.shape)
     scale = noise * np.concatenate([first.ravel(), second.ravel()]).std()
-    whole = scale * rng.standard_normal(shape) + 0.0  # the same numbers at every noise; no -0.0
-    whole[:rows, :columns] = first
-    whole[rows:, columns:] = second
-    return whole
+    matrix = scale * rng.standard_normal(shape) + 0.0  # the same numbers at every noise; no -0.0
+    matrix[:rows, :columns] = first
+    matrix[rows:, columns:] = second
+    return matrix
 
 
 def glue(
@@ -103,25 +103,25 @@ def glue(
     Examples
     --------
     >>> half = {"a.weight": np.ones((1, 2)), "b.weight": np.full((1, 1), 3.0)}
-    >>> whole = glue(half, half)
-    >>> whole["a.weight"].tolist(), whole["b.weight"].tolist()
+    >>> glued = glue(half, half)
+    >>> glued["a.weight"].tolist(), glued["b.weight"].tolist()
     ([[1.0, 1.0], [1.0, 1.0]], [[3.0, 0.0], [0.0, 3.0]])
     """
     require(list(first) == list(second), "both halves must have the same layers")
     require(noise >= 0, f"noise={noise} must be at least 0")
     rng = np.random.default_rng(seed)
-    whole, is_first = {}, True
+    glued, is_first = {}, True
     for name, value in first.items():
         if value.ndim == 1 or is_first:
             require(
                 value.shape[1:] == second[name].shape[1:],
                 f"{name}: both halves must read the same pixels",
             )
-            whole[name] = np.concatenate([value, second[name]])
+            glued[name] = np.concatenate([value, second[name]])
         else:
-            whole[name] = _block_diagonal(value, second[name], noise, rng)
+            glued[name] = _block_diagonal(value, second[name], noise, rng)
         is_first = is_first and value.ndim == 1
-    return whole
+    return glued
 
 
 def shuffle_weights(weights: Mapping[str, np.ndarray], *, seed: int = 0) -> dict[str, np.ndarray]:

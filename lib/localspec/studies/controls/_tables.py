@@ -28,12 +28,12 @@ def _row(replicate: PlantedReplicate) -> dict:
         "lesioned_accuracy_random": float(lesioned[1:].mean()) if lesioned.size else float("nan"),
     }
     for name in TESTED_MEASURES:
-        found = replicate.assessment(name, PARTITIONING)
+        assessment = replicate.assessment(name, PARTITIONING)
         row |= {
-            f"{name}_undefined": found.measure.n_undefined,
-            f"{name}_plain_p": float(found.fisher.pvalue),
-            f"{name}_p": float(found.permutation.pvalue),
-            f"{name}_effect": summarize_effects([found.effects]).mean,
+            f"{name}_undefined": assessment.measure.n_undefined,
+            f"{name}_plain_p": float(assessment.fisher.pvalue),
+            f"{name}_p": float(assessment.permutation.pvalue),
+            f"{name}_effect": summarize_effects([assessment.effects]).mean,
         }
     return row
 

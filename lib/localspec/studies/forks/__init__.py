@@ -1,4 +1,4 @@
-"""What each other reading of the method changes: page 09_forks."""
+"""Forks, the other readings of the method: page 09_forks."""
 
 from localspec.studies.forks._plots import plot_changes_of_p
 from localspec.studies.forks._tables import fork_replicates, fork_table, fork_test_table

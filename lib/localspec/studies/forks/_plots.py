@@ -33,12 +33,12 @@ def plot_changes_of_p(tests: pd.DataFrame) -> Figure:
     rng = np.random.default_rng(0)
     for axis, (name, part) in zip(axes[:, 0], groups, strict=True):
         labels = []
-        for row, ((option, reading), one) in enumerate(
+        for row, ((option, reading), of_reading) in enumerate(
             part.groupby(["option", "reading"], sort=False)
         ):
-            change = (one["p"] - one["p_plain"]).to_numpy()
+            change = (of_reading["p"] - of_reading["p_plain"]).to_numpy()
             flipped = (
-                one["verdict"].eq(SIGNIFICANT) != one["verdict_plain"].eq(SIGNIFICANT)
+                of_reading["verdict"].eq(SIGNIFICANT) != of_reading["verdict_plain"].eq(SIGNIFICANT)
             ).to_numpy()
             heights = row + rng.uniform(-0.18, 0.18, len(change))
             axis.scatter(change[~flipped], heights[~flipped], s=14, color=BLUE, alpha=0.7)

@@ -1,4 +1,4 @@
-"""What each fork of the method changes: one option at a time, everything else as it is."""
+"""Tables of the forks: change one option at a time, and compare with the plain reading."""
 
 from __future__ import annotations
 

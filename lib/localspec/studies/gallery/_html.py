@@ -1,4 +1,4 @@
-"""HTML of a gallery: one piece that holds all it needs, style, script and images."""
+"""HTML of a gallery: write one piece with its style, script and images inside."""
 
 from __future__ import annotations
 

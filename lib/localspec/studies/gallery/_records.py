@@ -1,4 +1,4 @@
-"""Records of a gallery: everything that is known of each tested subcluster of one network."""
+"""Records of a gallery: gather every result on each tested subcluster of one network."""
 
 from __future__ import annotations
 
@@ -178,7 +178,9 @@ def _records(replicate: Replicate, partitioning: str, n_exciting: int) -> list[G
                 layer=part.layer,
                 cluster=part.cluster,
                 units=part.units,
-                findings={name: _finding(found, index) for name, found in assessed.items()},
+                findings={
+                    name: _finding(assessment, index) for name, assessment in assessed.items()
+                },
                 accuracy_lost=lost,
                 accuracy_lost_random=lost_random,
                 image=image,

@@ -1,4 +1,4 @@
-"""Sprite sheets: many small images in one, which a page loads once and shows parts of."""
+"""Sprite sheets: put many small images into one, of which a page shows parts."""
 
 from __future__ import annotations
 

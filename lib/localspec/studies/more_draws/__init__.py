@@ -1,4 +1,4 @@
-"""What more random counterparts decide: page 11_more_draws."""
+"""More random counterparts, until a test is decided: page 11_more_draws."""
 
 from localspec.studies.more_draws._plots import plot_first_against_sequential_p
 from localspec.studies.more_draws._tables import (

@@ -56,10 +56,10 @@ def plot_first_against_sequential_p(table: pd.DataFrame, *, n_draws: int, max_dr
         axis.set_title(f"{name.replace('_', ' ').capitalize()} ({len(part)})")
     axes[0, 0].set(xscale="log", yscale="log", xlim=across, ylim=up)
     for axis in axes.flat:
-        for one, ticks in ((axis.xaxis, (floor / 2, 0.1, 1.0)), (axis.yaxis, DECADES)):
-            one.set_major_locator(FixedLocator(ticks))
-            one.set_minor_locator(NullLocator())
-            one.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+        for scale, ticks in ((axis.xaxis, (floor / 2, 0.1, 1.0)), (axis.yaxis, DECADES)):
+            scale.set_major_locator(FixedLocator(ticks))
+            scale.set_minor_locator(NullLocator())
+            scale.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
     note = {"color": ORANGE, "ha": "right", "va": "top", "rotation": 90}
     axes[0, 0].text(floor * 0.95, 1.3, f"1/{n_draws + 1}", **note)
     figure.supxlabel(f"p from {n_draws} draws")

@@ -1,4 +1,4 @@
-"""Lesions and visualizations of further random counterparts, for chosen subclusters only."""
+"""Rounds of further random counterparts: lesion and visualize chosen subclusters only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from localspec.clustering import Draws, Lesion, Partition, draw_counterparts
 from localspec.conventions import Conventions
 from localspec.exceptions import InvalidInputError
 from localspec.lesions import lesion_accuracies
-from localspec.measures import LESIONED, MEASURES, VISUALIZED, Measure, coherence, importance
+from localspec.measures import LESIONED, MEASURES, VISUALIZED, Measure, measure_named
 from localspec.pipeline import PARTITIONINGS, REDONE, Replicate
 from localspec.statistics import SequentialResult, sequential_p_values
 from localspec.visualization import N_STEPS, Visualizations, visualize
@@ -62,8 +62,8 @@ def further_draws(
     Examples
     --------
     >>> partition = Partition.from_labels({"dense1": np.array([0, 0, 1, 1, 1])})
-    >>> found = further_draws(partition, 4, [1], seed=(0, 1))
-    >>> [part.cluster for part in found.subclusters], found.units[0].shape
+    >>> draws = further_draws(partition, 4, [1], seed=(0, 1))
+    >>> [part.cluster for part in draws.subclusters], draws.units[0].shape
     ([1], (4, 3))
     """
     everything = draw_counterparts(partition, n_draws, seed=seed, conventions=conventions)
@@ -93,13 +93,13 @@ def _in_blocks(
         for part, rows in zip(draws.subclusters, draws.units, strict=True)
         for row in rows
     ]
-    found = []
+    blocks = []
     with tqdm(total=len(sets), desc=desc, unit="set", disable=not progress) as bar:
         for begin in range(0, len(sets), max_sets):
             block = sets[begin : begin + max_sets]
-            found.append(measured(block))
+            blocks.append(measured(block))
             bar.update(len(block))
-    values = np.concatenate(found)
+    values = np.concatenate(blocks)
     shape = (len(draws.subclusters), draws.n_draws, *values.shape[1:])
     return np.moveaxis(values.reshape(shape), 1, 0)
 
@@ -195,8 +195,8 @@ def further_visualizations(
     """
 
     def measured(sets: list[Lesion]) -> np.ndarray:
-        found = visualize(network, sets, image_shape, n_steps=n_steps, seed=seed)
-        return np.stack([found.scores, found.entropies], axis=-1)
+        visualizations = visualize(network, sets, image_shape, n_steps=n_steps, seed=seed)
+        return np.stack([visualizations.scores, visualizations.entropies], axis=-1)
 
     values = _in_blocks(draws, measured, max_sets, "images of further draws", progress)
     return {"scores": values[..., 0], "entropies": values[..., 1]}
@@ -241,7 +241,7 @@ def sequential_p_values_of(
     Hod et al., arXiv:2110.08058, "p of a subcluster".
     """
     check_option("measure", measure, MEASURES)
-    # both measures of the same evidence take the same draws
+    # all measures of the same evidence take the same draws
     names = VISUALIZED if measure in VISUALIZED else LESIONED
     results = _sequential(replicate, names, partitioning, max_draws, max_exceedances)
     return results[names.index(measure)]
@@ -293,7 +293,7 @@ def _sequential(
 def _lesioned_round(
     replicate: Replicate, partitioning: str, draws: Draws, of_round: dict[str, Any]
 ) -> list[Measure]:
-    """Return importance and class coherence of one round's draws, shape (n_draws, n_chosen)."""
+    """Return the measures on lesions of one round's draws, shape (n_draws, n_chosen)."""
 
     def compute() -> dict[str, np.ndarray]:
         x, y = replicate.lesion_images()
@@ -316,14 +316,13 @@ def _lesioned_round(
         inputs=(replicate.draws_key(partitioning),),
     )
     accuracies = replace(replicate.lesioned(partitioning), lesioned=arrays["lesioned"])
-    ranges = coherence(accuracies, "class", conventions=replicate.conventions)
-    return [importance(accuracies), ranges]
+    return [measure_named(name, accuracies, conventions=replicate.conventions) for name in LESIONED]
 
 
 def _visualized_round(
     replicate: Replicate, partitioning: str, draws: Draws, of_round: dict[str, Any]
 ) -> list[Measure]:
-    """Return input and output coherence of one round's draws, shape (n_draws, n_chosen)."""
+    """Return the measures on images of one round's draws, shape (n_draws, n_chosen)."""
     n_steps, seed = replicate.profile.method.n_steps, replicate.seed
     arrays = replicate.stored(
         "more_draws",
@@ -341,4 +340,4 @@ def _visualized_round(
     )
     images = np.empty(0)  # coherence needs numbers only
     visualizations = Visualizations(images, arrays["scores"], arrays["entropies"])
-    return [coherence(visualizations, name.removesuffix("_coherence")) for name in VISUALIZED]
+    return [measure_named(name, visualizations) for name in VISUALIZED]

@@ -1,4 +1,4 @@
-"""Published figures beside ours, and what the paper claims: pages 10_published and 05_synthesis."""
+"""Published figures beside ours, and the paper's claims: pages 10_published and 05_synthesis."""
 
 from localspec.studies.published._claims import claims_table, graph_difference_table
 from localspec.studies.published._compare import HOLDS, published_table

@@ -1,4 +1,4 @@
-"""The paper's claims beside the synthesis, and weights against activations."""
+"""Claims: read the paper's claims off the synthesis; compare weights with activations."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ SCOPES = ("global", "local")
 
 def _verdict(tests: pd.DataFrame) -> str:
     """Say in which networks at least one of a claim's tests is significant."""
-    found: dict[str, list[str]] = {"holds": [], "does not hold": [], "undecided": []}
+    networks_of: dict[str, list[str]] = {"holds": [], "does not hold": [], "undecided": []}
     for network, part in tests.groupby("network", sort=False)["verdict"]:
         if (part == SIGNIFICANT).any():
-            found["holds"].append(str(network))
+            networks_of["holds"].append(str(network))
         elif (part == NOT_SIGNIFICANT).any():
-            found["does not hold"].append(str(network))
+            networks_of["does not hold"].append(str(network))
         else:
-            found["undecided"].append(str(network))
-    if not found["holds"] and not found["does not hold"]:
+            networks_of["undecided"].append(str(network))
+    if not networks_of["holds"] and not networks_of["does not hold"]:
         return "undecided: no test could be decided"
-    if not found["undecided"]:
-        if not found["does not hold"]:
+    if not networks_of["undecided"]:
+        if not networks_of["does not hold"]:
             return "holds"
-        names = ", ".join(found["holds"])
+        names = ", ".join(networks_of["holds"])
         return f"holds for {names} only" if names else "does not hold"
-    parts = [f"{verdict} for {', '.join(names)}" for verdict, names in found.items() if names]
+    parts = [f"{verdict} for {', '.join(names)}" for verdict, names in networks_of.items() if names]
     return "; ".join(parts)
 
 
@@ -121,9 +121,10 @@ def graph_difference_table(replicates: Sequence[Replicate], *, seed: int = 0) ->
     """
 
     def ratios(group: list[Replicate], name: str, partitioning: str) -> np.ndarray:
-        found = summarize_effects([one.assessment(name, partitioning).effects for one in group])
-        sign = -1 if found.favourable_direction == "below" else 1
-        return sign * found.network_means / found.network_null_means
+        effects = [replicate.assessment(name, partitioning).effects for replicate in group]
+        summary = summarize_effects(effects)
+        sign = -1 if summary.favourable_direction == "below" else 1
+        return sign * summary.network_means / summary.network_null_means
 
     rows = []
     for group in by_network(replicates):
@@ -131,18 +132,18 @@ def graph_difference_table(replicates: Sequence[Replicate], *, seed: int = 0) ->
             for name in MEASURES:
                 weights = ratios(group, name, f"weights/{scope}")
                 activations = ratios(group, name, f"activations/{scope}")
-                found = paired_difference(weights, activations, MARGIN, seed=seed)
+                pair = paired_difference(weights, activations, MARGIN, seed=seed)
                 rows.append(
                     {
                         "network": group[0].network,
                         "scope": scope,
                         "measure": name,
-                        "difference": found.difference,
-                        "low": found.interval[0],
-                        "high": found.interval[1],
+                        "difference": pair.difference,
+                        "low": pair.interval[0],
+                        "high": pair.interval[1],
                         "margin": MARGIN,
-                        "n_replicates": found.n_networks,
-                        "verdict": found.verdict,
+                        "n_replicates": pair.n_networks,
+                        "verdict": pair.verdict,
                     }
                 )
     return pd.DataFrame(rows)

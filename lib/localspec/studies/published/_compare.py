@@ -1,4 +1,4 @@
-"""The published figures, and whether ours agree with them."""
+"""Comparison: whether our figures agree with the published ones."""
 
 from __future__ import annotations
 
@@ -87,8 +87,8 @@ def compare(ours: np.ndarray, published: np.ndarray, *, least_margin: float = 0.
     --------
     Published 10.0 to 10.2 with standard deviation 0.1: ours may lie from 9.9 to 10.3.
 
-    >>> found = compare(np.array([10.25, 10.31]), np.array([10.0, 10.1, 10.2]))
-    >>> found.verdict, round(found.low, 6), round(found.high, 6)
+    >>> comparison = compare(np.array([10.25, 10.31]), np.array([10.0, 10.1, 10.2]))
+    >>> comparison.verdict, round(comparison.low, 6), round(comparison.high, 6)
     ('holds', 9.9, 10.3)
     """
     arrays = {"ours": np.asarray(ours, float), "published": np.asarray(published, float)}
@@ -117,13 +117,13 @@ def compare(ours: np.ndarray, published: np.ndarray, *, least_margin: float = 0.
 
 def measured_quantities(group: Sequence[Replicate]) -> dict[str, np.ndarray]:
     """Return what is compared of a network's replicates: quantity to shape (n_replicates,)."""
-    found = [replicate.clusterability() for replicate in group]
+    results = [replicate.clusterability() for replicate in group]
     values = {
-        "ncut": np.array([one.statistic for one in found]),
-        "shuffled_ncut_mean": np.array([one.null.mean() for one in found]),
+        "ncut": np.array([result.statistic for result in results]),
+        "shuffled_ncut_mean": np.array([result.null.mean() for result in results]),
     }
     if group[0].dataset.task == "classification":
-        accuracies = [one.trained.history["test_accuracy"][-1] for one in group]
+        accuracies = [replicate.trained.history["test_accuracy"][-1] for replicate in group]
         values["test_accuracy"] = np.array(accuracies)
     return values
 
@@ -133,7 +133,7 @@ def _rows(name: str, reading: str, group: Sequence[Replicate], rows: pd.DataFram
     for quantity, ours in measured_quantities(group).items():
         theirs = rows[quantity].to_numpy()
         spread = rows["shuffled_ncut_std"].mean() if quantity == "shuffled_ncut_mean" else 0.0
-        found = compare(ours, theirs, least_margin=spread)
+        comparison = compare(ours, theirs, least_margin=spread)
         table.append(
             {
                 "network": name,
@@ -148,12 +148,12 @@ def _rows(name: str, reading: str, group: Sequence[Replicate], rows: pd.DataFram
                 "published_std": theirs.std(ddof=1),
                 "published_min": theirs.min(),
                 "published_max": theirs.max(),
-                "allowed_low": found.low,
-                "allowed_high": found.high,
-                "verdict": found.verdict,
-                "difference": found.difference,
-                "difference_low": found.interval[0],
-                "difference_high": found.interval[1],
+                "allowed_low": comparison.low,
+                "allowed_high": comparison.high,
+                "verdict": comparison.verdict,
+                "difference": comparison.difference,
+                "difference_low": comparison.interval[0],
+                "difference_high": comparison.interval[1],
             }
         )
     return table
@@ -176,8 +176,8 @@ def published_rows(model: str, *, pruned: bool) -> pd.DataFrame:
 
 def other_readings(settings: NetworkSettings) -> list[Reading]:
     """Return the forks that published figures of such a network are known to depend on."""
-    found = [KERNEL_NORM] if settings.architecture != "mlp" else []
-    return found + ([DROPPED_WEIGHTS] if settings.n_pruning_epochs and settings.l1 else [])
+    others = [KERNEL_NORM] if settings.architecture != "mlp" else []
+    return others + ([DROPPED_WEIGHTS] if settings.n_pruning_epochs and settings.l1 else [])
 
 
 def published_table(replicates: Sequence[Replicate]) -> pd.DataFrame:
@@ -216,10 +216,10 @@ def published_table(replicates: Sequence[Replicate]) -> pd.DataFrame:
         rows = published_rows(settings.published, pruned=settings.n_pruning_epochs > 0)
         method = group[0].profile.method
         for setting in ("n_clusters", "n_shuffles"):
-            given, wanted = getattr(method, setting), int(rows[setting].iloc[0])
-            if given != wanted:
+            value, wanted = getattr(method, setting), int(rows[setting].iloc[0])
+            if value != wanted:
                 raise InvalidInputError(
-                    f"{setting} = {given}, but the published figures have {wanted}: set that"
+                    f"{setting} = {value}, but the published figures have {wanted}: set that"
                 )
         table += _rows(name, group[0].reading, group, rows)
         for reading in other_readings(settings):

@@ -1,4 +1,4 @@
-"""Published figures, as the companion code base has them."""
+"""Published figures: read them as the companion code base has them."""
 
 from __future__ import annotations
 

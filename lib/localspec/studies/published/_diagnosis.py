@@ -1,4 +1,4 @@
-"""What moves a figure that differs from the published one: one thing changed at a time."""
+"""Diagnosis: change one thing at a time, and see which change moves a differing figure."""
 
 from __future__ import annotations
 
@@ -58,14 +58,14 @@ def without_small_edges(graph: UnitGraph, least: float) -> UnitGraph:
     >>> [without_small_edges(graph, least).adjacency.nnz for least in (0.1, 0.9)]
     [2, 0]
     """
-    kept = sparse.csr_array(graph.adjacency, copy=True)
-    kept.data[kept.data < least] = 0.0
-    kept.eliminate_zeros()
-    return replace(graph, adjacency=kept)
+    adjacency = sparse.csr_array(graph.adjacency, copy=True)
+    adjacency.data[adjacency.data < least] = 0.0
+    adjacency.eliminate_zeros()
+    return replace(graph, adjacency=adjacency)
 
 
 def _graph_readings(settings: NetworkSettings) -> list[Reading]:
-    return [one for one in readings(settings) if one.option in GRAPH_FORKS]
+    return [reading for reading in readings(settings) if reading.option in GRAPH_FORKS]
 
 
 def changes_of_ncut(replicate: Replicate) -> Iterator[tuple[str, float]]:
@@ -113,7 +113,8 @@ def changed_settings(settings: NetworkSettings, base: NetworkSettings) -> str:
     >>> changed_settings(base.model_copy(update={"n_epochs": 10}), base)
     'n_epochs: 10'
     """
-    mine, theirs = (one.model_dump(mode="json", exclude=NOT_CHANGES) for one in (settings, base))
+    mine = settings.model_dump(mode="json", exclude=NOT_CHANGES)
+    theirs = base.model_dump(mode="json", exclude=NOT_CHANGES)
     return ", ".join(f"{name}: {value}" for name, value in mine.items() if value != theirs[name])
 
 
@@ -178,7 +179,7 @@ def diagnosis_table(
                 rows.append(_row(difference, changed, measured_quantities(trained)[quantity]))
         returning = [replicate.with_choices(**DROPPED_WEIGHTS.changes) for replicate in group]
         if group[0].settings.n_pruning_epochs and (
-            untrained == "train" or all(one.stored_path for one in returning)
+            untrained == "train" or all(replicate.stored_path for replicate in returning)
         ):
             values = measured_quantities(returning)[quantity]
             rows.append(_row(difference, str(DROPPED_WEIGHTS), values))
@@ -188,9 +189,9 @@ def diagnosis_table(
                 values = measured_quantities(others_read)[quantity]
                 rows.append(_row(difference, str(reading), values))
         if quantity == "ncut":
-            found: dict[str, list[float]] = {}
+            by_change: dict[str, list[float]] = {}
             for replicate in group:
                 for changed, value in changes_of_ncut(replicate):
-                    found.setdefault(changed, []).append(value)
-            rows += [_row(difference, name, np.array(values)) for name, values in found.items()]
+                    by_change.setdefault(changed, []).append(value)
+            rows += [_row(difference, name, np.array(values)) for name, values in by_change.items()]
     return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -40,15 +40,17 @@ def plot_published_beside_ours(table: pd.DataFrame) -> Figure:
     )
     for axis, quantity in zip(axes, quantities, strict=True):
         part = table[table["quantity"] == quantity]
-        for one in part.itertuples():
-            row = rows[(one.network, one.reading)]
-            width = one.allowed_high - one.allowed_low
-            axis.barh(row, width, left=one.allowed_low, height=0.8, color="0.9", zorder=1)
-            axis.hlines(row - 0.15, one.published_min, one.published_max, color=GREY, linewidth=2)
-            axis.scatter(one.published, row - 0.15, marker="|", s=60, color=GREY, zorder=3)
-            colour = BLUE if one.verdict == HOLDS else ORANGE
-            axis.hlines(row + 0.15, one.ours_min, one.ours_max, color=colour, linewidth=2)
-            axis.scatter(one.ours, row + 0.15, s=24, color=colour, zorder=4)
+        for network in part.itertuples():
+            row = rows[(network.network, network.reading)]
+            width = network.allowed_high - network.allowed_low
+            axis.barh(row, width, left=network.allowed_low, height=0.8, color="0.9", zorder=1)
+            axis.hlines(
+                row - 0.15, network.published_min, network.published_max, color=GREY, linewidth=2
+            )
+            axis.scatter(network.published, row - 0.15, marker="|", s=60, color=GREY, zorder=3)
+            colour = BLUE if network.verdict == HOLDS else ORANGE
+            axis.hlines(row + 0.15, network.ours_min, network.ours_max, color=colour, linewidth=2)
+            axis.scatter(network.ours, row + 0.15, s=24, color=colour, zorder=4)
         axis.use_sticky_edges = False  # leave room beside the bars
         axis.autoscale_view()
         axis.locator_params(axis="x", nbins=4)  # accuracies have five digits

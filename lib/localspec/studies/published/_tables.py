@@ -1,4 +1,4 @@
-"""The replicates that a page of published figures compares, and what was measured of each."""
+"""Tables of published figures: the replicates to compare, and the quantities of each."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def replicates_table(replicates: Sequence[Replicate]) -> pd.DataFrame:
     rows = []
     for replicate in replicates:
         settings, method = replicate.settings, replicate.profile.method
-        found, history = replicate.clusterability(), replicate.trained.history
+        result, history = replicate.clusterability(), replicate.trained.history
         classifies = replicate.dataset.task == "classification"
         accuracies = {
             name: float(history[name][-1]) if classifies else np.nan
@@ -80,16 +80,16 @@ def replicates_table(replicates: Sequence[Replicate]) -> pd.DataFrame:
                 "replicate": replicate.seed,
                 "n_clusters": replicate.n_clusters,
                 "n_shuffles": method.n_shuffles,
-                "ncut": found.statistic,
-                "shuffled_ncut_mean": float(found.null.mean()),
-                "shuffled_ncut_std": float(found.null.std()),
-                "z_score": found.z_score,
-                "p_value": found.pvalue,
+                "ncut": result.statistic,
+                "shuffled_ncut_mean": float(result.null.mean()),
+                "shuffled_ncut_std": float(result.null.std()),
+                "z_score": result.z_score,
+                "p_value": result.pvalue,
                 **accuracies,
-                "n_isolated": found.n_isolated,
-                "n_near_dead": found.n_near_dead,
-                "n_zero_volume": found.n_zero_volume,
-                "n_empty": found.n_empty,
+                "n_isolated": result.n_isolated,
+                "n_near_dead": result.n_near_dead,
+                "n_zero_volume": result.n_zero_volume,
+                "n_empty": result.n_empty,
                 "reading": replicate.reading,
             }
         )
@@ -114,8 +114,8 @@ def means_table(table: pd.DataFrame) -> pd.DataFrame:
     """
     groups = table.groupby(["training", "reading"], sort=False)
     columns = ["ncut", "shuffled_ncut_mean", "z_score", "test_accuracy", "n_zero_volume"]
-    found = groups[columns].mean()
-    found.insert(0, "n_networks", groups.size())
-    ratios = map(inside_to_outside, found["ncut"], groups["n_clusters"].first())
-    found.insert(2, "inside_to_outside", list(ratios))
-    return found.reset_index()
+    means = groups[columns].mean()
+    means.insert(0, "n_networks", groups.size())
+    ratios = map(inside_to_outside, means["ncut"], groups["n_clusters"].first())
+    means.insert(2, "inside_to_outside", list(ratios))
+    return means.reset_index()

@@ -1,4 +1,4 @@
-"""Which conclusions survive other choices: page 08_sensitivity."""
+"""Sensitivity of the conclusions to other choices: page 08_sensitivity."""
 
 from localspec.studies.sensitivity._plots import plot_stability_and_eigengaps, plot_survival_map
 from localspec.studies.sensitivity._stability import eigengap_table, stability_table

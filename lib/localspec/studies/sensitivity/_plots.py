@@ -91,8 +91,8 @@ def plot_stability_and_eigengaps(stability: pd.DataFrame, gaps: pd.DataFrame, *,
     figure.legend(loc="outside lower left", ncols=len(kinds), fontsize=8)
     for kind, colour in (("weights", BLUE), ("activations", ORANGE)):
         part = gaps[gaps["graph"] == kind]
-        for _, one in part.groupby("seed"):
-            right.plot(one["k"], one["gap"], color=colour, linewidth=0.6, alpha=0.5)
+        for _, eigengaps in part.groupby("seed"):
+            right.plot(eigengaps["k"], eigengaps["gap"], color=colour, linewidth=0.6, alpha=0.5)
         mean = part.groupby("k")["gap"].mean()
         right.plot(mean.index, mean, color=colour, linewidth=2, label=kind)
     right.axvline(k, color=GREY, linestyle="--", linewidth=1)

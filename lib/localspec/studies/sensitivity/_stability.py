@@ -1,4 +1,4 @@
-"""How stable partitions are: over k-means seeds, numbers of clusters and training seeds."""
+"""Stability: compare partitions over k-means seeds, numbers of clusters and training seeds."""
 
 from __future__ import annotations
 
@@ -31,9 +31,11 @@ def eigengap_table(replicates: Sequence[Replicate], *, k_max: int = 16) -> pd.Da
 def _pairs(replicates: Sequence[Replicate], partitioning: str, others: dict) -> list[dict]:
     rows = []
     for against, varied in others.items():
-        for one, other in zip(replicates, varied, strict=True):
-            score = layer_agreement(one.partition(partitioning), other.partition(partitioning))
-            rows.append({"over": against, "network": one.name, "adjusted_rand": score})
+        for replicate, other in zip(replicates, varied, strict=True):
+            score = layer_agreement(
+                replicate.partition(partitioning), other.partition(partitioning)
+            )
+            rows.append({"over": against, "network": replicate.name, "adjusted_rand": score})
     return rows
 
 
@@ -42,10 +44,12 @@ def _training_pairs(
 ) -> list[dict]:
     rows = []
     for i, j in combinations(range(len(replicates)), 2):
-        one, other = replicates[i], replicates[j]
+        first, second = replicates[i], replicates[j]
         order = {name: match_units(values[i][name], values[j][name]) for name in values[i]}
-        score = layer_agreement(one.partition(partitioning), other.partition(partitioning), order)
-        names = f"{one.name} and {other.seed}"
+        score = layer_agreement(
+            first.partition(partitioning), second.partition(partitioning), order
+        )
+        names = f"{first.name} and {second.seed}"
         rows.append({"over": "training seeds", "network": names, "adjusted_rand": score})
     return rows
 
@@ -81,14 +85,14 @@ def stability_table(
         if variation.choices.n_clusters is not None
     }
     values = [
-        unit_values(one.trained, one.dataset.x_test, conventions=one.conventions)
-        for one in replicates
+        unit_values(replicate.trained, replicate.dataset.x_test, conventions=replicate.conventions)
+        for replicate in replicates
     ]
     rows = []
     for partitioning in PARTITIONINGS:
-        found = _pairs(replicates, partitioning, others)
-        found += _training_pairs(replicates, values, partitioning)
-        rows += [{"partitioning": partitioning, **row} for row in found]
+        pairs = _pairs(replicates, partitioning, others)
+        pairs += _training_pairs(replicates, values, partitioning)
+        rows += [{"partitioning": partitioning, **row} for row in pairs]
     table = pd.DataFrame(rows)
     table["over"] = table["over"].str.replace(r"^k-means seed \d+$", "k-means seeds", regex=True)
     return table

@@ -1,4 +1,4 @@
-"""Tables of the sensitivity page: which conclusions survive what."""
+"""Tables of the sensitivity page: the conclusions under each variation."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ def sensitivity_table(
     for variation, replicates in varied.items():
         changed = {
             (partitioning, name): [
-                float(one.assessment(name, partitioning).permutation.pvalue) for one in replicates
+                float(replicate.assessment(name, partitioning).permutation.pvalue)
+                for replicate in replicates
             ]
             for partitioning in PARTITIONINGS
             for name in variation.measures

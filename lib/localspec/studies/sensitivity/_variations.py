@@ -1,4 +1,4 @@
-"""Which conclusions survive other choices: draws, lesions, numbers of clusters, seeds."""
+"""Variations: other draws, lesions, numbers of clusters and seeds."""
 
 from __future__ import annotations
 

@@ -1,15 +1,15 @@
-"""What is said to bad profiles, notebook parameters, and files of one's own network."""
+"""Profiles and parameters of notebooks that are refused."""
 
 import copy
+import os
 
+import pandas as pd
 import pytest
-import torch
 import yaml
+from helpers.refusals import cases, check_refused, disk_full
 
-from localspec._utils import files
-from localspec.data import load_dataset
 from localspec.exceptions import ArtifactError, InvalidInputError
-from localspec.networks import open_network_file
+from localspec.networks import NetworkSettings
 from localspec.pipeline import (
     ClusteringSection,
     MoreDrawsSection,
@@ -19,7 +19,10 @@ from localspec.pipeline import (
     load_profile,
     open_replicates,
     training_table,
+    write_table,
 )
+
+pytestmark = pytest.mark.usefixtures("own_results")
 
 PROFILE = {
     "networks": {"mlp": {"dataset": "digits", "hidden": [8, 6], "n_epochs": 1}},
@@ -94,14 +97,13 @@ def profile(tmp_path):
     ("content", "words"),
     [pytest.param(content, words, id=name) for name, (content, *words) in PROFILES.items()],
 )
+@pytest.mark.usefixtures("no_long_work")
 def test_profiles(profile, content, words):
     path = profile(content)
-    with pytest.raises(InvalidInputError) as caught:
-        load_profile(path)
-    message = str(caught.value)
-    assert [word for word in [path, *words] if word not in message] == [], message
+    check_refused(lambda: load_profile(path), [path, *words])
 
 
+@pytest.mark.usefixtures("no_long_work")
 def test_a_profile_that_is_not_there(tmp_path):
     with pytest.raises(
         InvalidInputError, match=r"cannot read the profile .*mine.yml.*No such file"
@@ -144,15 +146,10 @@ SECTIONS = {
 }
 
 
-@pytest.mark.parametrize(
-    ("call", "words"),
-    [pytest.param(call, words, id=name) for name, (call, *words) in SECTIONS.items()],
-)
+@pytest.mark.parametrize(("call", "words"), cases(SECTIONS))
+@pytest.mark.usefixtures("no_long_work")
 def test_parameters_of_notebooks(call, words):
-    with pytest.raises(InvalidInputError) as caught:
-        call()
-    message = str(caught.value)
-    assert [word for word in words if word not in message] == [], message
+    check_refused(call, words)
 
 
 REPLICATES = {  # a profile that is allowed, parameters of a notebook that do not fit it
@@ -172,143 +169,43 @@ REPLICATES = {  # a profile that is allowed, parameters of a notebook that do no
     ("content", "parameters", "words"),
     [pytest.param(c, p, words, id=name) for name, (c, p, *words) in REPLICATES.items()],
 )
-def test_nothing_is_trained_where_something_does_not_fit(
-    profile, content, parameters, words, monkeypatch
-):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    given = {"profile": profile(yaml.safe_dump(content)), "n_clusters": 3, "seeds": [0]}
-    with pytest.raises(InvalidInputError) as caught:
-        open_replicates(ClusteringSection(**{**given, **parameters}))
-    message = str(caught.value)
-    assert [word for word in words if word not in message] == [], message
+@pytest.mark.usefixtures("no_cuda")
+@pytest.mark.usefixtures("no_long_work")
+def test_nothing_is_trained_where_something_does_not_fit(profile, content, parameters, words):
+    fitting = {"profile": profile(yaml.safe_dump(content)), "n_clusters": 3, "seeds": [0]}
+    check_refused(lambda: open_replicates(ClusteringSection(**(fitting | parameters))), words)
 
 
+@pytest.mark.usefixtures("no_long_work")
 def test_never_names_the_missing_job(profile):
     section = TrainingSection(profile=profile(yaml.safe_dump(PROFILE)), seeds=[0], compute="never")
     with pytest.raises(ArtifactError, match=r"'training' has not been computed.*compute='auto'"):
         training_table(open_replicates(section))
 
 
-GOOD = """
-import torch
-def network():
-    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 3), torch.nn.Linear(3, 2))
-def data():
-    return {"x": torch.rand(6, 1, 2, 2), "y": torch.arange(6) % 2}
-"""
-FILES = {
-    "not Python": ("mine.txt", GOOD, "not a Python file", ".py"),
-    "a syntax error": ("mine.py", "def network(:", "cannot be imported", "SyntaxError"),
-    "an error of its own": ("mine.py", "import nothing_like_it", "ModuleNotFoundError"),
-    "no data()": ("mine.py", GOOD.replace("def data", "def datum"), "must define data()"),
-    "network() fails": ("mine.py", GOOD.replace("(4, 3)", "()"), "network()", "TypeError"),
-    "network() returns a list": (
-        "mine.py",
-        GOOD.replace("return torch.nn.Sequential", "return list"),
-        "network()",
-        "failed with TypeError",
-    ),
-    "network() returns nothing": (
-        "mine.py",
-        GOOD.replace("return torch.nn", "torch.nn"),
-        "must return a torch.nn.Module",
-        "not NoneType",
-    ),
-    "data() returns a pair": (
-        "mine.py",
-        GOOD.replace('{"x":', "(").replace('"y": ', "").replace("% 2}", "% 2)"),
-        "must return a dict with 'x', 'y'",
-        "not tuple",
-    ),
-    "data() lacks labels": (
-        "mine.py",
-        GOOD.replace('"y"', '"labels"'),
-        "must return a dict with 'x', 'y'",
-        "not 'x', 'labels'",
-    ),
-}
+@pytest.mark.usefixtures("no_long_work")
+def test_a_full_disk_leaves_the_older_table(tmp_path, monkeypatch):
+    table = pd.DataFrame({"ncut": [5.5]})
+    write_table(table, "clusterability", profile="digits")
+    (path,) = tmp_path.glob("results/digits/tables/*.csv")
+    monkeypatch.setattr(os, "replace", disk_full)
+    with pytest.raises(ArtifactError, match=r"clusterability\.csv: .*No space left"):
+        write_table(table * 2, "clusterability", profile="digits")
+    assert path.read_text() == "ncut\n5.5\n"
+    assert [stored.name for stored in path.parent.iterdir()] == ["clusterability.csv"]
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "words"),
-    [pytest.param(n, c, words, id=name) for name, (n, c, *words) in FILES.items()],
-)
-def test_files_of_ones_own_network(tmp_path, name, content, words):
-    path = tmp_path / name
-    path.write_text(content, encoding="utf-8")
-    with pytest.raises(InvalidInputError) as caught:
-        open_network_file(path)
-    message = str(caught.value)
-    assert [word for word in [str(path), *words] if word not in message] == [], message
-
-
-def test_a_file_that_is_right_or_not_there(tmp_path):
-    (tmp_path / "mine.py").write_text(GOOD, encoding="utf-8")
-    network, data = open_network_file(tmp_path / "mine.py")
-    assert not network.training
-    assert sorted(data) == ["x", "y"]
-    with pytest.raises(InvalidInputError, match=r"there is no file .*network\(\) and data\(\)"):
-        open_network_file(tmp_path / "missing.py")
-
-
-RAW, ARCHIVE = "MNIST/raw/train-images-idx3-ubyte", "cifar-10-python.tar.gz"
-MNIST_HEADER = bytes.fromhex("00000803 0000ea60 0000001c 0000001c")
-DATA_SETS = {  # files in the folder for data sets -> what is said when the data set is loaded
-    "nothing there": ("mnist", {}, "is not in", "train-images-idx3-ubyte", "download=True"),
-    "nothing to derive from": ("mnist-halves", {}, "MNIST/raw", "LOCALSPEC_DATA"),
-    "no CIFAR-10": ("cifar10", {}, "is not in", ARCHIVE, "CIFAR10/train/<class>"),
-    "a file of nothing": (
-        "mnist",
-        {f"{RAW}.gz": b"", "MNIST/raw/train-labels-idx1-ubyte": b""},
-        "t10k-images-idx3-ubyte",
-        "not found",
-    ),
-    "an archive of something else": ("cifar10", {ARCHIVE: b"PK"}, ARCHIVE, "MD5", "delete it"),
-    "batches in part": (
-        "cifar10",
-        {"cifar-10-batches-py/data_batch_2": b"no pickle"},
-        "cannot read",
-        "data_batch_1 of CIFAR-10",
-        "delete",
-    ),
-    "images of other classes": (
-        "cifar10",
-        {"CIFAR10/train/ant/1.jpg": b""},
-        "CIFAR10/train are not those expected",
-        "'airplane'",
-        "not expected ['ant']",
-        "delete",
-    ),
-}
-
-
-@pytest.mark.parametrize(
-    ("name", "files", "words"),
-    [pytest.param(n, files, words, id=key) for key, (n, files, *words) in DATA_SETS.items()],
-)
-def test_data_sets_that_are_missing_or_damaged(tmp_path, name, files, words):
-    for path, content in files.items():
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_bytes(content)
-    with pytest.raises(InvalidInputError) as caught:
-        load_dataset(name, root=tmp_path, download=False)
-    message = str(caught.value)
-    assert [word for word in [str(tmp_path), *words] if word not in message] == [], message
-
-
-def test_a_data_set_that_is_cut_off(tmp_path):
-    sizes = {"train": 60_000, "t10k": 10_000}
-    for split, n in sizes.items():
-        for kind, header in (("images-idx3", MNIST_HEADER), ("labels-idx1", b"")):
-            path = tmp_path / "MNIST" / "raw" / f"{split}-{kind}-ubyte"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(header + bytes(n))
-    with pytest.raises(InvalidInputError, match=r"\(60,016 bytes\), not 6bbc9ace.*cut off"):
-        load_dataset("mnist", root=tmp_path, download=False)
-
-
-def test_results_outside_of_a_project(tmp_path, monkeypatch):
-    monkeypatch.delenv(files.RESULTS_VARIABLE)
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(ArtifactError, match=r"no project found.*set LOCALSPEC_RESULTS"):
-        files.results_root()
+def test_a_network_that_diverged_is_not_stored(tmp_path):
+    settings = NetworkSettings(dataset="digits", hidden=(6, 4), n_epochs=2, learning_rate=1e200)
+    content = {
+        "networks": {"mlp": settings.model_dump(mode="json")},
+        "seeds": [0],
+        "device": "cpu",
+        "dtype": "float64",
+    }
+    path = tmp_path / "mine.yml"
+    path.write_text(yaml.safe_dump(content))
+    section = TrainingSection(profile=str(path), seeds=[0])
+    with pytest.raises(InvalidInputError, match="training diverged in epoch 1"):
+        _ = open_replicates(section, progress=False)[0].trained
+    assert not list(tmp_path.rglob("*.safetensors"))

@@ -1,18 +1,18 @@
-"""What is said where results cannot be read or written; what is there already stays."""
+"""Results that cannot be read or written: one clear error, and what is there already stays."""
 
-import errno
 import os
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
+from helpers.refusals import disk_full
 from safetensors.numpy import save_file
 
 from localspec._utils import artifacts, files
 from localspec._utils.artifacts import cached
 from localspec.exceptions import ArtifactError, ArtifactWarning
-from localspec.pipeline import write_table
+
+pytestmark = pytest.mark.usefixtures("own_results")
 
 
 def compute():
@@ -122,33 +122,18 @@ def test_what_is_no_file_stays(stored, tmp_path, damage):
     assert stored.exists()
 
 
-def full(*arguments, **options):
-    raise OSError(errno.ENOSPC, "No space left on device")
-
-
 @pytest.mark.parametrize(
     ("owner", "name"), [(os, "replace"), (os, "fsync"), (artifacts, "save_file")]
 )
 def test_a_full_disk_leaves_the_older_result(stored, tmp_path, monkeypatch, owner, name):
     before = stored.read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr(owner, name, full)
+        patch.setattr(owner, name, disk_full)
         with pytest.raises(ArtifactError, match=r"No space left.*free some space.*LOCALSPEC_RES"):
             load(tmp_path, compute, mode="always")
     assert stored.read_bytes() == before
     assert [path.name for path in stored.parent.iterdir() if path.suffix == ".part"] == []
     assert load(tmp_path).arrays["labels"].tolist() == [0, 1, 2]
-
-
-def test_a_full_disk_leaves_the_older_table(tmp_path, monkeypatch):
-    table = pd.DataFrame({"ncut": [5.5]})
-    write_table(table, "clusterability", profile="digits")
-    (path,) = tmp_path.glob("results/digits/tables/*.csv")
-    monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(ArtifactError, match=r"clusterability\.csv: .*No space left"):
-        write_table(table * 2, "clusterability", profile="digits")
-    assert path.read_text() == "ncut\n5.5\n"
-    assert [one.name for one in path.parent.iterdir()] == ["clusterability.csv"]
 
 
 def test_a_folder_that_cannot_be_written_is_found_before_the_work(tmp_path):
@@ -158,7 +143,7 @@ def test_a_folder_that_cannot_be_written_is_found_before_the_work(tmp_path):
 
 
 def test_a_full_disk_is_found_before_the_work_where_nothing_can_be_created(tmp_path, monkeypatch):
-    monkeypatch.setattr(Path, "mkdir", full)
+    monkeypatch.setattr(Path, "mkdir", disk_full)
     with pytest.raises(ArtifactError, match=r"cannot write to .*No space left"):
         load(tmp_path)
 
@@ -167,3 +152,10 @@ def test_a_record_that_cannot_be_written(tmp_path, monkeypatch):
     monkeypatch.setenv(files.RECORD_VARIABLE, str(tmp_path / "missing" / "record"))
     with pytest.raises(ArtifactError, match=r"cannot write the page's record .*LOCALSPEC_RECORD"):
         load(tmp_path)
+
+
+def test_results_outside_of_a_project(tmp_path, monkeypatch):
+    monkeypatch.delenv(files.RESULTS_VARIABLE)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ArtifactError, match=r"no project found.*set LOCALSPEC_RESULTS"):
+        files.results_root()

@@ -11,10 +11,14 @@ import localspec
 
 ROOMS = (
     "clustering",
+    "conventions",
     "data",
+    "exceptions",
     "lesions",
+    "measures",
     "networks",
     "pipeline",
+    "screening",
     "statistics",
     "studies.calibration",
     "studies.controls",
@@ -47,5 +51,5 @@ def test_public_names_are_there_once_and_documented(room):
 
 
 def test_the_map_of_the_package_names_every_room():
-    rooms = {room.split(".")[0] for room in ROOMS} | {"cli", "conventions", "measures", "screening"}
+    rooms = {room.split(".")[0] for room in ROOMS} | {"cli"}
     assert all(f"localspec.{room} " in localspec.__doc__ for room in rooms)

@@ -1,6 +1,8 @@
-"""Habits of style that ruff has no rule for."""
+"""The order of rooms, and habits of style that ruff has no rule for."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,3 +20,9 @@ def test_no_literal_is_unpacked_with_a_star(path):
     ]
     literal = [node.lineno for node in stars if isinstance(node.value, ast.Tuple | ast.List)]
     assert not literal, f"write out what stands behind the star in lines {literal}"
+
+
+def test_rooms_import_in_one_direction():
+    lint = "from importlinter.cli import lint_imports_command; lint_imports_command()"
+    done = subprocess.run([sys.executable, "-c", lint], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout

@@ -12,6 +12,13 @@ from pydantic import model_validator
 
 from localspec._utils.validation import Strict, check_option
 
+__all__ = [
+    "PAPER",
+    "RELEASED",
+    "Conventions",
+    "resolve",
+]
+
 
 class Conventions(Strict):
     """One reading of the method: a value for every fork.

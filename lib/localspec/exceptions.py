@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+__all__ = [
+    "ArtifactError",
+    "ArtifactWarning",
+    "CheckpointWarning",
+    "DegenerateDataWarning",
+    "InvalidInputError",
+    "LocalspecError",
+    "LocalspecWarning",
+]
+
 
 class LocalspecError(Exception):
     """Base class of every error that the library raises on purpose."""

@@ -22,6 +22,20 @@ from localspec.statistics import (
 )
 from localspec.visualization import Visualizations
 
+__all__ = [
+    "LESIONED",
+    "MEASURES",
+    "VISUALIZED",
+    "Assessment",
+    "Measure",
+    "assess",
+    "class_ranges",
+    "coherence",
+    "conditioned_ranges",
+    "importance",
+    "measure_named",
+]
+
 MEASURES = ("importance", "class_coherence", "input_coherence", "output_coherence")
 LESIONED = ("importance", "class_coherence")  # measures made from accuracies
 VISUALIZED = ("input_coherence", "output_coherence")  # measures made from images

@@ -42,6 +42,12 @@ from localspec.units import (
 )
 from localspec.visualization import check_image_shape, visualize_traced
 
+__all__ = [
+    "Report",
+    "screen",
+    "standardized",
+]
+
 KINDS = ("weights", "activations")
 SCOPES = ("global", "local")
 LAST_COLUMNS = ("evidence", "n_extreme")

@@ -5,7 +5,7 @@ import torch
 from helpers.networks import conv, stack
 from torch import nn
 
-from localspec.units import are_last, fast_convolutions, trace_units
+from localspec.units import fast_convolutions, is_channels_last, trace_units
 
 
 def network(**options):
@@ -85,11 +85,11 @@ def test_single_precision_has_its_channels_last_in_memory():
     unit_map, images = trace_units(module.float()), IMAGES.float()
     expected = module(images)
     with fast_convolutions(unit_map, images[:1]), torch.inference_mode():
-        assert are_last(unit_map.graph_module.get_submodule("0"))
+        assert is_channels_last(unit_map.graph_module.get_submodule("0"))
         (logits,) = unit_map.run(images)
     assert torch.allclose(logits, expected, rtol=1e-5, atol=1e-6)
     assert unit_map.graph_module.get_submodule("0") is module[0]
-    assert not are_last(module[0])
+    assert not is_channels_last(module[0])
 
 
 def test_maps_that_are_viewed_keep_their_memory():

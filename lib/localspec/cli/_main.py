@@ -32,8 +32,9 @@ def die_with_parent(parent: int, interval_s: float = 0.5) -> None:
     """End this process soon after process `parent`, which started it, has ended.
 
     A killed ``make`` cannot tell its children, and a child that goes on would write into the
-    folder of the next run. Kernels watch their parent in the same way. The parent says who it is:
-    a parent that ended while this process was starting can no longer be asked for.
+    folder of the next run. Kernels watch their parent in the same way. The number of
+    the parent is passed, because a parent that ended while this process was starting can no longer
+    be looked up.
 
     Parameters
     ----------

@@ -2,12 +2,12 @@
 
 from localspec.data._dataset import DTYPES, Dataset, check_dataset, check_images
 from localspec.data._derived import in_three_channels
-from localspec.data._load import DERIVED, LOADERS, load_dataset
+from localspec.data._load import DATASETS, DERIVED, load_dataset
 
 __all__ = [
+    "DATASETS",
     "DERIVED",
     "DTYPES",
-    "LOADERS",
     "Dataset",
     "check_dataset",
     "check_images",

@@ -67,8 +67,8 @@ def _scaled(name: str, images: RawImages, dtype: torch.dtype) -> Dataset:
     )
 
 
-MADE = {"digits": _digits, "polynomials": _polynomials}  # from no files
-READ = {
+COMPUTED = {"digits": _digits, "polynomials": _polynomials}  # from no files
+FROM_FILES = {
     "mnist": load_mnist,
     "fashion-mnist": load_fashion_mnist,
     "cifar10": load_cifar10,
@@ -78,7 +78,7 @@ DERIVED = {  # name -> (data set it is derived from, variant)
     for name in ("mnist", "fashion-mnist")
     for variant in VARIANTS
 }
-LOADERS = ("digits", *READ, *DERIVED, "polynomials")
+DATASETS = (*COMPUTED, *FROM_FILES, *DERIVED)
 
 
 def load_dataset(
@@ -128,10 +128,10 @@ def load_dataset(
     >>> load_dataset("digits").x_test.shape
     torch.Size([899, 1, 8, 8])
     """
-    check_option("data set", name, LOADERS)
+    check_option("data set", name, DATASETS)
     torch_dtype = DTYPES[check_option("dtype", dtype, DTYPES)]
-    if name in MADE:
-        return MADE[name](torch_dtype)
+    if name in COMPUTED:
+        return COMPUTED[name](torch_dtype)
     original, variant = DERIVED.get(name, (name, None))
-    images = READ[original](data_root(root), download=download)
+    images = FROM_FILES[original](data_root(root), download=download)
     return _scaled(name, images if variant is None else derive(images, variant), torch_dtype)

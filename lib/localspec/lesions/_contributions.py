@@ -21,7 +21,7 @@ import torch
 from torch import fx, nn
 from torch.nn import functional as F
 
-from localspec.units import Reader, UnitLayer, UnitMap, Workspace, are_last
+from localspec.units import Reader, UnitLayer, UnitMap, Workspace, is_channels_last
 
 
 def reader_of(unit_map: UnitMap, layer: UnitLayer) -> Reader | None:
@@ -88,7 +88,7 @@ class Contributions:
         self.reader, module, stops = reader, reader.module, (reader.source,)
         # the module that runs may be another form of the reader's
         running = unit_map.graph_module.get_submodule(reader.node.target)
-        self.channels_last = are_last(running)
+        self.channels_last = is_channels_last(running)
         (read,) = unit_map.run(values, start=point, stops=stops)
         lesioned = []
         for node, value in zip(unit_map.live_nodes(point), values, strict=True):

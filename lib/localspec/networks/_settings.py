@@ -49,7 +49,7 @@ class NetworkSettings(Strict):
     l1: Annotated[float, Field(strict=True, ge=0)] = 0.0
     l2: Annotated[float, Field(strict=True, ge=0)] = 0.0
     initialisation: Literal["glorot", "he"] = "glorot"  # of kernels; both uniform
-    # d of clusterable initialisation: weights between random modules times d, see clusterable.py
+    # d of clusterable initialisation, see _initialisation.py: weights between modules times d
     module_distance: Annotated[float, Field(strict=True, gt=0, le=1)] | None = None
     max_rotation: Annotated[float, Field(strict=True, ge=0, le=180)] = 0.0  # degrees, of training
     max_shift: Rate = 0.0  # images; share of their width and height

@@ -10,9 +10,6 @@ from localspec.pipeline._measure_plots import (
     plot_visualization_pairs,
 )
 from localspec.pipeline._network_plots import (
-    DEEPEST,
-    PINK,
-    SKY,
     plot_clusters_per_layer,
     plot_learning_curves,
     plot_ncut_against_shuffles,
@@ -21,9 +18,9 @@ from localspec.pipeline._network_plots import (
 from localspec.pipeline._profile import Profile, check_name, load_profile
 from localspec.pipeline._readings import OTHER_SEED, Reading, readings
 from localspec.pipeline._replicate import (
-    AS_IN_PROFILE,
+    PAPER_CHOICES,
     PARTITIONINGS,
-    PLAINLY,
+    PROFILE_CHOICES,
     Choices,
     Replicate,
     by_network,
@@ -46,12 +43,15 @@ from localspec.pipeline._sections import (
     TrainingSection,
     YourNetworkSection,
 )
-from localspec.pipeline._stages import REDONE, STAGES
+from localspec.pipeline._stages import REPEATED_STAGES, STAGES
 from localspec.pipeline._style import (
     BLUE,
+    DEEPEST,
     GREEN,
     GREY,
     ORANGE,
+    PINK,
+    SKY,
     annotated_heatmap,
     plot_against_uniform,
     use_style,
@@ -77,7 +77,6 @@ from localspec.pipeline._tables import (
 )
 
 __all__ = [
-    "AS_IN_PROFILE",
     "BLUE",
     "DEEPEST",
     "GREEN",
@@ -85,10 +84,11 @@ __all__ = [
     "NOT_SIGNIFICANT",
     "ORANGE",
     "OTHER_SEED",
+    "PAPER_CHOICES",
     "PARTITIONINGS",
     "PINK",
-    "PLAINLY",
-    "REDONE",
+    "PROFILE_CHOICES",
+    "REPEATED_STAGES",
     "SIGNIFICANT",
     "SKY",
     "STAGES",

@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from localspec.measures import MEASURES
-from localspec.pipeline._network_plots import DEEPEST
 from localspec.pipeline._replicate import PARTITIONINGS, Replicate
 from localspec.pipeline._style import (
     BLUE,
+    DEEPEST,
     GREEN,
     ORANGE,
     annotated_heatmap,

@@ -12,9 +12,6 @@ from localspec.clustering import NO_CLUSTER, Partition, UnitGraph
 from localspec.pipeline._replicate import Replicate
 from localspec.pipeline._style import BLUE, GREY, MIN_NUMBERED, ORANGE, name_networks
 
-PINK, SKY = "#CC79A7", "#56B4E9"
-DEEPEST = 4.0  # -log10 p at which the colour is full
-
 
 def plot_learning_curves(replicates: Sequence[Replicate]) -> Figure:
     """Draw loss and accuracy of every replicate by epoch, training beside test.

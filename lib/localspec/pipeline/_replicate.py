@@ -38,7 +38,7 @@ from localspec.clustering import (
     weight_graph,
 )
 from localspec.conventions import PAPER, Conventions
-from localspec.data import LOADERS, Dataset, in_three_channels, load_dataset
+from localspec.data import DATASETS, Dataset, in_three_channels, load_dataset
 from localspec.lesions import LesionedAccuracies, lesion_draws, other_predictions
 from localspec.measures import (
     LESIONED,
@@ -98,8 +98,8 @@ class Choices:
     check: str | None = None
 
 
-AS_IN_PROFILE = Choices()
-PLAINLY = Choices(conventions=PAPER)  # whatever conventions the profile names
+PROFILE_CHOICES = Choices()
+PAPER_CHOICES = Choices(conventions=PAPER)  # whatever conventions the profile names
 
 
 @cache
@@ -141,13 +141,13 @@ class Replicate:
         profile: Profile,
         network: str,
         seed: int,
-        choices: Choices = AS_IN_PROFILE,
+        choices: Choices = PROFILE_CHOICES,
         *,
         compute: str = "auto",
         progress: bool = True,
     ) -> None:
         check_option("network", network, profile.networks)
-        check_option("data set", profile.networks[network].dataset, LOADERS)
+        check_option("data set", profile.networks[network].dataset, DATASETS)
         check_option("compute", compute, MODES)
         check_integer("seed", seed, 0)
         resolve_device(profile.device)
@@ -253,7 +253,7 @@ class Replicate:
 
     # --- the network
 
-    def _mode_key(self) -> dict[str, Any]:
+    def _fit_settings(self) -> dict[str, Any]:
         """Return what training and pruning depend on besides the network's settings."""
         return {
             **self.conventions.subset("l2_first_layer"),
@@ -265,7 +265,7 @@ class Replicate:
     def training_parameters(self) -> dict[str, Any]:
         """Return everything that the trained weights depend on."""
         data = {"data": self.dataset.fingerprint}
-        return {**self.settings.training_key(), **self._mode_key(), **data}
+        return {**self.settings.training_key(), **self._fit_settings(), **data}
 
     def pruning_parameters(self) -> dict[str, Any]:
         """Return everything that the pruned weights depend on besides the trained ones."""
@@ -274,7 +274,7 @@ class Replicate:
             "n_pruning_epochs": settings.n_pruning_epochs,
             "pruning_penalties": settings.pruning_penalties,
             **self.conventions.subset("dropped_weights"),
-            **self._mode_key(),
+            **self._fit_settings(),
         }
 
     def _fitted(
@@ -635,7 +635,7 @@ def open_replicates(
     section: Section,
     *,
     only: Callable[[NetworkSettings], bool] | None = None,
-    choices: Choices = AS_IN_PROFILE,
+    choices: Choices = PROFILE_CHOICES,
     progress: bool = True,
 ) -> list[Replicate]:
     """Return the replicates that a notebook's parameters name.

@@ -15,5 +15,6 @@ STAGES = {
     "calibration": 1,
     "more_draws": 1,
 }
-# null calibration and further draws do the work of these stages themselves: their keys hold them
-REDONE = {name: STAGES[name] for name in ("draws", "lesions", "feature_visualization")}
+# Null calibration and further draws repeat the work of these stages, so that their keys hold the
+# versions of these, too.
+REPEATED_STAGES = {name: STAGES[name] for name in ("draws", "lesions", "feature_visualization")}

@@ -16,6 +16,8 @@ from numpy.typing import ArrayLike
 from localspec.pipeline._replicate import Replicate
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#8C8C8C"
+PINK, SKY = "#CC79A7", "#56B4E9"
+DEEPEST = 4.0  # -log10 p at which the colour of a heat map is full
 MIN_NUMBERED = 0.08  # share of the widest layer from which on a bar is wide enough for its number
 
 

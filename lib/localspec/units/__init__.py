@@ -1,7 +1,7 @@
 """Units: trace a network into its units, their layers and what they do on images."""
 
 from localspec.units._checks import check_labels, check_logits, check_n_clusters, count_logits
-from localspec.units._fast_convolutions import are_last, fast_convolutions
+from localspec.units._fast_convolutions import fast_convolutions, is_channels_last
 from localspec.units._layers import BatchNormScale, ChannelNorm, Reader, UnitLayer
 from localspec.units._trace import Network, in_bfloat16, trace_units
 from localspec.units._unit_map import MAX_VALUES, UnitMap
@@ -25,13 +25,13 @@ __all__ = [
     "UnitLayer",
     "UnitMap",
     "Workspace",
-    "are_last",
     "check_labels",
     "check_logits",
     "check_n_clusters",
     "count_logits",
     "fast_convolutions",
     "in_bfloat16",
+    "is_channels_last",
     "mean_values",
     "spatial_means",
     "trace_units",

@@ -95,7 +95,7 @@ def _with_channels_last(module: nn.Module) -> dict[str, nn.Module]:
     }
 
 
-def are_last(layer: nn.Module) -> bool:
+def is_channels_last(layer: nn.Module) -> bool:
     """Whether a layer is a convolution that writes maps with the channels last in memory."""
     if not isinstance(layer, nn.Conv2d) or layer.weight.is_contiguous():
         return False

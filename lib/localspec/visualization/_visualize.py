@@ -33,8 +33,8 @@ ADAM_EPSILON = 1e-8
 N_REDIRECTED_STEPS = 17
 MAX_IMAGES = 2048
 MAX_VALUES = {"cpu": 2**21, "cuda": 2**29}  # that one pass keeps for its gradients
-MIN_PARTS = 4  # of a layer's images, so that several cores have work; but
-SMALL_PART = 2**18  # values are not split: Python's own work would count for more
+MIN_PARTS = 4  # into which a layer's images are split, so that several cores have work
+SMALL_PART = 2**18  # values of a part that is split no further: Python's own work would prevail
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from localspec.data import Dataset
 from localspec.exceptions import InvalidInputError
 from localspec.lesions import LesionedAccuracies, class_sizes, lesion_accuracies
 from localspec.measures import LESIONED, MEASURES, Measure, measure_named
-from localspec.pipeline import REDONE, Replicate
+from localspec.pipeline import REPEATED_STAGES, Replicate
 from localspec.units import trace_units
 from localspec.visualization import N_STEPS, Visualizations, visualize
 
@@ -294,7 +294,7 @@ def stored_evidence(replicate: Replicate, n_partitions: int) -> NullEvidence:
             "n_draws": method.n_draws,
             "n_steps": method.n_steps,
             "seed": replicate.seed,
-            "versions": REDONE,
+            "versions": REPEATED_STAGES,
             **replicate.conventions.subset("min_units"),
             **replicate.lesion_parameters(),
         },

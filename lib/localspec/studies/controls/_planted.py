@@ -13,7 +13,7 @@ from localspec.clustering import NO_CLUSTER, Partition, label_agreement
 from localspec.data import Dataset
 from localspec.networks import NetworkSettings, train
 from localspec.pipeline import (
-    AS_IN_PROFILE,
+    PROFILE_CHOICES,
     STAGES,
     Choices,
     ControlsSection,
@@ -190,7 +190,7 @@ class PlantedReplicate(Replicate):
         profile: Profile,
         network: str,
         seed: int,
-        choices: Choices = AS_IN_PROFILE,
+        choices: Choices = PROFILE_CHOICES,
         *,
         noise: float = 0.0,
         shuffled: bool = False,

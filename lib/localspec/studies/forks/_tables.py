@@ -12,8 +12,8 @@ from localspec.conventions import Conventions
 from localspec.measures import VISUALIZED
 from localspec.networks import NetworkSettings
 from localspec.pipeline import (
+    PAPER_CHOICES,
     PARTITIONINGS,
-    PLAINLY,
     SIGNIFICANT,
     ForksSection,
     Reading,
@@ -99,7 +99,7 @@ def fork_replicates(section: ForksSection, *, progress: bool = True) -> Forks:
     """
     networks = load_profile(section.profile).networks
     opened: Forks = {}
-    for group in by_network(open_replicates(section, choices=PLAINLY, progress=progress)):
+    for group in by_network(open_replicates(section, choices=PAPER_CHOICES, progress=progress)):
         name = group[0].network
         read = {
             reading: [replicate.with_choices(**reading.changes) for replicate in group]
@@ -107,7 +107,7 @@ def fork_replicates(section: ForksSection, *, progress: bool = True) -> Forks:
         }
         for reading, other in networks_in_three_channels(networks, name).items():
             one_network = section.model_copy(update={"networks": [other]})
-            read[reading] = open_replicates(one_network, choices=PLAINLY, progress=progress)
+            read[reading] = open_replicates(one_network, choices=PAPER_CHOICES, progress=progress)
         yardstick, *others = read
         ordered = sorted(others, key=lambda reading: ORDER.index(reading.option))
         opened[name] = {None: group}

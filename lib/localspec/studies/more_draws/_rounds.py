@@ -17,7 +17,7 @@ from localspec.conventions import Conventions
 from localspec.exceptions import InvalidInputError
 from localspec.lesions import lesion_accuracies
 from localspec.measures import LESIONED, MEASURES, VISUALIZED, Measure, measure_named
-from localspec.pipeline import PARTITIONINGS, REDONE, Replicate
+from localspec.pipeline import PARTITIONINGS, REPEATED_STAGES, Replicate
 from localspec.statistics import SequentialResult, sequential_p_values
 from localspec.visualization import N_STEPS, Visualizations, visualize
 
@@ -271,7 +271,7 @@ def _sequential(
             "round": number,
             "n_draws": n,
             "chosen": chosen.tolist(),
-            "versions": REDONE,
+            "versions": REPEATED_STAGES,
         }
         measure_round = _visualized_round if names == VISUALIZED else _lesioned_round
         drawn = measure_round(replicate, partitioning, draws, of_round)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from localspec.measures import LESIONED, MEASURES
-from localspec.pipeline import AS_IN_PROFILE, OTHER_SEED, Choices
+from localspec.pipeline import OTHER_SEED, PROFILE_CHOICES, Choices
 from localspec.units import STRATA
 
 
@@ -24,7 +24,7 @@ class Variation:
 
     name: str
     measures: tuple[str, ...] = MEASURES
-    choices: Choices = AS_IN_PROFILE
+    choices: Choices = PROFILE_CHOICES
 
 
 BASELINE = Variation("as on the other pages")

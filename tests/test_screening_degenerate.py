@@ -3,10 +3,12 @@
 import warnings
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
 from localspec.clustering import NO_CLUSTER, activation_graph, cluster
+from localspec.exceptions import DegenerateDataWarning
 from localspec.screening import screen
 
 
@@ -32,7 +34,8 @@ def test_a_dead_unit_takes_no_part():
     units = activation_graph(dead, data()["x"])
     assert units.inactive.tolist() == [False, False, True, False, False, False]
     assert cluster(units, 2).labels[2] == NO_CLUSTER
-    report = screen(dead, **data(), n_clusters=2, n_draws=3)
+    with pytest.warns(DegenerateDataWarning, match="where chance is"):  # it is untrained
+        report = screen(dead, **data(), n_clusters=2, n_draws=3)
     assert np.isfinite(report.tests["permutation_p"]).any()
 
 

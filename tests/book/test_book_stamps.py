@@ -240,7 +240,7 @@ def test_a_notice_reads_as_one_sentence():
 
 
 @pytest.fixture
-def check_integer(tmp_path) -> Path:
+def sources(tmp_path) -> Path:
     """A copy of the whole book's sources, as they are in the tree."""
     copied = tmp_path / "copy"
     copied.mkdir()
@@ -250,9 +250,9 @@ def check_integer(tmp_path) -> Path:
     return copied
 
 
-def test_a_changed_table_fails_the_build_of_the_book(build, whole, tmp_path):
-    table = min((whole / "book" / "runs" / "digits" / "tables").glob("*.csv"))
+def test_a_changed_table_fails_the_build_of_the_book(build, sources, tmp_path):
+    table = min((sources / "book" / "runs" / "digits" / "tables").glob("*.csv"))
     table.write_bytes(table.read_bytes() + b"9\n")
-    done = build(whole, tmp_path / "out")
+    done = build(sources, tmp_path / "out")
     assert done.returncode != 0
     assert f"table `{table.name}` was changed after the run" in done.stdout + done.stderr

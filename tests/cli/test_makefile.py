@@ -76,6 +76,7 @@ def asked(clone: Path, *arguments: str, fails: str = "nothing") -> tuple[int, li
 VENV = "-m venv --clear .venv"
 LOCKED = "-m pip install --quiet -r requirements.lock"
 PROJECT = "-m pip install --quiet --no-deps --no-build-isolation -e ."
+TESTS = "-m pytest -n 2 --dist loadfile"
 
 
 def test_an_interrupted_installation_is_started_anew(clone):
@@ -83,16 +84,16 @@ def test_an_interrupted_installation_is_started_anew(clone):
         code, commands, _ = asked(clone, "test", fails=fails)
         assert (code, commands) == (2, steps)
     code, commands, said = asked(clone, "test")
-    assert (code, commands) == (0, [VENV, LOCKED, PROJECT, "-m pytest"])
+    assert (code, commands) == (0, [VENV, LOCKED, PROJECT, TESTS])
     assert "several GB" in said
     assert "PIP_EXTRA_INDEX_URL" in said
-    assert asked(clone, "test") == (0, ["-m pytest"], "")
+    assert asked(clone, "test") == (0, [TESTS], "")
 
 
 def test_a_new_lock_is_installed(clone):
     asked(clone, "test")
     os.utime(clone / ".venv" / ".installed", (1, 1))
-    assert asked(clone, "test")[1] == [VENV, LOCKED, PROJECT, "-m pytest"]
+    assert asked(clone, "test")[1] == [VENV, LOCKED, PROJECT, TESTS]
 
 
 def test_without_python_one_line_says_what_to_do(clone):

@@ -132,10 +132,10 @@ def test_spearman_keeps_memory_small():
     correlation_matrix(values)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    # ranks and products, and what threads rank or multiply at a time; a copy in double precision
-    # alone would be 6.4 MB more
+    # ranks and products, and what threads rank or multiply at a time, of which scipy keeps seven
+    # arrays; a copy of all values in double precision alone would be 6.4 MB more
     bound = 4 * values.size + 24 * 200**2 + 8 * 200 * BATCH_SIZE
-    assert peak < bound + torch.get_num_threads() * 40 * MAX_RANKED
+    assert peak < bound + torch.get_num_threads() * 56 * MAX_RANKED
 
 
 def test_single_precision_rounds_more_than_a_constant_may_vary():

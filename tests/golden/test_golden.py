@@ -23,5 +23,6 @@ def test_stage_is_unchanged(stage):
     )
     assert version == stored["version"], f"stage {stage!r} is at version {version}: {REMAKE}"
     assert same, (
-        f"the values changed: raise the row {stage!r} of localspec.pipeline.STAGES, {REMAKE}"
+        f"the values of stage {stage!r} changed: raise its version in "
+        f"lib/localspec/pipeline/_stages.py, {REMAKE}"
     )

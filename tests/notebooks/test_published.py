@@ -97,7 +97,7 @@ def test_a_number_changed_in_a_stored_page_fails(tree, tmp_path):
 
 
 def test_a_broken_formula_fails_the_page_and_the_golden_test(tree, tmp_path):
-    module = tree / "lib" / "localspec" / "spectral.py"
+    module = tree / "lib" / "localspec" / "clustering" / "_spectral.py"
     content = module.read_text(encoding="utf-8")
     broken = content.replace("cut / (volume + VOLUME_EPSILON)", "cut / (volume + 1)")
     assert broken != content

@@ -31,6 +31,7 @@ from localspec.lesions import (
     lesion_draws_traced,
 )
 from localspec.measures import LESIONED, MEASURES, Assessment, assess, measure_named
+from localspec.statistics import at_most
 from localspec.units import (
     Network,
     UnitMap,
@@ -174,7 +175,7 @@ def _rows(name: str, draws: Draws, assessed: dict[str, Assessment], level: float
             row[f"{measure}_p"] = float(assessment.p_values[index])
         p_values = np.array([assessment.p_values[index] for assessment in assessed.values()])
         row["evidence"] = float(-np.nansum(np.log(p_values)))
-        row["n_extreme"] = int((p_values <= level * (1 + 1e-9)).sum())
+        row["n_extreme"] = int(at_most(p_values, level).sum())
         rows.append(row)
     return rows
 

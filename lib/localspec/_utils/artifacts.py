@@ -226,7 +226,7 @@ def cached(
     ----------
     stage : str
     version : int
-        The stage's version, from :data:`localspec.pipeline.STAGES`.
+        The stage's version, from ``localspec.pipeline.STAGES``.
     parameters : mapping
         The stage's own parameters, as JSON values.
     compute : callable

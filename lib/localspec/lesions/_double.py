@@ -196,7 +196,8 @@ def conditional_lesions(
     """
     others = draw_beside(partition, draws, lesioned, seed=seed)
     first = draws.subclusters[lesioned].as_lesion()
-    lesions = [first, *(union(first, lesion) for lesion in others.lesions())]
+    joined = [union(first, lesion) for lesion in others.lesions()]
+    lesions = [first, *joined]
     unit_map, checked = checked_options(network, **options)
     sizes = checked_class_sizes(unit_map, x, y, n_classes)
     check_lesions(unit_map, lesions)

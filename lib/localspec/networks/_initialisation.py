@@ -49,7 +49,7 @@ def rescale_modules(
     with torch.no_grad():
         for weight, read, written in zip(weights, modules[:-1], modules[1:], strict=True):
             same = (written[:, None] == read[None]).reshape(
-                *weight.shape[:2], *(weight.ndim - 2) * [1]
+                weight.shape[:2] + (1,) * (weight.ndim - 2)
             )
             weight.mul_(torch.where(same, inside, distance))
 

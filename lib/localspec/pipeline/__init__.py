@@ -1,6 +1,7 @@
 """Pipeline: profiles, one trained network's results, tables and figures of pages 01 to 05."""
 
 from localspec._utils.files import project_root
+from localspec.pipeline._choices import PAPER_CHOICES, PROFILE_CHOICES, Choices
 from localspec.pipeline._measure_plots import (
     plot_class_damage,
     plot_effect_forest,
@@ -15,17 +16,13 @@ from localspec.pipeline._network_plots import (
     plot_ncut_against_shuffles,
     plot_sorted_adjacency,
 )
+from localspec.pipeline._open import by_network, open_replicates
 from localspec.pipeline._profile import Profile, check_name, load_profile
 from localspec.pipeline._readings import OTHER_SEED, Reading, readings
 from localspec.pipeline._replicate import (
-    PAPER_CHOICES,
     PARTITIONINGS,
-    PROFILE_CHOICES,
-    Choices,
     Replicate,
-    by_network,
     checked_coherence,
-    open_replicates,
 )
 from localspec.pipeline._sections import (
     CalibrationSection,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -51,8 +51,8 @@ from localspec.measures import (
     measure_named,
 )
 from localspec.networks import NetworkSettings, TrainedNetwork, build_network, prune, train
-from localspec.pipeline._profile import Profile, load_profile
-from localspec.pipeline._sections import Section
+from localspec.pipeline._choices import PROFILE_CHOICES, Choices
+from localspec.pipeline._profile import Profile
 from localspec.pipeline._stages import STAGES
 from localspec.units import trace_units, unit_strengths
 from localspec.visualization import Visualizations, visualize
@@ -64,42 +64,6 @@ PARTITIONINGS = (
     "activations/local",
 )
 CHECKS = ("defined", "equal_damage")
-
-
-@dataclass(frozen=True)
-class Choices:
-    """What is done otherwise than the profile says.
-
-    Attributes
-    ----------
-    conventions : Conventions, optional
-        Reading of the method; by default that of the profile.
-    n_clusters : int, optional
-        Clusters of the whole network; by default those of the profile.
-    clustering_seed, draws_seed : int
-        Of k-means and of random counterparts, added to the network's seed.
-    strata : {"weight norm", "mean activation"}, optional
-        Random counterparts match the subcluster in how many units of each quantile of this it has.
-    n_strata : int
-        Quantiles that units are parted into where there are strata.
-    replacement : {"zero", "mean"}
-        What lesioned units are set to.
-    check : {"defined", "equal_damage"}, optional
-        How class coherence is checked, see :func:`checked_coherence`.
-    """
-
-    conventions: Conventions | None = None
-    n_clusters: int | None = None
-    clustering_seed: int = 0
-    draws_seed: int = 0
-    strata: str | None = None
-    n_strata: int = 4
-    replacement: str = "zero"
-    check: str | None = None
-
-
-PROFILE_CHOICES = Choices()
-PAPER_CHOICES = Choices(conventions=PAPER)  # whatever conventions the profile names
 
 
 @cache
@@ -621,58 +585,3 @@ def checked_coherence(replicate: Replicate, check: str, partitioning: str) -> As
     else:
         measure = coherence(accuracies, "class", conventions=conventions)
     return assess(measure, conventions=conventions, seed=replicate.seed)
-
-
-def by_network(replicates: Sequence[Replicate]) -> list[list[Replicate]]:
-    """Return the replicates of each network, in the order in which networks come."""
-    groups: dict[str, list[Replicate]] = {}
-    for replicate in replicates:
-        groups.setdefault(replicate.network, []).append(replicate)
-    return list(groups.values())
-
-
-def open_replicates(
-    section: Section,
-    *,
-    only: Callable[[NetworkSettings], bool] | None = None,
-    choices: Choices = PROFILE_CHOICES,
-    progress: bool = True,
-) -> list[Replicate]:
-    """Return the replicates that a notebook's parameters name.
-
-    Parameters
-    ----------
-    section : Section
-        Its values take precedence over the profile's. ``untrained="leave out"``, where a section
-        has it, leaves out networks that are not stored for every seed.
-    only : callable, optional
-        Takes the settings of a network and returns whether it is wanted.
-    choices : Choices, optional
-    progress : bool, optional
-
-    Returns
-    -------
-    list of Replicate
-        Networks x seeds.
-
-    Raises
-    ------
-    InvalidInputError
-        If the profile, one of its networks or data sets, or its device does not exist, or more
-        clusters are asked for than a network has units.
-    """
-    profile = load_profile(section.profile).select(section)
-    if "n_clusters" in type(section).model_fields:
-        profile.check_clusters(choices.n_clusters or profile.method.n_clusters)
-    groups = [
-        [
-            Replicate(profile, network, seed, choices, compute=section.compute, progress=progress)
-            for seed in profile.seeds
-        ]
-        for network in profile.networks
-    ]
-    if only is not None:
-        groups = [group for group in groups if only(group[0].settings)]
-    if getattr(section, "untrained", "train") == "leave out":
-        groups = [group for group in groups if all(each.stored_path for each in group)]
-    return [replicate for group in groups for replicate in group]

@@ -9,11 +9,11 @@ import pandas as pd
 
 from localspec.exceptions import InvalidInputError
 from localspec.measures import MEASURES
+from localspec.pipeline._open import by_network
 from localspec.pipeline._replicate import (
     CHECKS,
     PARTITIONINGS,
     Replicate,
-    by_network,
     checked_coherence,
 )
 from localspec.statistics import (

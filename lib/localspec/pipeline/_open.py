@@ -1,0 +1,66 @@
+"""Opener: the replicates that a notebook's parameters name, and their order by network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from localspec.networks import NetworkSettings
+from localspec.pipeline._choices import PROFILE_CHOICES, Choices
+from localspec.pipeline._profile import load_profile
+from localspec.pipeline._replicate import Replicate
+from localspec.pipeline._sections import Section
+
+
+def by_network(replicates: Sequence[Replicate]) -> list[list[Replicate]]:
+    """Return the replicates of each network, in the order in which networks come."""
+    groups: dict[str, list[Replicate]] = {}
+    for replicate in replicates:
+        groups.setdefault(replicate.network, []).append(replicate)
+    return list(groups.values())
+
+
+def open_replicates(
+    section: Section,
+    *,
+    only: Callable[[NetworkSettings], bool] | None = None,
+    choices: Choices = PROFILE_CHOICES,
+    progress: bool = True,
+) -> list[Replicate]:
+    """Return the replicates that a notebook's parameters name.
+
+    Parameters
+    ----------
+    section : Section
+        Its values take precedence over the profile's. ``untrained="leave out"``, where a section
+        has it, leaves out networks that are not stored for every seed.
+    only : callable, optional
+        Takes the settings of a network and returns whether it is wanted.
+    choices : Choices, optional
+    progress : bool, optional
+
+    Returns
+    -------
+    list of Replicate
+        Networks x seeds.
+
+    Raises
+    ------
+    InvalidInputError
+        If the profile, one of its networks or data sets, or its device does not exist, or more
+        clusters are asked for than a network has units.
+    """
+    profile = load_profile(section.profile).select(section)
+    if "n_clusters" in type(section).model_fields:
+        profile.check_clusters(choices.n_clusters or profile.method.n_clusters)
+    groups = [
+        [
+            Replicate(profile, network, seed, choices, compute=section.compute, progress=progress)
+            for seed in profile.seeds
+        ]
+        for network in profile.networks
+    ]
+    if only is not None:
+        groups = [group for group in groups if only(group[0].settings)]
+    if getattr(section, "untrained", "train") == "leave out":
+        groups = [group for group in groups if all(each.stored_path for each in group)]
+    return [replicate for group in groups for replicate in group]

@@ -139,7 +139,7 @@ def run_page(profile: Profile, page: str, results: Path) -> None:
     lines = record.read_text(encoding="utf-8").splitlines() if record.is_file() else []
     summary = summarise(map(json.loads, lines))
     duration_s = time.monotonic() - start
-    about = information(summary.pop("device"), duration_s, hashes)
+    about = information(summary.pop("device"), duration_s, hashes, summary.pop("figures"))
     stamp = {"page": page, "profile": profile.name, "parameters": parameters, **summary}
     problem = table_problem(stamp, folder / "tables")
     if problem:

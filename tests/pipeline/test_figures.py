@@ -86,6 +86,15 @@ def test_points_bars_segments_and_named_ticks_are_data():
     plt.close(figure)
 
 
+def test_shared_axes_name_their_ticks_in_every_panel():
+    figure, axes = plt.subplots(1, 2, sharey=True)
+    for axis in axes:
+        axis.barh([0, 1], [1, 2])
+        axis.set_yticks([0, 1], ["a", "b"])
+    assert [label for label, *_ in rows(figure, "y tick")] == ["a", "b"] * 2
+    plt.close(figure)
+
+
 def test_cells_of_a_heat_map_are_data_unless_they_are_too_many():
     figure, (left, right) = plt.subplots(1, 2)
     annotated_heatmap(left, [[1.0, np.nan]], [["a", ""]], limit=2)

@@ -150,7 +150,7 @@ def commit() -> str | None:
     return f"{head}-dirty" if changed else head
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
     versions = {}
     for name in PACKAGES:
         try:
@@ -180,7 +180,7 @@ def information(
         **hashes,
         "figures": dict(sorted(figures.items())),
         "python": platform.python_version(),
-        "packages": _versions(),
+        "packages": versions(),
         "platform": f"{platform.system()} {platform.machine()}",
         "device": device,
         "duration_s": round(duration_s, 1),

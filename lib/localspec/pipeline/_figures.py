@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
@@ -103,16 +102,12 @@ def _rows_of(axis: Axes) -> Iterator[tuple]:
             for kind, x, y, value in _points_of(artist):
                 yield kind, label, x, y, value
     for name, side in (("x tick", axis.xaxis), ("y tick", axis.yaxis)):
-        if not _has_names(side):
-            continue
-        for position, text in zip(side.get_ticklocs(), side.get_ticklabels(), strict=True):
+        formatter, positions = side.get_major_formatter(), side.get_ticklocs()
+        if not isinstance(formatter, FixedFormatter | FuncFormatter):
+            continue  # numbers, which the positions are
+        for position, text in zip(positions, formatter.format_ticks(positions), strict=True):
             at = (position, np.nan) if side is axis.xaxis else (np.nan, position)
-            yield name, text.get_text(), at[0], at[1], np.nan
-
-
-def _has_names(side: Axis) -> bool:
-    """Whether an axis' ticks were given names, in place of numbers."""
-    return isinstance(side.get_major_formatter(), FixedFormatter | FuncFormatter)
+            yield name, text, at[0], at[1], np.nan
 
 
 def _points_of(artist: Artist) -> Iterator[tuple]:

@@ -9,12 +9,14 @@ import platform
 import subprocess
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
+from datetime import UTC, datetime
 from pathlib import Path
 
 from nbformat import NotebookNode
 
 import localspec
 from localspec._utils.files import project_root
+from localspec._utils.hardware import machine
 from localspec.cli._files import checksum
 from localspec.pipeline import Profile
 
@@ -177,11 +179,13 @@ def information(
     """
     return {
         "commit": commit(),
+        "date": datetime.now(UTC).date().isoformat(),
         **hashes,
         "figures": dict(sorted(figures.items())),
         "python": platform.python_version(),
         "packages": versions(),
         "platform": f"{platform.system()} {platform.machine()}",
+        "machine": machine(),
         "device": device,
         "duration_s": round(duration_s, 1),
     }

@@ -20,6 +20,7 @@ import click
 import pandas as pd
 
 from localspec._utils.files import project_root
+from localspec._utils.hardware import machine
 from localspec.cli._files import as_json, inside, load_named_profile, shown, write_if_changed
 from localspec.cli._page import run_page
 from localspec.cli._stamp import commit, versions
@@ -208,7 +209,7 @@ def write_record(folder: Path, table: pd.DataFrame) -> Path:
         "commit": commit(),
         "compared": table.to_dict(orient="records"),
         "date": now.strftime("%Y-%m-%d"),
-        "machine": f"{platform.system()} {platform.machine()}",
+        "machine": machine(),
         "packages": versions(),
         "python": platform.python_version(),
     }

@@ -1,7 +1,5 @@
 """Timing for benchmarks: ways take turns, and the table says on what machine and when."""
 
-import os
-import platform
 import time
 from collections.abc import Callable, Mapping
 from datetime import date
@@ -9,6 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+
+from localspec._utils.hardware import machine
 
 TABLES = Path(__file__).parent / "tables"
 
@@ -22,16 +22,6 @@ def measure(ways: Mapping[str, Callable[[], object]], *, n_rounds: int) -> dict[
             way()
             seconds[name] = min(seconds[name], time.perf_counter() - start)
     return seconds
-
-
-def machine() -> str:
-    """Return the processor's name and number of cores."""
-    model = platform.processor() or platform.machine()
-    path = Path("/proc/cpuinfo")
-    if path.exists():
-        names = [line for line in path.read_text().splitlines() if line.startswith("model name")]
-        model = names[0].partition(":")[2].strip() if names else model
-    return f"{model}, {os.cpu_count()} cores"
 
 
 def write(name: str, rows: list[dict]) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
+from sphinx.util.docutils import SphinxDirective
 
 RUNS = "book/runs"
 STAMPS = "stamps.json"
@@ -144,6 +145,7 @@ def box(record: dict) -> str:
     information = record["information"]
     shown = {key: value for key, value in information.items() if value not in (None, "", {})}
     duration, packages = shown.pop("duration_s", None), shown.pop("packages", {})
+    shown.pop("figures", None)
     commit, library = shown.pop("commit", None), shown.pop("library_hash", None)
     tables = (f'<a href="tables/{escape(name)}">{escape(name)}</a>' for name in record["tables"])
     stages = {stage: f"version {made['version']}" for stage, made in record["stages"].items()}
@@ -163,6 +165,68 @@ def box(record: dict) -> str:
         '<details class="run-stamp"><summary>How this page was computed</summary>'
         f"<div><table>{body}</table></div></details>"
     )
+
+
+def verifications(folder: Path) -> list[dict]:
+    """Return the records of those who have computed a profile's numbers again, oldest first."""
+    paths = sorted((folder / "verified").glob("*.json"))
+    return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+
+
+def reproduced_by(page: str, records: list[dict]) -> list[str]:
+    """Return for each record that speaks of a page when, where and how far it agreed."""
+    sentences = []
+    for record in records:
+        rows = [row for row in record["compared"] if row["page"] == page]
+        if rows:
+            n_cells = sum(row["cells"] for row in rows)
+            n_agree = sum(row["agree"] for row in rows)
+            sentences.append(
+                f"{record['date']}, {record['machine']}: {n_agree:,} of {n_cells:,} values"
+            )
+    return sentences
+
+
+def status_table(runs: Path, versions: dict[str, int]) -> str:
+    """Return the table of all published pages as HTML: what made each, and whether it is current.
+
+    Links lead from a page beside the folder of runs.
+    """
+    names = ("Page", "Library", "Commit", "Date", "Machine", "Duration", "Also reproduced by")
+    rows = []
+    for folder in sorted(path.parent for path in runs.glob(f"*/{STAMPS}")):
+        records = verifications(folder)
+        for page, record in read_stamps(folder).items():
+            about = record["information"]
+            machine = about.get("machine") or about.get("platform")
+            duration = about.get("duration_s")
+            notices = list(stage_notices(record, versions))
+            link = f"{runs.name}/{folder.name}/{page}.html"
+            cells = [
+                f'<a href="{escape(link)}">{escape(folder.name)}: {escape(page)}</a>',
+                escape("; ".join(notices)) or "current",
+                _code(str(about["commit"])[:8]) if about.get("commit") else "",
+                escape(about.get("date", "")),
+                escape(str(machine or "")),
+                f"{duration:,.0f} s" if duration is not None else "",
+                "<br>".join(map(escape, reproduced_by(page, records))),
+            ]
+            rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+    head = "".join(f"<th scope='col'>{escape(name)}</th>" for name in names)
+    body = "".join(rows)
+    return (
+        '<div class="run-status"><table class="table">'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+class RunStatus(SphinxDirective):
+    """Put the table of all published pages here."""
+
+    def run(self) -> list[nodes.Node]:
+        self.env.note_reread()  # stamps change without the page
+        runs = Path(self.env.srcdir, RUNS)
+        return [nodes.raw("", status_table(runs, stage_versions()), format="html")]
 
 
 def _notice(sentences: list[str]) -> nodes.Node:
@@ -196,6 +260,7 @@ def copy_tables(app: Sphinx, exception: Exception | None) -> None:
 
 
 def setup(app: Sphinx) -> dict:
+    app.add_directive("run-status", RunStatus)
     app.connect("env-get-outdated", check_all)
     app.connect("doctree-read", add_stamp)
     app.connect("build-finished", copy_tables)

@@ -256,3 +256,26 @@ def test_a_changed_table_fails_the_build_of_the_book(build, sources, tmp_path):
     done = build(sources, tmp_path / "out")
     assert done.returncode != 0
     assert f"table `{table.name}` was changed after the run" in done.stdout + done.stderr
+
+
+def test_the_status_of_every_page(tmp_path):
+    first, second = tmp_path / "digits", tmp_path / "paper"
+    for folder in (first, second):
+        (folder / "verified").mkdir(parents=True)
+        stamps = {"pages": {"page": record(folder.name), "other": record(folder.name)}}
+        (folder / "stamps.json").write_text(json.dumps(stamps))
+    compared = [
+        {"page": "page", "cells": 1200, "agree": 1199},
+        {"page": "page", "cells": 34, "agree": 34},
+    ]
+    seen = {"date": "2026-01-02", "machine": "<M>, 2 cores", "compared": compared}
+    (first / "verified" / "a.json").write_text(json.dumps(seen))
+    table = run_stamps.status_table(tmp_path, VERSIONS)
+    rows = table.partition("<tbody>")[2].split("</tr>")[:-1]
+    assert len(rows) == 4
+    assert f'<a href="{tmp_path.name}/digits/page.html">digits: page</a>' in rows[0]
+    assert "<td>current</td>" in rows[0]
+    assert "2026-01-02, &lt;M&gt;, 2 cores: 1,233 of 1,234 values" in rows[0]
+    assert [row for row in rows[1:] if "1,234" in row] == []
+    older = run_stamps.status_table(tmp_path, VERSIONS | {"training": 2})
+    assert "computed with training version 1; the library now has 2" in older

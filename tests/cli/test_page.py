@@ -102,14 +102,16 @@ def test_a_record_is_summarised_whatever_the_order_of_its_lines():
         {"stage": "training", "version": 1, "key": "a"},
         {"stage": "training", "version": 1, "key": "b"},
         {"table": "t.csv", "sha256": "new"},
+        {"figure": "f.svg", "sha256": "s"},
         {"device": "cuda"},
     ]
     assert summarise(lines) == {
         "stages": {"training": {"version": 1, "keys": ["a", "b"]}},
         "tables": {"t.csv": "new"},
+        "figures": {"f.svg": "s"},
         "device": "cuda",
     }
-    assert summarise([]) == {"stages": {}, "tables": {}, "device": "cpu"}
+    assert summarise([]) == {"stages": {}, "tables": {}, "figures": {}, "device": "cpu"}
 
 
 def test_parameters_that_the_notebook_lacks_are_refused(source):

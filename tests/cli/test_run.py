@@ -13,10 +13,10 @@ import pytest
 from click.testing import CliRunner
 
 from localspec.cli import main
+from localspec.cli._determinism import Outcome, count
 from localspec.cli._files import as_json, checksum, inside, write_if_changed
 from localspec.cli._run import drop_stale_markers, one_at_a_time
 from localspec.cli._stamp import source_hashes
-from localspec.cli._verify import Outcome, count
 from localspec.exceptions import InvalidInputError
 from localspec.pipeline import load_profile
 
@@ -36,7 +36,7 @@ def test_the_commands():
     shown = CliRunner().invoke(main, ["--help"])
     commands = shown.stdout.partition("Commands:")[2].splitlines()
     names = [line.split()[0] for line in commands if line.strip()]
-    assert names == ["page", "publish", "run", "train", "verify"]
+    assert names == ["determinism", "page", "publish", "run", "train", "verify"]
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,9 @@ def test_the_commands():
         (["publish", "digits", "09_more"], ["page of digits='09_more' is not known"]),
         (["page", "digit", "02_clustering"], ["profile='digit' is not known", "'digits'"]),
         (["page", "digits", "09_more"], ["page='09_more' is not known", "'01_training'"]),
-        (["verify", "digit"], ["no page of digit is published"]),
+        (["verify", "digit"], ["profile='digit' is not known", "'digits'"]),
+        (["verify", "digits", "--page", "09_more"], ["09_more of digits is not published"]),
+        (["determinism", "digit"], ["no page of digit is published"]),
     ],
 )
 def test_what_is_not_there_is_refused_in_one_line(arguments, words):
@@ -64,7 +66,7 @@ def test_what_is_not_there_is_refused_in_one_line(arguments, words):
 @pytest.mark.parametrize(
     "name", ["..", "../digits", "/tmp", "", ".run", "a/../digits", "digits.yml"]
 )
-@pytest.mark.parametrize("command", ["run", "page", "publish", "verify"])
+@pytest.mark.parametrize("command", ["run", "page", "publish", "verify", "determinism"])
 def test_a_name_that_leads_elsewhere_is_refused_before_anything_is_touched(
     tmp_path, monkeypatch, command, name
 ):

@@ -34,7 +34,7 @@ def _nbval(tree: Path, page: str, tmp_path: Path) -> subprocess.CompletedProcess
         "--nbval",
         "--nbval-current-env",
         "-p",
-        "localspec.cli._verify",
+        "localspec.cli._determinism",
         "-p",
         "no:cacheprovider",
         f"book/runs/digits/{page}.ipynb",
@@ -78,7 +78,7 @@ def test_every_code_cell_was_executed_without_error(page):
 )
 def test_pages_are_recomputed_to_the_same_numbers(setting):
     done = subprocess.run(
-        [sys.executable, "-m", "localspec.cli", "verify", "--setting", setting],
+        [sys.executable, "-m", "localspec.cli", "determinism", "--setting", setting],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -197,9 +197,13 @@ def test_the_diagnosis_changes_one_thing_at_a_time(section):
     assert shuffled["kernel_norm: induced"] == pytest.approx(
         table.loc[at(("cnn", "kernel_norm: induced", "shuffled_ncut_mean")), "ours"]
     )
-    plot_moved_quantities(diagnosis)
+    figures = plot_moved_quantities(diagnosis)
+    assert list(figures) == [
+        f"{network}-{quantity}"
+        for network, quantity in diagnosis.groupby(["network", "quantity"], sort=False).groups
+    ]
     assert diagnosis_table(replicates, others, table.assign(verdict="holds")).empty
-    plot_moved_quantities(diagnosis.iloc[:0])
+    assert plot_moved_quantities(diagnosis.iloc[:0]) == {}
 
 
 def test_the_diagnosis_trains_nothing_where_untrained_networks_are_left_out(section):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import platform
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -118,3 +121,13 @@ def resolve_device(name: str) -> torch.device:
     if name == "cuda" and not available:
         raise InvalidInputError("device 'cuda' is not there: use 'cpu' or 'auto'")
     return torch.device("cuda" if available and name != "cpu" else "cpu")
+
+
+def machine() -> str:
+    """Return the processor's name and number of cores."""
+    model = platform.processor() or platform.machine()
+    path = Path("/proc/cpuinfo")
+    if path.exists():
+        names = [line for line in path.read_text().splitlines() if line.startswith("model name")]
+        model = names[0].partition(":")[2].strip() if names else model
+    return f"{model}, {os.cpu_count()} cores"

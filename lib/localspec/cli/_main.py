@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from localspec.cli._determinism import determinism
 from localspec.cli._page import page
 from localspec.cli._publish import publish
 from localspec.cli._run import run
@@ -69,5 +70,5 @@ def main(parent: int | None) -> None:
         die_with_parent(parent)
 
 
-for command in (run, page, train, train_network, publish, verify):
+for command in (run, page, train, train_network, publish, verify, determinism):
     main.add_command(command)

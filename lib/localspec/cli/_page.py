@@ -120,9 +120,14 @@ def kernel_variables(results: Path, record: Path) -> dict[str, str]:
     }
 
 
-def run_page(profile: Profile, page: str, results: Path) -> None:
-    """Run a page into `results` and write its notebook, then its record."""
-    parameters = profile.parameters(page)
+def run_page(
+    profile: Profile, page: str, results: Path, parameters: dict[str, object] | None = None
+) -> None:
+    """Run a page into `results` and write its notebook, then its record.
+
+    With other parameters than the profile's if they are given.
+    """
+    parameters = profile.parameters(page) if parameters is None else parameters
     folder = inside(results, profile.name)
     target, marker = folder / f"{page}.ipynb", folder / f"{page}.json"
     partial, record = folder / f"{page}.partial.ipynb", folder / f".{page}.record"
@@ -139,7 +144,7 @@ def run_page(profile: Profile, page: str, results: Path) -> None:
     lines = record.read_text(encoding="utf-8").splitlines() if record.is_file() else []
     summary = summarise(map(json.loads, lines))
     duration_s = time.monotonic() - start
-    about = information(summary.pop("device"), duration_s, hashes)
+    about = information(summary.pop("device"), duration_s, hashes, summary.pop("figures"))
     stamp = {"page": page, "profile": profile.name, "parameters": parameters, **summary}
     problem = table_problem(stamp, folder / "tables")
     if problem:

@@ -9,12 +9,14 @@ import platform
 import subprocess
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
+from datetime import UTC, datetime
 from pathlib import Path
 
 from nbformat import NotebookNode
 
 import localspec
 from localspec._utils.files import project_root
+from localspec._utils.hardware import machine
 from localspec.cli._files import checksum
 from localspec.pipeline import Profile
 
@@ -115,9 +117,10 @@ def table_problem(record: dict, tables: Path) -> str | None:
 
 
 def summarise(entries: Iterable[dict]) -> dict:
-    """Return stages, tables and device of a page from what the library recorded line by line."""
+    """Return a page's stages, tables, figures and device from what the library recorded by line."""
     stages: dict[str, dict] = {}
     tables: dict[str, str] = {}
+    figures: dict[str, str] = {}
     device = "cpu"
     for entry in entries:
         if "stage" in entry:
@@ -125,9 +128,11 @@ def summarise(entries: Iterable[dict]) -> dict:
             stage["keys"] = sorted({*stage["keys"], entry["key"]})
         elif "table" in entry:
             tables[entry["table"]] = entry["sha256"]
+        elif "figure" in entry:
+            figures[entry["figure"]] = entry["sha256"]
         elif "device" in entry:
             device = entry["device"]
-    return {"stages": stages, "tables": tables, "device": device}
+    return {"stages": stages, "tables": tables, "figures": figures, "device": device}
 
 
 def _git(*arguments: str) -> str | None:
@@ -147,7 +152,7 @@ def commit() -> str | None:
     return f"{head}-dirty" if changed else head
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
     versions = {}
     for name in PACKAGES:
         try:
@@ -157,7 +162,9 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def information(device: str, duration_s: float, hashes: Mapping[str, str]) -> dict:
+def information(
+    device: str, duration_s: float, hashes: Mapping[str, str], figures: Mapping[str, str]
+) -> dict:
     """Return what a stamp tells of a run beside its results.
 
     Parameters
@@ -166,13 +173,19 @@ def information(device: str, duration_s: float, hashes: Mapping[str, str]) -> di
     duration_s : float
     hashes : mapping of str to str
         From :func:`source_hashes`, as they were when the run began.
+    figures : mapping of str to str
+        Checksums of the files of figures. They hang on the processor and on libraries that do not
+        change a printed number, so that they are no result.
     """
     return {
         "commit": commit(),
+        "date": datetime.now(UTC).date().isoformat(),
         **hashes,
+        "figures": dict(sorted(figures.items())),
         "python": platform.python_version(),
-        "packages": _versions(),
+        "packages": versions(),
         "platform": f"{platform.system()} {platform.machine()}",
+        "machine": machine(),
         "device": device,
         "duration_s": round(duration_s, 1),
     }

@@ -1,128 +1,218 @@
-"""Reproducibility of published pages: recomputed under other settings, every number compared.
+"""Verification of published tables: parts of pages computed anew here, every number compared.
 
-Each setting changes how the same mathematics is carried out: the number of threads, the processor
-instructions that torch, MKL, oneDNN and OpenBLAS may use. nbval executes every published page from
-an empty folder for results and compares all text of all cells strictly.
+A part is a page's notebook for one network and one seed. It starts from the published network where
+there is one and from an empty store. Its tables are compared with those rows of the published ones
+that speak of this network and seed.
 """
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+import datetime
+import json
+import math
+import platform
+import random
 import tempfile
-import time
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from xml.etree import ElementTree
 
 import click
+import pandas as pd
 
 from localspec._utils.files import project_root
-from localspec.cli._stamp import LIBRARY
-from localspec.pipeline import check_name
+from localspec._utils.hardware import machine
+from localspec.cli._files import as_json, inside, load_named_profile, shown, write_if_changed
+from localspec.cli._page import run_page
+from localspec.cli._stamp import commit, versions
+from localspec.exceptions import InvalidInputError
+from localspec.pipeline import Profile
 
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-SETTINGS = {
-    "1-thread": dict.fromkeys(THREADS, "1"),
-    "2-threads": dict.fromkeys(THREADS, "2"),
-    "torch-default": {"ATEN_CPU_CAPABILITY": "default"},
-    "mkl-sse4_2": {"MKL_ENABLE_INSTRUCTIONS": "SSE4_2"},
-    "onednn-sse41": {"ONEDNN_MAX_CPU_ISA": "SSE41"},
-    "openblas-prescott": {"OPENBLAS_CORETYPE": "Prescott"},
-}
-
-COUNTED = ("tests", "failures", "errors", "skipped")  # attributes of pytest's report
+DIGITS = 4  # of a published number
+OF_A_NETWORK = ["network", "seed"]  # columns by which the rows of a part are known
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """Numbers of cells under a setting, and the time they took."""
+def digits_agreed(published: str, computed: str) -> int:
+    """Return to how many significant digits two printed values agree; texts agree or do not.
 
-    passed: int
-    failed: int
-    duration_s: float
-
-    @property
-    def good(self) -> bool:
-        """Whether some cells passed and none failed."""
-        return self.passed > 0 and self.failed == 0
-
-
-def pytest_collectstart(collector: object) -> None:
-    """Leave stderr out of the comparison (pytest loads this module as a plugin): it is no result.
-
-    Published pages carry none, while progress bars write there on every run. Outputs may take
-    their time, too: on a busy machine nbval's five seconds are not enough.
+    Examples
+    --------
+    >>> digits_agreed("0.9723", "0.9723"), digits_agreed("0.9723", "0.9726")
+    (4, 3)
+    >>> digits_agreed("significant", "mixed")
+    0
     """
-    if type(collector).__name__ == "IPyNbFile":
-        collector.skip_compare = (*collector.skip_compare, "stderr")
-        collector.output_timeout = 300
+    if published == computed:
+        return DIGITS
+    try:
+        first, second = float(published), float(computed)
+    except ValueError:
+        return 0
+    if not math.isfinite(first) or not math.isfinite(second):
+        return 0
+    difference = abs(first - second) / max(abs(first), abs(second))
+    return max(0, min(DIGITS - 1, math.floor(-math.log10(difference))))
 
 
-def count(report: Path) -> tuple[int, int]:
-    """Return how many cells passed and how many did not, from pytest's report."""
-    suites = ElementTree.parse(report).getroot().iter("testsuite")
-    totals = [{key: int(suite.get(key, 0)) for key in COUNTED} for suite in suites]
-    failed = sum(total["failures"] + total["errors"] for total in totals)
-    skipped = sum(total["skipped"] for total in totals)
-    return sum(total["tests"] for total in totals) - failed - skipped, failed
+def compare(published: pd.DataFrame, computed: pd.DataFrame) -> dict[str, int]:
+    """Compare two tables of texts cell by cell.
+
+    Parameters
+    ----------
+    published, computed : pandas.DataFrame of str
+
+    Returns
+    -------
+    dict
+        ``cells``, ``agree`` (those that are the same as printed) and ``digits`` (the fewest to
+        which a cell agrees). Tables of other rows or columns agree in no cell.
+    """
+    n_cells = published.size
+    if list(published) != list(computed) or len(published) != len(computed):
+        return {"cells": n_cells, "agree": 0, "digits": 0}
+    digits = [
+        digits_agreed(before, now)
+        for before, now in zip(published.to_numpy().flat, computed.to_numpy().flat, strict=True)
+    ]
+    agree = sum(number == DIGITS for number in digits)
+    return {"cells": n_cells, "agree": agree, "digits": min(digits, default=DIGITS)}
 
 
-def recompute(pages: list[Path], variables: dict[str, str]) -> Outcome:
-    """Execute and compare the pages under a setting."""
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a table as the texts that it holds."""
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
+
+
+def parts(record: Mapping, tables: Path) -> list[tuple[str, int]]:
+    """Return the networks and seeds that a published page has rows of."""
+    named: dict[tuple[str, int], None] = {}
+    for name in record["tables"]:
+        table = read_table(tables / name)
+        if {*OF_A_NETWORK} <= {*table}:
+            rows = zip(table["network"], table["seed"], strict=True)
+            named |= dict.fromkeys((network, int(seed)) for network, seed in rows)
+    return list(named)
+
+
+def recompute(
+    profile: Profile, record: Mapping, published: Path, part: tuple[str, int] | None
+) -> list[dict]:
+    """Compute a page, or a part of it, in an empty folder; return a row a table.
+
+    Parameters
+    ----------
+    profile : Profile
+    record : mapping
+        The page's stamp.
+    published : Path
+        Folder of the published tables.
+    part : tuple of (str, int), optional
+        A network and a seed; by default all of the page.
+    """
+    page, parameters = record["page"], dict(record["parameters"])
+    if part is not None:
+        parameters |= {"networks": [part[0]], "seeds": [part[1]]}
+    rows = []
     with tempfile.TemporaryDirectory(prefix="localspec-") as folder:
-        results, report = Path(folder, "results"), Path(folder, "report.xml")
-        results.mkdir()
-        path = [str(LIBRARY.parent), os.environ.get("PYTHONPATH", "")]
-        env = {name: value for name, value in os.environ.items() if name not in THREADS}
-        env |= variables
-        env["LOCALSPEC_RESULTS"] = str(results)
-        env["PYTHONPATH"] = os.pathsep.join(filter(None, path))
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "--nbval",
-            "--nbval-current-env",
-            "-p",
-            __name__,
-            "-p",
-            "no:cacheprovider",
-            f"--junitxml={report}",
-            *map(str, pages),
-        ]
-        start = time.monotonic()
-        done = subprocess.run(command, cwd=project_root(), env=env, capture_output=True, text=True)
-        duration_s = time.monotonic() - start
-        if done.returncode:
-            click.echo(done.stdout[-6000:] + done.stderr[-2000:], err=True)
-        passed, failed = count(report) if report.is_file() else (0, 0)
-        # pytest itself failed: no cell did
-        return Outcome(passed, failed or int(done.returncode != 0), duration_s)
+        run_page(profile, page, Path(folder), parameters)
+        for name in sorted(record["tables"]):
+            tables = [read_table(published / name)]
+            tables.append(read_table(Path(folder, profile.name, "tables", name)))
+            if part is not None:
+                if not {*OF_A_NETWORK} <= {*tables[0]}:
+                    continue  # it speaks of all networks together
+                wanted = {"network": part[0], "seed": str(part[1])}
+                tables = [
+                    table[(table[OF_A_NETWORK] == pd.Series(wanted)).all(axis=1)]
+                    for table in tables
+                ]
+            about = {"page": page, "network": "all", "seed": "all"}
+            if part is not None:
+                about |= {"network": part[0], "seed": part[1]}
+            rows.append(about | {"table": name} | compare(tables[0], tables[1]))
+    return rows
+
+
+def stamps_of(profile: str, folder: Path) -> dict[str, dict]:
+    """Return the stamps of a published profile.
+
+    Raises
+    ------
+    click.ClickException
+        If no page is published, or the stamps cannot be read.
+    """
+    path = folder / "stamps.json"
+    if not path.is_file():
+        raise click.ClickException(
+            f"no page of {profile} is published ({shown(path)} is missing): make publish"
+        )
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))["pages"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise click.ClickException(f"{shown(path)} cannot be read: restore it") from error
+
+
+def chosen_parts(
+    stamps: Mapping[str, Mapping], tables: Path, n: int, seed: int
+) -> list[tuple[str, tuple[str, int]]]:
+    """Draw parts of pages at random, without repetition."""
+    every = [(page, part) for page, record in stamps.items() for part in parts(record, tables)]
+    if not every:
+        raise InvalidInputError("no table of these pages has rows of single networks: use --page")
+    return random.Random(seed).sample(every, min(n, len(every)))
 
 
 @click.command()
 @click.argument("profile", default="digits")
+@click.option("--page", help="All of this page, in place of a sample.")
 @click.option(
-    "--setting",
-    "settings",
-    multiple=True,
-    type=click.Choice(list(SETTINGS)),
-    help="This setting only.",
+    "--parts",
+    "n_parts",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    help="How many parts to draw: a page for one network and one seed each.",
 )
-def verify(profile: str, settings: tuple[str, ...]) -> None:
-    """Recompute the published pages of PROFILE (digits) and compare every printed number."""
-    check_name("profile", profile)
-    pages = sorted((project_root() / "book" / "runs" / profile).glob("*.ipynb"))
-    if not pages:
-        raise click.ClickException(f"no page of {profile} is published: make publish")
-    click.echo(f"{'setting':18} {'passed':>7} {'failed':>7} {'time':>8}")
-    outcomes = []
-    for name in settings or SETTINGS:
-        outcome = recompute(pages, SETTINGS[name])
-        click.echo(f"{name:18} {outcome.passed:7} {outcome.failed:7} {outcome.duration_s:6.0f} s")
-        outcomes.append(outcome)
-    if not all(outcome.good for outcome in outcomes):
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--record", is_flag=True, help="Write what was found to book/runs/PROFILE/verified.")
+def verify(profile: str, page: str | None, n_parts: int, seed: int, record: bool) -> None:
+    """Recompute a random sample of the published numbers of PROFILE (digits) on this machine.
+
+    Networks that are published are not trained again. The command ends with status 1 if a number is
+    not the published one.
+    """
+    loaded = load_named_profile(profile)
+    folder = project_root() / "book" / "runs" / loaded.name
+    stamps = stamps_of(profile, folder)
+    if page is not None and page not in stamps:
+        raise click.ClickException(
+            f"{page} of {profile} is not published; choose one of {', '.join(stamps)}"
+        )
+    chosen: list[tuple[str, tuple[str, int] | None]] = [(page, None)] if page else []
+    if page is None:
+        chosen += chosen_parts(stamps, folder / "tables", n_parts, seed)
+    rows = []
+    for name, part in chosen:
+        rows += recompute(loaded, stamps[name], folder / "tables", part)
+    table = pd.DataFrame(rows)
+    click.echo(table.to_string(index=False))
+    if record:
+        path = write_record(folder, table)
+        click.echo(f"recorded in {shown(path)}: commit it to say that you have reproduced this")
+    if (table["agree"] < table["cells"]).any():
         raise SystemExit(1)
+
+
+def write_record(folder: Path, table: pd.DataFrame) -> Path:
+    """Write what was found, on which machine, when and with which versions; return the path."""
+    now = datetime.datetime.now(datetime.UTC)
+    content = {
+        "commit": commit(),
+        "compared": table.to_dict(orient="records"),
+        "date": now.strftime("%Y-%m-%d"),
+        "machine": machine(),
+        "packages": versions(),
+        "python": platform.python_version(),
+    }
+    path = inside(folder, "verified", f"{now:%Y%m%d-%H%M%S}.json")
+    write_if_changed(path, as_json(content))
+    return path

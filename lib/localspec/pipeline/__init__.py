@@ -2,6 +2,7 @@
 
 from localspec._utils.files import project_root
 from localspec.pipeline._choices import PAPER_CHOICES, PROFILE_CHOICES, Choices
+from localspec.pipeline._figures import drawn_data, write_figure
 from localspec.pipeline._measure_plots import (
     plot_class_damage,
     plot_effect_forest,
@@ -116,6 +117,7 @@ __all__ = [
     "coherence_checks_table",
     "combined_rows",
     "corrected_table",
+    "drawn_data",
     "format_number",
     "format_table",
     "load_profile",
@@ -139,5 +141,6 @@ __all__ = [
     "synthesis_table",
     "training_table",
     "use_style",
+    "write_figure",
     "write_table",
 ]

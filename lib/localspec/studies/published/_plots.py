@@ -67,19 +67,25 @@ def plot_published_beside_ours(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def plot_moved_quantities(table: pd.DataFrame) -> None:
+def plot_moved_quantities(table: pd.DataFrame) -> dict[str, Figure]:
     """Draw how far each change moves a figure that differs: one figure each, one row a change.
 
     Parameters
     ----------
     table : pandas.DataFrame
         From :func:`localspec.studies.published.diagnosis_table`; nothing is drawn of an empty one.
+
+    Returns
+    -------
+    dict of str to matplotlib.figure.Figure
+        By network and quantity, as ``mlp-ncut``.
     """
     if table.empty:
-        return
+        return {}
+    figures = {}
     for (network, quantity), part in table.groupby(["network", "quantity"], sort=False):
         rows = np.arange(len(part))
-        _, axis = plt.subplots(figsize=(7, 0.32 * len(part) + 1.3), layout="constrained")
+        figure, axis = plt.subplots(figsize=(7, 0.32 * len(part) + 1.3), layout="constrained")
         first = part.iloc[0]
         axis.axvspan(first["allowed_low"], first["allowed_high"], color="0.9", zorder=1)
         axis.axvline(first["published"], color=GREY, linewidth=1.5)
@@ -91,3 +97,5 @@ def plot_moved_quantities(table: pd.DataFrame) -> None:
         axis.set_ylim(len(part) - 0.5, -0.5)  # the first row on top, none on the frame
         axis.set_title(f"{network}: {TITLES[quantity]}")
         axis.set_xlabel("grey line: published mean; pale: where our mean must lie")
+        figures[f"{network}-{quantity}"] = figure
+    return figures

@@ -78,19 +78,3 @@ def decoder(
         return torch.sigmoid(image)
 
     return decode_all
-
-
-def decode(parameters: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """Turn Fourier coefficients into images with valid colours, see :func:`decoder`.
-
-    Parameters
-    ----------
-    parameters : torch.Tensor, shape (n_images, n_channels, height, width // 2 + 1, 2)
-    height, width : int
-
-    Returns
-    -------
-    torch.Tensor, shape (n_images, n_channels, height, width)
-        In [0, 1].
-    """
-    return decoder(height, width, parameters)(parameters)

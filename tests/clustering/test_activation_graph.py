@@ -173,11 +173,6 @@ def test_large_values_keep_their_correlation():
     assert shifted == pytest.approx(correlation_matrix(values, "pearson"), rel=1e-6)
 
 
-def test_unknown_correlation():
-    with pytest.raises(InvalidInputError, match="choose one of 'spearman', 'pearson', 'kendall'"):
-        correlation_matrix(RATINGS, "cosine")
-
-
 # --- values ---
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from localspec.measures import MEASURES
-from localspec.studies.gallery import Finding, Gallery, GalleryRecord
+from localspec.studies.gallery._records import Finding, Gallery, GalleryRecord
 
 NAN = float("nan")
 CLASSES = ("cat", "<script>window.hacked = 1</script>", "a \"b\" & 'c'")

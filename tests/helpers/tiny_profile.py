@@ -30,6 +30,17 @@ def results(tmp_path_factory):
     return tmp_path_factory.mktemp("results")
 
 
+@pytest.fixture(scope="module")
+def few_starts():
+    """Let k-means start twice only: for tests that are not about how good clusters are.
+
+    What is stored then has the keys of full runs: keep it in a folder for results of its own.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("localspec.clustering._spectral.N_STARTS", 2)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _integration_results(request, monkeypatch):
     """Let integration tests write to the folder that they share, and leave no record."""

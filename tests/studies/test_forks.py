@@ -14,7 +14,13 @@ from localspec.studies.forks._tables import CHANNELS, ChannelsReading, networks_
 
 pytestmark = pytest.mark.integration
 
-MLP = {"dataset": "digits", "hidden": [14, 12], "n_epochs": 6, "batch_size": 32}
+MLP = {
+    "dataset": "digits",
+    "hidden": [14, 12],
+    "n_epochs": 6,
+    "batch_size": 32,
+    "n_lesion_images": 150,
+}
 NETWORKS = {
     "mlp": MLP,
     "mlp-squeezed": {**MLP, "image_channels": "squeezed", "n_epochs": 3},
@@ -25,12 +31,18 @@ NETWORKS = {
         "hidden": [6],
         "n_epochs": 2,
         "batch_norm": "before",
+        "n_lesion_images": 150,
     },
 }
 
 
 @pytest.fixture(scope="module")
-def opened(tmp_path_factory):
+def results(tmp_path_factory):
+    return tmp_path_factory.mktemp("forks")
+
+
+@pytest.fixture(scope="module")
+def opened(few_starts, tmp_path_factory):
     path = tmp_path_factory.mktemp("profiles") / "forks.yml"
     content = {"dtype": "float64", "device": "cpu", "networks": NETWORKS, "seeds": [0, 1]}
     path.write_text(yaml.safe_dump(content))
@@ -42,9 +54,9 @@ def opened(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def tests(opened, tmp_path_factory):
+def tests(opened, results):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LOCALSPEC_RESULTS", str(tmp_path_factory.mktemp("forks")))
+        patch.setenv("LOCALSPEC_RESULTS", str(results))
         return fork_test_table(opened)
 
 

@@ -47,7 +47,12 @@ PUBLISHED = ["mlp", "mlp-unpublished", "cnn", "mlp-longer"]
 
 
 @pytest.fixture(scope="module")
-def section(tmp_path_factory):
+def results(tmp_path_factory):
+    return tmp_path_factory.mktemp("published")
+
+
+@pytest.fixture(scope="module")
+def section(few_starts, tmp_path_factory):
     path = tmp_path_factory.mktemp("profiles") / "published.yml"
     content = {"dtype": "float64", "device": "cpu", "networks": NETWORKS, "seeds": [0, 1]}
     path.write_text(yaml.safe_dump({**content, "method": {"n_clusters": 12}}))
@@ -56,9 +61,7 @@ def section(tmp_path_factory):
         parameters = {"profile": str(path), "networks": PUBLISHED, "seeds": [0, 1], **changes}
         return PublishedSection(**parameters)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LOCALSPEC_RESULTS", str(tmp_path_factory.mktemp("published")))
-        yield make
+    return make
 
 
 def opened(section, which=has_published_figures):

@@ -6,12 +6,13 @@ import os
 import platform
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
 import torch
 from joblib import Parallel, delayed
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 from torch import nn
 
 from localspec._utils.validation import check_option
@@ -56,6 +57,12 @@ def is_small(module: nn.Module, image: torch.Tensor, n_images: int, limit: float
     return n_images * sum(counted) < limit * (FLOAT64_CONVOLUTION if double else 1)
 
 
+@cache
+def _thread_pools() -> ThreadpoolController:
+    """Return the pools of threads of BLAS and OpenMP, which take 5 ms to be found."""
+    return ThreadpoolController()
+
+
 @contextmanager
 def limited_threads(n_threads: int | None) -> Iterator[None]:
     """Run torch, BLAS and OpenMP on so many threads inside the block; None leaves them as they are.
@@ -69,7 +76,7 @@ def limited_threads(n_threads: int | None) -> Iterator[None]:
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(n_threads)
-        with threadpool_limits(n_threads):
+        with _thread_pools().limit(limits=n_threads):
             yield
     finally:
         torch.set_num_threads(before)

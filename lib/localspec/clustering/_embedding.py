@@ -26,26 +26,15 @@ def spectral_embedding(
 ) -> np.ndarray:
     """Return the eigenvectors of the largest eigenvalues of D^-1/2 A D^-1/2, times D^-1/2.
 
-    Parameters
-    ----------
-    adjacency : scipy.sparse array or numpy.ndarray, shape (n_units, n_units)
-        Symmetric, without isolated units.
-    n_components : int
-    side : numpy.ndarray of bool, shape (n_units,), optional
-        Where all edges run between two sides, which unit is on which: then the eigenvectors come
-        from singular vectors of the one block between them.
-    large_side : int, optional
-        Units above which the eigenvectors come from ARPACK, where few of them are asked for: of
-        the smaller side, if there are two.
+    The adjacency is symmetric, without isolated units. Columns are in descending order of
+    eigenvalue, the trivial one first; each one's entry of largest magnitude is positive. Where all
+    edges run between two sides, `side` says which unit is on which: then the eigenvectors come from
+    singular vectors of the one block between them. Above `large_side` units (of the smaller side)
+    they come from ARPACK, where few are asked for.
 
-    Returns
-    -------
-    numpy.ndarray, shape (n_units, n_components)
-        In descending order of eigenvalue, the trivial one first; each column's entry of
-        largest magnitude is positive.
+    Shi and Malik (2000); von Luxburg (2007), "normalized spectral clustering"; Dhillon (2001) for
+    two sides.
 
-    Notes
-    -----
     With the units of one side first, ``D^-1/2 A D^-1/2 = [[0, B], [B', 0]]``. If ``B v = s u``
     and ``B' u = s v``, then (u, v) is an eigenvector to s, and (u, -v) one to -s. The vectors on
     the smaller side are the eigenvectors of ``B' B``, those on the other follow from them.
@@ -62,11 +51,6 @@ def spectral_embedding(
     ``P = D^-1 A``, ``(s I - P_SS) E_S = P_SL E_L``. An eigenvector that lives on such units, as
     where they are joined among themselves more tightly than the last eigenvalue asked for, stays
     what it is: k-means then splits them off.
-
-    References
-    ----------
-    Shi and Malik (2000); von Luxburg (2007), "normalized spectral clustering"; Dhillon (2001)
-    for two sides.
     """
     degrees = np.asarray(adjacency.sum(axis=1)).ravel()
     scale = 1 / np.sqrt(degrees)

@@ -144,12 +144,7 @@ def from_blocks(
 ) -> UnitGraph:
     """Build a weights graph from the matrices between linked layers.
 
-    Parameters
-    ----------
-    blocks : sequence of numpy.ndarray, shape (n_units of the first, n_units of the second)
-    layers : tuple of LayerRange
-    links : tuple of (str, str), optional
-        Names of the layers that each block joins; by default consecutive layers.
+    `links` names the layers that each block joins; by default they are consecutive ones.
     """
     n = layers[-1].stop
     upper = sparse.lil_array((n, n), dtype=np.float64)

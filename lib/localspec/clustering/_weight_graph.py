@@ -23,19 +23,8 @@ from localspec.units import (
 def kernel_norms(weight: torch.Tensor, norm: str = "l1") -> torch.Tensor:
     """Collapse each kernel slice to one non-negative number.
 
-    Parameters
-    ----------
-    weight : torch.Tensor, shape (n_out, n_in) or (n_out, n_in, height, width)
-    norm : {"l1", "induced"}
-        Sum of absolute values, or the matrix norm of order 1 (largest column sum).
-
-    Returns
-    -------
-    torch.Tensor, shape (n_in, n_out)
-
-    References
-    ----------
-    Hod et al., arXiv:2110.08058, "Weights graph".
+    From shape (n_out, n_in) or (n_out, n_in, height, width) to (n_in, n_out). "l1" sums absolute
+    values; "induced" is the matrix norm of order 1, the largest column sum.
 
     Examples
     --------
@@ -98,22 +87,10 @@ def edges_into(
 ) -> dict[str | None, np.ndarray]:
     """Return the edges into a layer's units from every layer that its writers read.
 
-    Parameters
-    ----------
-    unit_map : UnitMap
-    layer : UnitLayer
-    sizes : dict of str or None to int
-        Number of units of the layers that take part, by name; None stands for the images.
-    conventions : Conventions
-        Uses ``kernel_norm`` and ``batch_norm_edges``.
+    By name of the layer read (None: the images), shape (n_units read, n_units of the layer);
+    `sizes` has the number of units of the layers that take part. Where several modules connect the
+    same two layers, their edges are added up.
 
-    Returns
-    -------
-    dict of str or None to numpy.ndarray, shape (n_units read, n_units of the layer)
-        Where several modules connect the same two layers, their edges are added up.
-
-    Notes
-    -----
     The edge from unit i to unit j is ``|w_ij|``, the norm of the kernel slice, times
 
     - what normalizations between tensor and reader multiply unit i by,

@@ -40,28 +40,11 @@ def load_cifar10(
 ) -> RawImages:
     """Load CIFAR-10.
 
-    Parameters
-    ----------
-    root : Path
-        Folder for data sets. Looked for in this order: the original batches
-        (``cifar-10-batches-py``), their archive (``cifar-10-python.tar.gz``), image files
-        (``CIFAR10/train/<class>/`` and ``CIFAR10/test/<class>/``).
-    download : bool, optional
-        Whether torchvision may download the archive where nothing is found.
-    n_per_class : mapping of str to int, optional
-        Number of image files in every class folder of ``train`` and of ``test``.
-
-    Returns
-    -------
-    RawImages
-        In the original order, or sorted by class and name if read from image files.
-
-    Raises
-    ------
-    InvalidInputError
-        If something is missing or damaged.
-    ArtifactError
-        If the folder must be written and cannot.
+    In the folder for data sets these are looked for, in this order: the original batches
+    (``cifar-10-batches-py``), their archive (``cifar-10-python.tar.gz``), image files
+    (``CIFAR10/train/<class>/`` and ``CIFAR10/test/<class>/``, `n_per_class` in each). Where nothing
+    is found torchvision may download the archive. Images are in the original order, or sorted by
+    class and name if read from image files.
     """
     datasets = import_torchvision().datasets
     original = datasets.CIFAR10

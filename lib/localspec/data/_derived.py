@@ -29,11 +29,8 @@ VARIANTS = ("halves", "halves-same", "stacked", "stacked-same")
 def generator() -> np.random.RandomState:
     """Return the generator for one derived data set: first its training set, then its test set.
 
-    Returns
-    -------
-    numpy.random.RandomState
-        Seeded with :data:`SEED`, as in the released code: pairs of any two images and inputs of
-        polynomials are the ones that it draws.
+    Seeded with :data:`SEED`, as in the released code: pairs of any two images and inputs of
+    polynomials are the ones that it draws.
 
     Examples
     --------
@@ -49,22 +46,8 @@ def squeeze(images: torch.Tensor) -> torch.Tensor:
     Bilinear interpolation with anti-aliasing; then the values are scaled so that the largest of
     all images is 255, and rounded.
 
-    Parameters
-    ----------
-    images : torch.Tensor of uint8, shape (n_images, n_channels, height, width)
-        The width must be even.
+    Of shape (n_images, n_channels, height, width); the width must be even.
 
-    Returns
-    -------
-    torch.Tensor of uint8, shape (n_images, n_channels, height, width / 2)
-
-    Raises
-    ------
-    InvalidInputError
-        If the width is odd.
-
-    Notes
-    -----
     The released code's anti-aliasing is a Gaussian blur before the interpolation; here it is the
     wider triangle of the interpolation itself, as in PIL and torchvision.
 
@@ -83,20 +66,9 @@ def squeeze(images: torch.Tensor) -> torch.Tensor:
 def pairs(labels: torch.Tensor, *, same: bool, rng: np.random.RandomState) -> torch.Tensor:
     """Draw pairs of images, one for each label.
 
-    Parameters
-    ----------
-    labels : torch.Tensor of int64, shape (n_images,)
-    same : bool
-        Pair image i with a random one of its class (itself included); otherwise both are drawn
-        from all images, with replacement.
-    rng : numpy.random.RandomState
+    Indices of shape (n_images, 2): image i with a random one of its class (itself included), if
+    `same`; otherwise both are drawn from all images, with replacement.
 
-    Returns
-    -------
-    torch.Tensor of int64, shape (n_images, 2)
-
-    Notes
-    -----
     In the released code, a partner of the same class is one of the first n of its class, where n
     is the size of the smallest class; here any of its class.
     """
@@ -120,26 +92,8 @@ def derive_split(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Derive one split of a data set of paired images.
 
-    Parameters
-    ----------
-    variant : {"halves", "halves-same", "stacked", "stacked-same"}
-        See :func:`derive`.
-    images : torch.Tensor of uint8, shape (n_images, n_channels, height, width)
-    labels : torch.Tensor of int64, shape (n_images,)
-    n_classes : int
-    rng : numpy.random.RandomState
-        See :func:`generator`.
-
-    Returns
-    -------
-    images : torch.Tensor of uint8
-        Of the same shape; stacked ones have twice the channels.
-    labels : torch.Tensor of int64, shape (n_images,)
-
-    Raises
-    ------
-    InvalidInputError
-        If the variant is unknown, or images of odd width are to be halved.
+    Images keep their shape; stacked ones have twice the channels. The variants are those of
+    :func:`derive`.
     """
     check_option("variant", variant, VARIANTS)
     same, halves = variant.endswith("-same"), variant.startswith("halves")
@@ -152,27 +106,11 @@ def derive_split(
 def derive(images: RawImages, variant: str) -> RawImages:
     """Derive a data set of paired images; every split has as many pairs as it had images.
 
-    Parameters
-    ----------
-    images : RawImages
-    variant : {"halves", "halves-same", "stacked", "stacked-same"}
-        ``halves``: two random images side by side, each squeezed to half its width; the label is
-        the sum of their labels modulo the number of classes. ``halves-same``: image i and a
-        random one of its class, whose label they keep. ``stacked`` and ``stacked-same``: the same
-        pairs as channels of one image.
+    ``halves``: two random images side by side, each squeezed to half its width; the label is the
+    sum of their labels modulo the number of classes. ``halves-same``: image i and a random one of
+    its class, whose label they keep. ``stacked`` and ``stacked-same``: the same pairs as channels
+    of one image. Class names are the sums, or those of `images` for pairs of one class.
 
-    Returns
-    -------
-    RawImages
-        Whose class names are the sums, or those of `images` for pairs of one class.
-
-    Raises
-    ------
-    InvalidInputError
-        If the variant is unknown, or images of odd width are to be halved.
-
-    References
-    ----------
     Hod et al., arXiv:2110.08058, "Networks and training": data variants.
     """
     n_classes, rng = len(images.class_names), generator()
@@ -196,11 +134,8 @@ def derive(images: RawImages, variant: str) -> RawImages:
 def polynomial_coefficients() -> np.ndarray:
     """Return the coefficients of all polynomials in x and y with coefficients 0 and 1.
 
-    Returns
-    -------
-    numpy.ndarray of float64, shape (512, 9)
-        Row p has the binary digits of p; the columns belong to the terms ``x^i y^j`` with
-        (i, j) = (0, 0), (0, 1), (0, 2), (1, 0), ..., (2, 2).
+    Shape (512, 9): row p has the binary digits of p; the columns belong to the terms ``x^i y^j``
+    with (i, j) = (0, 0), (0, 1), (0, 2), (1, 0), ..., (2, 2).
 
     Examples
     --------
@@ -214,15 +149,8 @@ def polynomial_coefficients() -> np.ndarray:
 def evaluate_polynomials(inputs: np.ndarray) -> np.ndarray:
     """Evaluate all polynomials.
 
-    Parameters
-    ----------
-    inputs : numpy.ndarray of float64, shape (n_samples, 2)
-        x and y.
-
-    Returns
-    -------
-    numpy.ndarray of float64, shape (n_samples, 512)
-        In the order of :func:`polynomial_coefficients`.
+    From x and y, shape (n_samples, 2), to shape (n_samples, 512), in the order of
+    :func:`polynomial_coefficients`.
 
     Examples
     --------
@@ -237,19 +165,8 @@ def evaluate_polynomials(inputs: np.ndarray) -> np.ndarray:
 def polynomials(n_samples: int, *, rng: np.random.RandomState) -> tuple[torch.Tensor, torch.Tensor]:
     """Draw inputs from the normal distribution and evaluate all polynomials at them.
 
-    Parameters
-    ----------
-    n_samples : int
-    rng : numpy.random.RandomState
-        See :func:`generator`.
+    Inputs have shape (n_samples, 2), targets shape (n_samples, 512).
 
-    Returns
-    -------
-    inputs : torch.Tensor of float64, shape (n_samples, 2)
-    targets : torch.Tensor of float64, shape (n_samples, 512)
-
-    Notes
-    -----
     The data set ``polynomials`` has as many samples as the released code draws by default,
     :data:`N_POLYNOMIALS`; targets are not scaled.
     """
@@ -263,20 +180,10 @@ IMAGE_CHANNELS = ("own", "copies", "squeezed")
 def three_channels(images: torch.Tensor, how: str) -> torch.Tensor:
     """Return grey images as images of three channels.
 
-    Parameters
-    ----------
-    images : torch.Tensor, shape (n_images, 1, height, width)
-    how : {"copies", "squeezed"}
-        Three copies; or what a reshape makes of three images side by side: channel ``c`` has in
-        column ``w`` the image's column ``(3 w + c) mod width``, so that each channel shows three
-        images squeezed to a third of their width.
+    Three copies; or, "squeezed", what a reshape makes of three images side by side: channel ``c``
+    has in column ``w`` the image's column ``(3 w + c) mod width``, so that each channel shows three
+    images squeezed to a third of their width.
 
-    Returns
-    -------
-    torch.Tensor, shape (n_images, 3, height, width)
-
-    References
-    ----------
     Hod et al., arXiv:2110.08058, "Feature visualization".
 
     Examples

@@ -54,31 +54,10 @@ def load_idx(
 ) -> RawImages:
     """Load a data set in MNIST's format.
 
-    Parameters
-    ----------
-    torchvision_class : type
-        ``torchvision.datasets.MNIST`` or a class derived from it, whose name is the folder's.
-    md5 : mapping of str to str
-        MD5 sums of the uncompressed files, under their names.
-    root : Path
-        Folder for data sets, laid out as torchvision does. Uncompressed files are read as they
-        are and need no right to write; compressed ones, there or in `debian_folder`, are
-        decompressed into it first.
-    download : bool, optional
-        Whether torchvision may download what is in neither place.
-    debian_folder : Path, optional
-        Where a package of Debian, ``dataset-<name of the folder>``, puts the compressed files.
-
-    Returns
-    -------
-    RawImages
-
-    Raises
-    ------
-    InvalidInputError
-        If a file is missing, or not the published one.
-    ArtifactError
-        If the folder must be written and cannot.
+    The torchvision class names the folder in `root`, laid out as torchvision does; `md5` has the
+    sums of the uncompressed files. Uncompressed files are read as they are and need no right to
+    write; compressed ones, there or in `debian_folder`, where a package of Debian puts them, are
+    decompressed into it first. torchvision may download what is in neither place.
     """
     name = torchvision_class.__name__
     folder = root / name / "raw"

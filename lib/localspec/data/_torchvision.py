@@ -25,15 +25,8 @@ _declared: list[torch.library.Library] = []  # a declaration lasts as long as it
 def import_torchvision() -> ModuleType:
     """Import torchvision, and declare its operators where they are missing.
 
-    Returns
-    -------
-    module
-        ``torchvision``; a plain import finds the same one from then on.
-
-    Raises
-    ------
-    RuntimeError
-        If the import fails for any other reason than the missing operators.
+    A plain import finds the same module from then on. If the import fails for any other reason than
+    the missing operators, that error is raised.
 
     Examples
     --------

@@ -99,11 +99,7 @@ def checked_options(
 ) -> tuple[UnitMap, LesionOptions]:
     """Check the options of :func:`localspec.lesions.lesion_predictions`.
 
-    Returns
-    -------
-    UnitMap
-        The network in the precision that lesions are computed in.
-    LesionOptions
+    The network returned is in the precision that lesions are computed in.
     """
     conventions = resolve(conventions)
     check_option("precision", precision, PRECISIONS)

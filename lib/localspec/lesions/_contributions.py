@@ -44,11 +44,7 @@ def reader_of(unit_map: UnitMap, layer: UnitLayer) -> Reader | None:
 def n_contributed(reader: Reader, n_values: int) -> int:
     """Return how many numbers of contributions are kept for one image.
 
-    Parameters
-    ----------
-    reader : Reader
-    n_values : int
-        Of the reader for one image.
+    `n_values` is the number of values of the reader for one image.
     """
     return (reader.n_read + 2) * n_values if _reads_flattened(reader) else 0
 
@@ -60,21 +56,10 @@ def _reads_flattened(reader: Reader) -> bool:
 class Contributions:
     """The values of a layer's reader under lesions, for one batch of images.
 
-    Parameters
-    ----------
-    unit_map : UnitMap
-    reader : Reader
-        Of the lesioned layer. What lies between them acts on each channel alone.
-    point : torch.fx.Node
-        Where lesions act.
-    values : sequence of torch.Tensor, shape (n_images, ...)
-        Values of the live nodes of `point`; that of `point` has shape (n_images, n_units, ...).
-    replacement : torch.Tensor, shape (n_units, ...), optional
-        What lesioned units have in place of their values; by default zero.
-
-    References
-    ----------
-    Hod et al., arXiv:2110.08058, "Lesion".
+    What lies between the point where lesions act and the reader acts on each channel alone.
+    `values` are those of the live nodes of `point`, whose own has shape (n_images, n_units, ...);
+    `replacement`, shape (n_units, ...), is what lesioned units have in place of theirs, by default
+    zero.
     """
 
     def __init__(
@@ -116,16 +101,8 @@ class Contributions:
     def read(self, keep: torch.Tensor, workspace: Workspace) -> torch.Tensor:
         """Return the reader's values under lesions.
 
-        Parameters
-        ----------
-        keep : torch.Tensor, shape (n_lesions, n_units)
-            0 where a unit is lesioned, else 1.
-        workspace : Workspace
-            What is returned lies there.
-
-        Returns
-        -------
-        torch.Tensor, shape (n_lesions * n_images, ...)
+        `keep`, shape (n_lesions, n_units), is 0 where a unit is lesioned, else 1. What is returned,
+        shape (n_lesions * n_images, ...), lies in the workspace.
         """
         rebuilt = keep.sum(dim=1, keepdim=True) < keep.shape[1] / 2
         signs = torch.where(rebuilt, keep, keep - 1)

@@ -26,10 +26,7 @@ Pair = tuple[int, int]
 def union(first: Lesion, second: Lesion) -> Lesion:
     """Return the lesion of all units of two lesions.
 
-    Raises
-    ------
-    InvalidInputError
-        If they share a unit.
+    They must not share a unit.
     """
     joined = {name: np.asarray(units) for name, units in first.items()}
     for name, units in second.items():

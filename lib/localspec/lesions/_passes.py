@@ -33,19 +33,9 @@ def reader_at(unit_map: UnitMap, node: fx.Node, points: Points) -> Reader | None
 class LesionPass:
     """Run lesions that act first at one and the same node, on one batch of images.
 
-    Parameters
-    ----------
-    unit_map : UnitMap
-    node : torch.fx.Node
-        Where they act first.
-    values : sequence of torch.Tensor, shape (n_images, ...)
-        Values of the live nodes of `node`.
-    points : mapping of str to tuple of LesionPoint
-        For every layer that a lesion names.
-    means : mapping of torch.fx.Node to torch.Tensor
-        What replaces lesioned units, where that is not zero.
-    workspace : Workspace
-        What layers write into; logits lie there.
+    `values` are those of the live nodes of `node`, `points` are those of every layer that a lesion
+    names, and `means` replace lesioned units where that is not zero. Layers write into the
+    workspace; logits lie there.
     """
 
     def __init__(
@@ -117,24 +107,9 @@ def batches(
 ) -> tuple[int, dict[fx.Node, Batch]]:
     """Return how much of the work before lesions and behind each node is done at a time.
 
-    Parameters
-    ----------
-    unit_map : UnitMap
-    x : torch.Tensor, shape (n_images, ...)
-    points : mapping of str to tuple of LesionPoint
-    nodes : sequence of torch.fx.Node
-        Where lesions act first.
-    batch_size : int
-        Most images that pass the layers before lesions together.
-    max_values : int or None
-        Numbers in the largest array that is stacked; None for as many as suit the device.
-
-    Returns
-    -------
-    n_together : int
-        Images that pass the layers before lesions together.
-    dict of torch.fx.Node to Batch
-        What follows each node.
+    Returns the images that pass the layers before lesions together, at most `batch_size`, and what
+    follows each of the `nodes` where lesions act first. `max_values` bounds the numbers in the
+    largest array that is stacked; None stands for as many as suit the device.
     """
     device = "cpu" if unit_map.device.type == "cpu" else "cuda"
     order = [*unit_map.graph_module.graph.nodes][:-1]

@@ -21,13 +21,9 @@ def replaced(
 ) -> Callable[[torch.Tensor], torch.Tensor]:
     """Return a function that replaces units in values stacked as (n_lesions * n_images, ...).
 
-    Parameters
-    ----------
-    mask : torch.Tensor, shape (n_lesions, n_channels)
-        0 where a channel is replaced, else 1. In rows of features each channel has several
-        places, next to each other.
-    mean : torch.Tensor, shape (n_channels, ...), optional
-        By what; by default zero.
+    `mask`, shape (n_lesions, n_channels), is 0 where a channel is replaced, else 1; in rows of
+    features each channel has several places, next to each other. `mean`, shape (n_channels, ...),
+    is what replaces it, by default zero.
     """
 
     def apply(value: torch.Tensor) -> torch.Tensor:
@@ -65,21 +61,8 @@ def lesion_points(
 ) -> tuple[LesionPoint, ...]:
     """Return where a layer's units are lesioned.
 
-    Parameters
-    ----------
-    unit_map : UnitMap
-    layer : UnitLayer
-    conventions : Conventions
-        Uses ``lesion_point`` and ``lesion_readers``.
-    replacement : {"zero", "mean"}
+    It is one point, but for a reader that reads the same tensor twice.
 
-    Returns
-    -------
-    tuple of LesionPoint
-        One, but for a reader that reads the same tensor twice.
-
-    Notes
-    -----
     Under ``lesion_readers="one"`` a unit is lesioned in the input of one reader, behind any
     normalization on the way there, if anything else reads the tensor or passes it on; else, and
     under ``"all"``, where it is formed or, under ``lesion_point="normalized"`` and for means, at
@@ -102,17 +85,7 @@ def keep_masks(
 ) -> dict[fx.Node, torch.Tensor]:
     """Return, for every node at which a lesion acts, 0 for lesioned channels and 1 for others.
 
-    Parameters
-    ----------
-    points : mapping of str to tuple of LesionPoint
-        For every layer that a lesion names.
-    lesions : sequence of Lesion
-    values : torch.Tensor
-        Gives precision and device.
-
-    Returns
-    -------
-    dict of torch.fx.Node to torch.Tensor, shape (n_lesions, n_channels)
+    Masks have shape (n_lesions, n_channels), and the precision and device of `values`.
     """
     masks: dict[fx.Node, torch.Tensor] = {}
     for row, lesion in enumerate(lesions):

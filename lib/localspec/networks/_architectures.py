@@ -25,13 +25,6 @@ class ResidualBlock(nn.Module):
 
         x -- conv1 -- norm1 -- ReLU -- conv2 -- norm2 -- + -- ReLU
           `------------- (shortcut -- norm) -----------'
-
-    Parameters
-    ----------
-    n_in, n_out : int
-        Channels.
-    norm_options : dict
-        Of each batch normalization.
     """
 
     def __init__(self, n_in: int, n_out: int, norm_options: dict) -> None:
@@ -58,14 +51,7 @@ def resnet(
 ) -> nn.Sequential:
     """Return a residual network.
 
-    Parameters
-    ----------
-    n_image_channels : int
-    channels : tuple of int
-        Of the first convolution, then of each block.
-    n_outputs : int
-    norm_options : dict
-        Of each batch normalization.
+    `channels` are those of the first convolution, then of each block.
     """
     first = nn.Conv2d(n_image_channels, channels[0], 3, padding=1, bias=False)
     layers: dict[str, nn.Module] = {
@@ -119,19 +105,9 @@ def mlp(
 ) -> nn.Sequential:
     """Return a multilayer perceptron with ReLU after every hidden layer.
 
-    Parameters
-    ----------
-    n_inputs : int
-        Number of pixels.
-    hidden : tuple of int
-        Units of each hidden layer.
-    n_outputs : int
-    dropout : float or tuple of float, optional
-        Probability of dropping a hidden unit in training; of each layer, if several.
-    batch_norm : {"none", "before", "after"}, optional
-        Batch normalization before or after each activation.
-    norm_last : bool, optional
-        Whether the last hidden layer has batch normalization like the others.
+    `dropout` is the probability of dropping a hidden unit in training, of each layer if there are
+    several. Batch normalization stands before or after each activation; `norm_last` says whether
+    the last hidden layer has it like the others.
     """
     layers: dict[str, nn.Module] = {"flatten": nn.Flatten()}
     width = n_inputs
@@ -162,27 +138,11 @@ def cnn(
 ) -> nn.Sequential:
     """Return a chain of 3 x 3 convolutions followed by a multilayer perceptron.
 
-    Parameters
-    ----------
-    image_shape : tuple of int
-        (n_channels, height, width).
-    channels : tuple of int or "pool"
-        Channels of each convolution; ``"pool"`` after one is 2 x 2 max pooling.
-    hidden : tuple of int
-        Units of the dense layers.
-    n_outputs : int
-    dropout, conv_dropout : float or tuple of float, optional
-        Probability of dropping a dense unit, or an entry of a convolution's output; of each
-        layer, if several.
-    batch_norm : {"none", "before", "after"}, optional
-        Batch normalization before each activation, or after it and the pooling.
-    norm_last : bool, optional
-        Whether the last hidden dense layer has batch normalization like the others.
-
-    Raises
-    ------
-    InvalidInputError
-        If the inputs are no images, or pooling leaves nothing of them.
+    `image_shape` is (n_channels, height, width); ``"pool"`` among the channels, behind a
+    convolution, is 2 x 2 max pooling. `dropout` and `conv_dropout` are the probabilities of
+    dropping a dense unit, and an entry of a convolution's output, of each layer if there are
+    several. Batch normalization stands before each activation, or after it and the pooling;
+    `norm_last` says whether the last hidden dense layer has it like the others.
     """
     if len(image_shape) != 3:
         raise InvalidInputError(

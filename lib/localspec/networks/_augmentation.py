@@ -13,20 +13,10 @@ def transform(
 ) -> torch.Tensor:
     """Rotate, shift and mirror images; what comes into view repeats the border (as in Keras).
 
-    Parameters
-    ----------
-    images : torch.Tensor, shape (n_images, n_channels, height, width)
-    angles : torch.Tensor, shape (n_images,)
-        In degrees.
-    shifts : torch.Tensor, shape (n_images, 2)
-        To the right and down, as shares of width and height.
-    flipped : torch.Tensor of bool, shape (n_images,)
-        Which images are mirrored, left to right; before they are rotated and shifted.
-
-    Returns
-    -------
-    torch.Tensor, shape of `images`
-        Values between pixels are interpolated linearly.
+    Images have shape (n_images, n_channels, height, width). They are mirrored left to right where
+    `flipped`, then rotated by `angles` in degrees, and moved by `shifts`, shape (n_images, 2): to
+    the right and down, as shares of width and height. Values between pixels are interpolated
+    linearly.
 
     Examples
     --------
@@ -63,20 +53,9 @@ def augment(
 ) -> torch.Tensor:
     """Return a batch of images, each transformed at random.
 
-    Parameters
-    ----------
-    images : torch.Tensor, shape (n_images, n_channels, height, width)
-    generator : torch.Generator
-        On the device of the images.
-    max_rotation : float, optional
-        In degrees; angles are uniform to both sides.
-    max_shift : float, optional
-        Share of width and height; uniform in all four directions.
-    flip : bool, optional
-        Mirror half of the images, left to right.
+    Angles are uniform up to `max_rotation` degrees to both sides, shifts up to `max_shift` of width
+    and height in all four directions; `flip` mirrors half of the images, left to right.
 
-    References
-    ----------
     Hod et al., arXiv:2110.08058, "Networks and training".
     """
     options = {"generator": generator, "device": images.device, "dtype": images.dtype}

@@ -24,18 +24,10 @@ def rescale_modules(
         module 0  [ 1 + 9(1-d)     d        ...  ]
         module 1  [    d        1 + 9(1-d)  ...  ]
 
-    Parameters
-    ----------
-    weights : sequence of torch.Tensor, shapes (n_out, n_in, ...)
-        Kernels of consecutive layers, without the first of the network.
-    modules : sequence of torch.Tensor of int, shapes (n_units,)
-        The module of every unit; one more than `weights`: those that the first kernel reads come
-        first.
-    distance : float
-        ``d``, in (0, 1]; 1 changes nothing.
+    `weights` are the kernels of consecutive layers, shape (n_out, n_in, ...), without the first of
+    the network; `modules` has the module of every unit, one more than `weights`: those that the
+    first kernel reads come first. A distance ``d`` of 1 changes nothing.
 
-    References
-    ----------
     Hod et al., arXiv:2110.08058, "Networks and training".
 
     Examples
@@ -60,19 +52,8 @@ def initialise_clusterable(module: nn.Module, distance: float, generator: torch.
     The first kernel is left alone. Of a network with convolutions only their kernels are
     rescaled; of a multilayer perceptron all dense ones, each output being in a module of its own.
 
-    Parameters
-    ----------
-    module : torch.nn.Module
-        Initialised already.
-    distance : float
-        See :func:`rescale_modules`.
-    generator : torch.Generator
-        Draws every unit's module, independently and uniformly.
-
-    Raises
-    ------
-    InvalidInputError
-        If a multilayer perceptron has more outputs than there are modules.
+    Every unit's module is drawn independently and uniformly; a multilayer perceptron may have at
+    most as many outputs as there are modules. See :func:`rescale_modules`.
     """
     convolutions = [layer.weight for layer in module.modules() if isinstance(layer, nn.Conv2d)]
     weights = convolutions or [

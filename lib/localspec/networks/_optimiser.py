@@ -62,14 +62,8 @@ def penalty(
 ) -> torch.Tensor | float:
     """Return the regularization term: rate times the sum of ``|w|`` or ``w**2`` over kernels.
 
-    Parameters
-    ----------
-    module : torch.nn.Module
-    l1, l2 : float
-        Rates.
-    conventions : Conventions or str
-        ``l2_first_layer="l1"`` puts the L1 norm, at the same rate, on the first kernel of a run
-        with L2.
+    ``l2_first_layer="l1"`` puts the L1 norm, at the same rate, on the first kernel of a run with
+    L2.
     """
     total: torch.Tensor | float = 0.0
     first_is_l1 = resolve(conventions).l2_first_layer == "l1"

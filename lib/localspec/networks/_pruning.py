@@ -34,15 +34,7 @@ def sparsity(step: int, n_steps: int) -> float:
 def largest(weight: torch.Tensor, share_zero: float) -> torch.Tensor:
     """Return a mask that keeps a kernel's weights of largest magnitude.
 
-    Parameters
-    ----------
-    weight : torch.Tensor
-    share_zero : float
-        Share of weights to drop, in [0, 1).
-
-    Returns
-    -------
-    torch.Tensor of bool, shape of `weight`
+    `share_zero`, in [0, 1), is the share of weights to drop.
     """
     n_kept = weight.numel() - round(share_zero * weight.numel())
     strongest = weight.abs().flatten().topk(n_kept).indices
@@ -54,14 +46,8 @@ def largest(weight: torch.Tensor, share_zero: float) -> torch.Tensor:
 class Pruner(nn.Module):
     """Hold the masks of all kernels of a network, and apply them.
 
-    Parameters
-    ----------
-    network : torch.nn.Module
-    n_steps : int
-        Length of the schedule.
-    dropped_weights : {"stay", "return"}, optional
-        Whether weights that have been dropped are zero at the next choice, or as large as the
-        optimiser's last step has made them.
+    `n_steps` is the length of the schedule. Weights that have been dropped are zero at the next
+    choice ("stay"), or as large as the optimiser's last step has made them ("return").
 
     Examples
     --------

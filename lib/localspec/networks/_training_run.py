@@ -21,18 +21,8 @@ AUGMENTATION_STREAM = 2**32  # added to the seed, which is smaller
 class TrainingRun:
     """A module, its optimiser and its generators.
 
-    Parameters
-    ----------
-    module : torch.nn.Module
-        Trained in place.
-    settings : NetworkSettings
-    dataset : Dataset
-        On the module's device.
-    seed : int
-    conventions : Conventions or str
-    pruner : torch.nn.Module, optional
-        Called with the number of steps done, before each step and before each test; its state is
-        part of the run's.
+    The module is trained in place; the data set is on its device. The pruner is called with the
+    number of steps done, before each step and before each test; its state is part of the run's.
     """
 
     def __init__(

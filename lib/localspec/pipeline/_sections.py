@@ -213,11 +213,5 @@ ALL_PAGES = PAGES | CONTROL_PAGES
 
 
 def section_of(page: str) -> type[Section] | type[YourNetworkSection]:
-    """Return the model of a page's parameters.
-
-    Raises
-    ------
-    InvalidInputError
-        If there is no such page.
-    """
+    """Return the model of a page's parameters."""
     return ALL_PAGES[check_option("page", page, ALL_PAGES)]

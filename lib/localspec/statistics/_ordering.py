@@ -103,22 +103,7 @@ def extremeness(a: ArrayLike, b: ArrayLike, side: str) -> np.ndarray:
 def sample_with_null(value: ArrayLike, null: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Return value and null sample as float arrays, having checked that their shapes agree.
 
-    Parameters
-    ----------
-    value : array_like, shape (...)
-        True values.
-    null : array_like, shape (..., n_draws)
-        Values of their random counterparts.
-
-    Returns
-    -------
-    value : ndarray, shape (...)
-    null : ndarray, shape (..., n_draws)
-
-    Raises
-    ------
-    InvalidInputError
-        If the leading shape of `null` is not the shape of `value`, or there is no draw.
+    `value` has shape (...), `null` has shape (..., n_draws) with at least one draw.
 
     Examples
     --------
@@ -140,28 +125,11 @@ def draw_order(
 ) -> np.ndarray:
     """Compare every draw with the true value by how extreme it is.
 
-    Parameters
-    ----------
-    value : array_like, shape (...)
-        True values; NaN where undefined.
-    null : array_like, shape (..., n_draws)
-        Values of the random counterparts; NaN where undefined.
-    side : {"low", "high"}
-        Whether low or high values are the extreme ones.
-    undefined : {"least_extreme", "left_out", "released"}
-        NaN is the least extreme value and ties with NaN; or a comparison with NaN counts nothing
-        ("released": and the draw is still one of the draws, as in the released code).
+    `value` has shape (...), `null` and the result have shape (..., n_draws): 1 where the draw is
+    more extreme, 0 where they tie, -1 where it is less extreme or the comparison counts nothing.
 
-    Returns
-    -------
-    ndarray of int8, shape (..., n_draws)
-        1 where the draw is more extreme, 0 where they tie, -1 where it is less extreme or where
-        the comparison counts nothing.
-
-    Raises
-    ------
-    InvalidInputError
-        If shapes do not agree, there is no draw, or an option is unknown.
+    NaN is the least extreme value and ties with NaN; or a comparison with NaN counts nothing
+    ("left_out", and "released", where the draw is still one of the draws, as in the released code).
 
     Examples
     --------

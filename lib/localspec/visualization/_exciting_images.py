@@ -40,15 +40,6 @@ class ExcitingImages:
 def leading_bits(values: np.ndarray, n_bits: int) -> np.ndarray:
     """Round values to their leading bits, so that values that differ by rounding become equal.
 
-    Parameters
-    ----------
-    values : numpy.ndarray
-    n_bits : int
-
-    Returns
-    -------
-    numpy.ndarray, shape of `values`
-
     Examples
     --------
     Three bits keep 5 (binary 101), and 100 becomes 96 (binary 1100000).
@@ -65,18 +56,8 @@ def top_images(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return each row's highest scores and their indices; of equal ones the lower index first.
 
-    Parameters
-    ----------
-    scores : numpy.ndarray, shape (n_targets, n_scored)
-    indices : numpy.ndarray of int, shape (n_targets, n_scored)
-    n_images : int
-        At most `n_scored` are returned.
-    n_bits : int, optional
-        Leading bits of a score that are compared.
-
-    Returns
-    -------
-    scores, indices : numpy.ndarray, shape (n_targets, at most n_images)
+    `scores` and `indices` have shape (n_targets, n_scored); at most `n_images` are returned. Scores
+    count as equal if they agree in their leading `n_bits`.
 
     Examples
     --------

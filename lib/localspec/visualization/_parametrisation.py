@@ -21,17 +21,8 @@ def initial_parameters(
 ) -> torch.Tensor:
     """Draw the Fourier coefficients that every image of one call starts from.
 
-    Parameters
-    ----------
-    image_shape : tuple of int
-        (n_channels, height, width).
-    seed : int
-    dtype : torch.dtype
-
-    Returns
-    -------
-    torch.Tensor, shape (n_channels, height, width // 2 + 1, 2)
-        Real and imaginary parts, normal with standard deviation 0.01.
+    Real and imaginary parts, shape (n_channels, height, width // 2 + 1, 2), normal with standard
+    deviation 0.01.
     """
     channels, height, width = image_shape
     generator = torch.Generator().manual_seed(seed)
@@ -57,21 +48,10 @@ def decoder(
 ) -> Callable[[torch.Tensor], torch.Tensor]:
     """Return the function that turns Fourier coefficients into images with valid colours.
 
-    Parameters
-    ----------
-    height, width : int
-    parameters : torch.Tensor
-        Of the precision and on the device of the coefficients.
+    It takes (n_images, n_channels, height, width // 2 + 1, 2) to (n_images, n_channels, height,
+    width), in [0, 1]; of two or more images at once, each is what it is alone, but for rounding.
+    `parameters` gives precision and device.
 
-    Returns
-    -------
-    callable
-        From (n_images, n_channels, height, width // 2 + 1, 2) to
-        (n_images, n_channels, height, width), in [0, 1]; of two or more images at once, each is
-        what it is alone, but for rounding.
-
-    References
-    ----------
     Olah et al. (2017), "Feature visualization"; the scale is Lucid's: amplitudes fall with
     frequency, and the inverse transform is divided by four.
     """
@@ -98,19 +78,3 @@ def decoder(
         return torch.sigmoid(image)
 
     return decode_all
-
-
-def decode(parameters: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """Turn Fourier coefficients into images with valid colours, see :func:`decoder`.
-
-    Parameters
-    ----------
-    parameters : torch.Tensor, shape (n_images, n_channels, height, width // 2 + 1, 2)
-    height, width : int
-
-    Returns
-    -------
-    torch.Tensor, shape (n_images, n_channels, height, width)
-        In [0, 1].
-    """
-    return decoder(height, width, parameters)(parameters)

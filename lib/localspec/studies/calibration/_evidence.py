@@ -64,17 +64,12 @@ class NullEvidence:
     def independent(self) -> NullEvidence:
         """Return the same null partitions with counterparts drawn for each subcluster alone.
 
-        Notes
-        -----
+        Takes more null partitions than subclusters.
+
         A joint draw gives all subclusters of a partition their counterparts at once. Here
         subcluster s of null partition i takes those that were drawn for its namesake in null
         partition i + s + 1: sets of the same size, none used twice, and those of one partition's
         subclusters come from different permutations.
-
-        Raises
-        ------
-        InvalidInputError
-            If there are not more null partitions than subclusters.
         """
         n_subclusters = len(self.n_units)
         if self.n_partitions <= n_subclusters:
@@ -95,17 +90,8 @@ class NullEvidence:
     def measure(self, name: str, *, conventions: Conventions | str = "paper") -> Measure:
         """Return one of `MEASURES` of all null partitions.
 
-        Parameters
-        ----------
-        name : str
-            One of `localspec.measures.MEASURES`.
-        conventions : Conventions or str
-            Uses ``undefined_ranges``, and ``min_units="three"`` to leave smaller subclusters out.
-
-        Returns
-        -------
-        Measure
-            Values of shape (n_partitions, n_draws + 1, n_subclusters).
+        Values have shape (n_partitions, n_draws + 1, n_subclusters). Of the conventions it uses
+        ``undefined_ranges``, and ``min_units="three"`` to leave smaller subclusters out.
         """
         check_option("measure", name, MEASURES)
         conventions = resolve(conventions)
@@ -134,32 +120,9 @@ def null_draws(
 ) -> list[Draws]:
     """Make null partitions and draw the random counterparts of each.
 
-    Parameters
-    ----------
-    partition : Partition
-        Gives the sizes.
-    n_partitions : int
-        At least 1.
-    n_draws : int
-        Random counterparts of each subcluster of each null partition.
-    seed : int
-        Null partition i and its draws depend on `seed` and i only.
-    conventions : Conventions or str
-        Uses ``min_units``. Draws are always joint: a permutation test needs whole partitions.
-
-    Returns
-    -------
-    list of Draws
-        One for each null partition.
-
-    Raises
-    ------
-    InvalidInputError
-        If `n_partitions` or `n_draws` is not positive.
-
-    References
-    ----------
-    Hod et al., arXiv:2110.08058, "Random counterparts".
+    `partition` gives the sizes. Null partition i and its draws depend on `seed` and i only. Of the
+    conventions it uses ``min_units``; draws are always joint, since a permutation test needs whole
+    partitions.
 
     Examples
     --------
@@ -192,33 +155,11 @@ def null_evidence(
 ) -> NullEvidence:
     """Lesion and visualize every subcluster of null partitions, and their counterparts.
 
-    Parameters
-    ----------
-    network : torch.nn.Module, TrainedNetwork or UnitMap
-    dataset : Dataset
-        Lesions are judged on its test images.
-    draws : list of Draws
-        From :func:`null_draws`.
-    n_steps, seed : int, optional
-        Of feature visualization.
-    conventions : Conventions or str
-        Uses ``lesion_point`` and ``lesion_readers``.
-    precision : {"full", "bfloat16"}
-        Of what lesions compute.
-    progress : bool, optional
+    Lesions are judged on the test images. Of the conventions it uses ``lesion_point`` and
+    ``lesion_readers``.
 
-    Returns
-    -------
-    NullEvidence
-
-    Notes
-    -----
     Cost: n_partitions x (n_draws + 1) x n_subclusters lesions of all test images, and as many
     images optimised.
-
-    References
-    ----------
-    Hod et al., arXiv:2110.08058, "Lesion", "Feature visualization".
     """
     sets = [lesion for of_partition in draws for lesion in of_partition.lesions()]
     accuracies = lesion_accuracies(

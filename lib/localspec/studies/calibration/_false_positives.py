@@ -47,30 +47,11 @@ class Rate:
 def clustered_rate(p_values: ArrayLike, level: float) -> Rate:
     """Return the share of p-values at or below a level, with an interval over clusters.
 
-    Parameters
-    ----------
-    p_values : array_like, shape (n_clusters, ...)
-        Tests of one cluster (a network) may depend on each other; clusters do not. NaN where
-        there is no test.
-    level : float
+    `p_values` has shape (n_clusters, ...), with NaN where there is no test. Tests of one cluster (a
+    network) may depend on each other; clusters do not, and each has a test.
 
-    Returns
-    -------
-    Rate
-
-    Raises
-    ------
-    InvalidInputError
-        If there is no p-value, or a cluster without any.
-
-    Notes
-    -----
     The interval is Student's, over the rates of the clusters. Where these do not differ at all
     it is a point.
-
-    References
-    ----------
-    Hod et al., arXiv:2110.08058; "Null calibration" is this project's control.
 
     Examples
     --------
@@ -101,25 +82,11 @@ def _subcluster_p(measure: Measure, rule: str, seed: int) -> np.ndarray:
 def null_p_values(evidence: NullEvidence, name: str, *, seed: int = 0) -> PValues:
     """Test every null partition of one network in every way.
 
-    Parameters
-    ----------
-    evidence : NullEvidence
-    name : str
-        The measure.
-    seed : int, optional
-        For the rule "randomised".
-
-    Returns
-    -------
-    dict of (test, rule) to numpy.ndarray, shape (n_partitions,)
-        ``"subcluster"`` has shape (n_partitions, n_subclusters), before any shift. The rule
-        "released" is "strict" with the released code's choices: counterparts drawn for each
-        subcluster alone, three units at least, undefined values as division leaves them. It is
-        left out where there are too few null partitions to take those counterparts from.
-
-    References
-    ----------
-    Hod et al., arXiv:2110.08058, "Fisher's method", "Permutation Fisher".
+    By test and rule, shape (n_partitions,); those of ``"subcluster"`` have shape (n_partitions,
+    n_subclusters), before any shift. The rule "released" is "strict" with the released code's
+    choices: counterparts drawn for each subcluster alone, three units at least, undefined values as
+    division leaves them. It is left out where there are too few null partitions to take those
+    counterparts from. `seed` is for the rule "randomised".
     """
     measure = evidence.measure(name, conventions=PAPER)
     by_test: PValues = {}
@@ -140,20 +107,9 @@ def null_p_values(evidence: NullEvidence, name: str, *, seed: int = 0) -> PValue
 def combined(p_values: np.ndarray, size: int) -> np.ndarray:
     """Combine network p-values of null partitions as those of replicates are.
 
-    Parameters
-    ----------
-    p_values : numpy.ndarray, shape (n_networks, n_partitions)
-    size : int
-        Replicates of one group; networks that do not fill one are left out.
-
-    Returns
-    -------
-    numpy.ndarray, shape (n_networks // size, n_partitions)
-        Null partition i of one group combines the null partitions i of its networks.
-
-    References
-    ----------
-    Hod et al., arXiv:2110.08058, "Bates".
+    From shape (n_networks, n_partitions) to (n_networks // size, n_partitions): null partition i of
+    one group combines the null partitions i of its `size` networks. Networks that do not fill a
+    group are left out.
 
     Examples
     --------

@@ -25,16 +25,8 @@ SELECTIVITY, EQUAL_DAMAGE = "half_selectivity", "coherence_at_equal_damage"
 def half_selectivity(accuracies: LesionedAccuracies) -> Measure:
     """Measure how one-sidedly a lesion harms the classes of one half.
 
-    Parameters
-    ----------
-    accuracies : LesionedAccuracies
-
-    Returns
-    -------
-    Measure
-        ``|a - b| / (|a| + |b|)`` for the mean changes a and b of the two halves' classes: 1 if
-        only one half's classes change, 0 if both change alike. High is extreme; NaN where
-        nothing changes.
+    ``|a - b| / (|a| + |b|)`` for the mean changes a and b of the two halves' classes: 1 if only one
+    half's classes change, 0 if both change alike. High is extreme; NaN where nothing changes.
 
     Examples
     --------

@@ -71,34 +71,14 @@ def glue(
 ) -> dict[str, np.ndarray]:
     """Glue two chains of dense layers that read the same pixels side by side.
 
-    Parameters
-    ----------
-    first, second : mapping of str to numpy.ndarray
-        Weights (n_out, n_in) and biases (n_out,) of each, under the same names, in the order of
-        the layers.
-    noise : float, optional
-        Standard deviation of the weights between the halves, in units of the standard deviation
-        of the layer's weights within them.
-    seed : int, optional
-        Of that noise; at every level the same normal numbers are scaled.
+    Each has weights (n_out, n_in) and biases (n_out,) under the same names, in the order of the
+    layers. `noise`, at least 0, is the standard deviation of the weights between the halves, in
+    units of that of the layer's weights within them; at every level the same normal numbers are
+    scaled::
 
-    Returns
-    -------
-    dict of str to numpy.ndarray
-        Weights and biases of the whole::
-
-            first kernel          later kernels (columns: what they read)
-            [ first  ]            [ first  noise  ]
-            [ second ]            [ noise  second ]
-
-    Raises
-    ------
-    InvalidInputError
-        If the halves do not fit together or the noise is negative.
-
-    References
-    ----------
-    Hod et al., arXiv:2110.08058; "Planted networks" is this project's control.
+        first kernel          later kernels (columns: what they read)
+        [ first  ]            [ first  noise  ]
+        [ second ]            [ noise  second ]
 
     Examples
     --------
@@ -125,13 +105,7 @@ def glue(
 
 
 def shuffle_weights(weights: Mapping[str, np.ndarray], *, seed: int = 0) -> dict[str, np.ndarray]:
-    """Permute the entries of each weight matrix; biases stay.
-
-    Parameters
-    ----------
-    weights : mapping of str to numpy.ndarray
-    seed : int, optional
-    """
+    """Permute the entries of each weight matrix; biases stay."""
     rng = np.random.default_rng(seed)
     return {
         name: rng.permutation(value.ravel()).reshape(value.shape) if value.ndim > 1 else value
@@ -142,10 +116,7 @@ def shuffle_weights(weights: Mapping[str, np.ndarray], *, seed: int = 0) -> dict
 def half_settings(settings: NetworkSettings) -> NetworkSettings:
     """Return the settings of each half of a planted network.
 
-    Raises
-    ------
-    InvalidInputError
-        If the network is more than a chain of dense layers with an even number of units each.
+    The network must be a chain of dense layers with an even number of units each.
     """
     plain = settings.architecture == "mlp" and settings.batch_norm == "none"
     require(

@@ -47,17 +47,8 @@ def networks_in_three_channels(
 ) -> dict[Reading, str]:
     """Return the networks that are trained on the images of another one in three channels.
 
-    Parameters
-    ----------
-    networks : mapping of str to NetworkSettings
-    name : str
-        Of the network of grey images.
-
-    Returns
-    -------
-    dict of Reading to str
-        Names of the networks that have the settings of this one but for ``image_channels`` and
-        ``n_epochs``.
+    They have the settings of the network of grey images `name`, but for ``image_channels`` and
+    ``n_epochs``.
 
     Examples
     --------

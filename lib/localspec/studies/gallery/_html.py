@@ -59,9 +59,8 @@ class _Sprites:
 def _visualization_sprites(gallery: Gallery) -> _Sprites:
     images = {}
     for record in gallery.records:
-        if record.image is not None:
-            images[record.anchor, "this"] = record.image
-            images[record.anchor, "random"] = record.random_image
+        images[record.anchor, "this"] = record.image
+        images[record.anchor, "random"] = record.random_image
     return _Sprites(images)
 
 
@@ -86,35 +85,29 @@ def _sort_keys(record: GalleryRecord) -> dict[str, str]:
     """
     keys = {"units": str(record.n_units)}
     for name in MEASURES:
-        finding = record.findings.get(name)
-        values = {
-            "p": finding.p_value if finding else math.nan,
-            "effect": finding.effect if finding else math.nan,
-        }
-        for part, value in values.items():
+        finding = record.findings[name]
+        for part, value in (("p", finding.p_value), ("effect", finding.effect)):
             key = f"{name.replace('_', '-')}-{part}"
             keys[key] = "" if math.isnan(value) else f"{value:.9g}"
     return keys
 
 
 def _measures(record: GalleryRecord) -> dict[str, dict]:
-    """Return the numbers of every measure as text; none where it is of another network."""
-    measures = {name: {} for name in MEASURES}
-    for name, finding in record.findings.items():
-        measures[name] = {
-            "p": _number(finding.p_value),
-            "notable": finding.p_value <= NOTABLE * (1 + RTOL),
-            "effect": _number(finding.effect),
-            "value": _number(finding.value),
-            "random": _number(finding.random_mean),
+    """Return the numbers of every measure as text."""
+    return {
+        name: {
+            "p": _number(record.findings[name].p_value),
+            "notable": record.findings[name].p_value <= NOTABLE * (1 + RTOL),
+            "effect": _number(record.findings[name].effect),
+            "value": _number(record.findings[name].value),
+            "random": _number(record.findings[name].random_mean),
         }
-    return measures
+        for name in MEASURES
+    }
 
 
 def _visualizations(record: GalleryRecord, sprites: _Sprites) -> list[dict]:
-    """Return the images of a subcluster and of its random counterpart, if there are any."""
-    if record.image is None:
-        return []
+    """Return the images of a subcluster and of its random counterpart."""
     return [
         {
             "name": "this",
@@ -149,8 +142,6 @@ def _exciting(record: GalleryRecord, gallery: Gallery, sprites: _Sprites) -> lis
 def _bars(record: GalleryRecord, class_names: tuple[str, ...], longest_bar: float) -> list[dict]:
     """Return the accuracies lost by the classes that change most, in the order of the classes."""
     lost, lost_random = record.accuracy_lost, record.accuracy_lost_random
-    if lost is None or lost_random is None:
-        return []
     largest_first = np.argsort(-np.abs(lost), kind="stable")
     bars = []
     for label in np.sort(largest_first[:MAX_CLASSES]):
@@ -170,19 +161,13 @@ def _bars(record: GalleryRecord, class_names: tuple[str, ...], longest_bar: floa
 
 def _longest_bar(gallery: Gallery) -> float:
     """Return the accuracy that the longest bar stands for."""
-    largest = LEAST_LONGEST_BAR
-    for record in gallery.records:
-        for lost in (record.accuracy_lost, record.accuracy_lost_random):
-            if lost is not None:
-                largest = max(largest, float(np.abs(lost).max()))
-    return largest
+    lost = [(record.accuracy_lost, record.accuracy_lost_random) for record in gallery.records]
+    return max(LEAST_LONGEST_BAR, float(np.abs(lost).max()))
 
 
 def _scales(sheets: Iterable[SpriteSheet]) -> dict[str, float]:
-    """Return how many pixels of the screen one of an image has; nothing without images."""
-    width = max((sheet.width for sheet in sheets), default=None)
-    if width is None:
-        return {}
+    """Return how many pixels of the screen one of an image has."""
+    width = max(sheet.width for sheet in sheets)
 
     def scale(size: int) -> float:
         return max(1, round(size / width / SCALE_STEP)) * SCALE_STEP

@@ -58,13 +58,13 @@ class GalleryRecord:
         Within the layer, ascending.
     findings : mapping of str to Finding
         By measure.
-    accuracy_lost, accuracy_lost_random : numpy.ndarray, shape (n_classes,), or None
+    accuracy_lost, accuracy_lost_random : numpy.ndarray, shape (n_classes,)
         By each class under the lesion of this subcluster, in [-1, 1], and by those of its random
         counterparts on average.
-    image, random_image : numpy.ndarray, shape (n_channels, height, width), or None
+    image, random_image : numpy.ndarray, shape (n_channels, height, width)
         Visualizations of this subcluster and of its first random counterpart, in [0, 1].
     score, random_score : float
-        Objectives that those two reached; NaN without them.
+        Objectives that those two reached.
     exciting : numpy.ndarray of int, shape (n_exciting,)
         Indices of the test images that excite it most, the strongest first.
     exciting_scores : numpy.ndarray, shape (n_exciting,)
@@ -77,10 +77,10 @@ class GalleryRecord:
     cluster: int
     units: np.ndarray
     findings: Mapping[str, Finding]
-    accuracy_lost: np.ndarray | None
-    accuracy_lost_random: np.ndarray | None
-    image: np.ndarray | None
-    random_image: np.ndarray | None
+    accuracy_lost: np.ndarray
+    accuracy_lost_random: np.ndarray
+    image: np.ndarray
+    random_image: np.ndarray
     score: float
     random_score: float
     exciting: np.ndarray
@@ -116,23 +116,16 @@ class Gallery:
     test_images: Mapping[int, np.ndarray]
 
 
-def card_anchor(partitioning: str, layer: str, cluster: int, *, network: str = "") -> str:
+def card_anchor(partitioning: str, layer: str, cluster: int) -> str:
     """Return the name of a subcluster's card, to link to.
-
-    Parameters
-    ----------
-    partitioning, layer : str
-    cluster : int
-    network : str, optional
-        Only for subclusters of another network than the gallery's.
 
     Examples
     --------
     >>> card_anchor("weights/local", "dense2", 3)
     'weights-local-dense2-3'
     """
-    parts = (network, partitioning, layer, str(cluster))
-    return "-".join(re.sub(r"[^\w.]+", "-", part, flags=re.ASCII) for part in parts if part)
+    parts = (partitioning, layer, str(cluster))
+    return "-".join(re.sub(r"[^\w.]+", "-", part, flags=re.ASCII) for part in parts)
 
 
 def _finding(assessment: Assessment, index: int) -> Finding:
@@ -279,12 +272,10 @@ def gallery_table(gallery: Gallery) -> pd.DataFrame:
             "n_units": record.n_units,
         }
         for name in MEASURES:
-            finding = record.findings.get(name)
-            row[f"{name}_p"] = finding.p_value if finding else float("nan")
-            row[f"{name}_effect"] = finding.effect if finding else float("nan")
+            finding = record.findings[name]
+            row |= {f"{name}_p": finding.p_value, f"{name}_effect": finding.effect}
         lost = record.accuracy_lost
-        damaged = lost is not None and lost.max() > 0
-        row["most_damaged_class"] = gallery.class_names[lost.argmax()] if damaged else ""
+        row["most_damaged_class"] = gallery.class_names[lost.argmax()] if lost.max() > 0 else ""
         row["exciting"] = " ".join(map(str, record.exciting))
         rows.append(row)
     return pd.DataFrame(rows)

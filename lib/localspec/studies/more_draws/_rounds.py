@@ -34,30 +34,8 @@ def further_draws(
 ) -> Draws:
     """Draw random counterparts of some of the tested subclusters.
 
-    Parameters
-    ----------
-    partition : Partition
-    n_draws : int
-        At least 1.
-    chosen : sequence of int
-        Positions among :func:`localspec.clustering.subclusters`.
-    seed : int or sequence of int
-    conventions : Conventions or str
-        Uses ``draws`` and ``min_units``.
-
-    Returns
-    -------
-    Draws
-        Of the chosen subclusters, in that order.
-
-    Raises
-    ------
-    InvalidInputError
-        If there is no subcluster at a position, or `n_draws` is not positive.
-
-    References
-    ----------
-    Hod et al., arXiv:2110.08058, "Random counterparts".
+    `chosen` has their positions among :func:`localspec.clustering.subclusters`, and the result is
+    in that order.
 
     Examples
     --------
@@ -118,31 +96,8 @@ def further_lesions(
 ) -> dict[str, np.ndarray]:
     """Lesion random counterparts, without the true subclusters.
 
-    Parameters
-    ----------
-    network : torch.nn.Module, TrainedNetwork or UnitMap
-    x : torch.Tensor, shape (n_images, ...)
-    y : torch.Tensor of int, shape (n_images,)
-        The images that the true subclusters were lesioned on, and their classes.
-    draws : Draws
-        From :func:`further_draws`.
-    n_classes : int, optional
-        By default one more than the largest label.
-    conventions : Conventions or str
-        Uses ``lesion_point`` and ``lesion_readers``.
-    precision : {"full", "bfloat16"}
-    max_sets : int, optional
-        Bounds memory: sets of units at a time.
-    progress : bool, optional
-
-    Returns
-    -------
-    dict
-        ``lesioned``: accuracies, shape (n_draws, n_subclusters, n_classes).
-
-    References
-    ----------
-    Hod et al., arXiv:2110.08058, "Lesion".
+    `x` and `y` are what the true subclusters were lesioned on. ``lesioned``: accuracies, shape
+    (n_draws, n_subclusters, n_classes). At most `max_sets` sets of units at a time bound memory.
     """
 
     def measured(sets: list[Lesion]) -> np.ndarray:
@@ -171,27 +126,8 @@ def further_visualizations(
 ) -> dict[str, np.ndarray]:
     """Visualize random counterparts, without the true subclusters; images are not kept.
 
-    Parameters
-    ----------
-    network : torch.nn.Module, TrainedNetwork or UnitMap
-    draws : Draws
-        From :func:`further_draws`.
-    image_shape : tuple of int
-        (n_channels, height, width).
-    n_steps, seed : int, optional
-        As for the true subclusters.
-    max_sets : int, optional
-        Bounds memory: sets of units at a time.
-    progress : bool, optional
-
-    Returns
-    -------
-    dict
-        ``scores`` and ``entropies``, shape (n_draws, n_subclusters).
-
-    References
-    ----------
-    Hod et al., arXiv:2110.08058, "Feature visualization".
+    ``scores`` and ``entropies``, shape (n_draws, n_subclusters). `n_steps` and `seed` are those of
+    the true subclusters; at most `max_sets` sets of units at a time bound memory.
     """
 
     def measured(sets: list[Lesion]) -> np.ndarray:
@@ -212,33 +148,15 @@ def sequential_p_values_of(
 ) -> tuple[SequentialResult, ...]:
     """Draw for every tested subcluster of a network until its p-value is decided.
 
-    Parameters
-    ----------
-    replicate : Replicate
-    measure : {"importance", "class_coherence", "input_coherence", "output_coherence"}
-    partitioning : str
-    max_draws : int, optional
-        Draws after which a subcluster is given up.
-    max_exceedances : int, optional
-        Draws at least as extreme that end the drawing.
+    In the order of the subclusters of :meth:`localspec.pipeline.Replicate.draws`. `max_draws` and
+    `max_exceedances`, the draws at least as extreme, end the drawing.
 
-    Returns
-    -------
-    tuple of SequentialResult
-        In the order of the subclusters of :meth:`localspec.pipeline.Replicate.draws`.
-
-    Notes
-    -----
     The first draws are those of the other pages. Each round after them draws with a generator of
     its own, seeded by the network's seed, the partitioning and the number of the round. Subclusters
     of a partition share permutations as on the other pages: sequential stopping asks for no more
     than that each one's own draws are exchangeable with it.
 
     Each round is stored: a killed run goes on after the last one that was finished.
-
-    References
-    ----------
-    Hod et al., arXiv:2110.08058, "p of a subcluster".
     """
     check_option("measure", measure, MEASURES)
     # all measures of the same evidence take the same draws

@@ -57,31 +57,11 @@ class Comparison:
 def compare(ours: np.ndarray, published: np.ndarray, *, least_margin: float = 0.0) -> Comparison:
     """Compare our replicates with published ones.
 
-    Parameters
-    ----------
-    ours, published : numpy.ndarray, shape (n_replicates,)
-        At least two of each.
-    least_margin : float, optional
-        The published range is widened on each side by the standard deviation over published
-        replicates, or by this where it is larger.
+    At least two finite values of each, one a replicate. The published range is widened on each side
+    by the standard deviation over published replicates, or by `least_margin` where that is larger.
 
-    Returns
-    -------
-    Comparison
-
-    Raises
-    ------
-    InvalidInputError
-        If there are fewer than two values, or one is not finite.
-
-    Notes
-    -----
     The standard deviation is that of a sample. The interval of the standardised difference takes
     it for normal with variance ``1/n + 1/m + g^2 / (2 (n + m))`` (Hedges and Olkin 1985).
-
-    References
-    ----------
-    Hod et al., arXiv:2110.08058; the rule is on the book's method page, "Published figures".
 
     Examples
     --------
@@ -160,13 +140,7 @@ def _rows(name: str, reading: str, group: Sequence[Replicate], rows: pd.DataFram
 
 
 def published_rows(model: str, *, pruned: bool) -> pd.DataFrame:
-    """Return the published replicates of one configuration.
-
-    Raises
-    ------
-    InvalidInputError
-        If nothing is published of that model, pruned or unpruned.
-    """
+    """Return the published replicates of one configuration."""
     table = load_published("clusterability")
     table = table[table["pruned"] == pruned]
     what = f"published {'pruned' if pruned else 'unpruned'} model"

@@ -14,17 +14,6 @@ TABLES = ("clusterability", "feature_visualization", "lesions", "paper_claims")
 def load_published(table: str) -> pd.DataFrame:
     """Load a table of published figures.
 
-    Parameters
-    ----------
-    table : {"clusterability", "feature_visualization", "lesions", "paper_claims"}
-
-    Raises
-    ------
-    InvalidInputError
-        If there is no such table.
-
-    References
-    ----------
     The result files of Filan et al. (2021); the claims are those of the abstract of Hod et al.,
     arXiv:2110.08058.
     """

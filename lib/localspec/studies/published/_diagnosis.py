@@ -44,11 +44,6 @@ COLUMNS = (
 def without_small_edges(graph: UnitGraph, least: float) -> UnitGraph:
     """Return a weights graph without the edges that are below a size.
 
-    Parameters
-    ----------
-    graph : UnitGraph
-    least : float
-
     Examples
     --------
     >>> from localspec.clustering._unit_graph import layer_ranges
@@ -71,19 +66,7 @@ def _graph_readings(settings: NetworkSettings) -> list[Reading]:
 def changes_of_ncut(replicate: Replicate) -> Iterator[tuple[str, float]]:
     """Yield what is done otherwise with a trained network's graph, and the n-cut that follows.
 
-    Parameters
-    ----------
-    replicate : Replicate
-        Under the plain reading.
-
-    Yields
-    ------
-    name : str
-    value : float
-
-    References
-    ----------
-    Hod et al., arXiv:2110.08058, "Spectral clustering and n-cut"; the diagnosis is this project's.
+    The replicate is under the plain reading.
     """
     n_clusters, seed = replicate.n_clusters, replicate.seed
     graph = replicate.graph("weights")

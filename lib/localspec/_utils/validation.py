@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, TypeVar
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from localspec.exceptions import InvalidInputError
 
 T = TypeVar("T")
+MAX_SEED = 2**32 - 1  # k-means takes no larger one
+MAX_SHOWN = 80  # characters of a value in a message
+
+
+def brief(value: object) -> str:
+    """Return how Python writes a value, on one line that a message has room for.
+
+    Examples
+    --------
+    >>> brief("0.05"), brief(np.zeros((2, 1)))
+    ("'0.05'", 'array([[0.], [0.]])')
+    """
+    text = " ".join(repr(value).split())
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
 
 
 def require(condition: bool, message: str) -> None:
@@ -68,14 +84,14 @@ def check_option(name: str, value: T, allowed: Iterable[T]) -> T:
     localspec.exceptions.InvalidInputError: side='left' is not known; choose one of 'low', 'high'
     """
     choices = list(allowed)
-    if value not in choices:
+    if not any(isinstance(value, type(choice)) and value == choice for choice in choices):
         listed = ", ".join(repr(choice) for choice in choices)
-        raise InvalidInputError(f"{name}={value!r} is not known; choose one of {listed}")
+        raise InvalidInputError(f"{name}={brief(value)} is not known; choose one of {listed}")
     return value
 
 
-def check_integer(name: str, value: object, lowest: int) -> int:
-    """Return `value` as an int if it is a whole number that is large enough.
+def check_integer(name: str, value: object, lowest: int, highest: int | None = None) -> int:
+    """Return `value` as an int if it is a whole number in a range.
 
     Parameters
     ----------
@@ -85,6 +101,8 @@ def check_integer(name: str, value: object, lowest: int) -> int:
         The value given; true and false are no numbers here.
     lowest : int
         The smallest value allowed.
+    highest : int, optional
+        The largest one.
 
     Returns
     -------
@@ -104,9 +122,105 @@ def check_integer(name: str, value: object, lowest: int) -> int:
     """
     if isinstance(value, bool) or not isinstance(value, Integral) or value < lowest:
         raise InvalidInputError(
-            f"{name} must be a whole number of at least {lowest}, not {value!r}"
+            f"{name} must be a whole number of at least {lowest}, not {brief(value)}"
         )
+    if highest is not None and value > highest:
+        raise InvalidInputError(f"{name} must be from {lowest} to {highest}, not {brief(value)}")
     return int(value)
+
+
+def check_seed(value: object, name: str = "seed") -> int:
+    """Return `value` as an int if it can seed every generator in use."""
+    return check_integer(name, value, 0, MAX_SEED)
+
+
+def check_real(name: str, value: object, low: float = 0.0, high: float = math.inf) -> float:
+    """Return `value` if it is a finite number between two others, both left out.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is anything else, such as text or NaN.
+
+    Examples
+    --------
+    >>> check_real("level", "0.05", 0, 1)
+    Traceback (most recent call last):
+    ...
+    localspec.exceptions.InvalidInputError: level must be a number between 0 and 1, not '0.05'
+    """
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not is_number or not low < value < high:
+        allowed = f"between {low:g} and {high:g}" if math.isfinite(high) else f"above {low:g}"
+        finite = "" if math.isfinite(high) else ", and finite"
+        raise InvalidInputError(f"{name} must be a number {allowed}{finite}, not {brief(value)}")
+    return value
+
+
+def check_flag(name: str, value: object) -> bool:
+    """Return `value` if it is true or false, and no text or number that only counts as such."""
+    if not isinstance(value, bool | np.bool_):
+        raise InvalidInputError(f"{name} must be True or False, not {brief(value)}")
+    return bool(value)
+
+
+def check_type(name: str, value: object, kind: type, cure: str) -> None:
+    """Refuse a value of another class than `kind`, and say how to get one of it."""
+    if not isinstance(value, kind):
+        is_class = isinstance(value, type)
+        given = f"the class {value.__name__}" if is_class else f"{type(value).__name__}"
+        raise InvalidInputError(f"{name} must be a {kind.__name__}, not {given}: {cure}")
+
+
+def as_integers(name: str, values: object) -> np.ndarray:
+    """Return whole numbers as an array of int64.
+
+    Raises
+    ------
+    InvalidInputError
+        If they are anything else, also floating point or true and false.
+
+    Examples
+    --------
+    >>> as_integers("labels", [1, 2])
+    array([1, 2])
+    """
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError, RuntimeError):  # rows of several lengths, a tensor on a GPU
+        array = np.empty(0, dtype=object)
+    if array.dtype.kind not in "iu" and not (array.size == 0 and array.dtype.kind == "f"):
+        of = "" if array.dtype.kind in "OU" else f" of {array.dtype}"
+        raise InvalidInputError(f"{name} must be whole numbers, not {brief(values)}{of}")
+    if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
+        raise InvalidInputError(f"{name} must be below 2**63, not {array.max()}")
+    return array.astype(np.int64, copy=False)
+
+
+def as_floats(name: str, values: object) -> np.ndarray:
+    """Return numbers as an array of float64.
+
+    Raises
+    ------
+    InvalidInputError
+        If they are no real numbers, or rows differ in length.
+
+    Examples
+    --------
+    >>> as_floats("p_values", [1, 2])
+    array([1., 2.])
+    """
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind in "biuf":
+            return array.astype(np.float64, copy=False)
+        if array.dtype.kind == "O":  # such as None for an undefined value
+            return array.astype(np.float64)
+    except (TypeError, ValueError, RuntimeError):
+        pass
+    raise InvalidInputError(
+        f"{name} must be numbers, in rows of the same length, not {brief(values)}"
+    )
 
 
 class Strict(BaseModel):

@@ -7,7 +7,7 @@ import torch
 from scipy import stats
 
 from localspec._utils.hardware import side_by_side
-from localspec._utils.validation import check_integer, check_option
+from localspec._utils.validation import as_floats, check_integer, check_option, check_real, require
 from localspec.clustering._unit_graph import UnitGraph, layer_ranges
 from localspec.conventions import Conventions, resolve
 from localspec.data import check_images
@@ -131,6 +131,13 @@ def correlation_matrix(
     check_option("correlation", correlation, CORRELATIONS)
     check_integer("batch_size", batch_size, 1)
     check_integer("max_ranked", max_ranked, 1)
+    check_real("rtol", rtol, low=-1e-300)
+    values = as_floats("values", values)
+    require(
+        values.ndim == 2 and len(values) > 2 and bool(np.isfinite(values).all()),
+        "values must be finite, of shape (n_images, n_units) and at least 3 images, not of shape "
+        f"{values.shape}",
+    )
     return _correlation_matrix(values, correlation, rtol, batch_size, max_ranked)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from contextlib import suppress
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
@@ -172,6 +173,16 @@ def check_type(name: str, value: object, kind: type, cure: str) -> None:
         raise InvalidInputError(f"{name} must be a {kind.__name__}, not {given}: {cure}")
 
 
+def as_array(values: object) -> np.ndarray:
+    """Return values as an array: of one object where they make none, as rows of two lengths."""
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError, RuntimeError):  # the last of a tensor with a gradient
+        array = np.empty(1, dtype=object)
+        array[0] = values
+        return array
+
+
 def as_integers(name: str, values: object) -> np.ndarray:
     """Return whole numbers as an array of int64.
 
@@ -185,10 +196,7 @@ def as_integers(name: str, values: object) -> np.ndarray:
     >>> as_integers("labels", [1, 2])
     array([1, 2])
     """
-    try:
-        array = np.asarray(values)
-    except (TypeError, ValueError, RuntimeError):  # rows of several lengths, a tensor on a GPU
-        array = np.empty(0, dtype=object)
+    array = as_array(values)
     if array.dtype.kind not in "iu" and not (array.size == 0 and array.dtype.kind == "f"):
         of = "" if array.dtype.kind in "OU" else f" of {array.dtype}"
         raise InvalidInputError(f"{name} must be whole numbers, not {brief(values)}{of}")
@@ -210,14 +218,10 @@ def as_floats(name: str, values: object) -> np.ndarray:
     >>> as_floats("p_values", [1, 2])
     array([1., 2.])
     """
-    try:
-        array = np.asarray(values)
-        if array.dtype.kind in "biuf":
+    array = as_array(values)
+    with suppress(TypeError, ValueError):
+        if array.dtype.kind in "biufO":  # objects such as None, for an undefined value
             return array.astype(np.float64, copy=False)
-        if array.dtype.kind == "O":  # such as None for an undefined value
-            return array.astype(np.float64)
-    except (TypeError, ValueError, RuntimeError):
-        pass
     raise InvalidInputError(
         f"{name} must be numbers, in rows of the same length, not {brief(values)}"
     )

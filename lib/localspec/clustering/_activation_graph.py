@@ -134,8 +134,8 @@ def correlation_matrix(
     check_real("rtol", rtol, low=-1e-300)
     values = as_floats("values", values)
     require(
-        values.ndim == 2 and len(values) > 2 and bool(np.isfinite(values).all()),
-        "values must be finite, of shape (n_images, n_units) and at least 3 images, not of shape "
+        values.ndim == 2 and len(values) > 0 and bool(np.isfinite(values).all()),
+        "values must be finite, of shape (n_images, n_units) with at least one image, not of shape "
         f"{values.shape}",
     )
     return _correlation_matrix(values, correlation, rtol, batch_size, max_ranked)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from localspec._utils.validation import brief, check_option, check_type, require
+from localspec._utils.validation import as_array, brief, check_option, check_type, require
 from localspec.clustering._unit_graph import LayerRange, layer_ranges
 from localspec.exceptions import InvalidInputError
 
@@ -21,10 +21,7 @@ def _layer_labels(name: str, values: np.ndarray) -> np.ndarray:
         isinstance(name, str),
         f"layers are named by text, as weight_graph names them, not by {brief(name)}",
     )
-    try:
-        labels = np.asarray(values)
-    except (TypeError, ValueError, RuntimeError):  # rows of several lengths, a tensor on a GPU
-        labels = np.empty(0)
+    labels = as_array(values)
     if labels.ndim != 1 or not len(labels) or labels.dtype.kind not in "iu":
         raise InvalidInputError(
             f"labels of layer {name!r} must be a vector of integers, one a unit, not "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,10 +11,18 @@ from torch import fx
 from tqdm.auto import tqdm
 
 from localspec._utils.hardware import side_by_side
-from localspec._utils.validation import check_integer, check_option
+from localspec._utils.validation import (
+    as_array,
+    brief,
+    check_flag,
+    check_integer,
+    check_option,
+    check_type,
+    require,
+)
 from localspec.clustering import Draws, Lesion
 from localspec.conventions import Conventions, resolve
-from localspec.data import check_images
+from localspec.data import check_class_labels, check_images
 from localspec.exceptions import InvalidInputError
 from localspec.lesions._passes import BATCH_SIZE, LesionPass, batches
 from localspec.lesions._points import REPLACEMENTS, lesion_points
@@ -51,6 +59,17 @@ class LesionedAccuracies:
     lesioned: np.ndarray
     class_sizes: np.ndarray
 
+    def __post_init__(self) -> None:
+        shapes = {name: np.shape(values) for name, values in vars(self).items()}
+        n_classes = shapes["lesioned"][2:]
+        require(
+            len(n_classes) == 1 and shapes["baseline"] == shapes["class_sizes"] == n_classes,
+            "accuracies must have shapes (n_classes,) without lesions, (n_draws + 1, "
+            "n_subclusters, n_classes) with lesions, and (n_classes,) of class sizes, not "
+            f"{shapes['baseline']}, {shapes['lesioned']} and {shapes['class_sizes']}: lesion_draws "
+            "returns them so",
+        )
+
 
 @dataclass(frozen=True)
 class LesionOptions:
@@ -72,6 +91,8 @@ def class_sizes(y: torch.Tensor, n_classes: int) -> np.ndarray:
     InvalidInputError
         If a label is outside ``0 .. n_classes - 1`` or a class has no image.
     """
+    check_class_labels(y)
+    check_integer("n_classes", n_classes, 1)
     if int(y.max()) >= n_classes:
         raise InvalidInputError(
             f"label {int(y.max())} is outside the {n_classes} classes: labels must be from 0 to "
@@ -79,9 +100,12 @@ def class_sizes(y: torch.Tensor, n_classes: int) -> np.ndarray:
         )
     sizes = torch.bincount(y, minlength=n_classes).cpu().numpy()
     if not sizes.all():
+        empty = np.flatnonzero(sizes == 0)
+        others = f", nor have {len(empty) - 1} others" if len(empty) > 1 else ""
         raise InvalidInputError(
-            f"class {int(np.flatnonzero(sizes == 0)[0])} has no image: accuracies per class need "
-            "at least one of each"
+            f"class {empty[0]} has no image{others}: accuracies per class need at least one of "
+            f"each from 0 to {n_classes - 1}. Add images of it; labels are the network's outputs, "
+            "in their order"
         )
     return sizes
 
@@ -109,6 +133,7 @@ def checked_options(
     check_option("precision", precision, PRECISIONS)
     check_option("replacement", replacement, REPLACEMENTS)
     check_integer("batch_size", batch_size, 1)
+    check_flag("progress", progress)
     if max_values is not None:
         check_integer("max_values", max_values, 1)
     unit_map = in_bfloat16(network) if precision == "bfloat16" else trace_units(network)
@@ -131,20 +156,28 @@ def checked_class_sizes(
 ) -> np.ndarray:
     """Check images and their classes; return the number of images of every class."""
     check_images(x, y)
-    check_labels(y, count_logits(unit_map, x))
+    n_logits = count_logits(unit_map, x)
+    check_labels(y, n_logits)
     return class_sizes(y, int(y.max()) + 1 if n_classes is None else n_classes)
 
 
 def check_lesions(unit_map: UnitMap, lesions: Sequence[Lesion]) -> None:
     """Refuse lesions of layers or units that a network does not have."""
+    listed = isinstance(lesions, Sequence) and not isinstance(lesions, str)
+    if not listed or not all(isinstance(lesion, Mapping) for lesion in lesions):
+        cure = ": put it into a list" if isinstance(lesions, Mapping) else ""
+        raise InvalidInputError(
+            "lesions must be a list of mappings of layer name to unit indices, such as "
+            f"[{{'dense1': [0, 3]}}], not {brief(lesions)}{cure}"
+        )
     for index, lesion in enumerate(lesions):
-        for name, units in lesion.items():
-            layer = unit_map.layer(name)
-            units = np.asarray(units)
+        for name, chosen in lesion.items():
+            layer, units = unit_map.layer(name), as_array(chosen)
             if units.size and units.dtype.kind not in "iu":
+                mask = ": numpy.flatnonzero(mask)" if units.dtype == bool else ""
                 raise InvalidInputError(
                     f"lesion {index}: units of layer {name!r} must be whole numbers, not "
-                    f"{units.dtype}"
+                    f"{brief(chosen)} of {units.dtype}{mask}"
                 )
             if units.size and not (units.min() >= 0 and units.max() < layer.n_units):
                 raise InvalidInputError(
@@ -374,6 +407,11 @@ def lesion_accuracies_traced(
     return np.stack(counts, axis=1) / sizes
 
 
+def check_draws(draws: Draws) -> None:
+    """Refuse anything but draws."""
+    check_type("draws", draws, Draws, "draw_counterparts(partition, n_draws) makes them")
+
+
 def lesion_draws(
     network: Network,
     x: torch.Tensor,
@@ -391,6 +429,7 @@ def lesion_draws(
     -------
     LesionedAccuracies
     """
+    check_draws(draws)
     unit_map, checked = checked_options(network, **options)
     sizes = checked_class_sizes(unit_map, x, y, n_classes)
     check_lesions(unit_map, draws.lesions())

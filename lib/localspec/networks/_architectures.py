@@ -10,7 +10,15 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from localspec._utils.validation import check_option
+from localspec._utils.validation import (
+    as_integers,
+    brief,
+    check_integer,
+    check_option,
+    check_seed,
+    check_type,
+    require,
+)
 from localspec.data import DTYPES
 from localspec.exceptions import InvalidInputError
 from localspec.networks._initialisation import initialise, initialise_clusterable
@@ -250,6 +258,16 @@ def build_network(
     InvalidInputError
         If the architecture or its initialisation does not fit images or outputs.
     """
+    check_type("settings", settings, NetworkSettings, "NetworkSettings(dataset=..., hidden=...)")
+    check_option("dtype", dtype, DTYPES)
+    check_integer("n_outputs", n_outputs, 1)
+    check_seed(seed)
+    shape = as_integers("image_shape", image_shape)
+    is_image = settings.architecture != "mlp"
+    require(
+        shape.ndim == 1 and shape.size > 0 and min(shape) > 0 and (len(shape) == 3 or not is_image),
+        f"image_shape must be (n_channels, height, width), not {brief(image_shape)}",
+    )
     shared: dict[str, Any] = {"dropout": settings.dropouts or settings.dropout}
     shared["batch_norm"] = settings.batch_norm
     if settings.architecture == "vgg":

@@ -9,8 +9,9 @@ from torch import nn
 
 from localspec._utils.checkpoints import Checkpoint
 from localspec._utils.hardware import resolve_device
+from localspec._utils.validation import check_flag, check_integer, check_seed, check_type
 from localspec.conventions import Conventions, resolve
-from localspec.data import Dataset
+from localspec.data import Dataset, check_dataset
 from localspec.networks._optimiser import kernels
 from localspec.networks._settings import NetworkSettings
 from localspec.networks._training import TrainedNetwork, fit
@@ -138,6 +139,14 @@ def prune(
     Hod et al., arXiv:2110.08058, "Networks and training"; the schedule is that of Zhu and Gupta
     (2017), arXiv:1710.01878.
     """
+    check_type("trained", trained, TrainedNetwork, "train(settings, dataset, seed=0) returns one")
+    check_type("settings", settings, NetworkSettings, "NetworkSettings(dataset=..., hidden=...)")
+    check_type("dataset", dataset, Dataset, "load_dataset(...) or Dataset(...) makes one")
+    check_integer("n_pruning_epochs of settings", settings.n_pruning_epochs, 1)
+    check_seed(seed)
+    check_flag("progress", progress)
+    resolve(conventions)
+    check_dataset(dataset, task=dataset.task)
     module = copy.deepcopy(trained.module).to(resolve_device(device)).requires_grad_(True)
     dataset = dataset.to(resolve_device(device))
     n_batches = -(-len(dataset.y_train) // settings.batch_size)

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from localspec._utils.validation import check_option, require
-from localspec.statistics._ordering import at_most, exceedances
+from localspec._utils.validation import as_floats, check_option, check_real, require
+from localspec.statistics._ordering import at_most, check_inside, exceedances
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,11 +112,11 @@ def benjamini_yekutieli(p_values: ArrayLike, *, alpha: float = 0.05) -> Adjusted
 
 def _adjust(p_values: ArrayLike, alpha: float, method: str, scipy_name: str) -> AdjustedPValues:
     """Adjust the p-values that are defined."""
-    p_values = np.asarray(p_values, dtype=float)
+    p_values = as_floats("p_values", p_values)
     defined = ~np.isnan(p_values)
     family = p_values[defined]
-    require(bool(np.all((family >= 0) & (family <= 1))), "p_values must lie in [0, 1]")
-    require(0 < alpha < 1, f"alpha={alpha} must lie between 0 and 1")
+    check_inside("p_values", family, (family >= 0) & (family <= 1), "[0, 1]")
+    check_real("alpha", alpha, 0, 1)
     adjusted = np.full(p_values.shape, np.nan)
     if family.size:
         adjusted[defined] = stats.false_discovery_control(family, method=scipy_name)
@@ -166,7 +166,8 @@ def rank_chi2(value: ArrayLike, null: ArrayLike, side: str, *, ties: str = "spre
     0.3173
     """
     check_option("ties", ties, ("spread", "strict"))
-    require(np.ndim(value) == 1, "value must have shape (n_subclusters,)")
+    value = as_floats("value", value)
+    require(value.ndim == 1, f"value must have shape (n_subclusters,), not {value.shape}")
     more_extreme, tied = exceedances(value, null, side)
     if len(more_extreme) == 0:
         return float("nan")

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from localspec._utils.validation import Strict, brief, check_option
+from localspec._utils.validation import Strict, check_option, shown
 from localspec.exceptions import InvalidInputError
 
 __all__ = [
@@ -161,6 +161,6 @@ def resolve(conventions: Conventions | str) -> Conventions:
         presets = " or ".join(map(repr, PRESETS))
         raise InvalidInputError(
             f"conventions must be {presets}, or a Conventions that names what differs, such as "
-            f"Conventions(p_rule='strict'), not {brief(conventions)}"
+            f"Conventions(p_rule='strict'), not {shown(conventions)}"
         )
     return Conventions.preset(conventions)

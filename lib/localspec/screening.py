@@ -14,13 +14,13 @@ from torch import nn
 
 from localspec._utils.validation import (
     as_floats,
-    brief,
     check_flag,
     check_integer,
     check_real,
     check_seed,
     check_type,
     require,
+    shown,
 )
 from localspec.clustering import (
     MAX_DRAWS,
@@ -32,7 +32,7 @@ from localspec.clustering import (
     weight_graph_traced,
 )
 from localspec.conventions import Conventions, resolve
-from localspec.data import check_images
+from localspec.data import check_class_labels, check_images
 from localspec.exceptions import DegenerateDataWarning, InvalidInputError
 from localspec.lesions import (
     LesionOptions,
@@ -94,7 +94,7 @@ class Report:
 
     def units(self, row: int) -> np.ndarray:
         """Return the units of the subcluster in a row of the table, as indices in its layer."""
-        require(len(self.table) > 0, f"there is no row {brief(row)}: the table is empty")
+        require(len(self.table) > 0, f"there is no row {shown(row)}: the table is empty")
         check_integer("row", row, 0, len(self.table) - 1)
         entry = self.table.iloc[row]
         for part in self.draws[entry["partitioning"]].subclusters:
@@ -107,15 +107,16 @@ def _check_data(
     unit_map: UnitMap, x: torch.Tensor, y: torch.Tensor, source: torch.Tensor
 ) -> np.ndarray:
     """Check images and labels; return the number of images of every class."""
-    check_images(x, y)
+    check_images(x)
+    check_class_labels(y, len(x))
     if source is not x:
-        check_images(source)
+        check_images(source, name="x_train")
     if x.ndim == 2:
         raise InvalidInputError(
-            "x must be images of shape (n_images, n_channels, height, width), since screen makes "
-            f"images that excite units, not a table of shape {tuple(x.shape)}: flat images become "
-            "images by x.reshape(-1, n_channels, height, width), behind a torch.nn.Flatten in the "
-            "network; for other inputs use weight_graph, cluster, lesion_draws and importance"
+            "x must have shape (n_images, n_channels, height, width), since screen makes images "
+            f"that excite units, and is a table of shape {tuple(x.shape)}: rows of pixels become "
+            "images by x.reshape(-1, n_channels, height, width), with a torch.nn.Flatten before "
+            "the network; for other inputs use weight_graph, cluster, lesion_draws and importance"
         )
     if x.ndim != 4 or source.shape[1:] != x.shape[1:]:
         raise InvalidInputError(
@@ -127,11 +128,11 @@ def _check_data(
             f"x of shape {tuple(x.shape)} has its channels last, where they should come before "
             "height and width: x.permute(0, 3, 1, 2)"
         )
-    for images in (x, source):
+    for name, images in (("images", x), ("x_train", source)):
         low, high = (float(value) for value in images.detach().aminmax())
         require(
             low >= 0 and high <= 1,
-            f"images must lie in [0, 1], as visualizations do, not from {low:.3g} to {high:.3g}: "
+            f"{name} must lie in [0, 1], as visualizations do, not from {low:.3g} to {high:.3g}: "
             "divide by 255, or pass images before they are standardized and "
             "standardized(network, mean, std)",
         )
@@ -152,7 +153,7 @@ def _check_partitions(unit_map: UnitMap, partitions: Mapping[str, Partition]) ->
     )
     require(len(partitions) > 0, "partitions must hold at least one, or be None for the four")
     for name, partition in partitions.items():
-        require(isinstance(name, str), f"partitions are named by text, not by {brief(name)}")
+        require(isinstance(name, str), f"partitions are named by text, not by {shown(name)}")
         _check_partition(unit_map, name, partition)
 
 
@@ -271,13 +272,13 @@ def standardized(network: nn.Module, mean: Sequence[float], std: Sequence[float]
     """
     check_type("network", network, nn.Module, "of what holds it, pass its module")
     means, deviations = as_floats("mean", mean), as_floats("std", std)
+    fits = means.ndim == 1 and means.shape == deviations.shape and means.size > 0
     finite = bool(np.isfinite(means).all() and np.isfinite(deviations).all())
     require(
-        means.ndim == 1 and means.shape == deviations.shape and means.size > 0 and finite,
-        f"mean and std must have a finite number for each channel, not be {brief(mean)} and "
-        f"{brief(std)}",
+        fits and finite and bool((deviations > 0).all()),
+        "mean and std must have a finite number for each channel, and std be positive, not "
+        f"{shown(mean)} and {shown(std)}",
     )
-    require(bool((deviations > 0).all()), f"std must be positive, not {brief(std)}")
     norm = nn.BatchNorm2d(len(means), eps=0.0, affine=False)
     shift, scale = torch.from_numpy(np.stack([means, deviations]))
     norm.running_mean, norm.running_var = shift, scale.square()

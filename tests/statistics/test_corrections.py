@@ -83,7 +83,7 @@ def test_false_discovery_rate_under_the_null():
 def test_adjusting_refuses(adjust):
     with pytest.raises(InvalidInputError, match=r"in \[0, 1\]"):
         adjust([0.1, -0.1])
-    with pytest.raises(InvalidInputError, match="alpha=0 "):
+    with pytest.raises(InvalidInputError, match=r"alpha must be .* not 0"):
         adjust([0.1], alpha=0)
 
 
@@ -207,9 +207,9 @@ def test_interval_covers_about_as_often_as_it_says():
     [
         ([1, 2], [1], 0.1, {}, "must pair up"),
         (1, 1, 0.1, {}, "must pair up"),
-        ([1], [1], 0, {}, "margin=0"),
-        ([1], [1], 0.1, {"n_boot": 0}, "n_boot=0"),
-        ([1], [1], 0.1, {"confidence": 95}, "confidence=95"),
+        ([1], [1], 0, {}, "margin must be .* not 0"),
+        ([1], [1], 0.1, {"n_boot": 0}, "n_boot must be .* not 0"),
+        ([1], [1], 0.1, {"confidence": 95}, "confidence must be .* not 95"),
     ],
 )
 def test_paired_difference_refuses(a, b, margin, options, message):

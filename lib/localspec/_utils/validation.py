@@ -15,19 +15,6 @@ from localspec.exceptions import InvalidInputError
 
 T = TypeVar("T")
 MAX_SEED = 2**32 - 1  # k-means takes no larger one
-MAX_SHOWN = 80  # characters of a value in a message
-
-
-def brief(value: object) -> str:
-    """Return how Python writes a value, on one line that a message has room for.
-
-    Examples
-    --------
-    >>> brief("0.05"), brief(np.zeros((2, 1)))
-    ("'0.05'", 'array([[0.], [0.]])')
-    """
-    text = " ".join(repr(value).split())
-    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
 
 
 def require(condition: bool, message: str) -> None:
@@ -51,6 +38,26 @@ def require(condition: bool, message: str) -> None:
     """
     if not condition:
         raise InvalidInputError(message)
+
+
+def shown(value: object, longest: int = 200) -> str:
+    """Return a value as messages show it, cut off where it is long.
+
+    Examples
+    --------
+    >>> shown("0123456789", 5)
+    "'0123... (12 characters)"
+    """
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # Python writes no more than 4,300 digits
+        text = f"(of type {type(value).__name__}, too long to be shown)"
+    return cut(text, longest)
+
+
+def cut(text: str, longest: int = 200) -> str:
+    """Return a text, cut off where it is long."""
+    return text if len(text) <= longest else f"{text[:longest]}... ({len(text):,} characters)"
 
 
 def check_option(name: str, value: T, allowed: Iterable[T]) -> T:
@@ -87,7 +94,7 @@ def check_option(name: str, value: T, allowed: Iterable[T]) -> T:
     choices = list(allowed)
     if not any(isinstance(value, type(choice)) and value == choice for choice in choices):
         listed = ", ".join(repr(choice) for choice in choices)
-        raise InvalidInputError(f"{name}={brief(value)} is not known; choose one of {listed}")
+        raise InvalidInputError(f"{name}={shown(value)} is not known; choose one of {listed}")
     return value
 
 
@@ -123,10 +130,10 @@ def check_integer(name: str, value: object, lowest: int, highest: int | None = N
     """
     if isinstance(value, bool) or not isinstance(value, Integral) or value < lowest:
         raise InvalidInputError(
-            f"{name} must be a whole number of at least {lowest}, not {brief(value)}"
+            f"{name} must be a whole number of at least {lowest}, not {shown(value)}"
         )
     if highest is not None and value > highest:
-        raise InvalidInputError(f"{name} must be from {lowest} to {highest}, not {brief(value)}")
+        raise InvalidInputError(f"{name} must be from {lowest} to {highest}, not {shown(value)}")
     return int(value)
 
 
@@ -135,8 +142,18 @@ def check_seed(value: object, name: str = "seed") -> int:
     return check_integer(name, value, 0, MAX_SEED)
 
 
-def check_real(name: str, value: object, low: float = 0.0, high: float = math.inf) -> float:
+def check_real(
+    name: str, value: object, low: float = 0.0, high: float = math.inf, *, or_low: bool = False
+) -> float:
     """Return `value` if it is a finite number between two others, both left out.
+
+    Parameters
+    ----------
+    name : str
+    value : object
+    low, high : float, optional
+    or_low : bool, optional
+        Whether `low` itself is allowed.
 
     Raises
     ------
@@ -151,17 +168,18 @@ def check_real(name: str, value: object, low: float = 0.0, high: float = math.in
     localspec.exceptions.InvalidInputError: level must be a number between 0 and 1, not '0.05'
     """
     is_number = isinstance(value, Real) and not isinstance(value, bool)
-    if not is_number or not low < value < high:
-        allowed = f"between {low:g} and {high:g}" if math.isfinite(high) else f"above {low:g}"
-        finite = "" if math.isfinite(high) else ", and finite"
-        raise InvalidInputError(f"{name} must be a number {allowed}{finite}, not {brief(value)}")
+    if not is_number or not (low < value < high or (or_low and value == low)):
+        allowed = f"between {low:g} and {high:g}"
+        if high == math.inf:
+            allowed = f"of at least {low:g}, and finite" if or_low else f"above {low:g}, and finite"
+        raise InvalidInputError(f"{name} must be a number {allowed}, not {shown(value)}")
     return value
 
 
 def check_flag(name: str, value: object) -> bool:
     """Return `value` if it is true or false, and no text or number that only counts as such."""
     if not isinstance(value, bool | np.bool_):
-        raise InvalidInputError(f"{name} must be True or False, not {brief(value)}")
+        raise InvalidInputError(f"{name} must be True or False, not {shown(value)}")
     return bool(value)
 
 
@@ -199,7 +217,7 @@ def as_integers(name: str, values: object) -> np.ndarray:
     array = as_array(values)
     if array.dtype.kind not in "iu" and not (array.size == 0 and array.dtype.kind == "f"):
         of = "" if array.dtype.kind in "OU" else f" of {array.dtype}"
-        raise InvalidInputError(f"{name} must be whole numbers, not {brief(values)}{of}")
+        raise InvalidInputError(f"{name} must be whole numbers, not {shown(values)}{of}")
     if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
         raise InvalidInputError(f"{name} must be below 2**63, not {array.max()}")
     return array.astype(np.int64, copy=False)
@@ -223,7 +241,7 @@ def as_floats(name: str, values: object) -> np.ndarray:
         if array.dtype.kind in "biufO":  # objects such as None, for an undefined value
             return array.astype(np.float64, copy=False)
     raise InvalidInputError(
-        f"{name} must be numbers, in rows of the same length, not {brief(values)}"
+        f"{name} must be numbers, in rows of the same length, not {shown(values)}"
     )
 
 

@@ -131,7 +131,7 @@ def correlation_matrix(
     check_option("correlation", correlation, CORRELATIONS)
     check_integer("batch_size", batch_size, 1)
     check_integer("max_ranked", max_ranked, 1)
-    check_real("rtol", rtol, low=-1e-300)
+    check_real("rtol", rtol, or_low=True)
     values = as_floats("values", values)
     require(
         values.ndim == 2 and len(values) > 0 and bool(np.isfinite(values).all()),

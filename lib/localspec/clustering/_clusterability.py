@@ -95,7 +95,7 @@ def inside_to_outside(ncut: float, n_clusters: int) -> float:
     3.0
     """
     check_integer("n_clusters", n_clusters, 1)
-    check_real("ncut", ncut, low=-1e-9)
+    check_real("ncut", ncut, or_low=True)
     share = ncut / n_clusters
     return (1 - share) / (2 * share) if share > 0 else float("inf")
 

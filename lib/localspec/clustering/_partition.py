@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from localspec._utils.validation import as_array, brief, check_option, check_type, require
+from localspec._utils.validation import as_array, check_option, check_type, require, shown
 from localspec.clustering._unit_graph import LayerRange, layer_ranges
 from localspec.exceptions import InvalidInputError
 
@@ -19,13 +19,13 @@ def _layer_labels(name: str, values: np.ndarray) -> np.ndarray:
     """Return the labels of one layer, checked."""
     require(
         isinstance(name, str),
-        f"layers are named by text, as weight_graph names them, not by {brief(name)}",
+        f"layers are named by text, as weight_graph names them, not by {shown(name)}",
     )
     labels = as_array(values)
     if labels.ndim != 1 or not len(labels) or labels.dtype.kind not in "iu":
         raise InvalidInputError(
             f"labels of layer {name!r} must be a vector of integers, one a unit, not "
-            f"{brief(values)}"
+            f"{shown(values)}"
         )
     low, high = int(labels.min()), int(labels.max())
     require(
@@ -95,7 +95,7 @@ class Partition:
         require(
             isinstance(labels, Mapping) and len(labels) > 0,
             "labels must map at least one layer to the labels of its units, such as "
-            f"{{'dense1': [0, 0, 1]}}, not be {brief(labels)}",
+            f"{{'dense1': [0, 0, 1]}}, not be {shown(labels)}",
         )
         arrays = {name: _layer_labels(name, values) for name, values in labels.items()}
         ranges = layer_ranges([(name, len(values), True) for name, values in arrays.items()])

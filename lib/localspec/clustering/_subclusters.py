@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from localspec._utils.validation import as_floats, brief, check_integer, check_type, require
+from localspec._utils.validation import as_floats, check_integer, check_type, require, shown
 from localspec.clustering._partition import NO_CLUSTER, Partition, check_partition
 from localspec.conventions import Conventions, resolve
 from localspec.exceptions import InvalidInputError
@@ -196,7 +196,7 @@ def quantile_strata(values: np.ndarray, n_strata: int) -> np.ndarray:
     values = as_floats("values", values)
     require(
         values.ndim == 1 and not np.isnan(values).any(),
-        f"values must be one number a unit, without NaN, not {brief(values)}",
+        f"values must be one number a unit, without NaN, not {shown(values)}",
     )
     check_integer("n_strata", n_strata, 1)
     ranks = np.argsort(np.argsort(values, kind="stable"), kind="stable")
@@ -206,10 +206,11 @@ def quantile_strata(values: np.ndarray, n_strata: int) -> np.ndarray:
 def _check_strata(strata: Mapping[str, np.ndarray], partition: Partition) -> None:
     require(
         isinstance(strata, Mapping),
-        f"strata must map every layer to its units' strata, not be {brief(strata)}",
+        f"strata must map every layer to its units' strata, not be {shown(strata)}",
     )
     for layer in partition.tested:
-        values = strata.get(layer.name)
+        require(layer.name in strata, f"strata lack layer {layer.name!r}: name every layer")
+        values = strata[layer.name]
         if np.shape(values) != (layer.n_units,):
             raise InvalidInputError(
                 f"strata of layer {layer.name!r} must be a vector of {layer.n_units} values, one a "

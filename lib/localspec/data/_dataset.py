@@ -106,9 +106,11 @@ def _what(value: object, rows: str = "images") -> str:
         parts = "list" if isinstance(value, list) else "tuple"
         if value and all(isinstance(part, torch.Tensor) for part in value):
             return f"a {parts} of tensors: torch.stack(...)"
+        if any(isinstance(part, str) for part in value):
+            return f"a {parts} of text: torch.tensor(...) of the classes' numbers, from 0"
         return f"{parts}: torch.tensor(...)"
     if hasattr(value, "to_numpy"):
-        return f"{type(value).__name__}: torch.tensor(....to_numpy())"
+        return f"{type(value).__name__}: torch.tensor(frame.to_numpy())"
     return type(value).__name__
 
 
@@ -129,13 +131,15 @@ def _all_finite(values: torch.Tensor) -> bool:
     return not values.numel() or all(bool(end.isfinite()) for end in values.aminmax())
 
 
-def check_images(x: torch.Tensor, y: torch.Tensor | None = None) -> None:
+def check_images(x: torch.Tensor, y: torch.Tensor | None = None, *, name: str = "images") -> None:
     """Refuse images or labels that no later step can use.
 
     Parameters
     ----------
     x : torch.Tensor, shape (n_images, ...)
     y : torch.Tensor of integers, shape (n_images,), optional
+    name : str, optional
+        What messages call the images.
 
     Raises
     ------
@@ -143,20 +147,22 @@ def check_images(x: torch.Tensor, y: torch.Tensor | None = None) -> None:
         If there are no images, a value is not finite, or the labels do not fit.
     """
     if isinstance(x, torch.Tensor):
-        _check_held("images", x)
+        _check_held(name, x)
     if not isinstance(x, torch.Tensor) or x.ndim < 2 or not len(x):
         raise InvalidInputError(
-            f"images must be a tensor of shape (n_images, ...) with at least one image, not "
+            f"{name} must be a tensor of shape (n_images, ...) with at least one image, not "
             f"{_what(x)}"
         )
     if not x.numel():
-        raise InvalidInputError(f"images must hold at least one pixel, not be of {_what(x)}")
+        raise InvalidInputError(f"{name} must hold at least one pixel, not be of {_what(x)}")
     if x.dtype not in FLOATS:
         cure = "x.abs() or x.real" if x.is_complex() else "x.float() / 255"
         cure = "x.float()" if x.is_floating_point() or x.dtype == torch.bool else cure
-        raise InvalidInputError(f"images must be floating point, not {x.dtype}: {cure}")
+        raise InvalidInputError(f"{name} must be floating point, not {x.dtype}: {cure}")
     if not _all_finite(x.detach()):
-        raise InvalidInputError("images hold NaN or infinite values: clean the data first")
+        raise InvalidInputError(
+            f"{name} must be finite, but hold NaN or infinite values: clean the data first"
+        )
     if y is not None:
         check_class_labels(y, len(x))
 
@@ -181,17 +187,14 @@ def check_class_labels(y: torch.Tensor, n_images: int | None = None) -> None:
     if not fits or len(y) != (n_images or len(y)):
         cure = ""
         if isinstance(y, torch.Tensor) and y.ndim == 2:
-            cure = ": y.flatten()" if y.shape[1] == 1 else ", nor rows of scores: y.argmax(1)"
+            cure = ": y.flatten()" if y.shape[1] == 1 else ": y.argmax(1) of rows of scores"
         shape = f"({n_images or 'n_images'},)"
         raise InvalidInputError(
             f"labels must be a tensor of shape {shape}, one label an image, not "
             f"{_what(y, 'labels')}{cure}"
         )
     if y.dtype not in INTEGERS:
-        raise InvalidInputError(
-            f"labels must be integers from 0 upwards, of a type up to int64, not {y.dtype}: "
-            "y.long()"
-        )
+        raise InvalidInputError(f"labels must be integers from 0 upwards, not {y.dtype}: y.long()")
     if int(y.min()) < 0:
         raise InvalidInputError(
             f"labels must be integers from 0 upwards, not {int(y.min())}: leave images without a "
@@ -252,8 +255,9 @@ def check_dataset(dataset: Dataset, *, task: str = "classification") -> None:
         raise InvalidInputError(
             f"data set {dataset.name!r} has no classes: it is for regression, not for a classifier"
         )
-    check_images(dataset.x_train, dataset.y_train)
-    check_images(dataset.x_test, dataset.y_test)
+    for x, y in ((dataset.x_train, dataset.y_train), (dataset.x_test, dataset.y_test)):
+        check_images(x)
+        check_class_labels(y, len(x))
     _check_splits(dataset)
     if dataset.n_classes < 2:
         raise InvalidInputError(

@@ -13,12 +13,12 @@ from tqdm.auto import tqdm
 from localspec._utils.hardware import side_by_side
 from localspec._utils.validation import (
     as_array,
-    brief,
     check_flag,
     check_integer,
     check_option,
     check_type,
     require,
+    shown,
 )
 from localspec.clustering import Draws, Lesion
 from localspec.conventions import Conventions, resolve
@@ -38,6 +38,7 @@ from localspec.units import (
     trace_units,
 )
 
+MOST_NAMED = 10  # classes without an image, in a message
 PRECISIONS = ("full", "bfloat16")
 
 
@@ -101,7 +102,8 @@ def class_sizes(y: torch.Tensor, n_classes: int) -> np.ndarray:
     sizes = torch.bincount(y, minlength=n_classes).cpu().numpy()
     if not sizes.all():
         empty = np.flatnonzero(sizes == 0)
-        others = f", nor have {len(empty) - 1} others" if len(empty) > 1 else ""
+        others = ", ".join(map(str, empty[1:MOST_NAMED])) + ", ..." * (len(empty) > MOST_NAMED)
+        others = f", nor has class {others}" if others else ""
         raise InvalidInputError(
             f"class {empty[0]} has no image{others}: accuracies per class need at least one of "
             f"each from 0 to {n_classes - 1}. Add images of it; labels are the network's outputs, "
@@ -138,7 +140,7 @@ def checked_options(
         check_integer("max_values", max_values, 1)
     unit_map = in_bfloat16(network) if precision == "bfloat16" else trace_units(network)
     if x_mean is not None:
-        check_images(x_mean)
+        check_images(x_mean, name="x_mean")
         count_logits(unit_map, x_mean)
     options = LesionOptions(
         conventions=conventions,
@@ -155,9 +157,9 @@ def checked_class_sizes(
     unit_map: UnitMap, x: torch.Tensor, y: torch.Tensor, n_classes: int | None
 ) -> np.ndarray:
     """Check images and their classes; return the number of images of every class."""
-    check_images(x, y)
-    n_logits = count_logits(unit_map, x)
-    check_labels(y, n_logits)
+    check_images(x)
+    check_class_labels(y, len(x))
+    check_labels(y, count_logits(unit_map, x))
     return class_sizes(y, int(y.max()) + 1 if n_classes is None else n_classes)
 
 
@@ -168,16 +170,17 @@ def check_lesions(unit_map: UnitMap, lesions: Sequence[Lesion]) -> None:
         cure = ": put it into a list" if isinstance(lesions, Mapping) else ""
         raise InvalidInputError(
             "lesions must be a list of mappings of layer name to unit indices, such as "
-            f"[{{'dense1': [0, 3]}}], not {brief(lesions)}{cure}"
+            f"[{{'dense1': [0, 3]}}], not {shown(lesions)}{cure}"
         )
     for index, lesion in enumerate(lesions):
         for name, chosen in lesion.items():
             layer, units = unit_map.layer(name), as_array(chosen)
             if units.size and units.dtype.kind not in "iu":
                 mask = ": numpy.flatnonzero(mask)" if units.dtype == bool else ""
+                kind = f" of {units.dtype}" if units.dtype.kind in "bfc" else ""
                 raise InvalidInputError(
                     f"lesion {index}: units of layer {name!r} must be whole numbers, not "
-                    f"{brief(chosen)} of {units.dtype}{mask}"
+                    f"{shown(chosen)}{kind}{mask}"
                 )
             if units.size and not (units.min() >= 0 and units.max() < layer.n_units):
                 raise InvalidInputError(

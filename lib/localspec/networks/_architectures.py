@@ -12,12 +12,12 @@ from torch.nn import functional as F
 
 from localspec._utils.validation import (
     as_integers,
-    brief,
     check_integer,
     check_option,
     check_seed,
     check_type,
     require,
+    shown,
 )
 from localspec.data import DTYPES
 from localspec.exceptions import InvalidInputError
@@ -266,7 +266,7 @@ def build_network(
     is_image = settings.architecture != "mlp"
     require(
         shape.ndim == 1 and shape.size > 0 and min(shape) > 0 and (len(shape) == 3 or not is_image),
-        f"image_shape must be (n_channels, height, width), not {brief(image_shape)}",
+        f"image_shape must be (n_channels, height, width), not {shown(image_shape)}",
     )
     shared: dict[str, Any] = {"dropout": settings.dropouts or settings.dropout}
     shared["batch_norm"] = settings.batch_norm

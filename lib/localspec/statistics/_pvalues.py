@@ -7,7 +7,7 @@ from numbers import Integral
 import numpy as np
 from numpy.typing import ArrayLike
 
-from localspec._utils.validation import brief, check_integer, check_option, check_seed, require
+from localspec._utils.validation import check_integer, check_option, check_seed, require, shown
 from localspec.statistics._ordering import exceedances
 
 RULES = ("mid", "strict", "conservative", "randomised")
@@ -21,7 +21,7 @@ def generator(
         return rng
     require(
         isinstance(rng, Integral),
-        f"{name} must be a seed or a numpy.random.Generator, not {brief(rng)}",
+        f"{name} must be a seed or a numpy.random.Generator, not {shown(rng)}",
     )
     return np.random.default_rng(check_seed(rng, name))
 

@@ -16,12 +16,12 @@ from tqdm.auto import tqdm
 from localspec._utils.hardware import SMALL_PASS, is_small, side_by_side
 from localspec._utils.validation import (
     as_array,
-    brief,
     check_flag,
     check_integer,
     check_real,
     check_seed,
     check_type,
+    shown,
 )
 from localspec.clustering import Draws, Lesion
 from localspec.exceptions import InvalidInputError
@@ -102,7 +102,7 @@ def check_image_shape(image_shape: Sequence[int]) -> None:
     sizes = tuple(image_shape) if isinstance(image_shape, Sequence) else ()
     whole = all(isinstance(size, Integral) and not isinstance(size, bool) for size in sizes)
     if len(sizes) != 3 or not whole or sizes[0] not in (1, 3) or min(sizes) < 1:
-        given = sizes if isinstance(image_shape, tuple) else brief(image_shape)
+        given = sizes if isinstance(image_shape, tuple) else shown(image_shape)
         raise InvalidInputError(f"image_shape must be (1 or 3, height, width), not {given}")
     if math.prod(sizes) > MAX_PIXELS:
         raise InvalidInputError(
@@ -133,7 +133,7 @@ def check_targets(unit_map: UnitMap, targets: Sequence[Lesion]) -> None:
         cure = ": put it into a list" if isinstance(targets, Mapping) else ""
         raise InvalidInputError(
             "targets must be a list of mappings of one layer name to unit indices, such as "
-            f"[{{'dense1': [0, 3]}}], not {brief(targets)}{cure}"
+            f"[{{'dense1': [0, 3]}}], not {shown(targets)}{cure}"
         )
     for index, target in enumerate(targets):
         if len(target) != 1:
@@ -141,10 +141,12 @@ def check_targets(unit_map: UnitMap, targets: Sequence[Lesion]) -> None:
         ((name, units),) = target.items()
         layer, units = unit_map.layer(name), as_array(units)
         usable = units.ndim == 1 and units.size and units.dtype.kind in "iu"
+        cure = ": put it into a list" if units.ndim == 0 else ""
+        cure = ": numpy.flatnonzero(mask)" if units.dtype == bool else cure
         if not usable or units.min() < 0 or units.max() >= layer.n_units:
             raise InvalidInputError(
                 f"target {index}: units of layer {name!r} must be one or more from 0 to "
-                f"{layer.n_units - 1}, in a list, not {brief(units.tolist())}"
+                f"{layer.n_units - 1}, not {shown(units.tolist())}{cure}"
             )
 
 

@@ -23,6 +23,7 @@ from localspec._utils.validation import (
     shown,
 )
 from localspec.clustering import (
+    KINDS,
     MAX_DRAWS,
     Draws,
     Partition,
@@ -59,7 +60,6 @@ __all__ = [
     "standardized",
 ]
 
-KINDS = ("weights", "activations")
 SCOPES = ("global", "local")
 LAST_COLUMNS = ("evidence", "n_extreme")
 LEAST_SKILL = 1 / 3  # of the way from chance to no mistake, below which a warning is given
@@ -270,7 +270,7 @@ def standardized(network: nn.Module, mean: Sequence[float], std: Sequence[float]
     >>> network(torch.tensor([[[[0.0, 0.5, 1.0]]]])).tolist()
     [[-2.0, 0.0, 2.0]]
     """
-    check_type("network", network, nn.Module, "of what holds it, pass its module")
+    check_type("network", network, nn.Module, "pass the module of what holds one")
     means, deviations = as_floats("mean", mean), as_floats("std", std)
     fits = means.ndim == 1 and means.shape == deviations.shape and means.size > 0
     finite = bool(np.isfinite(means).all() and np.isfinite(deviations).all())

@@ -240,9 +240,10 @@ def as_floats(name: str, values: object) -> np.ndarray:
     with suppress(TypeError, ValueError):
         if array.dtype.kind in "biufO":  # objects such as None, for an undefined value
             return array.astype(np.float64, copy=False)
-    raise InvalidInputError(
-        f"{name} must be numbers, in rows of the same length, not {shown(values)}"
-    )
+    listed = values if isinstance(values, list | tuple) else ()
+    in_rows = any(isinstance(row, list | tuple | np.ndarray) for row in listed)
+    lengths = ", in rows of the same length" if in_rows else ""
+    raise InvalidInputError(f"{name} must be numbers{lengths}, not {shown(values)}")
 
 
 class Strict(BaseModel):

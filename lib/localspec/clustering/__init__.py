@@ -22,10 +22,11 @@ from localspec.clustering._subclusters import (
     quantile_strata,
     subclusters,
 )
-from localspec.clustering._unit_graph import UnitGraph, shuffled
+from localspec.clustering._unit_graph import KINDS, UnitGraph, shuffled
 from localspec.clustering._weight_graph import weight_graph, weight_graph_traced
 
 __all__ = [
+    "KINDS",
     "MAX_DRAWS",
     "MOST_OF_LAYER",
     "NO_CLUSTER",

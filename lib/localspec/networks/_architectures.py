@@ -190,13 +190,8 @@ def cnn(
     Raises
     ------
     InvalidInputError
-        If the inputs are no images, or pooling leaves nothing of them.
+        If pooling leaves nothing of the images.
     """
-    if len(image_shape) != 3:
-        raise InvalidInputError(
-            f"inputs of shape {tuple(image_shape)} are no images (n_channels, height, width): "
-            "use architecture 'mlp'"
-        )
     width, height, breadth = image_shape
     layers: dict[str, nn.Module] = {}
     convolutions = [position for position, item in enumerate(channels) if item != "pool"]
@@ -263,10 +258,14 @@ def build_network(
     check_integer("n_outputs", n_outputs, 1)
     check_seed(seed)
     shape = as_integers("image_shape", image_shape)
-    is_image = settings.architecture != "mlp"
     require(
-        shape.ndim == 1 and shape.size > 0 and min(shape) > 0 and (len(shape) == 3 or not is_image),
+        shape.ndim == 1 and shape.size > 0 and min(shape) > 0,
         f"image_shape must be (n_channels, height, width), not {shown(image_shape)}",
+    )
+    require(
+        len(shape) == 3 or settings.architecture == "mlp",
+        f"inputs of shape {tuple(image_shape)} are no images (n_channels, height, width): use "
+        "architecture 'mlp'",
     )
     shared: dict[str, Any] = {"dropout": settings.dropouts or settings.dropout}
     shared["batch_norm"] = settings.batch_norm

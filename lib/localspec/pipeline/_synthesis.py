@@ -9,13 +9,9 @@ import pandas as pd
 
 from localspec.exceptions import InvalidInputError
 from localspec.measures import MEASURES
+from localspec.pipeline._choices import CHECKS
 from localspec.pipeline._open import by_network
-from localspec.pipeline._replicate import (
-    CHECKS,
-    PARTITIONINGS,
-    Replicate,
-    checked_coherence,
-)
+from localspec.pipeline._replicate import PARTITIONINGS, Replicate, checked_coherence
 from localspec.statistics import (
     benjamini_hochberg,
     benjamini_yekutieli,

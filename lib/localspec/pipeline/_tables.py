@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from localspec._utils.files import record, results_root, write_atomically
+from localspec._utils.validation import check_type, require, shown
 from localspec.clustering import NO_CLUSTER, inside_to_outside
 from localspec.exceptions import InvalidInputError
 from localspec.measures import LESIONED, MEASURES
@@ -58,6 +59,7 @@ def write_table(table: pd.DataFrame, name: str, *, profile: str) -> pd.DataFrame
     ArtifactError
         If the file cannot be written.
     """
+    check_type("table", table, pd.DataFrame, "pandas.DataFrame(rows)")
     printed = format_table(table)
     content = printed.to_csv(index=False)
     path = results_root() / Path(profile).stem / "tables" / f"{name}.csv"
@@ -67,6 +69,10 @@ def write_table(table: pd.DataFrame, name: str, *, profile: str) -> pd.DataFrame
 
 
 def _check(replicates: Sequence[Replicate]) -> None:
+    require(
+        isinstance(replicates, Sequence),
+        f"replicates must be a list, as open_replicates returns it, not {shown(replicates)}",
+    )
     if not replicates:
         raise InvalidInputError("there is no replicate to tabulate: name a network and a seed")
 

@@ -117,7 +117,7 @@ def paired_difference(
     check_integer("n_boot", n_boot, 1, MAX_BOOT)
     check_real("confidence", confidence, 0, 1)
     rng = generator(seed, "seed")
-    require(rng is not None, "seed must be a number or a numpy.random.Generator, not None")
+    require(rng is not None, "seed must be a whole number or a numpy.random.Generator, not None")
     differences = (a - b)[~np.isnan(a - b)]
     n = len(differences)
     attainable = 1 - 2.0 ** (1 - n) if n else 0.0

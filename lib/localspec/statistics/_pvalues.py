@@ -21,7 +21,7 @@ def generator(
         return rng
     require(
         isinstance(rng, Integral),
-        f"{name} must be a seed or a numpy.random.Generator, not {shown(rng)}",
+        f"{name} must be a whole number, the seed, or a numpy.random.Generator, not {shown(rng)}",
     )
     return np.random.default_rng(check_seed(rng, name))
 

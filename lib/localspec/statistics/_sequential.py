@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from localspec._utils.validation import as_floats, check_integer, check_option, require
+from localspec._utils.validation import as_floats, check_integer, check_option, require, shown
 from localspec.exceptions import InvalidInputError
 from localspec.statistics._ordering import UNDEFINED, draw_order
 
@@ -195,7 +195,7 @@ def sequential_p_values(
     n_statistics, n_subclusters = values.shape
     require(
         not isinstance(sides, str) and len(sides) == n_statistics,
-        f"sides must name one side for each of the {n_statistics} statistics, not {list(sides)}",
+        f"sides must name one side for each of the {n_statistics} statistics, not {shown(sides)}",
     )
 
     def exceedances(draws: np.ndarray, chosen: np.ndarray) -> np.ndarray:

@@ -15,13 +15,16 @@ from tqdm.auto import tqdm
 from localspec._utils.files import results_root
 from localspec.exceptions import InvalidInputError
 
-IMAGES, LABELS = torch.rand(30, 1, 4, 4), torch.arange(30) % 3
+IMAGES = torch.rand(30, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+LABELS = torch.arange(30) % 3
 MOST_TRIED = 8  # images, or lesions of two of them, that a layer reads together to try them
 
 
 def mlp(*extra: nn.Module, n_inputs: int = 16) -> nn.Sequential:
     """Return a network of 6 + 4 hidden units and 3 logits; layers 1, 3 and 5."""
-    layers = (nn.Linear(n_inputs, 6), nn.ReLU(), nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 3))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        layers = (nn.Linear(n_inputs, 6), nn.ReLU(), nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 3))
     return nn.Sequential(nn.Flatten(), *layers, *extra).eval()
 
 

@@ -40,7 +40,7 @@ CASES = {
     "p rule": (lambda: empirical_p(0.5, NULL, "low", "middle"), "'middle'", "'mid', 'strict'"),
     "side": (lambda: empirical_p(0.5, NULL, "left"), "side='left'", "'low', 'high'"),
     "a p-value of 0": (lambda: fisher([0.0, 0.5]), "(0, 1]"),
-    "p of no draws": (lambda: p_floor(0), "n_draws=0", "at least 1"),
+    "p of no draws": (lambda: p_floor(0), "n_draws", "at least 1", "not 0"),
     "values of text": (lambda: empirical_p("high", NULL, "low"), "value must be numbers", "'high'"),
     "draws of text": (lambda: empirical_p(0.5, ["a", "b"], "low"), "null must be numbers", "'a'"),
     "draws in rows of two lengths": (

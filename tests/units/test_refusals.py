@@ -17,7 +17,10 @@ CASES = {
     "images": (lambda: trace_units(IMAGES), "must be a torch.nn.Module", "Tensor"),
     "in training mode": (lambda: trace_units(mlp().train()), "training mode", "network.eval()"),
     "on no device": (lambda: trace_units(mlp().to("meta")), "device 'meta'", "load them"),
-    "no hidden layer": (lambda: trace_units(nn.Linear(4, 2).eval()), "no hidden layer"),
+    "no hidden layer": (
+        lambda: trace_units(nn.Sequential(nn.Linear(4, 2)).eval()),
+        "no hidden layer",
+    ),
     "damaged weights": (lambda: trace_units(DAMAGED), "layer '1'", "NaN", "damaged"),
     "conventions": (
         lambda: trace_units(mlp(), conventions={"residual_units": "reader"}),

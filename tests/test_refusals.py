@@ -84,6 +84,15 @@ CASES = {
         "(1, 3)",
         "(3, 1)",
     ),
+    "a measure of lists": (
+        lambda: Measure("importance", "low", [[1.0], [2.0]], "drop", [[1.0], [2.0]]),
+        "must be an array of shape (n_draws + 1, n_subclusters)",
+    ),
+    "a measure of no side": (
+        lambda: assess(Measure("importance", "up", ONE.T, "drop", ONE.T)),
+        "side='up'",
+        "'low', 'high'",
+    ),
     "assessing an array": (
         lambda: assess(np.ones((4, 2))),
         "measure must be a Measure, not ndarray",

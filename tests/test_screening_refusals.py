@@ -1,4 +1,4 @@
-"""Networks, images, labels and settings that the screen refuses."""
+"""Networks, images, labels and settings that the screen refuses, and some that it does not."""
 
 import numpy as np
 import pandas as pd
@@ -395,3 +395,37 @@ CASES = {
 @pytest.mark.parametrize(("call", "words"), cases(CASES))
 def test_one_clear_error_before_any_work(call, words):
     check_refused(call, words)
+
+
+@pytest.fixture(scope="module")
+def table():
+    """Table of the screen of plain images, labels and settings."""
+    return screened(partitions={"mine": MINE}, seed=3).table
+
+
+WELCOME = {
+    "images with gradients": {"x": IMAGES.clone().requires_grad_()},
+    "images that a network learned": {"x": nn.Parameter(IMAGES)},
+    "images that are a view": {"x": IMAGES.mT.contiguous().mT},
+    "images of channels last in memory": {
+        "x": IMAGES.contiguous(memory_format=torch.channels_last)
+    },
+    "images in double precision": {"x": IMAGES.double()},
+    "other images in double precision": {"x_train": IMAGES.double()},
+    "labels in a byte": {"y": LABELS.byte()},
+    "labels in two bytes": {"y": LABELS.short()},
+    "numbers of numpy": {
+        "n_draws": np.int64(3),
+        "n_clusters": np.int8(2),
+        "seed": np.uint8(3),
+        "level": np.float64(0.05),
+        "progress": np.bool_(False),
+    },
+}
+
+
+@pytest.mark.parametrize("given", list(WELCOME.values()), ids=list(WELCOME))
+@pytest.mark.filterwarnings("ignore:the network's accuracy")
+def test_the_same_report(table, given):
+    settings = {"partitions": {"mine": MINE}, "seed": 3, **given}
+    pd.testing.assert_frame_equal(screened(**settings).table, table)

@@ -70,9 +70,12 @@ class Measure:
     def __post_init__(self) -> None:
         shape = np.shape(self.values)
         require(
-            len(shape) == 2 and np.shape(self.effect_values) == shape,
-            f"values of a measure must have the shape (n_draws + 1, n_subclusters), not {shape} "
-            f"and, of effects, {np.shape(self.effect_values)}: draws.arrange(values) and "
+            isinstance(self.values, np.ndarray)
+            and isinstance(self.effect_values, np.ndarray)
+            and len(shape) == 2
+            and np.shape(self.effect_values) == shape,
+            "values of a measure must be an array of shape (n_draws + 1, n_subclusters), not "
+            f"{shape} and, of effects, {np.shape(self.effect_values)}: draws.arrange(values) and "
             "visualizations.arranged(draws) bring them into it",
         )
 

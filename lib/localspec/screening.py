@@ -346,10 +346,10 @@ def screen(
         If the network's accuracy is near chance, or there is no subcluster to test.
     """
     conventions = resolve(conventions)
-    check_integer("n_clusters", n_clusters, 2)
-    check_integer("n_draws", n_draws, 1, MAX_DRAWS)
-    check_integer("n_images", n_images, 3)
-    check_seed(seed)
+    n_clusters = check_integer("n_clusters", n_clusters, 2)
+    n_draws = check_integer("n_draws", n_draws, 1, MAX_DRAWS)
+    n_images = check_integer("n_images", n_images, 3)
+    seed = check_seed(seed)
     check_real("level", level, 0, 1)
     check_flag("progress", progress)
     unit_map = trace_units(network, conventions=conventions)

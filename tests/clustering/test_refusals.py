@@ -230,6 +230,11 @@ CASES = {
         "n_shuffles must be from 1 to 1000000",
     ),
     "no jobs": (lambda: clusterability(WEIGHTS, 2, n_jobs=0), "n_jobs", "at least 1", "not 0"),
+    "endless jobs": (lambda: clusterability(WEIGHTS, 2, n_jobs=10**9), "n_jobs", "1 to 1024"),
+    "endless starts": (
+        lambda: spectral_labels(UNITS, 2, seed=0, n_starts=10**12),
+        "n_starts must be from 1 to 1000000",
+    ),
     "clusterability: seed": (lambda: clusterability(WEIGHTS, 2, seed=0.5), "seed", "not 0.5"),
     "clusterability: progress": (
         lambda: clusterability(WEIGHTS, 2, progress="yes"),

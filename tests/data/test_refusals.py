@@ -52,6 +52,12 @@ CASES = {
         "2 classes",
         "from 0 to 1",
     ),
+    "classes by number": (
+        lambda: checked(class_names=3),
+        "class_names must be a tuple of names",
+        "not 3",
+    ),
+    "classes in a text": (lambda: checked(class_names="abc"), "tuple of names", "'abc'"),
     "one class": (lambda: checked(class_names=("a",)), "1 class(es)", "at least two"),
     "test images of another size": (
         lambda: checked(x_test=torch.rand(30, 1, 5, 5)),

@@ -162,6 +162,10 @@ CASES = {
         "(4, 3)",
         "lesion_draws",
     ),
+    "accuracies in lists": (
+        lambda: LesionedAccuracies([1.0], [[[0.5]]], [10]),
+        "must be arrays",
+    ),
     "accuracies of other classes": (
         lambda: LesionedAccuracies(np.ones(2), np.ones((4, 1, 3)), np.full(3, 10)),
         "(n_classes,)",

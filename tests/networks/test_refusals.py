@@ -131,6 +131,10 @@ CASES = {
         "batch_size = 29",
         "take another batch_size",
     ),
+    "a path for a checkpoint": (
+        lambda: train(SETTINGS, MADE, seed=0, checkpoint="here"),
+        "checkpoint must be a Checkpoint, not str",
+    ),
     "settings: no layers": (
         lambda: NetworkSettings(dataset="made"),
         "at least one dense layer",
@@ -181,6 +185,16 @@ CASES = {
         "not 0",
     ),
     "pruning on no data set": (lambda: pruned(dataset=IMAGES), "Dataset, not Tensor"),
+    "pruning on other images": (
+        lambda: pruned(TrainedNetwork(mlp(n_inputs=64), {})),
+        "cannot read images of shape (1, 4, 4)",
+        "trained on",
+    ),
+    "pruning for other classes": (
+        lambda: pruned(dataset=replace(MADE, class_names=("a", "b", "c", "d"))),
+        "shape (2, 3)",
+        "'made' needs 4",
+    ),
     "pruning on NaN": (
         lambda: pruned(dataset=replace(MADE, x_train=IMAGES / 0 * 0)),
         "NaN or infinite",

@@ -27,6 +27,7 @@ from localspec.clustering._unit_graph import NULLS, UnitGraph, check_edges, chec
 from localspec.exceptions import InvalidInputError
 from localspec.statistics import at_most
 
+MAX_JOBS = 1024  # threads
 MAX_SHUFFLES = 10**6  # all are kept in memory, and each is clustered
 
 
@@ -148,7 +149,9 @@ def clusterability(
     check_flag("progress", progress)
     if graph.kind != "weights":
         raise InvalidInputError("only a weights graph has layer matrices to shuffle")
-    n_jobs = torch.get_num_threads() if n_jobs is None else check_integer("n_jobs", n_jobs, 1)
+    n_jobs = (
+        torch.get_num_threads() if n_jobs is None else check_integer("n_jobs", n_jobs, 1, MAX_JOBS)
+    )
     check_edges(graph.adjacency)
     rng = np.random.default_rng(seed)
     n_units = graph.n_units

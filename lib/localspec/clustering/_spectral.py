@@ -18,6 +18,7 @@ from localspec.exceptions import DegenerateDataWarning, InvalidInputError
 from localspec.statistics import RTOL
 
 VOLUME_EPSILON = 1e-8
+MAX_STARTS = 10**6
 N_STARTS, N_STARTS_LARGE, LARGE = 25, 100, 2000
 
 
@@ -163,7 +164,7 @@ def spectral_labels(
     check_integer("n_clusters", n_clusters, 1)
     check_seed(seed)
     if n_starts is not None:
-        check_integer("n_starts", n_starts, 1)
+        check_integer("n_starts", n_starts, 1, MAX_STARTS)
     check_edges(graph.adjacency)
     return spectral_labels_checked(graph, n_clusters, seed=seed, n_starts=n_starts)
 

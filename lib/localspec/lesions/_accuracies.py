@@ -64,8 +64,10 @@ class LesionedAccuracies:
         shapes = {name: np.shape(values) for name, values in vars(self).items()}
         n_classes = shapes["lesioned"][2:]
         require(
-            len(n_classes) == 1 and shapes["baseline"] == shapes["class_sizes"] == n_classes,
-            "accuracies must have shapes (n_classes,) without lesions, (n_draws + 1, "
+            all(isinstance(values, np.ndarray) for values in vars(self).values())
+            and len(n_classes) == 1
+            and shapes["baseline"] == shapes["class_sizes"] == n_classes,
+            "accuracies must be arrays of shapes (n_classes,) without lesions, (n_draws + 1, "
             "n_subclusters, n_classes) with lesions, and (n_classes,) of class sizes, not "
             f"{shapes['baseline']}, {shapes['lesioned']} and {shapes['class_sizes']}: lesion_draws "
             "returns them so",

@@ -255,8 +255,7 @@ def build_network(
     """
     check_type("settings", settings, NetworkSettings, "NetworkSettings(dataset=..., hidden=...)")
     check_option("dtype", dtype, DTYPES)
-    check_integer("n_outputs", n_outputs, 1)
-    check_seed(seed)
+    n_outputs, seed = check_integer("n_outputs", n_outputs, 1), check_seed(seed)
     shape = as_integers("image_shape", image_shape)
     require(
         shape.ndim == 1 and shape.size > 0 and min(shape) > 0,

@@ -210,8 +210,10 @@ def train(
     """
     check_type("settings", settings, NetworkSettings, "NetworkSettings(dataset=..., hidden=...)")
     check_type("dataset", dataset, Dataset, "load_dataset(...) or Dataset(...) makes one")
-    check_seed(seed)
+    seed = check_seed(seed)
     check_flag("progress", progress)
+    if checkpoint is not None:
+        check_type("checkpoint", checkpoint, Checkpoint, "leave it out")
     resolve(conventions)
     check_dataset(dataset, task=dataset.task)
     _check(settings, dataset)

@@ -120,10 +120,9 @@ def checked_network(network: Network, image_shape: Sequence[int]) -> UnitMap:
     return unit_map
 
 
-def check_steps(n_steps: int, seed: int) -> None:
-    """Refuse a number of steps or a seed that is none."""
-    check_integer("n_steps", n_steps, 1, MOST_STEPS)
-    check_seed(seed)
+def checked_steps(n_steps: int, seed: int) -> tuple[int, int]:
+    """Return a number of steps and a seed as Python's own; refuse what is none."""
+    return check_integer("n_steps", n_steps, 1, MOST_STEPS), check_seed(seed)
 
 
 def check_targets(unit_map: UnitMap, targets: Sequence[Lesion]) -> None:
@@ -284,7 +283,7 @@ def visualize(
     Hod et al., arXiv:2110.08058, "Feature visualization"; Olah et al. (2017).
     """
     unit_map = checked_network(network, image_shape)
-    check_steps(n_steps, seed)
+    n_steps, seed = checked_steps(n_steps, seed)
     check_integer("max_images", max_images, 1)
     check_integer("small_part", small_part, 1)
     if max_values is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from numbers import Integral, Real
 from typing import Any, TypeVar
@@ -96,6 +96,16 @@ def check_option(name: str, value: T, allowed: Iterable[T]) -> T:
         listed = ", ".join(repr(choice) for choice in choices)
         raise InvalidInputError(f"{name}={shown(value)} is not known; choose one of {listed}")
     return value
+
+
+def check_options(name: str, values: Sequence[T], allowed: Iterable[T]) -> None:
+    """Refuse anything but a list of allowed values; see :func:`check_option`."""
+    choices = list(allowed)
+    if isinstance(values, str) or not isinstance(values, Sequence):
+        listed = ", ".join(repr(choice) for choice in choices)
+        raise InvalidInputError(f"{name} must be a list of some of {listed}, not {shown(values)}")
+    for value in values:
+        check_option(name, value, choices)
 
 
 def check_integer(name: str, value: object, lowest: int, highest: int | None = None) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from localspec._utils.files import record, results_root, write_atomically
-from localspec._utils.validation import check_type, require, shown
+from localspec._utils.validation import check_options, check_type, require, shown
 from localspec.clustering import NO_CLUSTER, inside_to_outside
 from localspec.exceptions import InvalidInputError
 from localspec.measures import LESIONED, MEASURES
@@ -68,7 +68,13 @@ def write_table(table: pd.DataFrame, name: str, *, profile: str) -> pd.DataFrame
     return printed
 
 
-def _check(replicates: Sequence[Replicate]) -> None:
+def _check(
+    replicates: Sequence[Replicate],
+    measures: Sequence[str] = MEASURES,
+    partitionings: Sequence[str] = PARTITIONINGS,
+) -> None:
+    check_options("measures", measures, MEASURES)
+    check_options("partitionings", partitionings, PARTITIONINGS)
     require(
         isinstance(replicates, Sequence),
         f"replicates must be a list, as open_replicates returns it, not {shown(replicates)}",
@@ -159,7 +165,7 @@ def subcluster_table(
         One row a subcluster; for each measure its value, the mean of the random counterparts,
         p and the effect size (empty where undefined).
     """
-    _check(replicates)
+    _check(replicates, measures, partitionings)
     rows = []
     for replicate in replicates:
         for partitioning in partitionings:
@@ -197,7 +203,7 @@ def network_test_table(
     Where lesions of a network are not of full precision, ``other_predictions`` is the share of
     predictions under its true subclusters' lesions that this changes.
     """
-    _check(replicates)
+    _check(replicates, measures, partitionings)
     rows = []
     for replicate in replicates:
         for partitioning in partitionings:

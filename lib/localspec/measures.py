@@ -136,6 +136,11 @@ def importance(accuracies: LesionedAccuracies) -> Measure:
     Measure
         Low values are extreme.
 
+    Raises
+    ------
+    InvalidInputError
+        If `accuracies` are no LesionedAccuracies.
+
     References
     ----------
     Hod et al., arXiv:2110.08058, "Importance".
@@ -173,6 +178,11 @@ def class_ranges(
     numpy.ndarray, shape (n_draws + 1, n_subclusters)
         NaN where the mean change is smaller than one test image per class, whichever its sign
         (``undefined_ranges="released"``: NaN or infinite where it is exactly 0).
+
+    Raises
+    ------
+    InvalidInputError
+        If `accuracies` are no LesionedAccuracies.
 
     References
     ----------
@@ -349,6 +359,11 @@ def conditioned_ranges(accuracies: LesionedAccuracies, layers: Sequence[str]) ->
         The range of changes over classes, over the range that a lesion of that layer with as
         much damage would have. NaN where class coherence is undefined, and left out there: such
         a lesion does less damage, not as much.
+
+    Raises
+    ------
+    InvalidInputError
+        If `accuracies` are no LesionedAccuracies, or not as many layers are named.
 
     Notes
     -----

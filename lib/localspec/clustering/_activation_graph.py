@@ -110,6 +110,11 @@ def correlation_matrix(
     numpy.ndarray, shape (n_units, n_units)
         In [0, 1], with a zero diagonal; rows and columns of constant units are zero.
 
+    Raises
+    ------
+    InvalidInputError
+        If the correlation is unknown, or a value is not finite.
+
     Notes
     -----
     Spearman's ranks are kept in single precision, doubled so that ties are whole numbers too, and

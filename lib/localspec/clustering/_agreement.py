@@ -67,6 +67,11 @@ def partition_agreement(first: Partition, second: Partition) -> float:
     float
         Over the units that have a cluster in both; NaN if the partitions have other layers.
 
+    Raises
+    ------
+    InvalidInputError
+        If one of them is no partition.
+
     Examples
     --------
     >>> partition = Partition.from_labels({"a": np.array([0, 0, 1, 1])})
@@ -101,6 +106,11 @@ def layer_agreement(
     -------
     float
         NaN if no layer has units with a cluster in both.
+
+    Raises
+    ------
+    InvalidInputError
+        If the partitions are of other layers, or `order` leaves a unit out.
 
     Examples
     --------
@@ -150,6 +160,11 @@ def match_units(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     numpy.ndarray of int, shape (n_units,)
         Which column of the second each column of the first is matched with: one to one, with
         the largest sum of correlations.
+
+    Raises
+    ------
+    InvalidInputError
+        If values are not finite, or not of as many images and units.
 
     Examples
     --------

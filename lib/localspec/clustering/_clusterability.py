@@ -84,6 +84,11 @@ def inside_to_outside(ncut: float, n_clusters: int) -> float:
         the share that leaves the cluster: an edge inside counts at both of its ends. Infinite
         where nothing leaves.
 
+    Raises
+    ------
+    InvalidInputError
+        If `ncut` is negative or undefined, or there is no cluster.
+
     References
     ----------
     Filan et al., arXiv:2103.03386, "Clusterability".

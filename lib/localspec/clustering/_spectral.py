@@ -37,6 +37,11 @@ def ncut(adjacency: sparse.sparray | np.ndarray, labels: np.ndarray) -> float:
     float
         Sum over clusters of ``cut / (volume + 1e-8)``; a cluster of zero volume adds 0.
 
+    Raises
+    ------
+    InvalidInputError
+        If edges are not finite or not symmetric, or there is not one label a unit.
+
     References
     ----------
     Hod et al., arXiv:2110.08058, "Spectral clustering and n-cut"; Shi and Malik (2000).
@@ -230,6 +235,11 @@ def eigengaps(graph: UnitGraph, k_max: int) -> np.ndarray:
     numpy.ndarray, shape (k_max - 1,)
         Eigenvalue k less eigenvalue k + 1, for k = 2, ..., k_max. The eigengap heuristic takes
         the k of the largest.
+
+    Raises
+    ------
+    InvalidInputError
+        If edges are not finite or not symmetric, or `k_max` does not fit.
 
     References
     ----------

@@ -128,6 +128,11 @@ def subclusters(
         layer's live units (``min_units="three"``: more than two, and fewer than 99 % of the
         whole layer).
 
+    Raises
+    ------
+    InvalidInputError
+        If `partition` is none.
+
     References
     ----------
     Hod et al., arXiv:2110.08058, "Units, layers, partitions".

@@ -433,6 +433,11 @@ def lesion_draws(
     Returns
     -------
     LesionedAccuracies
+
+    Raises
+    ------
+    InvalidInputError
+        If `draws` are none or of another network, or images and labels do not fit.
     """
     check_draws(draws)
     unit_map, checked = checked_options(network, **options)

@@ -154,6 +154,11 @@ def prune(
         Each kernel, the first and last included, keeps its largest weights; biases are not
         pruned.
 
+    Raises
+    ------
+    InvalidInputError
+        If the network, the settings and the data set do not go together, or training diverges.
+
     References
     ----------
     Hod et al., arXiv:2110.08058, "Networks and training"; the schedule is that of Zhu and Gupta

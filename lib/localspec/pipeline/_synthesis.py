@@ -129,6 +129,11 @@ def corrected_table(rows: Sequence[dict], *, level: float = 0.05) -> pd.DataFram
     level : float, optional
         False discovery rate.
 
+    Raises
+    ------
+    InvalidInputError
+        If there are no rows, or `level` is not between 0 and 1.
+
     References
     ----------
     Hod et al., arXiv:2110.08058, "Families".

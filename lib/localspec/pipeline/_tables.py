@@ -164,6 +164,11 @@ def subcluster_table(
     pandas.DataFrame
         One row a subcluster; for each measure its value, the mean of the random counterparts,
         p and the effect size (empty where undefined).
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no replicate, or a measure or partitioning is unknown.
     """
     _check(replicates, measures, partitionings)
     rows = []

@@ -28,6 +28,11 @@ def relative_compare(a: ArrayLike, b: ArrayLike, *, rtol: float = RTOL) -> np.nd
     ndarray of int8, broadcast shape
         1 where `a` lies above `b`, 0 where they tie, -1 where `a` lies below.
 
+    Raises
+    ------
+    InvalidInputError
+        If they are no numbers, or their shapes do not broadcast.
+
     Notes
     -----
     Two finite values tie if ``|a - b| <= rtol * max(|a|, |b|)``, which is symmetric (but, as any
@@ -70,6 +75,11 @@ def at_most(values: ArrayLike, level: ArrayLike) -> np.ndarray:
     ndarray of bool, broadcast shape
         Ties are those of :func:`localspec.statistics.relative_compare`, so that rounding decides
         nothing.
+
+    Raises
+    ------
+    InvalidInputError
+        If they are no numbers, or their shapes do not broadcast.
 
     Examples
     --------

@@ -1,11 +1,19 @@
-"""Networks, images, labels and settings that the screen refuses."""
+"""Networks, images, labels and settings that the screen refuses, and some that it does not."""
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 from helpers.refusals import IMAGES, LABELS, cases, check_refused, mlp
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
+from localspec.clustering import Partition
+from localspec.conventions import Conventions
+from localspec.data import Dataset
 from localspec.screening import screen
+
+MINE = Partition.from_labels({"1": [0, 0, 1, 1, 1, 0]})
 
 
 def with_weights(value: float) -> nn.Module:
@@ -23,6 +31,27 @@ class Returns(nn.Module):
 
     def forward(self, x):
         return (self.body(x),)
+
+
+class Masked(Returns):
+    """A network that also wants to know which images count."""
+
+    def forward(self, x, mask):
+        return self.body(x * mask)
+
+
+class Joined(Returns):
+    """A network of two images."""
+
+    def forward(self, first, second):
+        return self.body(first) + self.body(second)
+
+
+class Named(Returns):
+    """A chain whose logits have a name."""
+
+    def forward(self, x):
+        return {"logits": self.body(x)}
 
 
 class Gated(nn.Module):
@@ -82,7 +111,11 @@ CASES = {
     ),
     "flat images": (lambda: screened(x=IMAGES.flatten(1)), "n_channels, height, width", "(30, 16)"),
     "NaN pixels": (lambda: screened(x=IMAGES / 0 * 0), "NaN or infinite", "clean the data"),
-    "NaN pixels in x_train": (lambda: screened(x_train=IMAGES / 0 * 0), "NaN or infinite"),
+    "NaN pixels in x_train": (
+        lambda: screened(x_train=IMAGES / 0 * 0),
+        "x_train",
+        "NaN or infinite",
+    ),
     "x_train of another shape": (
         lambda: screened(x_train=torch.rand(9, 1, 8, 8)),
         "x and x_train",
@@ -117,6 +150,244 @@ CASES = {
         "'papr' is not known",
         "'paper', 'released'",
     ),
+    "no network but its weights": (
+        lambda: screened(mlp().state_dict()),
+        "must be a torch.nn.Module",
+        "OrderedDict",
+    ),
+    "a network's class": (lambda: screened(nn.Sequential), "must be a torch.nn.Module", "type"),
+    "a path": (lambda: screened("network.pt"), "must be a torch.nn.Module", "str"),
+    "a network that needs a mask": (lambda: screened(Masked().eval()), "'mask'", "images alone"),
+    "a network of two inputs": (lambda: screened(Joined().eval()), "'second'", "images alone"),
+    "a network that returns a dict": (lambda: screened(Named().eval()), "returns a dict", "logits"),
+    "logits behind a sigmoid": (lambda: screened(mlp(nn.Sigmoid())), "sigmoid", "the logits"),
+    "another image size": (
+        lambda: screened(x=torch.rand(30, 1, 5, 5)),
+        "cannot read images of shape (1, 5, 5)",
+        "trained on",
+    ),
+    "a Dataset": (
+        lambda: screened(x=Dataset("mine", IMAGES, LABELS, IMAGES, LABELS, ("a", "b", "c"))),
+        "images must be a tensor",
+        "dataset.x_test",
+    ),
+    "a DataLoader": (
+        lambda: screened(x=DataLoader(TensorDataset(IMAGES, LABELS), batch_size=8)),
+        "images must be a tensor",
+        "DataLoader",
+        "torch.cat([batch[0] for batch in loader])",
+    ),
+    "a torch Dataset": (
+        lambda: screened(x=TensorDataset(IMAGES, LABELS)),
+        "TensorDataset",
+        "torch.stack([pair[0] for pair in it])",
+    ),
+    "labels in a DataLoader": (
+        lambda: screened(y=DataLoader(TensorDataset(IMAGES, LABELS))),
+        "labels must be a tensor of shape (30,)",
+        "torch.cat([batch[1] for batch in loader])",
+    ),
+    "labels in a torch Dataset": (
+        lambda: screened(y=TensorDataset(IMAGES, LABELS)),
+        "torch.tensor([pair[1] for pair in it])",
+    ),
+    "a list of images": (
+        lambda: screened(x=list(IMAGES)),
+        "a list of tensors",
+        "torch.stack(...)",
+    ),
+    "a list of numbers": (lambda: screened(x=IMAGES.tolist()), "not list", "torch.tensor(...)"),
+    "a data frame": (
+        lambda: screened(x=pd.DataFrame(IMAGES.flatten(1).numpy())),
+        "DataFrame",
+        "to_numpy()",
+    ),
+    "labels in a series": (lambda: screened(y=pd.Series(LABELS.numpy())), "Series", "to_numpy()"),
+    "no images at all": (lambda: screened(x=None), "images must be a tensor", "NoneType"),
+    "one image": (
+        lambda: screened(x=IMAGES[0, 0, 0]),
+        "shape (n_images, ...)",
+        "not (4,)",
+    ),
+    "images of no height": (
+        lambda: screened(x=torch.rand(30, 1, 0, 4)),
+        "at least one pixel",
+        "(30, 1, 0, 4)",
+    ),
+    "images of no channel": (lambda: screened(x=torch.rand(30, 0, 4, 4)), "at least one pixel"),
+    "channels last": (
+        lambda: screened(mlp(n_inputs=48), x=torch.rand(30, 4, 4, 3)),
+        "channels last",
+        "(30, 4, 4, 3)",
+        "x.permute(0, 3, 1, 2)",
+    ),
+    "grey channels last": (
+        lambda: screened(x=IMAGES.permute(0, 2, 3, 1)),
+        "channels last",
+        "x.permute(0, 3, 1, 2)",
+    ),
+    "two channels": (
+        lambda: screened(mlp(n_inputs=32), x=torch.rand(30, 2, 4, 4)),
+        "(1 or 3, height, width)",
+        "(2, 4, 4)",
+    ),
+    "films": (lambda: screened(x=torch.rand(30, 1, 1, 4, 4)), "n_channels, height, width"),
+    "complex images": (
+        lambda: screened(x=IMAGES.to(torch.complex64)),
+        "floating point",
+        "complex64",
+        "x.abs() or x.real",
+    ),
+    "whole numbers": (lambda: screened(x=(IMAGES * 255).long()), "int64", "x.float() / 255"),
+    "black and white": (lambda: screened(x=IMAGES > 0.5), "torch.bool", "x.float()"),
+    "images in eight bits": (
+        lambda: screened(x=IMAGES.to(torch.float8_e4m3fn)),
+        "float8_e4m3fn",
+        "x.float()",
+    ),
+    "sparse images": (
+        lambda: screened(x=IMAGES.to_sparse()),
+        "dense tensor",
+        "torch.sparse_coo",
+        ".to_dense()",
+    ),
+    "nested images": (
+        lambda: screened(x=torch.nested.nested_tensor(list(IMAGES))),
+        "one shape",
+        "nested",
+    ),
+    "quantized images": (
+        lambda: screened(x=torch.quantize_per_tensor(IMAGES, 0.01, 0, torch.quint8)),
+        "quantized",
+        ".dequantize()",
+    ),
+    "images on no device": (
+        lambda: screened(x=IMAGES.to("meta")),
+        "device 'meta'",
+        "load them",
+    ),
+    "pixels up to 255": (lambda: screened(x=IMAGES * 255), "lie in [0, 1]", "divide by 255"),
+    "standardized images": (
+        lambda: screened(x=IMAGES - 0.5),
+        "lie in [0, 1]",
+        "standardized(network, mean, std)",
+    ),
+    "infinite pixels": (lambda: screened(x=IMAGES / 0), "NaN or infinite", "clean the data"),
+    "x_train of 0 to 255": (lambda: screened(x_train=IMAGES * 255), "x_train must lie in [0, 1]"),
+    "x_train as a numpy array": (
+        lambda: screened(x_train=IMAGES.numpy()),
+        "x_train",
+        "torch.from_numpy",
+    ),
+    "x_train of bytes": (lambda: screened(x_train=IMAGES.byte()), "uint8", "x.float() / 255"),
+    "two images to correlate": (
+        lambda: screened(x_train=IMAGES[:2]),
+        "at least 3 images",
+        "not 2",
+    ),
+    "one-hot labels": (
+        lambda: screened(y=torch.nn.functional.one_hot(LABELS)),
+        "(30,)",
+        "(30, 3)",
+        "y.argmax(1)",
+    ),
+    "labels in a column": (lambda: screened(y=LABELS[:, None]), "(30, 1)", "y.flatten()"),
+    "labels as a numpy array": (lambda: screened(y=LABELS.numpy()), "torch.from_numpy"),
+    "labels of an unsigned type": (
+        lambda: screened(y=LABELS.to(torch.uint16)),
+        "integers",
+        "uint16",
+        "y.long()",
+    ),
+    "labels true and false": (lambda: screened(y=LABELS > 0), "integers", "bool", "y.long()"),
+    "labels by name": (lambda: screened(y=["a", "b", "c"] * 10), "list of text", "numbers, from 0"),
+    "one label": (lambda: screened(y=torch.tensor(1)), "shape (30,)", "not ()"),
+    "no labels": (lambda: screened(y=None), "labels must be", "NoneType"),
+    "sparse labels": (lambda: screened(y=LABELS.to_sparse()), "labels", ".to_dense()"),
+    "labels on no device": (lambda: screened(y=LABELS.to("meta")), "labels", "device 'meta'"),
+    "unknown classes as -1": (
+        lambda: screened(y=torch.where(LABELS == 2, -1, LABELS)),
+        "not -1",
+        "leave images without a class out",
+    ),
+    "labels from 1": (lambda: screened(y=LABELS + 1), "label 3", "3 logits", "from 0 to 2"),
+    "several empty classes": (
+        lambda: screened(mlp(nn.ReLU(), nn.Linear(3, 6)), y=LABELS // 2 * 5),
+        "class 1 has no image, nor has class 2, 3, 4",
+        "from 0 to 5",
+    ),
+    "k as text": (lambda: screened(n_clusters="6"), "n_clusters", "whole number", "not '6'"),
+    "k = true": (lambda: screened(n_clusters=True), "n_clusters", "whole number", "not True"),
+    "k of none": (lambda: screened(n_clusters=None), "n_clusters", "not None"),
+    "k in a tensor": (lambda: screened(n_clusters=torch.tensor(2)), "n_clusters", "tensor(2)"),
+    "half a k": (lambda: screened(n_clusters=2.0), "n_clusters", "whole number", "not 2.0"),
+    "endless draws": (
+        lambda: screened(n_draws=10**18),
+        "n_draws must be from 1 to 1000000",
+        "not 1000000000000000000",
+    ),
+    "draws beyond print": (lambda: screened(n_draws=10**5000), "n_draws", "too long to be shown"),
+    "draws as text": (lambda: screened(n_draws="19"), "n_draws", "whole number", "not '19'"),
+    "images as a share": (lambda: screened(n_images=0.5), "n_images", "whole number", "not 0.5"),
+    "a seed too large": (
+        lambda: screened(seed=2**40),
+        "seed must be from 0 to 4294967295",
+        "not 1099511627776",
+    ),
+    "no seed": (lambda: screened(seed=None), "seed", "whole number", "not None"),
+    "a generator for a seed": (
+        lambda: screened(seed=np.random.default_rng(0)),
+        "seed",
+        "Generator",
+    ),
+    "level as text": (lambda: screened(level="0.05"), "level", "between 0 and 1", "not '0.05'"),
+    "level NaN": (lambda: screened(level=float("nan")), "level", "between 0 and 1", "not nan"),
+    "level in per cent": (lambda: screened(level=5), "level", "between 0 and 1", "not 5"),
+    "no level": (lambda: screened(level=None), "level", "not None"),
+    "levels": (lambda: screened(level=[0.05, 0.01]), "level", "a number", "[0.05, 0.01]"),
+    "progress": (lambda: screened(progress="yes"), "progress", "True or False", "not 'yes'"),
+    "progress as a number": (lambda: screened(progress=1), "progress", "True or False", "not 1"),
+    "conventions as a dict": (
+        lambda: screened(conventions={"p_rule": "mid"}),
+        "'paper' or 'released'",
+        "Conventions(",
+        "{'p_rule': 'mid'}",
+    ),
+    "no conventions": (lambda: screened(conventions=None), "'paper' or 'released'", "not None"),
+    "conventions' class": (lambda: screened(conventions=Conventions), "'paper'", "Conventions'"),
+    "partitions in a list": (
+        lambda: screened(partitions=[MINE]),
+        "map names to partitions",
+        "{'mine': partition}",
+        "list",
+    ),
+    "one partition": (lambda: screened(partitions=MINE), "map names to partitions", "Partition"),
+    "no partitions": (lambda: screened(partitions={}), "at least one", "None for the four"),
+    "labels for a partition": (
+        lambda: screened(partitions={"mine": [0, 0, 1, 1, 1, 1]}),
+        "partition 'mine' must be a Partition, not list",
+        "Partition.from_labels",
+    ),
+    "a partition of another layer": (
+        lambda: screened(partitions={"mine": Partition.from_labels({"2": [0, 0, 1, 1]})}),
+        "no layer '2'",
+        "1, 3, 5",
+    ),
+    "a partition of logits": (
+        lambda: screened(partitions={"mine": Partition.from_labels({"5": [0, 0, 1]})}),
+        "'5', whose units are the logits",
+        "only hidden layers",
+    ),
+    "a partition of another size": (
+        lambda: screened(partitions={"mine": Partition.from_labels({"1": [0, 0, 1]})}),
+        "3 labels for layer '1' of 6 units",
+        "-1 for those that take no part",
+    ),
+    "partitions by number": (
+        lambda: screened(partitions={0: MINE}),
+        "named by text",
+        "not by 0",
+    ),
 }
 
 
@@ -124,3 +395,37 @@ CASES = {
 @pytest.mark.parametrize(("call", "words"), cases(CASES))
 def test_one_clear_error_before_any_work(call, words):
     check_refused(call, words)
+
+
+@pytest.fixture(scope="module")
+def table():
+    """Table of the screen of plain images, labels and settings."""
+    return screened(partitions={"mine": MINE}, seed=3).table
+
+
+WELCOME = {
+    "images with gradients": {"x": IMAGES.clone().requires_grad_()},
+    "images that a network learned": {"x": nn.Parameter(IMAGES)},
+    "images that are a view": {"x": IMAGES.mT.contiguous().mT},
+    "images of channels last in memory": {
+        "x": IMAGES.contiguous(memory_format=torch.channels_last)
+    },
+    "images in double precision": {"x": IMAGES.double()},
+    "other images in double precision": {"x_train": IMAGES.double()},
+    "labels in a byte": {"y": LABELS.byte()},
+    "labels in two bytes": {"y": LABELS.short()},
+    "numbers of numpy": {
+        "n_draws": np.int64(3),
+        "n_clusters": np.int8(2),
+        "seed": np.uint8(3),
+        "level": np.float64(0.05),
+        "progress": np.bool_(False),
+    },
+}
+
+
+@pytest.mark.parametrize("given", list(WELCOME.values()), ids=list(WELCOME))
+@pytest.mark.filterwarnings("ignore:the network's accuracy")
+def test_the_same_report(table, given):
+    settings = {"partitions": {"mine": MINE}, "seed": 3, **given}
+    pd.testing.assert_frame_equal(screened(**settings).table, table)

@@ -10,7 +10,8 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from localspec._utils.validation import Strict, check_option
+from localspec._utils.validation import Strict, check_option, shown
+from localspec.exceptions import InvalidInputError
 
 __all__ = [
     "PAPER",
@@ -122,7 +123,8 @@ class Conventions(Strict):
 
     def subset(self, *names: str) -> dict[str, str]:
         """Return the named options as a dict, for the key of a stage that depends on them."""
-        return {name: getattr(self, name) for name in names}
+        options = type(self).model_fields
+        return {name: getattr(self, check_option("option", name, options)) for name in names}
 
 
 PAPER = Conventions()
@@ -146,7 +148,19 @@ PRESETS = {"paper": PAPER, "released": RELEASED}
 
 
 def resolve(conventions: Conventions | str) -> Conventions:
-    """Return `conventions` itself, or the preset that it names."""
+    """Return `conventions` itself, or the preset that it names.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is neither.
+    """
     if isinstance(conventions, Conventions):
         return conventions
+    if not isinstance(conventions, str):
+        presets = " or ".join(map(repr, PRESETS))
+        raise InvalidInputError(
+            f"conventions must be {presets}, or a Conventions that names what differs, such as "
+            f"Conventions(p_rule='strict'), not {shown(conventions)}"
+        )
     return Conventions.preset(conventions)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from localspec._utils.validation import check_option
+from localspec._utils.validation import check_option, check_seed, check_type, require
 from localspec.conventions import Conventions, resolve
 from localspec.exceptions import InvalidInputError
 from localspec.lesions import LesionedAccuracies
@@ -67,6 +67,18 @@ class Measure:
     effect_values: np.ndarray
     undefined_ranges: str = "least_extreme"
 
+    def __post_init__(self) -> None:
+        shape = np.shape(self.values)
+        require(
+            isinstance(self.values, np.ndarray)
+            and isinstance(self.effect_values, np.ndarray)
+            and len(shape) == 2
+            and np.shape(self.effect_values) == shape,
+            "values of a measure must be an array of shape (n_draws + 1, n_subclusters), not "
+            f"{shape} and, of effects, {np.shape(self.effect_values)}: draws.arrange(values) and "
+            "visualizations.arranged(draws) bring them into it",
+        )
+
     @property
     def n_draws(self) -> int:
         """Number of random counterparts of each subcluster."""
@@ -108,6 +120,10 @@ class Assessment:
     permutation: PermutationFisherResult
 
 
+def _check_accuracies(accuracies: LesionedAccuracies) -> None:
+    check_type("accuracies", accuracies, LesionedAccuracies, "lesion_draws(...) returns them")
+
+
 def importance(accuracies: LesionedAccuracies) -> Measure:
     """Measure importance: the test accuracy, averaged over classes, after the lesion.
 
@@ -120,10 +136,16 @@ def importance(accuracies: LesionedAccuracies) -> Measure:
     Measure
         Low values are extreme.
 
+    Raises
+    ------
+    InvalidInputError
+        If `accuracies` are no LesionedAccuracies.
+
     References
     ----------
     Hod et al., arXiv:2110.08058, "Importance".
     """
+    _check_accuracies(accuracies)
     values = accuracies.lesioned.mean(axis=-1)
     drops = values - accuracies.baseline.mean()
     return Measure("importance", "low", values, "drop", drops)
@@ -157,6 +179,11 @@ def class_ranges(
         NaN where the mean change is smaller than one test image per class, whichever its sign
         (``undefined_ranges="released"``: NaN or infinite where it is exactly 0).
 
+    Raises
+    ------
+    InvalidInputError
+        If `accuracies` are no LesionedAccuracies.
+
     References
     ----------
     Hod et al., arXiv:2110.08058, "Class coherence".
@@ -171,6 +198,7 @@ def class_ranges(
     >>> class_ranges(accuracies).round(4).tolist()
     [[0.6667]]
     """
+    _check_accuracies(accuracies)
     return _class_ranges(accuracies, resolve(conventions))
 
 
@@ -218,13 +246,15 @@ def coherence(
     Hod et al., arXiv:2110.08058, "Class coherence", "Input coherence", "Output coherence".
     """
     check_option("kind", kind, ("class", "input", "output"))
+    conventions = resolve(conventions)
     needed = LesionedAccuracies if kind == "class" else Visualizations
     if not isinstance(evidence, needed):
+        maker = "lesion_draws(...)" if kind == "class" else "visualize(...).arranged(draws)"
         raise InvalidInputError(
-            f"{kind} coherence needs {needed.__name__}, not {type(evidence).__name__}"
+            f"{kind} coherence needs {needed.__name__}, not {type(evidence).__name__}: {maker} "
+            "returns them"
         )
     if kind == "class":
-        conventions = resolve(conventions)
         ranges = _class_ranges(evidence, conventions)
         return Measure(
             "class_coherence", "high", ranges, "range", ranges, conventions.undefined_ranges
@@ -284,8 +314,16 @@ def assess(
     Returns
     -------
     Assessment
+
+    Raises
+    ------
+    InvalidInputError
+        If the measure is none or has no draws, or a choice is not allowed.
     """
+    check_type("measure", measure, Measure, "importance(...) and coherence(...) make one")
     rule = resolve(conventions).p_rule
+    check_seed(seed)
+    require(measure.n_draws > 0, "measure has no random counterparts: draw at least one")
     undefined = measure.undefined_ranges
     true, null = measure.values[0], measure.values[1:].T
     p_values = empirical_p(true, null, measure.side, rule, seed, undefined=undefined)
@@ -322,6 +360,11 @@ def conditioned_ranges(accuracies: LesionedAccuracies, layers: Sequence[str]) ->
         much damage would have. NaN where class coherence is undefined, and left out there: such
         a lesion does less damage, not as much.
 
+    Raises
+    ------
+    InvalidInputError
+        If `accuracies` are no LesionedAccuracies, or not as many layers are named.
+
     Notes
     -----
     What a lesion would have is a line through log range against log of the mean change's
@@ -341,6 +384,12 @@ def conditioned_ranges(accuracies: LesionedAccuracies, layers: Sequence[str]) ->
     >>> conditioned_ranges(accuracies, ["a"]).values.round(6).ravel().tolist()
     [1.0, 1.0, 1.0]
     """
+    _check_accuracies(accuracies)
+    n_subclusters = accuracies.lesioned.shape[1]
+    require(
+        not isinstance(layers, str) and len(layers) == n_subclusters,
+        f"layers must name a layer for each of the {n_subclusters} subclusters, not {layers!r}",
+    )
     damage, spread = np.abs(mean_changes(accuracies)), range_of_changes(accuracies)
     one_image = 1 / accuracies.class_sizes
     defined = damage >= one_image.mean() * (1 - TOLERANCE)

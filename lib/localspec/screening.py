@@ -12,8 +12,19 @@ import pandas as pd
 import torch
 from torch import nn
 
-from localspec._utils.validation import check_integer, require
+from localspec._utils.validation import (
+    as_floats,
+    check_flag,
+    check_integer,
+    check_real,
+    check_seed,
+    check_type,
+    require,
+    shown,
+)
 from localspec.clustering import (
+    KINDS,
+    MAX_DRAWS,
     Draws,
     Partition,
     activation_graph_traced,
@@ -22,7 +33,7 @@ from localspec.clustering import (
     weight_graph_traced,
 )
 from localspec.conventions import Conventions, resolve
-from localspec.data import check_images
+from localspec.data import check_class_labels, check_images
 from localspec.exceptions import DegenerateDataWarning, InvalidInputError
 from localspec.lesions import (
     LesionOptions,
@@ -49,7 +60,6 @@ __all__ = [
     "standardized",
 ]
 
-KINDS = ("weights", "activations")
 SCOPES = ("global", "local")
 LAST_COLUMNS = ("evidence", "n_extreme")
 LEAST_SKILL = 1 / 3  # of the way from chance to no mistake, below which a warning is given
@@ -84,7 +94,8 @@ class Report:
 
     def units(self, row: int) -> np.ndarray:
         """Return the units of the subcluster in a row of the table, as indices in its layer."""
-        require(row in range(len(self.table)), f"row {row} is not one of {len(self.table)}")
+        require(len(self.table) > 0, f"there is no row {shown(row)}: the table is empty")
+        check_integer("row", row, 0, len(self.table) - 1)
         entry = self.table.iloc[row]
         for part in self.draws[entry["partitioning"]].subclusters:
             if (part.layer, part.cluster) == (entry["layer"], entry["cluster"]):
@@ -96,19 +107,32 @@ def _check_data(
     unit_map: UnitMap, x: torch.Tensor, y: torch.Tensor, source: torch.Tensor
 ) -> np.ndarray:
     """Check images and labels; return the number of images of every class."""
-    check_images(x, y)
+    check_images(x)
+    check_class_labels(y, len(x))
     if source is not x:
-        check_images(source)
+        check_images(source, name="x_train")
+    if x.ndim == 2:
+        raise InvalidInputError(
+            "x must have shape (n_images, n_channels, height, width), since screen makes images "
+            f"that excite units, and is a table of shape {tuple(x.shape)}: rows of pixels become "
+            "images by x.reshape(-1, n_channels, height, width), with a torch.nn.Flatten before "
+            "the network; for other inputs use weight_graph, cluster, lesion_draws and importance"
+        )
     if x.ndim != 4 or source.shape[1:] != x.shape[1:]:
         raise InvalidInputError(
             "x and x_train must have shape (n_images, n_channels, height, width) and agree but for "
             f"n_images, not {tuple(x.shape)} and {tuple(source.shape)}"
         )
-    for images in (x, source):
-        low, high = (float(value) for value in images.aminmax())
+    if x.shape[1] not in (1, 3) and x.shape[3] in (1, 3):
+        raise InvalidInputError(
+            f"x of shape {tuple(x.shape)} has its channels last, where they should come before "
+            "height and width: x.permute(0, 3, 1, 2)"
+        )
+    for name, images in (("images", x), ("x_train", source)):
+        low, high = (float(value) for value in images.detach().aminmax())
         require(
             low >= 0 and high <= 1,
-            f"images must lie in [0, 1], as visualizations do, not from {low:.3g} to {high:.3g}: "
+            f"{name} must lie in [0, 1], as visualizations do, not from {low:.3g} to {high:.3g}: "
             "divide by 255, or pass images before they are standardized and "
             "standardized(network, mean, std)",
         )
@@ -120,12 +144,21 @@ def _check_data(
     return class_sizes(y, n_classes)
 
 
-def _check_partition(unit_map: UnitMap, name: str, partition: Partition) -> None:
+def _check_partitions(unit_map: UnitMap, partitions: Mapping[str, Partition]) -> None:
+    """Refuse partitions that are not of this network."""
     require(
-        isinstance(partition, Partition),
-        f"partition {name!r} must be a Partition, not {type(partition).__name__}: make one by "
-        "Partition.from_labels",
+        isinstance(partitions, Mapping),
+        "partitions must map names to partitions, such as {'mine': partition}, not be a "
+        f"{type(partitions).__name__}",
     )
+    require(len(partitions) > 0, "partitions must hold at least one, or be None for the four")
+    for name, partition in partitions.items():
+        require(isinstance(name, str), f"partitions are named by text, not by {shown(name)}")
+        _check_partition(unit_map, name, partition)
+
+
+def _check_partition(unit_map: UnitMap, name: str, partition: Partition) -> None:
+    check_type(f"partition {name!r}", partition, Partition, "make one by Partition.from_labels")
     for part in partition.tested:
         layer = unit_map.layer(part.name)
         if not unit_map.readers_of(layer):
@@ -237,13 +270,17 @@ def standardized(network: nn.Module, mean: Sequence[float], std: Sequence[float]
     >>> network(torch.tensor([[[[0.0, 0.5, 1.0]]]])).tolist()
     [[-2.0, 0.0, 2.0]]
     """
+    check_type("network", network, nn.Module, "pass the module of what holds one")
+    means, deviations = as_floats("mean", mean), as_floats("std", std)
+    fits = means.ndim == 1 and means.shape == deviations.shape and means.size > 0
+    finite = bool(np.isfinite(means).all() and np.isfinite(deviations).all())
     require(
-        len(mean) == len(std) > 0 and bool(np.isfinite([*mean, *std]).all()) and min(std) > 0,
+        fits and finite and bool((deviations > 0).all()),
         "mean and std must have a finite number for each channel, and std be positive, not "
-        f"{mean} and {std}",
+        f"{shown(mean)} and {shown(std)}",
     )
-    norm = nn.BatchNorm2d(len(mean), eps=0.0, affine=False)
-    shift, scale = torch.tensor([list(mean), list(std)], dtype=torch.float64)
+    norm = nn.BatchNorm2d(len(means), eps=0.0, affine=False)
+    shift, scale = torch.from_numpy(np.stack([means, deviations]))
     norm.running_mean, norm.running_var = shift, scale.square()
     first = next(network.parameters(), torch.zeros(1))
     parts = {"standardization": norm.to(first.device, first.dtype), "network": network}
@@ -309,14 +346,12 @@ def screen(
         If the network's accuracy is near chance, or there is no subcluster to test.
     """
     conventions = resolve(conventions)
-    for name, value, lowest in (
-        ("n_clusters", n_clusters, 2),
-        ("n_draws", n_draws, 1),
-        ("n_images", n_images, 3),
-        ("seed", seed, 0),
-    ):
-        check_integer(name, value, lowest)
-    require(0 < level < 1, f"level must lie between 0 and 1, not {level}")
+    n_clusters = check_integer("n_clusters", n_clusters, 2)
+    n_draws = check_integer("n_draws", n_draws, 1, MAX_DRAWS)
+    n_images = check_integer("n_images", n_images, 3)
+    seed = check_seed(seed)
+    check_real("level", level, 0, 1)
+    check_flag("progress", progress)
     unit_map = trace_units(network, conventions=conventions)
     source = x if x_train is None else x_train
     sizes = _check_data(unit_map, x, y, source)
@@ -325,15 +360,15 @@ def screen(
         check_n_clusters(unit_map, n_clusters)
         varied = bool((source != source[:1]).any())
         require(varied, "no unit varies over these images: they are all the same")
+        require(len(source) >= 3, f"correlations need at least 3 images, not {len(source)}")
+    else:
+        _check_partitions(unit_map, partitions)
     _try_out(unit_map, x, conventions)
     baseline = _baseline(unit_map, x, y)
     if partitions is None:
         partitions = _partitions(
             unit_map, source, conventions, n_clusters=n_clusters, n_images=n_images, seed=seed
         )
-    require(len(partitions) > 0, "partitions must hold at least one, or be None for the four")
-    for name, partition in partitions.items():
-        _check_partition(unit_map, name, partition)
     image_shape = tuple(x.shape[1:])
     rows: list[dict] = []
     tests: list[dict] = []

@@ -13,6 +13,19 @@ from localspec.clustering import (
     cluster,
     clusterability,
     draw_counterparts,
+    eigengaps,
+    inside_to_outside,
+    label_agreement,
+    layer_agreement,
+    live_units,
+    match_units,
+    ncut,
+    partition_agreement,
+    permuted_labels,
+    quantile_strata,
+    shuffled,
+    spectral_labels,
+    subclusters,
     weight_graph,
 )
 from localspec.clustering._unit_graph import layer_ranges
@@ -29,6 +42,10 @@ def graph(adjacency, kind="activations"):
 PARTITION = Partition.from_labels({"1": np.array([0, 0, 1, 1, 1, 0])})
 UNITS = graph(np.ones((6, 6)) - np.eye(6))
 WEIGHTS = weight_graph(mlp())
+PAIR = np.array([[0.0, 1.0], [1.0, 0.0]])
+LAYERS = layer_ranges([("1", 2, True)])
+OTHER = Partition.from_labels({"1": [0, 1, 1]})
+DRAWS = draw_counterparts(PARTITION, 3)
 CASES = {
     "other images to correlate": (
         lambda: activation_graph(mlp(), torch.rand(9, 3, 5, 5)),
@@ -68,6 +85,309 @@ CASES = {
         "layer '1'",
         "vector of integers",
     ),
+    "activations of a list": (
+        lambda: activation_graph(mlp(), IMAGES.tolist()),
+        "images must be a tensor",
+        "not list",
+    ),
+    "activations of integers": (
+        lambda: activation_graph(mlp(), IMAGES.byte()),
+        "uint8",
+        "x.float() / 255",
+    ),
+    "activations of one and the same image": (
+        lambda: activation_graph(mlp(), IMAGES[:1].repeat(5, 1, 1, 1)),
+        "no unit varies",
+        "all the same",
+    ),
+    "activations under no convention": (
+        lambda: activation_graph(mlp(), IMAGES, conventions=7),
+        "'paper' or 'released'",
+        "not 7",
+    ),
+    "weights of a path": (lambda: weight_graph("network.pt"), "must be a torch.nn.Module", "str"),
+    "weights in training": (lambda: weight_graph(mlp().train()), "training mode", "eval()"),
+    "weights under no convention": (
+        lambda: weight_graph(mlp(), conventions="plain"),
+        "'plain'",
+        "'paper', 'released'",
+    ),
+    "clusters of a matrix": (
+        lambda: cluster(PAIR, 2),
+        "graph must be a UnitGraph, not ndarray",
+        "weight_graph or activation_graph",
+    ),
+    "clusters of a network": (lambda: cluster(mlp(), 2), "UnitGraph, not Sequential"),
+    "clusters of a function": (
+        lambda: cluster(weight_graph, 2),
+        "UnitGraph, not function",
+    ),
+    "k as text": (lambda: cluster(UNITS, "2"), "n_clusters", "whole number", "not '2'"),
+    "clustering: seed as text": (lambda: cluster(UNITS, 2, seed="0"), "seed", "not '0'"),
+    "clustering: no convention": (
+        lambda: cluster(UNITS, 2, conventions=["paper"]),
+        "'paper' or 'released'",
+        "['paper']",
+    ),
+    "an edge in one direction": (
+        lambda: cluster(graph(np.triu(np.ones((4, 4)), 1)), 2),
+        "must be symmetric",
+        "(adjacency + adjacency.T) / 2",
+    ),
+    "an edge in one direction, of weights": (
+        lambda: cluster(graph(np.triu(np.ones((4, 4)), 1), "weights"), 2),
+        "must be symmetric",
+    ),
+    "an edge from a unit to itself": (
+        lambda: cluster(graph(np.ones((4, 4))), 2),
+        "zero diagonal",
+        "set it to 0",
+    ),
+    "infinite edges": (
+        lambda: cluster(graph(np.where(np.eye(4), 0, np.inf)), 2),
+        "finite edges",
+        "infinite",
+    ),
+    "a graph that is not square": (
+        lambda: UnitGraph(np.ones((2, 3)), LAYERS, "activations", np.zeros(2, bool)),
+        "square",
+        "(2, 3)",
+    ),
+    "a graph in a list": (
+        lambda: UnitGraph(PAIR.tolist(), LAYERS, "activations", np.zeros(2, bool)),
+        "numpy.ndarray or scipy.sparse",
+        "not list",
+    ),
+    "a graph of text": (
+        lambda: UnitGraph(PAIR.astype(str), LAYERS, "activations", np.zeros(2, bool)),
+        "must hold numbers",
+    ),
+    "a graph of another kind": (
+        lambda: UnitGraph(PAIR, LAYERS, "weight", np.zeros(2, bool)),
+        "kind='weight'",
+        "'weights', 'activations'",
+    ),
+    "a dense graph of weights": (
+        lambda: UnitGraph(PAIR, LAYERS, "weights", np.zeros(2, bool)),
+        "must be sparse",
+        "csr_array",
+    ),
+    "layers of more units": (
+        lambda: UnitGraph(np.zeros((3, 3)), LAYERS, "activations", np.zeros(3, bool)),
+        "layers have 2 units",
+        "adjacency has 3",
+    ),
+    "inactive units by index": (
+        lambda: UnitGraph(PAIR, LAYERS, "activations", np.array([0])),
+        "inactive must be 2 values, true or false",
+        "int64 of shape (1,)",
+    ),
+    "live units of a matrix": (lambda: live_units(PAIR), "UnitGraph, not ndarray"),
+    "labels of no cluster": (
+        lambda: spectral_labels(UNITS, 0, seed=0),
+        "n_clusters",
+        "at least 1",
+        "not 0",
+    ),
+    "no start": (lambda: spectral_labels(UNITS, 2, seed=0, n_starts=0), "n_starts", "not 0"),
+    "labels from a large seed": (
+        lambda: spectral_labels(UNITS, 2, seed=2**32),
+        "from 0 to 4294967295",
+        "not 4294967296",
+    ),
+    "gaps of all units": (lambda: eigengaps(UNITS, 6), "k_max must be from 2 to 5", "not 6"),
+    "gaps of one": (lambda: eigengaps(UNITS, 1), "k_max", "at least 2", "not 1"),
+    "gaps of a pair": (
+        lambda: eigengaps(graph(PAIR), 2),
+        "at least 3 units",
+        "not 2",
+    ),
+    "n-cut of text": (lambda: ncut("graph", [0, 1]), "square", "not of shape ()"),
+    "n-cut of too few labels": (
+        lambda: ncut(PAIR, [0]),
+        "labels must be 2 whole numbers",
+        "(1,)",
+    ),
+    "n-cut of halves": (lambda: ncut(PAIR, [0.5, 1.0]), "whole numbers", "float64"),
+    "n-cut of directed edges": (lambda: ncut(np.triu(PAIR), [0, 1]), "must be symmetric"),
+    "n-cut of NaN": (lambda: ncut(PAIR * np.nan, [0, 1]), "finite edges", "NaN"),
+    "share of no cluster": (lambda: inside_to_outside(0.5, 0), "n_clusters", "not 0"),
+    "share of an undefined n-cut": (
+        lambda: inside_to_outside(float("nan"), 2),
+        "ncut",
+        "at least 0",
+        "not nan",
+    ),
+    "clusterability of a matrix": (lambda: clusterability(PAIR, 2), "UnitGraph, not ndarray"),
+    "clusterability: k = 1": (lambda: clusterability(WEIGHTS, 1), "n_clusters", "not 1"),
+    "clusterability: large k": (
+        lambda: clusterability(WEIGHTS, 100),
+        "from 1 to the number of live units (29)",
+        "not 100",
+    ),
+    "endless shuffles": (
+        lambda: clusterability(WEIGHTS, 2, n_shuffles=10**12),
+        "n_shuffles must be from 1 to 1000000",
+    ),
+    "no jobs": (lambda: clusterability(WEIGHTS, 2, n_jobs=0), "n_jobs", "at least 1", "not 0"),
+    "endless jobs": (lambda: clusterability(WEIGHTS, 2, n_jobs=10**9), "n_jobs", "1 to 1024"),
+    "endless starts": (
+        lambda: spectral_labels(UNITS, 2, seed=0, n_starts=10**12),
+        "n_starts must be from 1 to 1000000",
+    ),
+    "clusterability: seed": (lambda: clusterability(WEIGHTS, 2, seed=0.5), "seed", "not 0.5"),
+    "clusterability: progress": (
+        lambda: clusterability(WEIGHTS, 2, progress="yes"),
+        "progress",
+        "True or False",
+    ),
+    "shuffling by a seed": (
+        lambda: shuffled(WEIGHTS, 0),
+        "rng must be a Generator, not int",
+        "numpy.random.default_rng",
+    ),
+    "shuffling a matrix": (
+        lambda: shuffled(PAIR, np.random.default_rng(0)),
+        "UnitGraph, not ndarray",
+    ),
+    "labels in a list": (
+        lambda: Partition.from_labels([0, 0, 1]),
+        "map at least one layer",
+        "{'dense1': [0, 0, 1]}",
+        "[0, 0, 1]",
+    ),
+    "layers by number": (
+        lambda: Partition.from_labels({1: [0, 0, 1]}),
+        "named by text",
+        "not by 1",
+    ),
+    "no labels of a layer": (
+        lambda: Partition.from_labels({"1": []}),
+        "layer '1'",
+        "vector of integers",
+        "not []",
+    ),
+    "labels in a table": (
+        lambda: Partition.from_labels({"1": [[0, 1], [1, 0]]}),
+        "vector of integers",
+        "[[0, 1], [1, 0]]",
+    ),
+    "labels in rows of two lengths": (
+        lambda: Partition.from_labels({"1": [[0], [1, 0]]}),
+        "vector of integers",
+    ),
+    "labels true and false": (
+        lambda: Partition.from_labels({"1": [True, False]}),
+        "vector of integers",
+        "[True, False]",
+    ),
+    "labels by name": (lambda: Partition.from_labels({"1": ["a", "b"]}), "vector of integers"),
+    "labels below -1": (
+        lambda: Partition.from_labels({"1": [0, -2]}),
+        "must be -1 or more",
+        "from -2 to 0",
+    ),
+    "labels beyond int64": (
+        lambda: Partition.from_labels({"1": np.array([0, 2**63], dtype=np.uint64)}),
+        "below 2**63",
+    ),
+    "scope of a partition": (
+        lambda: Partition.from_labels({"1": [0, 1]}, scope="both"),
+        "scope='both'",
+        "'global', 'local'",
+    ),
+    "labels of other layers": (
+        lambda: Partition(np.array([0, 1, 1]), LAYERS, 2),
+        "labels of shape (3,)",
+        "2 units",
+    ),
+    "subclusters of labels": (
+        lambda: subclusters([0, 0, 1]),
+        "partition must be a Partition, not list",
+        "Partition.from_labels(...)",
+    ),
+    "subclusters under no convention": (
+        lambda: subclusters(PARTITION, conventions=3),
+        "'paper' or 'released'",
+        "not 3",
+    ),
+    "draws for a dict": (
+        lambda: draw_counterparts({"1": [0, 0, 1]}, 3),
+        "Partition, not dict",
+    ),
+    "endless draws": (
+        lambda: draw_counterparts(PARTITION, 10**18),
+        "from 1 to 1000000",
+    ),
+    "draws: seed as text": (lambda: draw_counterparts(PARTITION, 3, seed="0"), "seed", "not '0'"),
+    "draws: no seed": (lambda: draw_counterparts(PARTITION, 3, seed=None), "seed", "not None"),
+    "strata in a list": (
+        lambda: draw_counterparts(PARTITION, 3, strata=[0, 1]),
+        "strata must map every layer",
+        "[0, 1]",
+    ),
+    "strata of another layer": (
+        lambda: draw_counterparts(PARTITION, 3, strata={"3": [0] * 6}),
+        "strata lack layer '1'",
+        "name every layer",
+    ),
+    "strata of too few units": (
+        lambda: draw_counterparts(PARTITION, 3, strata={"1": [0, 1]}),
+        "vector of 6 values",
+        "(2,)",
+    ),
+    "strata of NaN": (
+        lambda: draw_counterparts(PARTITION, 3, strata={"1": [np.nan] * 6}),
+        "hold NaN",
+        "give every unit a stratum",
+    ),
+    "strata of independent draws": (
+        lambda: draw_counterparts(PARTITION, 3, strata={"1": [0] * 6}, conventions="released"),
+        'strata need draws="joint"',
+    ),
+    "permuted by a seed": (
+        lambda: permuted_labels(PARTITION, 0),
+        "rng must be a Generator, not int",
+    ),
+    "no strata": (lambda: quantile_strata(np.arange(4.0), 0), "n_strata", "not 0"),
+    "strata of NaN values": (lambda: quantile_strata([1.0, np.nan], 2), "without NaN"),
+    "values of fewer lesions": (
+        lambda: DRAWS.arrange(np.zeros(7)),
+        "shape (7,)",
+        "each of the 8 sets",
+    ),
+    "agreement of other units": (
+        lambda: label_agreement([0, 1], [0, 1, 1]),
+        "shapes (2,) and (3,)",
+    ),
+    "agreement of halves": (lambda: label_agreement([0.5], [1]), "first", "whole numbers"),
+    "agreement of tables": (lambda: label_agreement([[0]], [[1]]), "one a unit"),
+    "agreement of all units": (
+        lambda: label_agreement([0], [1], units="every"),
+        "units='every'",
+        "'live', 'all'",
+    ),
+    "agreement with labels": (
+        lambda: partition_agreement(PARTITION, [0, 1]),
+        "second must be a Partition, not list",
+    ),
+    "agreement of other layers": (
+        lambda: layer_agreement(PARTITION, OTHER),
+        "of the same layers",
+        "[6] and [3]",
+    ),
+    "an order that leaves units out": (
+        lambda: layer_agreement(OTHER, OTHER, {"1": [0, 1, 1]}),
+        "order of layer '1'",
+        "from 0 to 2",
+        "match_units",
+    ),
+    "matching other units": (
+        lambda: match_units(np.zeros((3, 2)), np.zeros((3, 4))),
+        "shapes (3, 2) and (3, 4)",
+    ),
+    "matching NaN": (lambda: match_units(PAIR * np.nan, PAIR), "finite", "NaN"),
+    "matching text": (lambda: match_units([["a"]], [["b"]]), "first must be numbers"),
 }
 
 

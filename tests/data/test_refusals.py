@@ -6,10 +6,18 @@ import pytest
 import torch
 from helpers.refusals import IMAGES, LABELS, cases, check_refused
 
-from localspec.data import Dataset, check_dataset, load_dataset
+from localspec.data import Dataset, check_dataset, in_three_channels, load_dataset
 from localspec.exceptions import InvalidInputError
 
 MADE = Dataset("made", IMAGES, LABELS, IMAGES, LABELS, ("a", "b", "c"))
+NUMBERS = replace(MADE, x_train=IMAGES.flatten(1), x_test=IMAGES.flatten(1))
+TARGETS = replace(MADE, class_names=(), y_train=torch.rand(30, 2), y_test=torch.rand(30, 2))
+
+
+def checked(**changes):
+    return check_dataset(replace(MADE, **changes))
+
+
 CASES = {
     "a classifier of targets": (
         lambda: check_dataset(replace(MADE, class_names=(), y_train=torch.rand(30, 5))),
@@ -25,6 +33,98 @@ CASES = {
     "data set": (lambda: load_dataset("mnits"), "data set='mnits' is not known", "'mnist'"),
     "task": (lambda: check_dataset(MADE, task="ranking"), "'ranking'", "'regression'"),
     "dtype": (lambda: load_dataset("digits", dtype="half"), "'half'", "'float32', 'float64'"),
+    "no data set": (
+        lambda: check_dataset((IMAGES, LABELS)),
+        "dataset must be a Dataset, not tuple",
+        "load_dataset(...)",
+    ),
+    "a data set by name": (lambda: check_dataset("mnist"), "not str", "load_dataset(...)"),
+    "images of bytes": (lambda: checked(x_train=IMAGES.byte()), "uint8", "x.float() / 255"),
+    "images in a list": (lambda: checked(x_test=IMAGES.tolist()), "must be a tensor", "not list"),
+    "labels in a list": (lambda: checked(y_train=LABELS.tolist()), "must be a tensor", "not list"),
+    "no labels": (lambda: checked(y_test=None), "labels must be a tensor", "NoneType"),
+    "labels of floats": (lambda: checked(y_train=LABELS.float()), "float32", "y.long()"),
+    "one-hot labels": (lambda: checked(y_train=torch.eye(3)[LABELS]), "(30, 3)", "y.argmax(1)"),
+    "negative labels": (lambda: checked(y_test=LABELS - 1), "not -1", "leave images without"),
+    "labels of no class": (
+        lambda: checked(class_names=("a", "b")),
+        "label 2",
+        "2 classes",
+        "from 0 to 1",
+    ),
+    "classes by number": (
+        lambda: checked(class_names=3),
+        "class_names must be a tuple of names",
+        "not 3",
+    ),
+    "classes in a text": (lambda: checked(class_names="abc"), "tuple of names", "'abc'"),
+    "one class": (lambda: checked(class_names=("a",)), "1 class(es)", "at least two"),
+    "test images of another size": (
+        lambda: checked(x_test=torch.rand(30, 1, 5, 5)),
+        "'made' must have one shape",
+        "(1, 4, 4)",
+        "(1, 5, 5)",
+    ),
+    "test images of another type": (
+        lambda: checked(x_test=IMAGES.double()),
+        "one shape and type",
+        "torch.float32",
+        "torch.float64",
+    ),
+    "test targets of other number": (
+        lambda: check_dataset(replace(TARGETS, y_test=torch.rand(30, 3)), task="regression"),
+        "2 training targets but 3 test targets",
+    ),
+    "targets of whole numbers": (
+        lambda: check_dataset(replace(TARGETS, y_train=LABELS[:, None]), task="regression"),
+        "floating point",
+        "y.float()",
+    ),
+    "sparse targets": (
+        lambda: check_dataset(
+            replace(TARGETS, y_train=torch.rand(30, 2).to_sparse()), task="regression"
+        ),
+        "targets",
+        ".to_dense()",
+    ),
+    "task by number": (lambda: check_dataset(MADE, task=1), "task=1", "'classification'"),
+    "no name": (lambda: load_dataset(None), "data set=None", "'digits'"),
+    "names in a list": (lambda: load_dataset(["mnist"]), "data set=['mnist']", "'mnist'"),
+    "dtype of torch": (
+        lambda: load_dataset("digits", dtype=torch.float32),
+        "dtype=torch.float32",
+        "'float32', 'float64'",
+    ),
+    "root by number": (
+        lambda: load_dataset("mnist", root=7),
+        "root must be the path of a folder",
+        "not 7",
+    ),
+    "download by text": (
+        lambda: load_dataset("mnist", download="no"),
+        "download must be True or False",
+        "'no'",
+    ),
+    "channels of what is no data set": (
+        lambda: in_three_channels(IMAGES, "copies"),
+        "dataset must be a Dataset, not Tensor",
+    ),
+    "channels of no kind": (
+        lambda: in_three_channels(MADE, "rgb"),
+        "image_channels='rgb'",
+        "'own', 'copies', 'squeezed'",
+    ),
+    "channels of numbers": (
+        lambda: in_three_channels(NUMBERS, "copies"),
+        "(n_channels, height, width)",
+        "(16,)",
+        "use 'own'",
+    ),
+    "channels of colours": (
+        lambda: in_three_channels(replace(MADE, x_train=torch.rand(30, 3, 4, 4)), "copies"),
+        "'made' have 3",
+        "use 'own'",
+    ),
 }
 
 

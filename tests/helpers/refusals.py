@@ -12,14 +12,19 @@ from sklearn.cluster import KMeans
 from torch import nn
 from tqdm.auto import tqdm
 
+from localspec._utils.files import results_root
 from localspec.exceptions import InvalidInputError
 
-IMAGES, LABELS = torch.rand(30, 1, 4, 4), torch.arange(30) % 3
+IMAGES = torch.rand(30, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+LABELS = torch.arange(30) % 3
+MOST_TRIED = 8  # images, or lesions of two of them, that a layer reads together to try them
 
 
 def mlp(*extra: nn.Module, n_inputs: int = 16) -> nn.Sequential:
     """Return a network of 6 + 4 hidden units and 3 logits; layers 1, 3 and 5."""
-    layers = (nn.Linear(n_inputs, 6), nn.ReLU(), nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 3))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        layers = (nn.Linear(n_inputs, 6), nn.ReLU(), nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 3))
     return nn.Sequential(nn.Flatten(), *layers, *extra).eval()
 
 
@@ -34,6 +39,7 @@ def check_refused(call, words, error=InvalidInputError) -> None:
         call()
     message = str(caught.value)
     assert [word for word in words if word not in message] == [], message
+    assert len(message) < 700, "a message is read by a person"
 
 
 def disk_full(*arguments, **options):
@@ -45,11 +51,26 @@ def _forbidden(*arguments, **options):
     pytest.fail("long work began before the error")
 
 
+def _tries(forward):
+    def tried(layer, value):
+        if len(value) > MOST_TRIED:
+            _forbidden()
+        return forward(layer, value)
+
+    return tried
+
+
 @pytest.fixture
 def no_long_work(monkeypatch):
-    """Fail where a progress bar, which every long computation has, or a k-means begins."""
+    """Fail where long work begins.
+
+    That is a progress bar, which every long computation has, a k-means, or a layer of a network
+    that reads more images than it takes to try them.
+    """
     monkeypatch.setattr(tqdm, "__init__", _forbidden)
     monkeypatch.setattr(KMeans, "fit", _forbidden)
+    for kind in (nn.Linear, nn.Conv2d):
+        monkeypatch.setattr(kind, "forward", _tries(kind.forward))
 
 
 @pytest.fixture
@@ -63,3 +84,15 @@ def own_results(tmp_path, monkeypatch):
     """Let results go to a folder of this test, and leave no record."""
     monkeypatch.setenv("LOCALSPEC_RESULTS", str(tmp_path / "results"))
     monkeypatch.delenv("LOCALSPEC_RECORD", raising=False)
+
+
+@pytest.fixture
+def untouched_results(own_results):
+    """Fail where anything is added to stored results, changed or taken away from them."""
+    stored = results_root() / "artifacts" / "training" / "earlier.safetensors"
+    stored.parent.mkdir(parents=True)
+    stored.write_bytes(b"weights")
+    yield
+    left = [path for path in results_root().rglob("*") if path.is_file()]
+    assert left == [stored]
+    assert stored.read_bytes() == b"weights"

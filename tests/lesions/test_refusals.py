@@ -1,9 +1,22 @@
 """Lesions and labels that are refused."""
 
+import numpy as np
 import pytest
+import torch
 from helpers.refusals import IMAGES, LABELS, cases, check_refused, mlp
 
-from localspec.lesions import lesion_accuracies
+from localspec.clustering import Partition, draw_counterparts
+from localspec.lesions import (
+    LesionedAccuracies,
+    class_sizes,
+    lesion_accuracies,
+    lesion_draws,
+    lesion_predictions,
+    other_predictions,
+)
+
+DRAWS = draw_counterparts(Partition.from_labels({"1": [0, 0, 1, 1, 1, 0]}), 3)
+ELSEWHERE = draw_counterparts(Partition.from_labels({"2": [0, 0, 1, 1]}), 3)
 
 
 def lesioned(lesion, x=IMAGES, y=LABELS, **settings):
@@ -20,6 +33,144 @@ CASES = {
     "lesion of an unknown layer": (lambda: lesioned({"2": [0]}), "no layer '2'", "1, 3, 5"),
     "lesion of an unknown unit": (lambda: lesioned({"1": [0, 6]}), "from 0 to 5", "0 to 6"),
     "lesion of half a unit": (lambda: lesioned({"1": [0.5]}), "whole numbers", "float64"),
+    "a lesion that is no list": (
+        lambda: lesion_accuracies(mlp(), IMAGES, LABELS, {"1": [0]}),
+        "lesions must be a list of mappings",
+        "[{'dense1': [0, 3]}]",
+        "put it into a list",
+    ),
+    "units for a lesion": (
+        lambda: lesioned([0, 1]),
+        "lesions must be a list of mappings",
+        "[[0, 1]]",
+    ),
+    "a layer for a lesion": (
+        lambda: lesion_accuracies(mlp(), IMAGES, LABELS, "1"),
+        "list of mappings",
+        "not '1'",
+    ),
+    "lesions one by one": (
+        lambda: lesion_accuracies(mlp(), IMAGES, LABELS, ({"1": [unit]} for unit in range(3))),
+        "list of mappings",
+        "generator",
+    ),
+    "no lesions": (
+        lambda: lesion_accuracies(mlp(), IMAGES, LABELS, None),
+        "list of mappings",
+        "None",
+    ),
+    "a lesion by mask": (
+        lambda: lesioned({"1": np.array([True] * 6)}),
+        "whole numbers",
+        "bool",
+        "numpy.flatnonzero(mask)",
+    ),
+    "a lesion of a set": (lambda: lesioned({"1": {0, 1}}), "whole numbers", "{0, 1}"),
+    "a lesion of text": (lambda: lesioned({"1": ["0"]}), "whole numbers", "['0']"),
+    "a lesion of rows of two lengths": (lambda: lesioned({"1": [[0], [1, 2]]}), "whole numbers"),
+    "a lesion from the end": (lambda: lesioned({"1": [-1]}), "from 0 to 5", "-1"),
+    "a lesion of a layer by number": (lambda: lesioned({1: [0]}), "no layer 1", "1, 3, 5"),
+    "lesions: images in a list": (
+        lambda: lesioned({}, x=IMAGES.tolist()),
+        "images must be a tensor",
+        "not list",
+    ),
+    "lesions: labels in a list": (
+        lambda: lesioned({}, y=LABELS.tolist()),
+        "labels must be a tensor",
+        "not list",
+    ),
+    "lesions: no labels": (lambda: lesioned({}, y=None), "labels must be a tensor", "NoneType"),
+    "lesions: labels of uint16": (
+        lambda: lesioned({}, y=LABELS.to(torch.uint16)),
+        "integers",
+        "uint16",
+        "y.long()",
+    ),
+    "lesions: other images": (
+        lambda: lesioned({}, x=torch.rand(30, 3, 4, 4)),
+        "cannot read images of shape (3, 4, 4)",
+    ),
+    "lesions: a path": (
+        lambda: lesion_accuracies("network.pt", IMAGES, LABELS, [{}]),
+        "must be a torch.nn.Module",
+        "str",
+    ),
+    "n_classes as text": (lambda: lesioned({}, n_classes="3"), "n_classes", "not '3'"),
+    "no classes": (lambda: lesioned({}, n_classes=0), "n_classes", "at least 1", "not 0"),
+    "more classes than images have": (
+        lambda: lesioned({}, n_classes=5),
+        "class 3 has no image, nor has class 4",
+        "from 0 to 4",
+    ),
+    "replacement": (
+        lambda: lesioned({}, replacement="median"),
+        "replacement='median'",
+        "'zero', 'mean'",
+    ),
+    "precision": (
+        lambda: lesioned({}, precision="half"),
+        "precision='half'",
+        "'full', 'bfloat16'",
+    ),
+    "images for means": (
+        lambda: lesioned({}, replacement="mean", x_mean=IMAGES.numpy()),
+        "x_mean",
+        "torch.from_numpy",
+    ),
+    "other images for means": (
+        lambda: lesioned({}, replacement="mean", x_mean=torch.rand(9, 1, 5, 5)),
+        "cannot read images of shape (1, 5, 5)",
+    ),
+    "batch_size": (lambda: lesioned({}, batch_size=0), "batch_size", "at least 1", "not 0"),
+    "max_values": (lambda: lesioned({}, max_values=1e6), "max_values", "not 1000000.0"),
+    "lesions: progress": (lambda: lesioned({}, progress="no"), "progress", "True or False"),
+    "lesions: conventions": (
+        lambda: lesioned({}, conventions={"lesion_point": "unit"}),
+        "'paper' or 'released'",
+    ),
+    "predictions without a list": (
+        lambda: lesion_predictions(mlp(), IMAGES, {"1": [0]}),
+        "put it into a list",
+    ),
+    "other predictions": (
+        lambda: other_predictions(mlp(), IMAGES, [{}], precision="float16"),
+        "precision='float16'",
+        "'bfloat16'",
+    ),
+    "draws of a partition": (
+        lambda: lesion_draws(mlp(), IMAGES, LABELS, Partition.from_labels({"1": [0, 1]})),
+        "draws must be a Draws, not Partition",
+        "draw_counterparts(partition, n_draws)",
+    ),
+    "draws of another network": (
+        lambda: lesion_draws(mlp(), IMAGES, LABELS, ELSEWHERE),
+        "no layer '2'",
+        "1, 3, 5",
+    ),
+    "draws: one-hot labels": (
+        lambda: lesion_draws(mlp(), IMAGES, torch.eye(3)[LABELS], DRAWS),
+        "(30, 3)",
+        "y.argmax(1)",
+    ),
+    "sizes of no classes": (lambda: class_sizes(LABELS, 0), "n_classes", "not 0"),
+    "sizes of a list": (lambda: class_sizes([0, 1], 2), "labels must be a tensor", "not list"),
+    "sizes of negative labels": (lambda: class_sizes(LABELS - 1, 3), "not -1"),
+    "accuracies without draws": (
+        lambda: LesionedAccuracies(np.ones(3), np.ones((4, 3)), np.full(3, 10)),
+        "(n_draws + 1, n_subclusters, n_classes)",
+        "(4, 3)",
+        "lesion_draws",
+    ),
+    "accuracies in lists": (
+        lambda: LesionedAccuracies([1.0], [[[0.5]]], [10]),
+        "must be arrays",
+    ),
+    "accuracies of other classes": (
+        lambda: LesionedAccuracies(np.ones(2), np.ones((4, 1, 3)), np.full(3, 10)),
+        "(n_classes,)",
+        "(2,), (4, 1, 3) and (3,)",
+    ),
 }
 
 

@@ -3,14 +3,17 @@
 from dataclasses import replace
 
 import pytest
-from helpers.refusals import IMAGES, LABELS, cases, check_refused
+import torch
+from helpers.refusals import IMAGES, LABELS, cases, check_refused, mlp
 
 from localspec.data import Dataset
 from localspec.exceptions import InvalidInputError
-from localspec.networks import NetworkSettings, train
+from localspec.networks import NetworkSettings, TrainedNetwork, build_network, prune, train
 
 SETTINGS = NetworkSettings(dataset="made", hidden=(6, 4), n_epochs=1)
 MADE = Dataset("made", IMAGES, LABELS, IMAGES, LABELS, ("a", "b", "c"))
+TRAINED = TrainedNetwork(mlp(), {})
+PRUNED = NetworkSettings(dataset="made", hidden=(6, 4), n_epochs=1, n_pruning_epochs=1)
 NUMBERS = {"x_train": IMAGES.flatten(1)[:, :4], "x_test": IMAGES.flatten(1)[:, :4]}
 DOUBLE = {"x_train": IMAGES.double(), "x_test": IMAGES.double()}
 
@@ -21,6 +24,14 @@ def trained(settings=SETTINGS, seed=0, device="cpu", dtype="float32", **changes)
 
 def changed(**changes):
     return NetworkSettings(**{**SETTINGS.model_dump(), **changes})
+
+
+def built(settings=SETTINGS, image_shape=(1, 4, 4), n_outputs=3, seed=0, **options):
+    return build_network(settings, image_shape, n_outputs, seed=seed, **options)
+
+
+def pruned(trained=TRAINED, settings=PRUNED, dataset=MADE, seed=0, device="cpu", **options):
+    return prune(trained, settings, dataset, seed=seed, device=device, **options)
 
 
 CASES = {
@@ -72,6 +83,126 @@ CASES = {
     ),
     "training on no device": (lambda: trained(device="cuda"), "'cuda' is not there", "'cpu'"),
     "negative seed": (lambda: trained(seed=-1), "seed", "at least 0", "not -1"),
+    "settings in a dict": (
+        lambda: train({"hidden": (6, 4)}, MADE, seed=0),
+        "settings must be a NetworkSettings, not dict",
+    ),
+    "a pair for a data set": (
+        lambda: train(SETTINGS, (IMAGES, LABELS), seed=0),
+        "dataset must be a Dataset, not tuple",
+        "load_dataset(...)",
+    ),
+    "a data set by name": (lambda: train(SETTINGS, "mnist", seed=0), "Dataset, not str"),
+    "training images of bytes": (lambda: trained(x_train=IMAGES.byte()), "x.float() / 255"),
+    "one-hot training labels": (
+        lambda: trained(y_train=torch.eye(3)[LABELS]),
+        "(30, 3)",
+        "y.argmax(1)",
+    ),
+    "test images of another size": (
+        lambda: trained(x_test=torch.rand(30, 1, 5, 5)),
+        "one shape and type",
+        "(1, 5, 5)",
+    ),
+    "seed as text": (lambda: trained(seed="0"), "seed", "whole number", "not '0'"),
+    "a seed too large": (lambda: trained(seed=2**64), "seed", "4294967295"),
+    "training by conventions": (
+        lambda: train(SETTINGS, MADE, seed=0, conventions=0),
+        "'paper' or 'released'",
+        "not 0",
+    ),
+    "training with progress": (
+        lambda: train(SETTINGS, MADE, seed=0, progress="yes"),
+        "progress must be True or False",
+    ),
+    "dtype of torch": (
+        lambda: trained(dtype=torch.float32),
+        "dtype=torch.float32",
+        "'float32', 'float64'",
+    ),
+    "dtype of other images": (
+        lambda: trained(dtype="float64"),
+        "dtype='float64'",
+        "images are torch.float32",
+    ),
+    "an unknown device": (lambda: trained(device="gpu"), "device='gpu'", "'auto', 'cpu', 'cuda'"),
+    "a batch of one": (
+        lambda: trained(changed(batch_norm="before", batch_size=29)),
+        "batch_size = 29",
+        "take another batch_size",
+    ),
+    "a path for a checkpoint": (
+        lambda: train(SETTINGS, MADE, seed=0, checkpoint="here"),
+        "checkpoint must be a Checkpoint, not str",
+    ),
+    "settings: no layers": (
+        lambda: NetworkSettings(dataset="made"),
+        "at least one dense layer",
+    ),
+    "settings: half a unit": (lambda: changed(hidden=(6.5,)), "hidden.0 = 6.5", "valid integer"),
+    "settings: architecture": (
+        lambda: changed(architecture="transformer"),
+        "'transformer'",
+        "'mlp', 'cnn', 'vgg' or 'resnet'",
+    ),
+    "settings: dropout": (lambda: changed(dropout=1.0), "dropout = 1.0", "less than 1"),
+    "settings: rate": (lambda: changed(learning_rate=0), "learning_rate = 0", "greater than 0"),
+    "settings: epochs": (lambda: changed(n_epochs=0), "n_epochs = 0", "equal to 1"),
+    "settings: a name": (lambda: changed(epochs=3), "epochs is not a setting"),
+    "settings: no data set": (
+        lambda: NetworkSettings(hidden=(6,)),
+        "dataset is missing in NetworkSettings",
+    ),
+    "building by a dict": (lambda: built({"hidden": (6,)}), "NetworkSettings, not dict"),
+    "building of no shape": (
+        lambda: built(image_shape=28),
+        "(n_channels, height, width)",
+        "not 28",
+    ),
+    "building of no pixels": (
+        lambda: built(image_shape=(1, 0, 4)),
+        "(n_channels, height, width)",
+        "(1, 0, 4)",
+    ),
+    "building a CNN of numbers": (
+        lambda: built(changed(architecture="cnn", channels=(2,)), image_shape=(16,)),
+        "(16,)",
+        "no images",
+    ),
+    "building of no outputs": (lambda: built(n_outputs=0), "n_outputs", "at least 1", "not 0"),
+    "building by a seed of text": (lambda: built(seed="0"), "seed", "not '0'"),
+    "building of half precision": (lambda: built(dtype="float16"), "dtype='float16'", "'float32'"),
+    "pruning what is not trained": (
+        lambda: pruned(mlp()),
+        "trained must be a TrainedNetwork, not Sequential",
+        "train(settings, dataset, seed=0)",
+    ),
+    "pruning by no settings": (lambda: pruned(settings=None), "NetworkSettings, not NoneType"),
+    "pruning for no epoch": (
+        lambda: pruned(settings=SETTINGS),
+        "n_pruning_epochs",
+        "at least 1",
+        "not 0",
+    ),
+    "pruning on no data set": (lambda: pruned(dataset=IMAGES), "Dataset, not Tensor"),
+    "pruning on other images": (
+        lambda: pruned(TrainedNetwork(mlp(n_inputs=64), {})),
+        "cannot read images of shape (1, 4, 4)",
+        "trained on",
+    ),
+    "pruning for other classes": (
+        lambda: pruned(dataset=replace(MADE, class_names=("a", "b", "c", "d"))),
+        "shape (2, 3)",
+        "'made' needs 4",
+    ),
+    "pruning on NaN": (
+        lambda: pruned(dataset=replace(MADE, x_train=IMAGES / 0 * 0)),
+        "NaN or infinite",
+    ),
+    "pruning by a seed": (lambda: pruned(seed=None), "seed", "not None"),
+    "pruning on a device": (lambda: pruned(device="cuda"), "'cuda' is not there", "'cpu'"),
+    "pruning by conventions": (lambda: pruned(conventions="papr"), "'papr'", "'paper'"),
+    "pruning with progress": (lambda: pruned(progress=1), "progress must be True or False"),
 }
 
 

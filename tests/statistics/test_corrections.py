@@ -1,4 +1,4 @@
-"""Families of tests, paired differences."""
+"""Families of tests, rank counts, paired differences."""
 
 import itertools
 import math
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from localspec.exceptions import InvalidInputError
 from localspec.statistics import benjamini_hochberg, benjamini_yekutieli, paired_difference
+from localspec.statistics._corrections import rank_chi2
 
 NAN = math.nan
 fixed = settings(derandomize=True, deadline=None, max_examples=60, database=None)
@@ -82,8 +83,44 @@ def test_false_discovery_rate_under_the_null():
 def test_adjusting_refuses(adjust):
     with pytest.raises(InvalidInputError, match=r"in \[0, 1\]"):
         adjust([0.1, -0.1])
-    with pytest.raises(InvalidInputError, match="alpha=0 "):
+    with pytest.raises(InvalidInputError, match=r"alpha must be .* not 0"):
         adjust([0.1], alpha=0)
+
+
+# --- rank counts ---
+
+
+def test_rank_chi2_by_hand():
+    # 2 draws, counts 3, 0, 0 of 3: 4/1 + 1/1 + 1/1 = 6 with 2 degrees of freedom: exp(-3)
+    null = [[1, 2]] * 3
+    assert rank_chi2([3, 3, 3], null, "high") == pytest.approx(math.exp(-3))
+    assert rank_chi2([0, 0, 0], null, "high") == pytest.approx(math.exp(-3))  # least extreme too
+    assert rank_chi2([3, 1.5, 0], null, "low") == pytest.approx(1)
+
+
+def test_rank_chi2_spreads_ties_or_not():
+    # 4 subclusters, 2 draws, all tied: counts 4/3 each; as released 4, 0, 0: 8 -> exp(-4)
+    value, null = [5] * 4, [[5, 5]] * 4
+    assert rank_chi2(value, null, "high") == pytest.approx(1)
+    assert rank_chi2(value, null, "high", ties="strict") == pytest.approx(math.exp(-4))
+
+
+def test_rank_chi2_spreads_a_partial_tie():
+    # a tie with one of two draws, the other more extreme: 1/2 at ranks 2 and 3; a sure rank 1:
+    # counts 1, 0.5, 0.5 of 2/3 each: (1/9 + 1/36 + 1/36) / (2/3) = 1/4 -> exp(-1/8)
+    p = rank_chi2([5, 9], [[5, 7], [1, 2]], "high")
+    assert p == pytest.approx(math.exp(-1 / 8))
+
+
+def test_rank_chi2_without_subclusters():
+    assert math.isnan(rank_chi2([], np.empty((0, 19)), "low"))
+
+
+def test_rank_chi2_refuses():
+    with pytest.raises(InvalidInputError, match="ties='random'"):
+        rank_chi2([1], [[1]], "low", ties="random")
+    with pytest.raises(InvalidInputError, match=r"shape \(n_subclusters,\)"):
+        rank_chi2(1, [1], "low")
 
 
 # --- paired differences ---
@@ -170,9 +207,9 @@ def test_interval_covers_about_as_often_as_it_says():
     [
         ([1, 2], [1], 0.1, {}, "must pair up"),
         (1, 1, 0.1, {}, "must pair up"),
-        ([1], [1], 0, {}, "margin=0"),
-        ([1], [1], 0.1, {"n_boot": 0}, "n_boot=0"),
-        ([1], [1], 0.1, {"confidence": 95}, "confidence=95"),
+        ([1], [1], 0, {}, "margin must be .* not 0"),
+        ([1], [1], 0.1, {"n_boot": 0}, "n_boot must be .* not 0"),
+        ([1], [1], 0.1, {"confidence": 95}, "confidence must be .* not 95"),
     ],
 )
 def test_paired_difference_refuses(a, b, margin, options, message):

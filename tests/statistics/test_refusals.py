@@ -4,14 +4,198 @@ import numpy as np
 import pytest
 from helpers.refusals import cases, check_refused
 
-from localspec.statistics import empirical_p, fisher, p_floor
+from localspec.statistics import (
+    at_most,
+    bates_cdf,
+    benjamini_hochberg,
+    benjamini_yekutieli,
+    combine_replicates,
+    effect_size,
+    empirical_p,
+    exceedances,
+    extremeness,
+    fisher,
+    fisher_shift,
+    p_floor,
+    paired_difference,
+    permutation_fisher,
+    relative_compare,
+    sequential_p_values,
+    summarize_effects,
+)
 
 NULL = np.linspace(0, 1, 19)
+EFFECT = effect_size([3, 1], [[1, 1], [1, 1]], "score")
+
+
+def paired(a=(1.0, 2.0), b=(1.0, 2.0), margin=0.1, seed=0, **options):
+    return paired_difference(a, b, margin, seed=seed, **options)
+
+
+def sequential(values=((5.0,),), first=(((7.0,),),), further=len, sides=("high",), **options):
+    return sequential_p_values(values, first, further, sides, **options)
+
+
 CASES = {
     "p rule": (lambda: empirical_p(0.5, NULL, "low", "middle"), "'middle'", "'mid', 'strict'"),
     "side": (lambda: empirical_p(0.5, NULL, "left"), "side='left'", "'low', 'high'"),
     "a p-value of 0": (lambda: fisher([0.0, 0.5]), "(0, 1]"),
-    "p of no draws": (lambda: p_floor(0), "n_draws=0", "at least 1"),
+    "p of no draws": (lambda: p_floor(0), "n_draws", "at least 1", "not 0"),
+    "values of text": (lambda: empirical_p("high", NULL, "low"), "value must be numbers", "'high'"),
+    "draws of text": (lambda: empirical_p(0.5, ["a", "b"], "low"), "null must be numbers", "'a'"),
+    "draws in rows of two lengths": (
+        lambda: empirical_p([1, 2], [[1, 2], [1]], "low"),
+        "null must be numbers, in rows of the same length",
+    ),
+    "complex values": (lambda: empirical_p(1j, NULL, "low"), "value must be numbers", "1j"),
+    "draws of another shape": (
+        lambda: empirical_p([1, 2, 3], [[1, 2], [3, 4]], "low"),
+        "null of shape (2, 2)",
+        "value of shape (3,)",
+        "last axis",
+    ),
+    "no draws": (lambda: empirical_p(1, [], "low"), "no draws", "at least one"),
+    "chance without a seed": (
+        lambda: empirical_p(1, NULL, "low", "randomised"),
+        "needs rng",
+        "seed or a numpy.random.Generator",
+    ),
+    "chance by text": (
+        lambda: empirical_p(1, NULL, "low", "randomised", "seed"),
+        "rng must be a whole number, the seed, or a numpy.random.Generator",
+        "'seed'",
+    ),
+    "chance by a negative seed": (
+        lambda: empirical_p(1, NULL, "low", "randomised", -1),
+        "rng",
+        "at least 0",
+        "not -1",
+    ),
+    "undefined values": (
+        lambda: empirical_p(1, NULL, "low", undefined="nan"),
+        "undefined='nan'",
+        "'left_out'",
+    ),
+    "strict, left out": (
+        lambda: empirical_p(1, NULL, "low", "strict", undefined="left_out"),
+        "use rule='mid'",
+    ),
+    "shift of half a draw": (lambda: fisher_shift("strict", 0.5), "n_draws", "not 0.5"),
+    "shift of another rule": (lambda: fisher_shift("exact", 19), "rule='exact'", "'mid'"),
+    "fisher: text": (lambda: fisher(["0.5", "0.1"]), "p_values must be numbers", "'0.5'"),
+    "fisher: one number": (lambda: fisher(0.5), "axis of subclusters", "0.5"),
+    "fisher: per cent": (lambda: fisher([5.0, 0.5]), "(0, 1]", "5.0"),
+    "fisher: NaN": (lambda: fisher([np.nan, 0.5]), "(0, 1]", "nan"),
+    "fisher: rule": (lambda: fisher([0.5], rule="exact"), "rule='exact'", "'mid', 'strict'"),
+    "fisher: strict without draws": (lambda: fisher([0.5], rule="strict"), "needs n_draws"),
+    "fisher: draws as text": (lambda: fisher([0.5], n_draws="19"), "n_draws", "not '19'"),
+    "fisher: shifted twice": (
+        lambda: fisher([0.01], rule="strict", n_draws=19),
+        "cannot lie below 1/20",
+        "the shift is applied here",
+    ),
+    "permutation: one row": (
+        lambda: permutation_fisher([[1, 2]], "low"),
+        "(1, 2)",
+        "a row for the true partition",
+    ),
+    "permutation: text": (lambda: permutation_fisher([["a"], ["b"]], "low"), "must be numbers"),
+    "permutation: side": (
+        lambda: permutation_fisher([[1], [2]], "top"),
+        "side='top'",
+        "'low', 'high'",
+    ),
+    "permutation: seed": (
+        lambda: permutation_fisher([[1], [2]], "low", rule="randomised", rng=0.5),
+        "rng must be a whole number",
+        "0.5",
+    ),
+    "half a draw": (lambda: p_floor(0.5), "n_draws", "whole number", "not 0.5"),
+    "no replicates": (lambda: p_floor(19, 0), "n_replicates", "at least 1", "not 0"),
+    "mean of none": (lambda: bates_cdf(0.5, 0), "n must be", "at least 1", "not 0"),
+    "mean of text": (lambda: bates_cdf("0.5", 2), "mean must be numbers", "'0.5'"),
+    "replicates: per cent": (lambda: combine_replicates([5.0]), "[0, 1]", "5.0"),
+    "replicates: table": (lambda: combine_replicates([[0.5]]), "(1, 1)", "one-dimensional"),
+    "replicates: text": (lambda: combine_replicates(["a"]), "p_values must be numbers"),
+    "correction: per cent": (lambda: benjamini_hochberg([5.0, 0.1]), "[0, 1]", "5.0"),
+    "correction: alpha": (
+        lambda: benjamini_hochberg([0.1], alpha="0.05"),
+        "alpha",
+        "between 0 and 1",
+        "'0.05'",
+    ),
+    "correction: alpha NaN": (lambda: benjamini_yekutieli([0.1], alpha=np.nan), "alpha", "nan"),
+    "correction: text": (lambda: benjamini_yekutieli(["p"]), "p_values must be numbers", "'p'"),
+    "correction: negative": (lambda: benjamini_yekutieli([-0.1]), "[0, 1]", "-0.1"),
+    "effects: kind": (lambda: effect_size(1, [1], "ratio"), "kind='ratio'", "'drop', 'range'"),
+    "effects: infinite": (lambda: effect_size(np.inf, [1], "range"), "must be finite", "NaN for"),
+    "effects: negative": (lambda: effect_size(-1, [1], "score"), "cannot be negative", "'drop'"),
+    "effects: text": (lambda: effect_size("a", [1], "score"), "value must be numbers", "'a'"),
+    "summary of one": (lambda: summarize_effects(EFFECT), "a list of EffectSize", "EffectSize("),
+    "summary of none": (lambda: summarize_effects([]), "effects is empty", "at least one"),
+    "summary of numbers": (lambda: summarize_effects([1.25]), "a list of EffectSize", "[1.25]"),
+    "summary of two kinds": (
+        lambda: summarize_effects([EFFECT, effect_size([1], [[1]], "range")]),
+        "mixes the kinds range, score",
+        "one at a time",
+    ),
+    "pairs of other networks": (lambda: paired(a=(1.0,)), "must pair up", "(1,), (2,)"),
+    "pairs of text": (lambda: paired(a=("a", "b")), "a must be numbers"),
+    "infinite pairs": (lambda: paired(b=(np.inf, 1.0)), "must be finite"),
+    "no margin": (lambda: paired(margin=0), "margin", "above 0", "not 0"),
+    "margin as text": (lambda: paired(margin="0.1"), "margin", "'0.1'"),
+    "margin NaN": (lambda: paired(margin=np.nan), "margin", "nan"),
+    "no samples": (lambda: paired(n_boot=0), "n_boot", "at least 1", "not 0"),
+    "endless samples": (lambda: paired(n_boot=10**12), "n_boot must be from 1 to 10000000"),
+    "confidence in per cent": (
+        lambda: paired(confidence=90),
+        "confidence",
+        "between 0 and 1",
+        "not 90",
+    ),
+    "pairs without a seed": (lambda: paired(seed=None), "seed", "not None"),
+    "pairs by text": (lambda: paired(seed="0"), "seed must be a whole number", "'0'"),
+    "comparing text": (lambda: relative_compare("a", 1), "a must be numbers", "'a'"),
+    "comparing other shapes": (
+        lambda: relative_compare([1, 2], [1, 2, 3]),
+        "shapes (2,) and (3,)",
+        "broadcast",
+    ),
+    "tolerance": (lambda: relative_compare(1, 1, rtol=-1), "rtol", "at least 0", "not -1"),
+    "level of text": (lambda: at_most([0.1], "0.05"), "level must be numbers", "'0.05'"),
+    "extreme side": (lambda: extremeness(1, 2, "up"), "side='up'", "'low', 'high'"),
+    "exceedances without draws": (lambda: exceedances(1, [], "low"), "no draws"),
+    "sequential: draws": (
+        lambda: sequential(first=((7.0,),)),
+        "first of shape (1, 1)",
+        "(n_statistics, n_first_draws, n_subclusters)",
+    ),
+    "sequential: sides": (
+        lambda: sequential(sides="high"),
+        "one side for each of the 1 statistics",
+    ),
+    "sequential: a side": (lambda: sequential(sides=["up"]), "side='up'", "'low', 'high'"),
+    "sequential: no exceedance": (
+        lambda: sequential(max_exceedances=0),
+        "max_exceedances",
+        "not 0",
+    ),
+    "sequential: draws as text": (lambda: sequential(max_draws="999"), "max_draws", "'999'"),
+    "sequential: left out": (
+        lambda: sequential(undefined="left_out"),
+        "no stopping rule",
+        "'least_extreme'",
+    ),
+    "sequential: undefined": (lambda: sequential(undefined="nan"), "undefined='nan'"),
+    "sequential: no function": (
+        lambda: sequential(further=[1, 2]),
+        "further must be a function",
+        "[1, 2]",
+    ),
+    "sequential: further draws": (
+        lambda: sequential(further=lambda *_: [1.0], max_draws=4),
+        "shape (1,), not (1, 1, 1)",
+    ),
 }
 
 

@@ -156,8 +156,8 @@ def no_more(number, chosen, n):
         ([[5]], [[[1]]], ["up"], {}, "side='up'"),
         ([[5]], [[[1]]], ["high"], {"undefined": "zero"}, "undefined='zero'"),
         ([[5]], [[[1]]], ["high"], {"undefined": "left_out"}, "'left_out' has no stopping rule"),
-        ([[5]], [[[1]]], ["high"], {"max_exceedances": 0}, "max_exceedances=0"),
-        ([[5]], [[[1]]], ["high"], {"max_draws": -1}, "max_draws=-1"),
+        ([[5]], [[[1]]], ["high"], {"max_exceedances": 0}, "max_exceedances must be .* not 0"),
+        ([[5]], [[[1]]], ["high"], {"max_draws": -1}, "max_draws must be .* not -1"),
     ],
 )
 def test_refused(values, first, sides, options, message):

@@ -1,9 +1,20 @@
 """Targets and settings that the feature visualization refuses."""
 
+import numpy as np
 import pytest
-from helpers.refusals import cases, check_refused, mlp
+import torch
+from helpers.refusals import IMAGES, cases, check_refused, mlp
+from torch import nn
 
-from localspec.visualization import visualize
+from localspec.clustering import Partition, draw_counterparts
+from localspec.visualization import Visualizations, exciting_images, visualize
+
+DRAWS = draw_counterparts(Partition.from_labels({"1": [0, 0, 1, 1, 1, 0]}), 3)
+MADE = Visualizations(np.zeros((2, 1, 4, 4)), np.zeros(2), np.zeros(2))
+
+
+def exciting(target, x=IMAGES, **settings):
+    return exciting_images(mlp(), x, [target], **settings)
 
 
 def shown(target, shape=(1, 4, 4), **settings):
@@ -23,6 +34,107 @@ CASES = {
     "image of two layers": (lambda: shown({"1": [0], "3": [0]}), "one layer", "['1', '3']"),
     "no steps": (lambda: shown({"1": [0]}, n_steps=0), "n_steps", "at least 1", "not 0"),
     "learning rate": (lambda: shown({"1": [0]}, learning_rate=0), "learning_rate", "not 0"),
+    "a target that is no list": (
+        lambda: visualize(mlp(), {"1": [0]}, (1, 4, 4)),
+        "targets must be a list of mappings",
+        "[{'dense1': [0, 3]}]",
+        "put it into a list",
+    ),
+    "units for a target": (lambda: shown([0, 1]), "list of mappings", "[[0, 1]]"),
+    "no targets": (lambda: visualize(mlp(), None, (1, 4, 4)), "list of mappings", "None"),
+    "targets one by one": (
+        lambda: visualize(mlp(), iter([{"1": [0]}]), (1, 4, 4)),
+        "list of mappings",
+        "iterator",
+    ),
+    "image of one unit, no list": (
+        lambda: shown({"1": 0}),
+        "from 0 to 5",
+        "not 0",
+        "put it into a list",
+    ),
+    "image of a mask": (lambda: shown({"1": [True] * 6}), "from 0 to 5", "flatnonzero"),
+    "image of text": (lambda: shown({"1": ["0"]}), "from 0 to 5", "['0']"),
+    "image of rows of two lengths": (lambda: shown({"1": [[0], [1, 2]]}), "from 0 to 5"),
+    "image of a unit from the end": (lambda: shown({"1": [-1]}), "from 0 to 5", "[-1]"),
+    "image of a path": (
+        lambda: visualize("network.pt", [{"1": [0]}], (1, 4, 4)),
+        "must be a torch.nn.Module",
+    ),
+    "image of probabilities": (
+        lambda: visualize(mlp(nn.Sigmoid()), [{"1": [0]}], (1, 4, 4)),
+        "sigmoid or tanh",
+        "the logits",
+    ),
+    "one size": (lambda: shown({"1": [0]}, 28), "(1 or 3, height, width)", "not 28"),
+    "no size": (lambda: shown({"1": [0]}, None), "(1 or 3, height, width)", "None"),
+    "size as text": (lambda: shown({"1": [0]}, "144"), "(1 or 3, height, width)", "'144'"),
+    "size in halves": (lambda: shown({"1": [0]}, (1, 4.0, 4)), "(1 or 3, height, width)", "4.0"),
+    "size of images": (
+        lambda: shown({"1": [0]}, IMAGES.shape),
+        "(1 or 3, height, width)",
+        "(30, 1, 4, 4)",
+    ),
+    "channels last": (lambda: shown({"1": [0]}, (4, 4, 1)), "(1 or 3, height, width)"),
+    "no width": (lambda: shown({"1": [0]}, (1, 4, 0)), "(1 or 3, height, width)", "(1, 4, 0)"),
+    "endless images": (
+        lambda: shown({"1": [0]}, (1, 10**6, 10**6)),
+        "at most 67108864 values",
+        "(1, 1000000, 1000000)",
+    ),
+    "endless steps": (
+        lambda: shown({"1": [0]}, n_steps=10**12),
+        "n_steps must be from 1 to 1000000",
+    ),
+    "half a step": (lambda: shown({"1": [0]}, n_steps=1.5), "n_steps", "not 1.5"),
+    "learning rate as text": (
+        lambda: shown({"1": [0]}, learning_rate="0.05"),
+        "learning_rate",
+        "a number above 0",
+        "'0.05'",
+    ),
+    "learning rate NaN": (lambda: shown({"1": [0]}, learning_rate=np.nan), "above 0", "nan"),
+    "learning rate without end": (
+        lambda: shown({"1": [0]}, learning_rate=np.inf),
+        "finite",
+        "inf",
+    ),
+    "a seed too large": (lambda: shown({"1": [0]}, seed=2**70), "seed", "4294967295"),
+    "a negative seed": (lambda: shown({"1": [0]}, seed=-1), "seed", "at least 0", "not -1"),
+    "no image at once": (lambda: shown({"1": [0]}, max_images=0), "max_images", "not 0"),
+    "no values": (lambda: shown({"1": [0]}, max_values=0), "max_values", "not 0"),
+    "small_part": (lambda: shown({"1": [0]}, small_part="all"), "small_part", "'all'"),
+    "progress": (lambda: shown({"1": [0]}, progress=None), "progress", "True or False", "None"),
+    "arranged by a partition": (
+        lambda: MADE.arranged(Partition.from_labels({"1": [0, 1]})),
+        "draws must be a Draws, not Partition",
+    ),
+    "arranged by other draws": (lambda: MADE.arranged(DRAWS), "(2, 1, 4, 4)", "8 sets"),
+    "exciting: a list of images": (
+        lambda: exciting({"1": [0]}, IMAGES.tolist()),
+        "images must be a tensor",
+        "not list",
+    ),
+    "exciting: other images": (
+        lambda: exciting({"1": [0]}, torch.rand(9, 1, 5, 5)),
+        "cannot read images of shape (1, 5, 5)",
+    ),
+    "exciting: more than there are": (
+        lambda: exciting({"1": [0]}, n_images=31),
+        "n_images = 31",
+        "30 images",
+    ),
+    "exciting: none": (lambda: exciting({"1": [0]}, n_images=0), "n_images", "not 0"),
+    "exciting: batches of none": (lambda: exciting({"1": [0]}, batch_size=0), "batch_size"),
+    "exciting: no list": (
+        lambda: exciting_images(mlp(), IMAGES, {"1": [0]}),
+        "put it into a list",
+    ),
+    "exciting: progress": (
+        lambda: exciting({"1": [0]}, progress="bar"),
+        "progress",
+        "True or False",
+    ),
 }
 
 

@@ -473,3 +473,12 @@ def test_shapes_that_are_refused(shape):
 def test_at_least_one_step():
     with pytest.raises(InvalidInputError, match="n_steps must be a whole number of at least 1"):
         visualize(mlp((1, 4, 4)), [{"1": [0]}], (1, 4, 4), n_steps=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_images_too_large_for_a_matrix_in_half_precision(dtype):
+    # torch has no Fourier transform of these types
+    parameters = initial_parameters((3, 12, 12), seed=0)[None]
+    images = decode(parameters.to(dtype), 12, 12)
+    assert images.dtype == dtype
+    assert (images - decode(parameters, 12, 12)).abs().max() < 0.02

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from numbers import Integral
+import math
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from numbers import Integral, Real
 from typing import Any, TypeVar
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from localspec.exceptions import InvalidInputError
 
 T = TypeVar("T")
+MAX_SEED = 2**32 - 1  # k-means takes no larger one
 
 
 def require(condition: bool, message: str) -> None:
@@ -34,6 +38,26 @@ def require(condition: bool, message: str) -> None:
     """
     if not condition:
         raise InvalidInputError(message)
+
+
+def shown(value: object, longest: int = 200) -> str:
+    """Return a value as messages show it, cut off where it is long.
+
+    Examples
+    --------
+    >>> shown("0123456789", 5)
+    "'0123... (12 characters)"
+    """
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # Python writes no more than 4,300 digits
+        text = f"(of type {type(value).__name__}, too long to be shown)"
+    return cut(text, longest)
+
+
+def cut(text: str, longest: int = 200) -> str:
+    """Return a text, cut off where it is long."""
+    return text if len(text) <= longest else f"{text[:longest]}... ({len(text):,} characters)"
 
 
 def check_option(name: str, value: T, allowed: Iterable[T]) -> T:
@@ -68,14 +92,24 @@ def check_option(name: str, value: T, allowed: Iterable[T]) -> T:
     localspec.exceptions.InvalidInputError: side='left' is not known; choose one of 'low', 'high'
     """
     choices = list(allowed)
-    if value not in choices:
+    if not any(isinstance(value, type(choice)) and value == choice for choice in choices):
         listed = ", ".join(repr(choice) for choice in choices)
-        raise InvalidInputError(f"{name}={value!r} is not known; choose one of {listed}")
+        raise InvalidInputError(f"{name}={shown(value)} is not known; choose one of {listed}")
     return value
 
 
-def check_integer(name: str, value: object, lowest: int) -> int:
-    """Return `value` as an int if it is a whole number that is large enough.
+def check_options(name: str, values: Sequence[T], allowed: Iterable[T]) -> None:
+    """Refuse anything but a list of allowed values; see :func:`check_option`."""
+    choices = list(allowed)
+    if isinstance(values, str) or not isinstance(values, Sequence):
+        listed = ", ".join(repr(choice) for choice in choices)
+        raise InvalidInputError(f"{name} must be a list of some of {listed}, not {shown(values)}")
+    for value in values:
+        check_option(name, value, choices)
+
+
+def check_integer(name: str, value: object, lowest: int, highest: int | None = None) -> int:
+    """Return `value` as an int if it is a whole number in a range.
 
     Parameters
     ----------
@@ -85,6 +119,8 @@ def check_integer(name: str, value: object, lowest: int) -> int:
         The value given; true and false are no numbers here.
     lowest : int
         The smallest value allowed.
+    highest : int, optional
+        The largest one.
 
     Returns
     -------
@@ -104,9 +140,120 @@ def check_integer(name: str, value: object, lowest: int) -> int:
     """
     if isinstance(value, bool) or not isinstance(value, Integral) or value < lowest:
         raise InvalidInputError(
-            f"{name} must be a whole number of at least {lowest}, not {value!r}"
+            f"{name} must be a whole number of at least {lowest}, not {shown(value)}"
         )
+    if highest is not None and value > highest:
+        raise InvalidInputError(f"{name} must be from {lowest} to {highest}, not {shown(value)}")
     return int(value)
+
+
+def check_seed(value: object, name: str = "seed") -> int:
+    """Return `value` as an int if it can seed every generator in use."""
+    return check_integer(name, value, 0, MAX_SEED)
+
+
+def check_real(
+    name: str, value: object, low: float = 0.0, high: float = math.inf, *, or_low: bool = False
+) -> float:
+    """Return `value` if it is a finite number between two others, both left out.
+
+    Parameters
+    ----------
+    name : str
+    value : object
+    low, high : float, optional
+    or_low : bool, optional
+        Whether `low` itself is allowed.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is anything else, such as text or NaN.
+
+    Examples
+    --------
+    >>> check_real("level", "0.05", 0, 1)
+    Traceback (most recent call last):
+    ...
+    localspec.exceptions.InvalidInputError: level must be a number between 0 and 1, not '0.05'
+    """
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not is_number or not (low < value < high or (or_low and value == low)):
+        allowed = f"between {low:g} and {high:g}"
+        if high == math.inf:
+            allowed = f"of at least {low:g}, and finite" if or_low else f"above {low:g}, and finite"
+        raise InvalidInputError(f"{name} must be a number {allowed}, not {shown(value)}")
+    return value
+
+
+def check_flag(name: str, value: object) -> bool:
+    """Return `value` if it is true or false, and no text or number that only counts as such."""
+    if not isinstance(value, bool | np.bool_):
+        raise InvalidInputError(f"{name} must be True or False, not {shown(value)}")
+    return bool(value)
+
+
+def check_type(name: str, value: object, kind: type, cure: str) -> None:
+    """Refuse a value of another class than `kind`, and say how to get one of it."""
+    if not isinstance(value, kind):
+        is_class = isinstance(value, type)
+        given = f"the class {value.__name__}" if is_class else f"{type(value).__name__}"
+        raise InvalidInputError(f"{name} must be a {kind.__name__}, not {given}: {cure}")
+
+
+def as_array(values: object) -> np.ndarray:
+    """Return values as an array: of one object where they make none, as rows of two lengths."""
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError, RuntimeError):  # the last of a tensor with a gradient
+        array = np.empty(1, dtype=object)
+        array[0] = values
+        return array
+
+
+def as_integers(name: str, values: object) -> np.ndarray:
+    """Return whole numbers as an array of int64.
+
+    Raises
+    ------
+    InvalidInputError
+        If they are anything else, also floating point or true and false.
+
+    Examples
+    --------
+    >>> as_integers("labels", [1, 2])
+    array([1, 2])
+    """
+    array = as_array(values)
+    if array.dtype.kind not in "iu" and not (array.size == 0 and array.dtype.kind == "f"):
+        of = "" if array.dtype.kind in "OU" else f" of {array.dtype}"
+        raise InvalidInputError(f"{name} must be whole numbers, not {shown(values)}{of}")
+    if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
+        raise InvalidInputError(f"{name} must be below 2**63, not {array.max()}")
+    return array.astype(np.int64, copy=False)
+
+
+def as_floats(name: str, values: object) -> np.ndarray:
+    """Return numbers as an array of float64.
+
+    Raises
+    ------
+    InvalidInputError
+        If they are no real numbers, or rows differ in length.
+
+    Examples
+    --------
+    >>> as_floats("p_values", [1, 2])
+    array([1., 2.])
+    """
+    array = as_array(values)
+    with suppress(TypeError, ValueError):
+        if array.dtype.kind in "biufO":  # objects such as None, for an undefined value
+            return array.astype(np.float64, copy=False)
+    listed = values if isinstance(values, list | tuple) else ()
+    in_rows = any(isinstance(row, list | tuple | np.ndarray) for row in listed)
+    lengths = ", in rows of the same length" if in_rows else ""
+    raise InvalidInputError(f"{name} must be numbers{lengths}, not {shown(values)}")
 
 
 class Strict(BaseModel):

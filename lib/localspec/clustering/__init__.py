@@ -12,6 +12,7 @@ from localspec.clustering._clusterability import Clusterability, clusterability,
 from localspec.clustering._partition import NO_CLUSTER, Partition
 from localspec.clustering._spectral import eigengaps, live_units, ncut, spectral_labels
 from localspec.clustering._subclusters import (
+    MAX_DRAWS,
     MOST_OF_LAYER,
     Draws,
     Lesion,
@@ -21,10 +22,12 @@ from localspec.clustering._subclusters import (
     quantile_strata,
     subclusters,
 )
-from localspec.clustering._unit_graph import UnitGraph, shuffled
+from localspec.clustering._unit_graph import KINDS, UnitGraph, shuffled
 from localspec.clustering._weight_graph import weight_graph, weight_graph_traced
 
 __all__ = [
+    "KINDS",
+    "MAX_DRAWS",
     "MOST_OF_LAYER",
     "NO_CLUSTER",
     "Clusterability",

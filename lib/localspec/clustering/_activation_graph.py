@@ -7,7 +7,7 @@ import torch
 from scipy import stats
 
 from localspec._utils.hardware import side_by_side
-from localspec._utils.validation import check_option
+from localspec._utils.validation import as_floats, check_integer, check_option, check_real, require
 from localspec.clustering._unit_graph import UnitGraph, layer_ranges
 from localspec.conventions import Conventions, resolve
 from localspec.data import check_images
@@ -31,8 +31,15 @@ MAX_RANKED = 2**17  # values ranked by one thread at a time: few enough for its 
 def constant_columns(values: np.ndarray, rtol: float = RTOL) -> np.ndarray:
     """Return which columns do not vary, but for rounding.
 
-    `values` has shape (n_images, n_units); `rtol` is what counts as rounding, of a column's
-    magnitude.
+    Parameters
+    ----------
+    values : numpy.ndarray, shape (n_images, n_units)
+    rtol : float, optional
+        What counts as rounding, of a column's magnitude.
+
+    Returns
+    -------
+    numpy.ndarray of bool, shape (n_units,)
     """
     low, high = values.min(axis=0), values.max(axis=0)
     return high - low <= rtol * np.maximum(np.abs(low), np.abs(high))
@@ -87,16 +94,38 @@ def correlation_matrix(
 ) -> np.ndarray:
     """Return squared correlations between columns.
 
-    `values` has shape (n_images, n_units); the result, shape (n_units, n_units), lies in [0, 1],
-    with a zero diagonal, and zeros for units that vary by less than `rtol` of their magnitude.
-    Images whose ranks are multiplied at a time (`batch_size`) and values that a thread ranks at a
-    time (`max_ranked`) bound memory. Ties rank as in :func:`scipy.stats.rankdata`; Kendall's is
-    tau-b.
+    Parameters
+    ----------
+    values : numpy.ndarray, shape (n_images, n_units)
+    correlation : {"spearman", "pearson", "kendall"}
+    rtol : float, optional
+        Units that vary by less of their magnitude are constant.
+    batch_size : int, optional
+        Bounds memory: images whose ranks are multiplied at a time.
+    max_ranked : int, optional
+        Bounds memory: values that one thread ranks at a time, or those of one unit.
 
+    Returns
+    -------
+    numpy.ndarray, shape (n_units, n_units)
+        In [0, 1], with a zero diagonal; rows and columns of constant units are zero.
+
+    Raises
+    ------
+    InvalidInputError
+        If the correlation is unknown, or a value is not finite.
+
+    Notes
+    -----
     Spearman's ranks are kept in single precision, doubled so that ties are whole numbers too, and
     multiplied in double precision, where their sums of products are exact: neither the order of
     images nor the number of threads can change them. Beside `values` this takes 4 bytes for each
     of them and 24 for each pair of units.
+
+    References
+    ----------
+    Hod et al., arXiv:2110.08058, "Activations graph"; ranks with ties and tau-b as in
+    :func:`scipy.stats.rankdata` and :func:`scipy.stats.kendalltau`.
 
     Examples
     --------
@@ -104,6 +133,22 @@ def correlation_matrix(
     >>> round(float(correlation_matrix(values)[0, 1]), 12)
     1.0
     """
+    check_option("correlation", correlation, CORRELATIONS)
+    check_integer("batch_size", batch_size, 1)
+    check_integer("max_ranked", max_ranked, 1)
+    check_real("rtol", rtol, or_low=True)
+    values = as_floats("values", values)
+    require(
+        values.ndim == 2 and len(values) > 0 and bool(np.isfinite(values).all()),
+        "values must be finite, of shape (n_images, n_units) with at least one image, not of shape "
+        f"{values.shape}",
+    )
+    return _correlation_matrix(values, correlation, rtol, batch_size, max_ranked)
+
+
+def _correlation_matrix(
+    values: np.ndarray, correlation: str, rtol: float, batch_size: int, max_ranked: int
+) -> np.ndarray:
     n_units = values.shape[1]
     if correlation == "kendall":
         squared = np.zeros((n_units, n_units))
@@ -184,5 +229,5 @@ def activation_graph_traced(
     inactive = constant_columns(stacked, rtol)
     if inactive.all():
         raise InvalidInputError("no unit varies over these images: are they all the same?")
-    matrix = correlation_matrix(stacked, correlation, rtol=rtol)
+    matrix = _correlation_matrix(stacked, correlation, rtol, BATCH_SIZE, MAX_RANKED)
     return UnitGraph(matrix, layers, "activations", inactive)

@@ -7,8 +7,8 @@ from numpy.typing import ArrayLike
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import adjusted_rand_score
 
-from localspec._utils.validation import check_option, require
-from localspec.clustering._partition import NO_CLUSTER, Partition
+from localspec._utils.validation import as_floats, as_integers, check_option, require
+from localspec.clustering._partition import NO_CLUSTER, Partition, check_partition
 
 UNITS = ("live", "all")
 
@@ -44,10 +44,10 @@ def label_agreement(first: ArrayLike, second: ArrayLike, *, units: str = "live")
     1.0
     """
     check_option("units", units, UNITS)
-    first, second = np.asarray(first), np.asarray(second)
+    first, second = as_integers("first", first), as_integers("second", second)
     require(
-        first.shape == second.shape,
-        f"labels of shapes {first.shape} and {second.shape} must be of the same units",
+        first.ndim == 1 and first.shape == second.shape,
+        f"labels of shapes {first.shape} and {second.shape} must be of the same units, one a unit",
     )
     if units == "live":
         live = (first != NO_CLUSTER) & (second != NO_CLUSTER)
@@ -67,6 +67,11 @@ def partition_agreement(first: Partition, second: Partition) -> float:
     float
         Over the units that have a cluster in both; NaN if the partitions have other layers.
 
+    Raises
+    ------
+    InvalidInputError
+        If one of them is no partition.
+
     Examples
     --------
     >>> partition = Partition.from_labels({"a": np.array([0, 0, 1, 1])})
@@ -75,6 +80,8 @@ def partition_agreement(first: Partition, second: Partition) -> float:
     >>> partition_agreement(partition, Partition.from_labels({"a": np.array([0, 0, 1])}))
     nan
     """
+    check_partition(first, "first")
+    check_partition(second, "second")
     if first.layers != second.layers:
         return float("nan")
     tested = np.concatenate([np.arange(layer.start, layer.stop) for layer in first.tested])
@@ -100,6 +107,11 @@ def layer_agreement(
     float
         NaN if no layer has units with a cluster in both.
 
+    Raises
+    ------
+    InvalidInputError
+        If the partitions are of other layers, or `order` leaves a unit out.
+
     Examples
     --------
     >>> partition = Partition.from_labels({"a": np.array([0, 0, 1, 1])})
@@ -107,6 +119,15 @@ def layer_agreement(
     >>> layer_agreement(partition, other)
     1.0
     """
+    check_partition(first, "first")
+    check_partition(second, "second")
+    sizes = [[layer.n_units for layer in part.tested] for part in (first, second)]
+    require(
+        sizes[0] == sizes[1],
+        f"the partitions must be of the same layers, not of {sizes[0]} and {sizes[1]} units",
+    )
+    if order is not None:
+        _check_order(order, first)
     scores = []
     for layer, other_layer in zip(first.tested, second.tested, strict=True):
         labels = second.of(other_layer)
@@ -115,6 +136,16 @@ def layer_agreement(
         scores.append(label_agreement(first.of(layer), labels))
     defined = [score for score in scores if not np.isnan(score)]
     return float(np.mean(defined)) if defined else float("nan")
+
+
+def _check_order(order: dict[str, np.ndarray], partition: Partition) -> None:
+    for layer in partition.tested:
+        units = as_integers(f"order of layer {layer.name!r}", order.get(layer.name, ()))
+        require(
+            np.array_equal(np.sort(units), np.arange(layer.n_units)),
+            f"order of layer {layer.name!r} must name each unit from 0 to {layer.n_units - 1} "
+            "once, as match_units returns them",
+        )
 
 
 def match_units(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -130,15 +161,25 @@ def match_units(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         Which column of the second each column of the first is matched with: one to one, with
         the largest sum of correlations.
 
+    Raises
+    ------
+    InvalidInputError
+        If values are not finite, or not of as many images and units.
+
     Examples
     --------
     >>> values = np.array([[1.0, 0.0, 5.0], [2.0, 3.0, 0.0], [4.0, 1.0, 1.0]])
     >>> match_units(values, values[:, [2, 0, 1]]).tolist()
     [1, 2, 0]
     """
+    first, second = as_floats("first", first), as_floats("second", second)
     require(
-        first.shape == second.shape,
+        first.ndim == 2 and first.shape == second.shape and first.size > 0,
         f"values of shapes {first.shape} and {second.shape} must be of as many images and units",
+    )
+    require(
+        bool(np.isfinite(first).all() and np.isfinite(second).all()),
+        "values must be finite, without NaN",
     )
     standard = []
     for values in (first, second):

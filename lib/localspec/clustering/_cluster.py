@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from localspec._utils.validation import check_integer, check_option
+from localspec._utils.validation import check_integer, check_option, check_seed
 from localspec.clustering._partition import NO_CLUSTER, SCOPES, Partition
-from localspec.clustering._spectral import live_units, renumber, spectral_labels
-from localspec.clustering._unit_graph import LayerRange, UnitGraph
+from localspec.clustering._spectral import live_units, renumber, spectral_labels_checked
+from localspec.clustering._unit_graph import LayerRange, UnitGraph, check_edges, check_graph
 from localspec.conventions import Conventions, resolve
 
 
@@ -67,7 +67,7 @@ def _window_labels(
     n_clusters = min(n_clusters, int(live_units(part).sum()))
     labels = np.full(part.n_units, NO_CLUSTER)
     if n_clusters:
-        labels = spectral_labels(part, n_clusters, seed=seed)
+        labels = spectral_labels_checked(part, n_clusters, seed=seed)
     sizes = [layer.n_units for layer in window]
     if not second:
         return np.split(labels, np.cumsum(sizes)[:-1])
@@ -147,9 +147,11 @@ def cluster(
     """
     check_option("scope", scope, SCOPES)
     check_integer("n_clusters", n_clusters, 2)
-    check_integer("seed", seed, 0)
+    check_seed(seed)
     conventions = resolve(conventions)
-    labels = spectral_labels(graph, n_clusters, seed=seed)
+    check_graph(graph)
+    check_edges(graph.adjacency)
+    labels = spectral_labels_checked(graph, n_clusters, seed=seed)
     if scope == "local":
         labels = _local_labels(graph, labels, seed, conventions)
     return Partition(labels, graph.layers, int(n_clusters), scope)

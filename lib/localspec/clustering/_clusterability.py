@@ -10,11 +10,25 @@ from joblib import Parallel, delayed
 from tqdm.auto import tqdm
 
 from localspec._utils.hardware import single_threaded
-from localspec._utils.validation import check_integer, check_option
-from localspec.clustering._spectral import VOLUME_EPSILON, live_units, ncut, spectral_labels
-from localspec.clustering._unit_graph import NULLS, UnitGraph, shuffled
+from localspec._utils.validation import (
+    check_flag,
+    check_integer,
+    check_option,
+    check_real,
+    check_seed,
+)
+from localspec.clustering._spectral import (
+    VOLUME_EPSILON,
+    live_units,
+    ncut_checked,
+    spectral_labels_checked,
+)
+from localspec.clustering._unit_graph import NULLS, UnitGraph, check_edges, check_graph, shuffled
 from localspec.exceptions import InvalidInputError
 from localspec.statistics import at_most
+
+MAX_JOBS = 1024  # threads
+MAX_SHUFFLES = 10**6  # all are kept in memory, and each is clustered
 
 
 @dataclass(frozen=True)
@@ -70,6 +84,11 @@ def inside_to_outside(ncut: float, n_clusters: int) -> float:
         the share that leaves the cluster: an edge inside counts at both of its ends. Infinite
         where nothing leaves.
 
+    Raises
+    ------
+    InvalidInputError
+        If `ncut` is negative or undefined, or there is no cluster.
+
     References
     ----------
     Filan et al., arXiv:2103.03386, "Clusterability".
@@ -81,6 +100,8 @@ def inside_to_outside(ncut: float, n_clusters: int) -> float:
     >>> round(inside_to_outside(2 / 7, 2), 9)  # three edges inside, one leaves
     3.0
     """
+    check_integer("n_clusters", n_clusters, 1)
+    check_real("ncut", ncut, or_low=True)
     share = ncut / n_clusters
     return (1 - share) / (2 * share) if share > 0 else float("inf")
 
@@ -125,23 +146,28 @@ def clusterability(
     ----------
     Hod et al., arXiv:2110.08058, "Clusterability".
     """
-    check_integer("n_shuffles", n_shuffles, 1)
+    check_graph(graph)
+    check_integer("n_shuffles", n_shuffles, 1, MAX_SHUFFLES)
     check_integer("n_clusters", n_clusters, 2)
-    check_integer("seed", seed, 0)
+    check_seed(seed)
     check_option("null", null, NULLS)
+    check_flag("progress", progress)
     if graph.kind != "weights":
         raise InvalidInputError("only a weights graph has layer matrices to shuffle")
-    n_jobs = torch.get_num_threads() if n_jobs is None else check_integer("n_jobs", n_jobs, 1)
+    n_jobs = (
+        torch.get_num_threads() if n_jobs is None else check_integer("n_jobs", n_jobs, 1, MAX_JOBS)
+    )
+    check_edges(graph.adjacency)
     rng = np.random.default_rng(seed)
     n_units = graph.n_units
     graph = graph.keep(live_units(graph))
-    labels = spectral_labels(graph, n_clusters, seed=seed)
-    value = ncut(graph.adjacency, labels)
+    labels = spectral_labels_checked(graph, n_clusters, seed=seed)
+    value = ncut_checked(graph.adjacency, labels)
     degrees = np.asarray(graph.adjacency.sum(axis=1)).ravel()
     volumes = np.bincount(labels, weights=degrees)
 
     def shuffled_ncut(copy: UnitGraph) -> float:
-        return ncut(copy.adjacency, spectral_labels(copy, n_clusters, seed=seed))
+        return ncut_checked(copy.adjacency, spectral_labels_checked(copy, n_clusters, seed=seed))
 
     copies = (shuffled(graph, rng, null=null) for _ in range(n_shuffles))  # drawn one by one
     with single_threaded():

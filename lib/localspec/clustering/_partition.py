@@ -7,12 +7,38 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from localspec._utils.validation import check_option
+from localspec._utils.validation import as_array, check_option, check_type, require, shown
 from localspec.clustering._unit_graph import LayerRange, layer_ranges
 from localspec.exceptions import InvalidInputError
 
 NO_CLUSTER = -1
 SCOPES = ("global", "local")
+
+
+def _layer_labels(name: str, values: np.ndarray) -> np.ndarray:
+    """Return the labels of one layer, checked."""
+    require(
+        isinstance(name, str),
+        f"layers are named by text, as weight_graph names them, not by {shown(name)}",
+    )
+    labels = as_array(values)
+    if labels.ndim != 1 or not len(labels) or labels.dtype.kind not in "iu":
+        raise InvalidInputError(
+            f"labels of layer {name!r} must be a vector of integers, one a unit, not "
+            f"{shown(values)}"
+        )
+    low, high = int(labels.min()), int(labels.max())
+    require(
+        low >= NO_CLUSTER and high < np.iinfo(np.int64).max,
+        f"labels of layer {name!r} must be -1 or more, -1 for units that take no part, and below "
+        f"2**63, not from {low} to {high}",
+    )
+    return labels
+
+
+def check_partition(partition: Partition, name: str = "partition") -> None:
+    """Refuse anything but a partition."""
+    check_type(name, partition, Partition, "cluster(...) or Partition.from_labels(...) makes one")
 
 
 @dataclass(frozen=True)
@@ -34,6 +60,14 @@ class Partition:
     layers: tuple[LayerRange, ...]
     n_clusters: int
     scope: str = "global"
+
+    def __post_init__(self) -> None:
+        n_units = sum(layer.n_units for layer in self.layers)
+        require(
+            np.shape(self.labels) == (n_units,),
+            f"labels of shape {np.shape(self.labels)} must be one for each of the {n_units} units "
+            "of the layers",
+        )
 
     @classmethod
     def from_stored(
@@ -58,14 +92,12 @@ class Partition:
             If a layer's labels are not a non-empty vector of integers from -1 upwards.
         """
         check_option("scope", scope, SCOPES)
-        arrays = {name: np.asarray(values) for name, values in labels.items()}
-        for name, values in arrays.items():
-            if values.ndim != 1 or not len(values) or values.dtype.kind not in "iu":
-                raise InvalidInputError(f"labels of layer {name!r} must be a vector of integers")
-            if values.min() < NO_CLUSTER:
-                raise InvalidInputError(f"labels of layer {name!r} must be -1 or more")
-        if not arrays:
-            raise InvalidInputError("labels must name at least one layer")
+        require(
+            isinstance(labels, Mapping) and len(labels) > 0,
+            "labels must map at least one layer to the labels of its units, such as "
+            f"{{'dense1': [0, 0, 1]}}, not be {shown(labels)}",
+        )
+        arrays = {name: _layer_labels(name, values) for name, values in labels.items()}
         ranges = layer_ranges([(name, len(values), True) for name, values in arrays.items()])
         joined = np.concatenate(list(arrays.values())).astype(np.int64)
         return cls(joined, ranges, int(joined.max()) + 1, scope)

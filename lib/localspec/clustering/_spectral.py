@@ -10,15 +10,15 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.cluster import KMeans
 
 from localspec._utils.hardware import single_threaded
-from localspec._utils.validation import require
+from localspec._utils.validation import as_integers, check_integer, check_seed, require
 from localspec.clustering._embedding import spectral_embedding
 from localspec.clustering._partition import NO_CLUSTER
-from localspec.clustering._unit_graph import UnitGraph
+from localspec.clustering._unit_graph import UnitGraph, check_edges, check_graph, check_square
 from localspec.exceptions import DegenerateDataWarning, InvalidInputError
 from localspec.statistics import RTOL
 
 VOLUME_EPSILON = 1e-8
-SEEDS = 2**32  # of k-means
+MAX_STARTS = 10**6
 N_STARTS, N_STARTS_LARGE, LARGE = 25, 100, 2000
 
 
@@ -37,6 +37,11 @@ def ncut(adjacency: sparse.sparray | np.ndarray, labels: np.ndarray) -> float:
     float
         Sum over clusters of ``cut / (volume + 1e-8)``; a cluster of zero volume adds 0.
 
+    Raises
+    ------
+    InvalidInputError
+        If edges are not finite or not symmetric, or there is not one label a unit.
+
     References
     ----------
     Hod et al., arXiv:2110.08058, "Spectral clustering and n-cut"; Shi and Malik (2000).
@@ -51,6 +56,20 @@ def ncut(adjacency: sparse.sparray | np.ndarray, labels: np.ndarray) -> float:
     >>> round(ncut(adjacency, np.array([0, 0, 0, 1, 1, 1])), 4)
     0.2857
     """
+    adjacency = adjacency.tocsr() if sparse.issparse(adjacency) else np.asarray(adjacency)
+    check_square(adjacency)
+    check_edges(adjacency)
+    labels = as_integers("labels", labels)
+    if labels.shape != adjacency.shape[:1]:
+        raise InvalidInputError(
+            f"labels must be {adjacency.shape[0]} whole numbers, one a unit of adjacency, not of "
+            f"shape {labels.shape}"
+        )
+    return ncut_checked(adjacency, labels)
+
+
+def ncut_checked(adjacency: sparse.csr_array | np.ndarray, labels: np.ndarray) -> float:
+    """Return what :func:`ncut` does, of checked input."""
     live = labels != NO_CLUSTER
     _, names = np.unique(labels[live], return_inverse=True)
     live_adjacency = adjacency[live][:, live]
@@ -68,6 +87,7 @@ def live_units(graph: UnitGraph) -> np.ndarray:
     -------
     numpy.ndarray of bool, shape (n_units,)
     """
+    check_graph(graph)
     live = ~graph.inactive
     edges = np.asarray(abs(graph.adjacency[live][:, live]).sum(axis=1)).ravel()
     live[live] = edges > 0
@@ -145,10 +165,20 @@ def spectral_labels(
         From scikit-learn, if fewer points differ than clusters were asked for: then some
         clusters stay empty.
     """
-    require(seed < SEEDS, f"seed must be from 0 to {SEEDS - 1}, not {seed}")
+    check_graph(graph)
+    check_integer("n_clusters", n_clusters, 1)
+    check_seed(seed)
+    if n_starts is not None:
+        check_integer("n_starts", n_starts, 1, MAX_STARTS)
+    check_edges(graph.adjacency)
+    return spectral_labels_checked(graph, n_clusters, seed=seed, n_starts=n_starts)
+
+
+def spectral_labels_checked(
+    graph: UnitGraph, n_clusters: int, *, seed: int, n_starts: int | None = None
+) -> np.ndarray:
+    """Return what :func:`spectral_labels` does, of a graph whose edges are checked."""
     values = graph.adjacency.data if sparse.issparse(graph.adjacency) else graph.adjacency
-    if values.size and not np.isfinite(values).all():
-        raise InvalidInputError("spectral clustering needs finite edges")
     live = live_units(graph)
     if not live.any():
         why = " (of a network with convolutions it joins their channels, and takes two of them)"
@@ -206,6 +236,11 @@ def eigengaps(graph: UnitGraph, k_max: int) -> np.ndarray:
         Eigenvalue k less eigenvalue k + 1, for k = 2, ..., k_max. The eigengap heuristic takes
         the k of the largest.
 
+    Raises
+    ------
+    InvalidInputError
+        If edges are not finite or not symmetric, or `k_max` does not fit.
+
     References
     ----------
     Hod et al., arXiv:2110.08058, "Spectral clustering and n-cut"; von Luxburg (2007), "the
@@ -222,8 +257,10 @@ def eigengaps(graph: UnitGraph, k_max: int) -> np.ndarray:
     [0.0, 2.0, 0.0]
     """
     live = live_units(graph)
+    check_edges(graph.adjacency)
     n = int(live.sum())
-    require(2 <= k_max < n, f"k_max={k_max} must be from 2 to {n - 1}")
+    require(n > 2, f"eigengaps need a graph of at least 3 units that take part, not {n}")
+    check_integer("k_max", k_max, 2, n - 1)
     adjacency = graph.adjacency[live][:, live]
     dense = adjacency if isinstance(adjacency, np.ndarray) else adjacency.toarray()
     scale = 1 / np.sqrt(dense.sum(axis=1))

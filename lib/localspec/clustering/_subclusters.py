@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from localspec._utils.validation import check_integer, require
-from localspec.clustering._partition import NO_CLUSTER, Partition
+from localspec._utils.validation import as_floats, check_integer, check_type, require, shown
+from localspec.clustering._partition import NO_CLUSTER, Partition, check_partition
 from localspec.conventions import Conventions, resolve
 from localspec.exceptions import InvalidInputError
 
@@ -97,6 +97,12 @@ class Draws:
         A draw that is the true subcluster itself takes its value: rounding, which can hang on what
         is computed beside it, does not part them.
         """
+        n_lesions = len(self.subclusters) * (self.n_draws + 1)
+        require(
+            np.ndim(values) > 0 and len(values) == n_lesions,
+            f"values of shape {np.shape(values)} must have a row for each of the {n_lesions} sets "
+            "of lesions()",
+        )
         shape = (len(self.subclusters), self.n_draws + 1, *np.shape(values)[1:])
         arranged = np.moveaxis(np.reshape(values, shape), 1, 0).copy()
         for index, subcluster in np.argwhere(self.are_true):
@@ -122,6 +128,11 @@ def subclusters(
         layer's live units (``min_units="three"``: more than two, and fewer than 99 % of the
         whole layer).
 
+    Raises
+    ------
+    InvalidInputError
+        If `partition` is none.
+
     References
     ----------
     Hod et al., arXiv:2110.08058, "Units, layers, partitions".
@@ -132,6 +143,7 @@ def subclusters(
     >>> [(part.cluster, part.units.tolist()) for part in subclusters(partition)]
     [(0, [0, 1]), (1, [2, 3, 4])]
     """
+    check_partition(partition)
     return _subclusters(partition, resolve(conventions))
 
 
@@ -158,10 +170,20 @@ def permuted_labels(
 
     Where `strata` gives a layer's units a stratum, labels are permuted within each stratum only.
     """
+    check_partition(partition)
+    check_type("rng", rng, np.random.Generator, "numpy.random.default_rng(seed)")
+    if strata is not None:
+        _check_strata(strata, partition)
+    return _permuted_labels(partition, rng, strata)
+
+
+def _permuted_labels(
+    partition: Partition, rng: np.random.Generator, strata: Mapping[str, np.ndarray] | None
+) -> np.ndarray:
     labels = partition.labels.copy()
     for layer in partition.tested:
         live = np.flatnonzero(partition.of(layer) != NO_CLUSTER)
-        stratum = np.zeros(layer.n_units) if strata is None else strata[layer.name]
+        stratum = np.asarray(np.zeros(layer.n_units) if strata is None else strata[layer.name])
         for name in np.unique(stratum[live]):
             units = layer.start + live[stratum[live] == name]
             labels[units] = rng.permutation(labels[units])
@@ -176,17 +198,33 @@ def quantile_strata(values: np.ndarray, n_strata: int) -> np.ndarray:
     >>> quantile_strata(np.array([5.0, 1.0, 9.0, 2.0]), 2).tolist()
     [1, 0, 1, 0]
     """
+    values = as_floats("values", values)
+    require(
+        values.ndim == 1 and not np.isnan(values).any(),
+        f"values must be one number a unit, without NaN, not {shown(values)}",
+    )
+    check_integer("n_strata", n_strata, 1)
     ranks = np.argsort(np.argsort(values, kind="stable"), kind="stable")
     return ranks * n_strata // len(values)
 
 
-def _check_strata(strata, ranges, conventions: Conventions) -> None:
-    if conventions.draws == "independent":
-        raise InvalidInputError('strata need draws="joint": independent draws know no strata')
-    for name, layer in ranges.items():
-        if np.shape(strata.get(name)) != (layer.n_units,):
+def _check_strata(strata: Mapping[str, np.ndarray], partition: Partition) -> None:
+    require(
+        isinstance(strata, Mapping),
+        f"strata must map every layer to its units' strata, not be {shown(strata)}",
+    )
+    for layer in partition.tested:
+        require(layer.name in strata, f"strata lack layer {layer.name!r}: name every layer")
+        values = strata[layer.name]
+        if np.shape(values) != (layer.n_units,):
             raise InvalidInputError(
-                f"strata of layer {name!r} must be a vector of {layer.n_units} values, one a unit"
+                f"strata of layer {layer.name!r} must be a vector of {layer.n_units} values, one a "
+                f"unit, not of shape {np.shape(values)}"
+            )
+        values = np.asarray(values)
+        if values.dtype.kind == "f" and np.isnan(values).any():
+            raise InvalidInputError(
+                f"strata of layer {layer.name!r} hold NaN: give every unit a stratum"
             )
 
 
@@ -228,8 +266,8 @@ def draw_counterparts(
     ----------
     Hod et al., arXiv:2110.08058, "Random counterparts".
     """
-    check_integer("n_draws", n_draws, 1)
-    require(n_draws <= MAX_DRAWS, f"n_draws must be from 1 to {MAX_DRAWS}, not {n_draws}")
+    check_partition(partition)
+    check_integer("n_draws", n_draws, 1, MAX_DRAWS)
     for part in np.atleast_1d(np.asarray(seed, dtype=object)):
         check_integer("seed", part, 0)
     conventions = resolve(conventions)
@@ -237,7 +275,11 @@ def draw_counterparts(
     tested = _subclusters(partition, conventions)
     ranges = {layer.name: layer for layer in partition.tested}
     if strata is not None:
-        _check_strata(strata, ranges, conventions)
+        require(
+            conventions.draws == "joint",
+            'strata need draws="joint": independent draws know no strata',
+        )
+        _check_strata(strata, partition)
     if conventions.draws == "independent":
         rows = []
         for part in tested:
@@ -245,7 +287,7 @@ def draw_counterparts(
             chosen = [rng.choice(live, part.n_units, replace=False) for _ in range(n_draws)]
             rows.append(np.sort(np.array(chosen), axis=1))
         return Draws(tested, tuple(rows), n_draws)
-    copies = [permuted_labels(partition, rng, strata) for _ in range(n_draws)]
+    copies = [_permuted_labels(partition, rng, strata) for _ in range(n_draws)]
     rows = []
     for part in tested:
         units = ranges[part.layer].units

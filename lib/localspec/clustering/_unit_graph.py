@@ -16,12 +16,14 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-from scipy import sparse
+from scipy import linalg, sparse
 
-from localspec._utils.validation import check_option
+from localspec._utils.validation import check_option, check_type, require
 from localspec.exceptions import InvalidInputError
+from localspec.statistics import RTOL
 
 INPUT = "input"
+KINDS = ("weights", "activations")
 NULLS = ("permute", "permute_nonzero", "resample_nonzero", "permute_resample")
 BANDWIDTH = 0.01  # of the kernel density that non-zero weights are drawn from
 
@@ -70,6 +72,26 @@ class UnitGraph:
     inactive: np.ndarray
     links: tuple[tuple[str, str], ...] | None = None
 
+    def __post_init__(self) -> None:
+        check_option("kind", self.kind, KINDS)
+        check_square(self.adjacency)
+        n_units = self.adjacency.shape[0]
+        require(
+            sparse.issparse(self.adjacency) or self.kind == "activations",
+            "adjacency of a weights graph must be sparse: scipy.sparse.csr_array(adjacency)",
+        )
+        n_laid_out = sum(layer.n_units for layer in self.layers)
+        require(
+            n_laid_out == n_units,
+            f"layers have {n_laid_out} units in all, but adjacency has {n_units}: they must agree",
+        )
+        inactive = np.asarray(self.inactive)
+        require(
+            inactive.shape == (n_units,) and inactive.dtype == bool,
+            f"inactive must be {n_units} values, true or false, one a unit, not {inactive.dtype} "
+            f"of shape {inactive.shape}",
+        )
+
     @property
     def n_units(self) -> int:
         """Number of nodes."""
@@ -117,6 +139,50 @@ class UnitGraph:
         )
         adjacency, inactive = self.adjacency[mask][:, mask], self.inactive[mask]
         return UnitGraph(adjacency, ranges, self.kind, inactive, self.links)
+
+
+def check_square(adjacency: sparse.sparray | np.ndarray) -> None:
+    """Refuse what is no square matrix of numbers."""
+    is_matrix = sparse.issparse(adjacency) or isinstance(adjacency, np.ndarray)
+    if not is_matrix or adjacency.ndim != 2 or adjacency.shape[0] != adjacency.shape[1]:
+        given = f"of shape {adjacency.shape}" if is_matrix else type(adjacency).__name__
+        raise InvalidInputError(
+            "adjacency must be a square numpy.ndarray or scipy.sparse array (n_units, n_units), "
+            f"not {given}"
+        )
+    if adjacency.dtype.kind not in "biuf":
+        raise InvalidInputError(f"adjacency must hold numbers, not {adjacency.dtype}")
+
+
+def check_edges(adjacency: sparse.sparray | np.ndarray) -> None:
+    """Refuse edges that are not finite, not the same in both directions, or from a unit to itself.
+
+    The library's own graphs have none of these.
+    """
+    values = adjacency.data if sparse.issparse(adjacency) else adjacency
+    if values.size and not np.isfinite(values).all():
+        raise InvalidInputError(
+            "spectral clustering needs finite edges, but adjacency holds NaN or infinite ones"
+        )
+    if adjacency.diagonal().any():
+        raise InvalidInputError(
+            "adjacency must have a zero diagonal, no edges from units to themselves: set it to 0"
+        )
+    if sparse.issparse(adjacency):
+        differences = abs(adjacency - adjacency.T)
+        symmetric = differences.max() <= RTOL * abs(adjacency).max() if adjacency.nnz else True
+    else:
+        symmetric = linalg.issymmetric(adjacency) or linalg.issymmetric(adjacency, rtol=RTOL)
+    if not symmetric:
+        raise InvalidInputError(
+            "adjacency must be symmetric, the same edge from i to j and from j to i: "
+            "(adjacency + adjacency.T) / 2"
+        )
+
+
+def check_graph(graph: UnitGraph) -> None:
+    """Refuse anything but a graph of units."""
+    check_type("graph", graph, UnitGraph, "make one by weight_graph or activation_graph")
 
 
 def layer_ranges(layers: Sequence[tuple[str, int, bool]]) -> tuple[LayerRange, ...]:
@@ -185,6 +251,8 @@ def shuffled(graph: UnitGraph, rng: np.random.Generator, *, null: str = "permute
     ----------
     Hod et al., arXiv:2110.08058, "Clusterability".
     """
+    check_graph(graph)
+    check_type("rng", rng, np.random.Generator, "numpy.random.default_rng(seed)")
     check_option("null", null, NULLS)
     if graph.kind != "weights":
         raise InvalidInputError("only a weights graph has layer matrices to shuffle")

@@ -1,6 +1,12 @@
 """Data sets: load them, derive others from them, check what a user brings."""
 
-from localspec.data._dataset import DTYPES, Dataset, check_dataset, check_images
+from localspec.data._dataset import (
+    DTYPES,
+    Dataset,
+    check_class_labels,
+    check_dataset,
+    check_images,
+)
 from localspec.data._derived import in_three_channels
 from localspec.data._load import DATASETS, DERIVED, load_dataset
 
@@ -9,6 +15,7 @@ __all__ = [
     "DERIVED",
     "DTYPES",
     "Dataset",
+    "check_class_labels",
     "check_dataset",
     "check_images",
     "in_three_channels",

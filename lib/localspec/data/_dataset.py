@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
 
-from localspec._utils.validation import check_option
+from localspec._utils.validation import check_option, check_type, shown
 from localspec.exceptions import InvalidInputError
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
@@ -75,13 +77,53 @@ class Dataset:
         )
 
 
-def _what(value: object) -> str:
-    """Name what was given where a tensor was wanted: its shape, or its type."""
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+
+
+def _what(value: object, rows: str = "images") -> str:
+    """Name what was given where a tensor was wanted, and say how to make one of it.
+
+    Parameters
+    ----------
+    value : object
+    rows : {"images", "labels"}
+        What it should hold.
+    """
+    own = ("x_test", 0) if rows == "images" else ("y_test", 1)
     if isinstance(value, torch.Tensor):
         return str(tuple(value.shape))
     if isinstance(value, np.ndarray):
         return f"a numpy array of shape {value.shape}: torch.from_numpy(...)"
+    if isinstance(value, Dataset):
+        return f"a Dataset: pass dataset.{own[0]}"
+    if isinstance(value, DataLoader):
+        return f"a DataLoader: torch.cat([batch[{own[1]}] for batch in loader])"
+    if isinstance(value, TorchDataset):
+        many = "stack" if rows == "images" else "tensor"
+        return f"a data set ({type(value).__name__}): torch.{many}([pair[{own[1]}] for pair in it])"
+    if isinstance(value, list | tuple):
+        parts = "list" if isinstance(value, list) else "tuple"
+        if value and all(isinstance(part, torch.Tensor) for part in value):
+            return f"a {parts} of tensors: torch.stack(...)"
+        if any(isinstance(part, str) for part in value):
+            return f"a {parts} of text: torch.tensor(...) of the classes' numbers, from 0"
+        return f"{parts}: torch.tensor(...)"
+    if hasattr(value, "to_numpy"):
+        return f"{type(value).__name__}: torch.tensor(frame.to_numpy())"
     return type(value).__name__
+
+
+def _check_held(name: str, values: torch.Tensor) -> None:
+    """Refuse tensors whose values are not all there, one beside the other."""
+    if values.is_nested:
+        raise InvalidInputError(f"{name} must all have one shape, not be a nested tensor")
+    if values.layout != torch.strided:
+        raise InvalidInputError(f"{name} must be a dense tensor, not {values.layout}: .to_dense()")
+    if values.is_quantized:
+        raise InvalidInputError(f"{name} must be plain numbers, not quantized: .dequantize()")
+    if values.is_meta:
+        raise InvalidInputError(f"{name} are on the device 'meta', without values: load them")
 
 
 def _all_finite(values: torch.Tensor) -> bool:
@@ -89,50 +131,100 @@ def _all_finite(values: torch.Tensor) -> bool:
     return not values.numel() or all(bool(end.isfinite()) for end in values.aminmax())
 
 
-def check_images(x: torch.Tensor, y: torch.Tensor | None = None) -> None:
+def check_images(x: torch.Tensor, y: torch.Tensor | None = None, *, name: str = "images") -> None:
     """Refuse images or labels that no later step can use.
 
     Parameters
     ----------
     x : torch.Tensor, shape (n_images, ...)
     y : torch.Tensor of integers, shape (n_images,), optional
+    name : str, optional
+        What messages call the images.
 
     Raises
     ------
     InvalidInputError
         If there are no images, a value is not finite, or the labels do not fit.
     """
+    if isinstance(x, torch.Tensor):
+        _check_held(name, x)
     if not isinstance(x, torch.Tensor) or x.ndim < 2 or not len(x):
         raise InvalidInputError(
-            f"images must be a tensor of shape (n_images, ...) with at least one image, not "
+            f"{name} must be a tensor of shape (n_images, ...) with at least one image, not "
             f"{_what(x)}"
         )
-    if not x.is_floating_point():
-        raise InvalidInputError(f"images must be floating point, not {x.dtype}: x.float() / 255")
-    if not _all_finite(x):
-        raise InvalidInputError("images hold NaN or infinite values: clean the data first")
-    if y is None:
-        return
-    if not isinstance(y, torch.Tensor) or y.shape != (len(x),):
+    if not x.numel():
+        raise InvalidInputError(f"{name} must hold at least one pixel, not be of {_what(x)}")
+    if x.dtype not in FLOATS:
+        cure = "x.abs() or x.real" if x.is_complex() else "x.float() / 255"
+        cure = "x.float()" if x.is_floating_point() or x.dtype == torch.bool else cure
+        raise InvalidInputError(f"{name} must be floating point, not {x.dtype}: {cure}")
+    if not _all_finite(x.detach()):
         raise InvalidInputError(
-            f"labels must be a tensor of shape ({len(x)},), one label an image, not {_what(y)}"
+            f"{name} must be finite, but hold NaN or infinite values: clean the data first"
         )
-    if y.is_floating_point() or y.is_complex() or y.dtype == torch.bool:
+    if y is not None:
+        check_class_labels(y, len(x))
+
+
+def check_class_labels(y: torch.Tensor, n_images: int | None = None) -> None:
+    """Refuse labels that are not one whole number from 0 upwards an image.
+
+    Parameters
+    ----------
+    y : torch.Tensor of integers, shape (n_images,)
+    n_images : int, optional
+        By default as many as there are labels, but one at least.
+
+    Raises
+    ------
+    InvalidInputError
+        If they are anything else.
+    """
+    if isinstance(y, torch.Tensor):
+        _check_held("labels", y)
+    fits = isinstance(y, torch.Tensor) and y.ndim == 1 and len(y) > 0
+    if not fits or len(y) != (n_images or len(y)):
+        cure = ""
+        if isinstance(y, torch.Tensor) and y.ndim == 2:
+            cure = ": y.flatten()" if y.shape[1] == 1 else ": y.argmax(1) of rows of scores"
+        shape = f"({n_images or 'n_images'},)"
+        raise InvalidInputError(
+            f"labels must be a tensor of shape {shape}, one label an image, not "
+            f"{_what(y, 'labels')}{cure}"
+        )
+    if y.dtype not in INTEGERS:
         raise InvalidInputError(f"labels must be integers from 0 upwards, not {y.dtype}: y.long()")
     if int(y.min()) < 0:
-        raise InvalidInputError(f"labels must be integers from 0 upwards, not {int(y.min())}")
+        raise InvalidInputError(
+            f"labels must be integers from 0 upwards, not {int(y.min())}: leave images without a "
+            "class out"
+        )
 
 
 def _check_targets(x: torch.Tensor, y: torch.Tensor) -> None:
     check_images(x)
+    if isinstance(y, torch.Tensor):
+        _check_held("targets", y)
     if not isinstance(y, torch.Tensor) or y.ndim != 2 or len(y) != len(x) or not y.shape[1]:
         raise InvalidInputError(
-            f"targets must be a tensor of shape ({len(x)}, n_targets), not {_what(y)}"
+            f"targets must be a tensor of shape ({len(x)}, n_targets), not {_what(y, 'labels')}"
         )
-    if not y.is_floating_point():
+    if y.dtype not in FLOATS:
         raise InvalidInputError(f"targets must be floating point, not {y.dtype}: y.float()")
     if not _all_finite(y):
         raise InvalidInputError("targets hold NaN or infinite values: clean the data first")
+
+
+def _check_splits(dataset: Dataset) -> None:
+    """Refuse test images that are not like the training images."""
+    train, test = dataset.x_train, dataset.x_test
+    if train.shape[1:] != test.shape[1:] or train.dtype != test.dtype:
+        raise InvalidInputError(
+            f"images of data set {dataset.name!r} must have one shape and type, but those for "
+            f"training are {tuple(train.shape[1:])} of {train.dtype}, those for tests "
+            f"{tuple(test.shape[1:])} of {test.dtype}"
+        )
 
 
 def check_dataset(dataset: Dataset, *, task: str = "classification") -> None:
@@ -150,9 +242,16 @@ def check_dataset(dataset: Dataset, *, task: str = "classification") -> None:
         If images, labels or targets cannot be used, they are for the other task, a label has no
         class, or there is only one class.
     """
+    check_type("dataset", dataset, Dataset, "load_dataset(...) or Dataset(...) makes one")
+    if not isinstance(dataset.class_names, tuple | list):
+        raise InvalidInputError(
+            "class_names must be a tuple of names, one a class, or empty for regression, not "
+            f"{shown(dataset.class_names)}"
+        )
     if check_option("task", task, TASKS) == "regression":
         _check_targets(dataset.x_train, dataset.y_train)
         _check_targets(dataset.x_test, dataset.y_test)
+        _check_splits(dataset)
         sizes = dataset.y_train.shape[1], dataset.y_test.shape[1]
         if sizes[0] != sizes[1]:
             raise InvalidInputError(f"{sizes[0]} training targets but {sizes[1]} test targets")
@@ -161,8 +260,10 @@ def check_dataset(dataset: Dataset, *, task: str = "classification") -> None:
         raise InvalidInputError(
             f"data set {dataset.name!r} has no classes: it is for regression, not for a classifier"
         )
-    check_images(dataset.x_train, dataset.y_train)
-    check_images(dataset.x_test, dataset.y_test)
+    for x, y in ((dataset.x_train, dataset.y_train), (dataset.x_test, dataset.y_test)):
+        check_images(x)
+        check_class_labels(y, len(x))
+    _check_splits(dataset)
     if dataset.n_classes < 2:
         raise InvalidInputError(
             f"data set {dataset.name!r} has {dataset.n_classes} class(es): a classifier needs at "

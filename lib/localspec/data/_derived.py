@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
-from localspec._utils.validation import check_option, require
+from localspec._utils.validation import check_option, check_type, require
 from localspec.data._dataset import Dataset
 from localspec.data._files import RawImages
 from localspec.exceptions import InvalidInputError
@@ -208,12 +208,19 @@ def in_three_channels(dataset: Dataset, how: str) -> Dataset:
     InvalidInputError
         If its images are not grey.
     """
+    check_type("dataset", dataset, Dataset, "load_dataset(...) or Dataset(...) makes one")
     if check_option("image_channels", how, IMAGE_CHANNELS) == "own":
         return dataset
-    if dataset.image_shape[0] != 1:
+    shape = dataset.image_shape
+    require(
+        len(shape) == 3,
+        f"image_channels={how!r} is for images (n_channels, height, width), but those of "
+        f"{dataset.name!r} have the shape {shape}: use 'own'",
+    )
+    if shape[0] != 1:
         raise InvalidInputError(
             f"image_channels={how!r} makes three channels of one, but the images of "
-            f"{dataset.name!r} have {dataset.image_shape[0]}: use 'own'"
+            f"{dataset.name!r} have {shape[0]}: use 'own'"
         )
     return replace(
         dataset,

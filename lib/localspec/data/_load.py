@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from localspec._utils.artifacts import fingerprint
-from localspec._utils.validation import check_option
+from localspec._utils.validation import check_flag, check_option, require, shown
 from localspec.data._cifar10 import load_cifar10
 from localspec.data._dataset import DTYPES, Dataset
 from localspec.data._derived import N_POLYNOMIALS, VARIANTS, derive, generator, polynomials
@@ -130,6 +130,11 @@ def load_dataset(
     """
     check_option("data set", name, DATASETS)
     torch_dtype = DTYPES[check_option("dtype", dtype, DTYPES)]
+    check_flag("download", download)
+    require(
+        root is None or isinstance(root, str | Path),
+        f"root must be the path of a folder, or None for the usual one, not {shown(root)}",
+    )
     if name in COMPUTED:
         return COMPUTED[name](torch_dtype)
     original, variant = DERIVED.get(name, (name, None))

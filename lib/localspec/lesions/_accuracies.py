@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,10 +11,18 @@ from torch import fx
 from tqdm.auto import tqdm
 
 from localspec._utils.hardware import side_by_side
-from localspec._utils.validation import check_integer, check_option
+from localspec._utils.validation import (
+    as_array,
+    check_flag,
+    check_integer,
+    check_option,
+    check_type,
+    require,
+    shown,
+)
 from localspec.clustering import Draws, Lesion
 from localspec.conventions import Conventions, resolve
-from localspec.data import check_images
+from localspec.data import check_class_labels, check_images
 from localspec.exceptions import InvalidInputError
 from localspec.lesions._passes import BATCH_SIZE, LesionPass, batches
 from localspec.lesions._points import REPLACEMENTS, lesion_points
@@ -30,6 +38,7 @@ from localspec.units import (
     trace_units,
 )
 
+MOST_NAMED = 10  # classes without an image, in a message
 PRECISIONS = ("full", "bfloat16")
 
 
@@ -50,6 +59,19 @@ class LesionedAccuracies:
     baseline: np.ndarray
     lesioned: np.ndarray
     class_sizes: np.ndarray
+
+    def __post_init__(self) -> None:
+        shapes = {name: np.shape(values) for name, values in vars(self).items()}
+        n_classes = shapes["lesioned"][2:]
+        require(
+            all(isinstance(values, np.ndarray) for values in vars(self).values())
+            and len(n_classes) == 1
+            and shapes["baseline"] == shapes["class_sizes"] == n_classes,
+            "accuracies must be arrays of shapes (n_classes,) without lesions, (n_draws + 1, "
+            "n_subclusters, n_classes) with lesions, and (n_classes,) of class sizes, not "
+            f"{shapes['baseline']}, {shapes['lesioned']} and {shapes['class_sizes']}: lesion_draws "
+            "returns them so",
+        )
 
 
 @dataclass(frozen=True)
@@ -72,6 +94,8 @@ def class_sizes(y: torch.Tensor, n_classes: int) -> np.ndarray:
     InvalidInputError
         If a label is outside ``0 .. n_classes - 1`` or a class has no image.
     """
+    check_class_labels(y)
+    check_integer("n_classes", n_classes, 1)
     if int(y.max()) >= n_classes:
         raise InvalidInputError(
             f"label {int(y.max())} is outside the {n_classes} classes: labels must be from 0 to "
@@ -79,9 +103,13 @@ def class_sizes(y: torch.Tensor, n_classes: int) -> np.ndarray:
         )
     sizes = torch.bincount(y, minlength=n_classes).cpu().numpy()
     if not sizes.all():
+        empty = np.flatnonzero(sizes == 0)
+        others = ", ".join(map(str, empty[1:MOST_NAMED])) + ", ..." * (len(empty) > MOST_NAMED)
+        others = f", nor has class {others}" if others else ""
         raise InvalidInputError(
-            f"class {int(np.flatnonzero(sizes == 0)[0])} has no image: accuracies per class need "
-            "at least one of each"
+            f"class {empty[0]} has no image{others}: accuracies per class need at least one of "
+            f"each from 0 to {n_classes - 1}. Add images of it; labels are the network's outputs, "
+            "in their order"
         )
     return sizes
 
@@ -105,11 +133,12 @@ def checked_options(
     check_option("precision", precision, PRECISIONS)
     check_option("replacement", replacement, REPLACEMENTS)
     check_integer("batch_size", batch_size, 1)
+    check_flag("progress", progress)
     if max_values is not None:
         check_integer("max_values", max_values, 1)
     unit_map = in_bfloat16(network) if precision == "bfloat16" else trace_units(network)
     if x_mean is not None:
-        check_images(x_mean)
+        check_images(x_mean, name="x_mean")
         count_logits(unit_map, x_mean)
     options = LesionOptions(
         conventions=conventions,
@@ -126,21 +155,30 @@ def checked_class_sizes(
     unit_map: UnitMap, x: torch.Tensor, y: torch.Tensor, n_classes: int | None
 ) -> np.ndarray:
     """Check images and their classes; return the number of images of every class."""
-    check_images(x, y)
+    check_images(x)
+    check_class_labels(y, len(x))
     check_labels(y, count_logits(unit_map, x))
     return class_sizes(y, int(y.max()) + 1 if n_classes is None else n_classes)
 
 
 def check_lesions(unit_map: UnitMap, lesions: Sequence[Lesion]) -> None:
     """Refuse lesions of layers or units that a network does not have."""
+    listed = isinstance(lesions, Sequence) and not isinstance(lesions, str)
+    if not listed or not all(isinstance(lesion, Mapping) for lesion in lesions):
+        cure = ": put it into a list" if isinstance(lesions, Mapping) else ""
+        raise InvalidInputError(
+            "lesions must be a list of mappings of layer name to unit indices, such as "
+            f"[{{'dense1': [0, 3]}}], not {shown(lesions)}{cure}"
+        )
     for index, lesion in enumerate(lesions):
-        for name, units in lesion.items():
-            layer = unit_map.layer(name)
-            units = np.asarray(units)
+        for name, chosen in lesion.items():
+            layer, units = unit_map.layer(name), as_array(chosen)
             if units.size and units.dtype.kind not in "iu":
+                mask = ": numpy.flatnonzero(mask)" if units.dtype == bool else ""
+                kind = f" of {units.dtype}" if units.dtype.kind in "bfc" else ""
                 raise InvalidInputError(
                     f"lesion {index}: units of layer {name!r} must be whole numbers, not "
-                    f"{units.dtype}"
+                    f"{shown(chosen)}{kind}{mask}"
                 )
             if units.size and not (units.min() >= 0 and units.max() < layer.n_units):
                 raise InvalidInputError(
@@ -370,6 +408,11 @@ def lesion_accuracies_traced(
     return np.stack(counts, axis=1) / sizes
 
 
+def check_draws(draws: Draws) -> None:
+    """Refuse anything but draws."""
+    check_type("draws", draws, Draws, "draw_counterparts(partition, n_draws) makes them")
+
+
 def lesion_draws(
     network: Network,
     x: torch.Tensor,
@@ -386,7 +429,13 @@ def lesion_draws(
     Returns
     -------
     LesionedAccuracies
+
+    Raises
+    ------
+    InvalidInputError
+        If `draws` are none or of another network, or images and labels do not fit.
     """
+    check_draws(draws)
     unit_map, checked = checked_options(network, **options)
     sizes = checked_class_sizes(unit_map, x, y, n_classes)
     check_lesions(unit_map, draws.lesions())

@@ -13,6 +13,7 @@ from localspec.clustering import NO_CLUSTER, Draws, Lesion, Partition
 from localspec.exceptions import InvalidInputError
 from localspec.lesions._accuracies import (
     LesionedAccuracies,
+    check_draws,
     check_lesions,
     checked_class_sizes,
     checked_options,
@@ -81,6 +82,7 @@ def joint_lesions(
     Hod et al., arXiv:2110.08058, "Lesion"; double lesions are those of its companion code,
     without overlaps.
     """
+    check_draws(draws)
     n_subclusters = len(draws.subclusters)
     pairs = list(combinations(range(n_subclusters), 2)) if pairs is None else list(pairs)
     for pair in pairs:

@@ -10,7 +10,15 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from localspec._utils.validation import check_option
+from localspec._utils.validation import (
+    as_integers,
+    check_integer,
+    check_option,
+    check_seed,
+    check_type,
+    require,
+    shown,
+)
 from localspec.data import DTYPES
 from localspec.exceptions import InvalidInputError
 from localspec.networks._initialisation import initialise, initialise_clusterable
@@ -25,6 +33,13 @@ class ResidualBlock(nn.Module):
 
         x -- conv1 -- norm1 -- ReLU -- conv2 -- norm2 -- + -- ReLU
           `------------- (shortcut -- norm) -----------'
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Channels.
+    norm_options : dict
+        Of each batch normalization.
     """
 
     def __init__(self, n_in: int, n_out: int, norm_options: dict) -> None:
@@ -51,7 +66,14 @@ def resnet(
 ) -> nn.Sequential:
     """Return a residual network.
 
-    `channels` are those of the first convolution, then of each block.
+    Parameters
+    ----------
+    n_image_channels : int
+    channels : tuple of int
+        Of the first convolution, then of each block.
+    n_outputs : int
+    norm_options : dict
+        Of each batch normalization.
     """
     first = nn.Conv2d(n_image_channels, channels[0], 3, padding=1, bias=False)
     layers: dict[str, nn.Module] = {
@@ -105,9 +127,19 @@ def mlp(
 ) -> nn.Sequential:
     """Return a multilayer perceptron with ReLU after every hidden layer.
 
-    `dropout` is the probability of dropping a hidden unit in training, of each layer if there are
-    several. Batch normalization stands before or after each activation; `norm_last` says whether
-    the last hidden layer has it like the others.
+    Parameters
+    ----------
+    n_inputs : int
+        Number of pixels.
+    hidden : tuple of int
+        Units of each hidden layer.
+    n_outputs : int
+    dropout : float or tuple of float, optional
+        Probability of dropping a hidden unit in training; of each layer, if several.
+    batch_norm : {"none", "before", "after"}, optional
+        Batch normalization before or after each activation.
+    norm_last : bool, optional
+        Whether the last hidden layer has batch normalization like the others.
     """
     layers: dict[str, nn.Module] = {"flatten": nn.Flatten()}
     width = n_inputs
@@ -138,17 +170,28 @@ def cnn(
 ) -> nn.Sequential:
     """Return a chain of 3 x 3 convolutions followed by a multilayer perceptron.
 
-    `image_shape` is (n_channels, height, width); ``"pool"`` among the channels, behind a
-    convolution, is 2 x 2 max pooling. `dropout` and `conv_dropout` are the probabilities of
-    dropping a dense unit, and an entry of a convolution's output, of each layer if there are
-    several. Batch normalization stands before each activation, or after it and the pooling;
-    `norm_last` says whether the last hidden dense layer has it like the others.
+    Parameters
+    ----------
+    image_shape : tuple of int
+        (n_channels, height, width).
+    channels : tuple of int or "pool"
+        Channels of each convolution; ``"pool"`` after one is 2 x 2 max pooling.
+    hidden : tuple of int
+        Units of the dense layers.
+    n_outputs : int
+    dropout, conv_dropout : float or tuple of float, optional
+        Probability of dropping a dense unit, or an entry of a convolution's output; of each
+        layer, if several.
+    batch_norm : {"none", "before", "after"}, optional
+        Batch normalization before each activation, or after it and the pooling.
+    norm_last : bool, optional
+        Whether the last hidden dense layer has batch normalization like the others.
+
+    Raises
+    ------
+    InvalidInputError
+        If pooling leaves nothing of the images.
     """
-    if len(image_shape) != 3:
-        raise InvalidInputError(
-            f"inputs of shape {tuple(image_shape)} are no images (n_channels, height, width): "
-            "use architecture 'mlp'"
-        )
     width, height, breadth = image_shape
     layers: dict[str, nn.Module] = {}
     convolutions = [position for position, item in enumerate(channels) if item != "pool"]
@@ -210,6 +253,19 @@ def build_network(
     InvalidInputError
         If the architecture or its initialisation does not fit images or outputs.
     """
+    check_type("settings", settings, NetworkSettings, "NetworkSettings(dataset=..., hidden=...)")
+    check_option("dtype", dtype, DTYPES)
+    n_outputs, seed = check_integer("n_outputs", n_outputs, 1), check_seed(seed)
+    shape = as_integers("image_shape", image_shape)
+    require(
+        shape.ndim == 1 and shape.size > 0 and min(shape) > 0,
+        f"image_shape must be (n_channels, height, width), not {shown(image_shape)}",
+    )
+    require(
+        len(shape) == 3 or settings.architecture == "mlp",
+        f"inputs of shape {tuple(image_shape)} are no images (n_channels, height, width): use "
+        "architecture 'mlp'",
+    )
     shared: dict[str, Any] = {"dropout": settings.dropouts or settings.dropout}
     shared["batch_norm"] = settings.batch_norm
     if settings.architecture == "vgg":

@@ -9,8 +9,10 @@ from torch import nn
 
 from localspec._utils.checkpoints import Checkpoint
 from localspec._utils.hardware import resolve_device
+from localspec._utils.validation import check_flag, check_integer, check_seed, check_type
 from localspec.conventions import Conventions, resolve
-from localspec.data import Dataset
+from localspec.data import Dataset, check_dataset
+from localspec.exceptions import InvalidInputError
 from localspec.networks._optimiser import kernels
 from localspec.networks._settings import NetworkSettings
 from localspec.networks._training import TrainedNetwork, fit
@@ -84,6 +86,25 @@ class Pruner(nn.Module):
             weight.mul_(mask)
 
 
+def _check_reads(module: nn.Module, dataset: Dataset) -> None:
+    """Refuse a network that does not read the images, or has not an output for each class."""
+    sample = dataset.x_train[:2]
+    try:
+        with torch.no_grad():
+            outputs = module(sample)
+    except RuntimeError as error:
+        raise InvalidInputError(
+            f"the network cannot read images of shape {tuple(sample.shape[1:])} and "
+            f"{sample.dtype} ({error}): prune it on the data set it was trained on"
+        ) from error
+    if outputs.shape != (len(sample), dataset.n_outputs):
+        raise InvalidInputError(
+            f"the network returns values of shape {tuple(outputs.shape)} for {len(sample)} "
+            f"image(s), where data set {dataset.name!r} needs {dataset.n_outputs} each: prune it "
+            "on the data set it was trained on"
+        )
+
+
 def prune(
     trained: TrainedNetwork,
     settings: NetworkSettings,
@@ -119,13 +140,29 @@ def prune(
         Each kernel, the first and last included, keeps its largest weights; biases are not
         pruned.
 
+    Raises
+    ------
+    InvalidInputError
+        If the network, the settings and the data set do not go together, or training diverges.
+
     References
     ----------
     Hod et al., arXiv:2110.08058, "Networks and training"; the schedule is that of Zhu and Gupta
     (2017), arXiv:1710.01878.
     """
+    check_type("trained", trained, TrainedNetwork, "train(settings, dataset, seed=0) returns one")
+    check_type("settings", settings, NetworkSettings, "NetworkSettings(dataset=..., hidden=...)")
+    check_type("dataset", dataset, Dataset, "load_dataset(...) or Dataset(...) makes one")
+    check_integer("n_pruning_epochs of settings", settings.n_pruning_epochs, 1)
+    seed = check_seed(seed)
+    check_flag("progress", progress)
+    if checkpoint is not None:
+        check_type("checkpoint", checkpoint, Checkpoint, "leave it out")
+    resolve(conventions)
+    check_dataset(dataset, task=dataset.task)
     module = copy.deepcopy(trained.module).to(resolve_device(device)).requires_grad_(True)
     dataset = dataset.to(resolve_device(device))
+    _check_reads(module, dataset)
     n_batches = -(-len(dataset.y_train) // settings.batch_size)
     if not settings.pruning_penalties:
         settings = settings.model_copy(update={"l1": 0.0, "l2": 0.0})

@@ -13,8 +13,8 @@ from tqdm.auto import tqdm
 
 from localspec._utils.checkpoints import Checkpoint
 from localspec._utils.hardware import SMALL_STEP, is_small, limited_threads, resolve_device
-from localspec._utils.validation import check_integer, check_option
-from localspec.conventions import Conventions
+from localspec._utils.validation import check_flag, check_option, check_seed, check_type
+from localspec.conventions import Conventions, resolve
 from localspec.data import DTYPES, Dataset, check_dataset
 from localspec.exceptions import InvalidInputError
 from localspec.networks._architectures import build_network
@@ -184,7 +184,13 @@ def train(
     ----------
     Hod et al., arXiv:2110.08058, "Networks and training".
     """
-    check_integer("seed", seed, 0)
+    check_type("settings", settings, NetworkSettings, "NetworkSettings(dataset=..., hidden=...)")
+    check_type("dataset", dataset, Dataset, "load_dataset(...) or Dataset(...) makes one")
+    seed = check_seed(seed)
+    check_flag("progress", progress)
+    if checkpoint is not None:
+        check_type("checkpoint", checkpoint, Checkpoint, "leave it out")
+    resolve(conventions)
     check_dataset(dataset, task=dataset.task)
     _check(settings, dataset)
     if dataset.x_train.dtype != DTYPES[check_option("dtype", dtype, DTYPES)]:

@@ -48,7 +48,7 @@ class TrainingRun:
     def _loss(self, outputs: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         if self.dataset.task == "regression":
             return F.mse_loss(outputs, y)
-        return F.cross_entropy(outputs, y)
+        return F.cross_entropy(outputs, y.long())
 
     def _prune(self) -> None:
         if self.pruner is not None:

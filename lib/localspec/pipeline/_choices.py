@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from localspec._utils.validation import check_integer, check_option, check_type
 from localspec.conventions import PAPER, Conventions
+from localspec.units import STRATA
+
+CHECKS = ("defined", "equal_damage")
+REPLACEMENTS = ("zero", "mean")
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,19 @@ class Choices:
     n_strata: int = 4
     replacement: str = "zero"
     check: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.conventions is not None:
+            cure = "Conventions.preset('paper') or Conventions(...) makes one"
+            check_type("conventions", self.conventions, Conventions, cure)
+        if self.n_clusters is not None:
+            check_integer("n_clusters", self.n_clusters, 2)
+        check_integer("clustering_seed", self.clustering_seed, 0)
+        check_integer("draws_seed", self.draws_seed, 0)
+        check_option("strata", self.strata, (None, *STRATA))
+        check_integer("n_strata", self.n_strata, 1)
+        check_option("replacement", self.replacement, REPLACEMENTS)
+        check_option("check", self.check, (None, *CHECKS))
 
 
 PROFILE_CHOICES = Choices()

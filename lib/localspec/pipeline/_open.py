@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from localspec._utils.validation import check_flag, check_type
 from localspec.networks import NetworkSettings
 from localspec.pipeline._choices import PROFILE_CHOICES, Choices
 from localspec.pipeline._profile import load_profile
@@ -49,6 +50,9 @@ def open_replicates(
         If the profile, one of its networks or data sets, or its device does not exist, or more
         clusters are asked for than a network has units.
     """
+    check_type("section", section, Section, "such as TrainingSection(profile='digits')")
+    check_type("choices", choices, Choices, "such as Choices(n_clusters=4)")
+    check_flag("progress", progress)
     profile = load_profile(section.profile).select(section)
     if "n_clusters" in type(section).model_fields:
         profile.check_clusters(choices.n_clusters or profile.method.n_clusters)

@@ -23,8 +23,9 @@ from localspec._utils.artifacts import (
 )
 from localspec._utils.checkpoints import Checkpoint
 from localspec._utils.hardware import resolve_device
-from localspec._utils.validation import check_integer, check_option
+from localspec._utils.validation import check_flag, check_option, check_seed, check_type
 from localspec.clustering import (
+    KINDS,
     Clusterability,
     Draws,
     Partition,
@@ -51,7 +52,7 @@ from localspec.measures import (
     measure_named,
 )
 from localspec.networks import NetworkSettings, TrainedNetwork, build_network, prune, train
-from localspec.pipeline._choices import PROFILE_CHOICES, Choices
+from localspec.pipeline._choices import CHECKS, PROFILE_CHOICES, Choices
 from localspec.pipeline._profile import Profile
 from localspec.pipeline._stages import STAGES
 from localspec.units import trace_units, unit_strengths
@@ -63,7 +64,6 @@ PARTITIONINGS = (
     "activations/global",
     "activations/local",
 )
-CHECKS = ("defined", "equal_damage")
 
 
 @cache
@@ -110,10 +110,13 @@ class Replicate:
         compute: str = "auto",
         progress: bool = True,
     ) -> None:
+        check_type("profile", profile, Profile, "load_profile(name) returns one")
         check_option("network", network, profile.networks)
         check_option("data set", profile.networks[network].dataset, DATASETS)
         check_option("compute", compute, MODES)
-        check_integer("seed", seed, 0)
+        check_seed(seed)
+        check_type("choices", choices, Choices, "such as Choices(n_clusters=4)")
+        check_flag("progress", progress)
         resolve_device(profile.device)
         self.profile, self.network, self.seed, self.choices = profile, network, seed, choices
         self.compute, self.progress = compute, progress
@@ -319,7 +322,7 @@ class Replicate:
 
     def graph(self, kind: str) -> UnitGraph:
         """Return the graph of a kind, "weights" or "activations"."""
-        if kind == "weights":
+        if check_option("kind", kind, KINDS) == "weights":
             return weight_graph(self.trained, conventions=self.conventions)
         method = self.profile.method
         n_train = len(self.dataset.x_train)
@@ -364,7 +367,7 @@ class Replicate:
 
     def stored_partition(self, partitioning: str) -> Artifact:
         """Return the partition of one partitioning as it is stored."""
-        kind, scope = partitioning.split("/")
+        kind, scope = check_option("partitioning", partitioning, PARTITIONINGS).split("/")
         seed = self.seed + self.choices.clustering_seed
         return self._artifact(
             "clustering",

@@ -7,15 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from localspec._utils.validation import check_options, check_real, check_type, require, shown
 from localspec.exceptions import InvalidInputError
 from localspec.measures import MEASURES
+from localspec.pipeline._choices import CHECKS
 from localspec.pipeline._open import by_network
-from localspec.pipeline._replicate import (
-    CHECKS,
-    PARTITIONINGS,
-    Replicate,
-    checked_coherence,
-)
+from localspec.pipeline._replicate import PARTITIONINGS, Replicate, checked_coherence
 from localspec.statistics import (
     benjamini_hochberg,
     benjamini_yekutieli,
@@ -107,6 +104,11 @@ def combined_rows(
     InvalidInputError
         If there is no replicate.
     """
+    check_options("measures", measures, MEASURES)
+    require(
+        isinstance(replicates, Sequence),
+        f"replicates must be a list, as open_replicates returns it, not {shown(replicates)}",
+    )
     if not replicates:
         raise InvalidInputError("there is no replicate to combine: name a network and a seed")
     return [
@@ -127,10 +129,20 @@ def corrected_table(rows: Sequence[dict], *, level: float = 0.05) -> pd.DataFram
     level : float, optional
         False discovery rate.
 
+    Raises
+    ------
+    InvalidInputError
+        If there are no rows, or `level` is not between 0 and 1.
+
     References
     ----------
     Hod et al., arXiv:2110.08058, "Families".
     """
+    check_real("level", level, 0, 1)
+    require(
+        isinstance(rows, Sequence) and len(rows) > 0,
+        f"rows must be a list, as combined_rows returns it, not {shown(rows)}",
+    )
     table = pd.DataFrame(rows)
     family = np.where(table["chain"] == UNCALIBRATED, np.nan, table["p"])
     corrected = benjamini_hochberg(family, alpha=level)
@@ -176,6 +188,7 @@ def synthesis_table(replicates: Sequence[Replicate], *, level: float = 0.05) -> 
     ----------
     Hod et al., arXiv:2110.08058, "Network level", "Families".
     """
+    check_real("level", level, 0, 1)
     return corrected_table(combined_rows(replicates), level=level)
 
 
@@ -207,6 +220,8 @@ def coherence_checks_table(
     ----------
     Hod et al., arXiv:2110.08058, "Class coherence", "Families".
     """
+    check_type("synthesis", synthesis, pd.DataFrame, "synthesis_table(replicates) returns it")
+    check_real("level", level, 0, 1)
     at = np.flatnonzero(synthesis["measure"] == MEASURE)
     rows = synthesis.iloc[at].reset_index(drop=True)
     of_network = {group[0].network: group for group in by_network(replicates)}

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from localspec._utils.files import record, results_root, write_atomically
+from localspec._utils.validation import check_options, check_type, require, shown
 from localspec.clustering import NO_CLUSTER, inside_to_outside
 from localspec.exceptions import InvalidInputError
 from localspec.measures import LESIONED, MEASURES
@@ -58,6 +59,7 @@ def write_table(table: pd.DataFrame, name: str, *, profile: str) -> pd.DataFrame
     ArtifactError
         If the file cannot be written.
     """
+    check_type("table", table, pd.DataFrame, "pandas.DataFrame(rows)")
     printed = format_table(table)
     content = printed.to_csv(index=False)
     path = results_root() / Path(profile).stem / "tables" / f"{name}.csv"
@@ -66,7 +68,17 @@ def write_table(table: pd.DataFrame, name: str, *, profile: str) -> pd.DataFrame
     return printed
 
 
-def _check(replicates: Sequence[Replicate]) -> None:
+def _check(
+    replicates: Sequence[Replicate],
+    measures: Sequence[str] = MEASURES,
+    partitionings: Sequence[str] = PARTITIONINGS,
+) -> None:
+    check_options("measures", measures, MEASURES)
+    check_options("partitionings", partitionings, PARTITIONINGS)
+    require(
+        isinstance(replicates, Sequence),
+        f"replicates must be a list, as open_replicates returns it, not {shown(replicates)}",
+    )
     if not replicates:
         raise InvalidInputError("there is no replicate to tabulate: name a network and a seed")
 
@@ -152,8 +164,13 @@ def subcluster_table(
     pandas.DataFrame
         One row a subcluster; for each measure its value, the mean of the random counterparts,
         p and the effect size (empty where undefined).
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no replicate, or a measure or partitioning is unknown.
     """
-    _check(replicates)
+    _check(replicates, measures, partitionings)
     rows = []
     for replicate in replicates:
         for partitioning in partitionings:
@@ -191,7 +208,7 @@ def network_test_table(
     Where lesions of a network are not of full precision, ``other_predictions`` is the share of
     predictions under its true subclusters' lesions that this changes.
     """
-    _check(replicates)
+    _check(replicates, measures, partitionings)
     rows = []
     for replicate in replicates:
         for partitioning in partitionings:

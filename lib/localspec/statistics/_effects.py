@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from localspec._utils.validation import check_option, require
+from localspec._utils.validation import check_option, require, shown
 from localspec.statistics._ordering import UNDEFINED, relative_compare, sample_with_null
 
 EFFECT_KINDS = {"drop": "low", "range": "high", "score": "high", "entropy": "low"}  # extreme side
@@ -251,6 +251,11 @@ def summarize_effects(effects: Sequence[EffectSize]) -> EffectSummary:
     >>> summarize_effects([network]).mean
     1.25
     """
+    require(
+        isinstance(effects, Sequence) and all(isinstance(part, EffectSize) for part in effects),
+        "effects must be a list of EffectSize, one a network, as effect_size returns them, not "
+        f"{shown(effects)}",
+    )
     require(len(effects) > 0, "effects is empty; at least one network is needed")
     kinds = sorted({effect.kind for effect in effects})
     require(len(kinds) == 1, f"effects mixes the kinds {', '.join(kinds)}; pass one at a time")

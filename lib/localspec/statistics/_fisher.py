@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from localspec._utils.validation import require
-from localspec.statistics._ordering import relative_compare
-from localspec.statistics._pvalues import empirical_p, fisher_shift
+from localspec._utils.validation import as_floats, check_integer, check_option, require
+from localspec.statistics._ordering import check_inside, relative_compare
+from localspec.statistics._pvalues import RULES, empirical_p, fisher_shift, generator
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,9 +79,15 @@ def fisher(p_values: ArrayLike, *, rule: str = "mid", n_draws: int | None = None
     >>> round(float(result.statistic), 3), round(float(result.pvalue), 3)
     (1.386, 0.236)
     """
-    p_values = np.asarray(p_values, dtype=float)
-    require(p_values.ndim >= 1, "p_values must have an axis of subclusters")
-    require(bool(np.all((p_values > 0) & (p_values <= 1))), "p_values must lie in (0, 1]")
+    p_values = as_floats("p_values", p_values)
+    require(
+        p_values.ndim >= 1,
+        f"p_values must be an array with an axis of subclusters, not the one number {p_values}",
+    )
+    check_inside("p_values", p_values, (p_values > 0) & (p_values <= 1), "(0, 1]")
+    check_option("rule", rule, RULES)
+    if n_draws is not None:
+        check_integer("n_draws", n_draws, 1)
     require(rule != "strict" or n_draws is not None, "rule='strict' needs n_draws for its shift")
     shift = fisher_shift(rule, 1 if n_draws is None else n_draws)
     if rule == "strict":
@@ -187,14 +193,14 @@ def permutation_fisher(
     >>> float(result.pvalue)
     0.25
     """
-    values = np.asarray(values, dtype=float)
+    values = as_floats("values", values)
     require(
         values.ndim >= 2 and values.shape[-2] >= 2,
         f"values of shape {values.shape} must have a row for the true partition, at least one for "
         "a permuted one, and a column for each subcluster",
     )
     n_draws, n = values.shape[-2] - 1, values.shape[-1]
-    rng = None if rng is None else np.random.default_rng(rng)
+    rng = generator(rng)
     rows = []
     for row in range(n_draws + 1):
         others = np.swapaxes(np.delete(values, row, axis=-2), -1, -2)

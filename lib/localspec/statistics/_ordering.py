@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from localspec._utils.validation import check_option, require
+from localspec._utils.validation import as_floats, check_option, check_real, require
+from localspec.exceptions import InvalidInputError
 
 RTOL = 1e-9  # values closer than this, relatively, count as equal: rounding decides nothing
 SIDES = ("low", "high")
@@ -27,6 +28,11 @@ def relative_compare(a: ArrayLike, b: ArrayLike, *, rtol: float = RTOL) -> np.nd
     ndarray of int8, broadcast shape
         1 where `a` lies above `b`, 0 where they tie, -1 where `a` lies below.
 
+    Raises
+    ------
+    InvalidInputError
+        If they are no numbers, or their shapes do not broadcast.
+
     Notes
     -----
     Two finite values tie if ``|a - b| <= rtol * max(|a|, |b|)``, which is symmetric (but, as any
@@ -38,7 +44,15 @@ def relative_compare(a: ArrayLike, b: ArrayLike, *, rtol: float = RTOL) -> np.nd
     >>> relative_compare([1.0, 1.0, 2.0], [1.0 + 1e-12, 1.1, float("nan")]).tolist()
     [0, -1, 1]
     """
-    a, b = np.broadcast_arrays(np.asarray(a, dtype=float), np.asarray(b, dtype=float))
+    a, b = as_floats("a", a), as_floats("b", b)
+    check_real("rtol", rtol, or_low=True)
+    try:
+        a, b = np.broadcast_arrays(a, b)
+    except ValueError as error:
+        raise InvalidInputError(
+            f"values of shapes {a.shape} and {b.shape} cannot be compared: one must have the "
+            "other's shape, or broadcast to it"
+        ) from error
     a_undefined, b_undefined = np.isnan(a), np.isnan(b)
     with np.errstate(invalid="ignore", over="ignore"):  # inf - inf; a huge difference
         near = np.abs(a - b) <= rtol * np.maximum(np.abs(a), np.abs(b))
@@ -62,12 +76,27 @@ def at_most(values: ArrayLike, level: ArrayLike) -> np.ndarray:
         Ties are those of :func:`localspec.statistics.relative_compare`, so that rounding decides
         nothing.
 
+    Raises
+    ------
+    InvalidInputError
+        If they are no numbers, or their shapes do not broadcast.
+
     Examples
     --------
     >>> at_most([0.05 + 1e-12, 0.051, float("nan")], 0.05).tolist()
     [True, False, False]
     """
-    return (relative_compare(values, level) <= 0) & ~np.isnan(np.asarray(values, dtype=float))
+    values = as_floats("values", values)
+    return (relative_compare(values, as_floats("level", level)) <= 0) & ~np.isnan(values)
+
+
+def check_inside(name: str, values: np.ndarray, inside: np.ndarray, allowed: str) -> None:
+    """Refuse values of which some are not inside of an interval; name the first of them."""
+    outside = np.asarray(values)[~np.asarray(inside)]
+    require(
+        not outside.size,
+        f"{name} must lie in {allowed}, not be {', '.join(map(str, outside[:1]))}",
+    )
 
 
 def extremeness(a: ArrayLike, b: ArrayLike, side: str) -> np.ndarray:
@@ -97,7 +126,7 @@ def extremeness(a: ArrayLike, b: ArrayLike, side: str) -> np.ndarray:
     [1, -1, -1]
     """
     sign = -1.0 if check_option("side", side, SIDES) == "low" else 1.0
-    return relative_compare(sign * np.asarray(a, dtype=float), sign * np.asarray(b, dtype=float))
+    return relative_compare(sign * as_floats("a", a), sign * as_floats("b", b))
 
 
 def sample_with_null(value: ArrayLike, null: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
@@ -110,7 +139,7 @@ def sample_with_null(value: ArrayLike, null: ArrayLike) -> tuple[np.ndarray, np.
     >>> sample_with_null(1, [2, 3])[1].shape
     (2,)
     """
-    value, null = np.asarray(value, dtype=float), np.asarray(null, dtype=float)
+    value, null = as_floats("value", value), as_floats("null", null)
     require(
         null.ndim >= 1 and null.shape[:-1] == value.shape,
         f"null of shape {null.shape} does not fit value of shape {value.shape}: its shape must be "

@@ -8,8 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from localspec._utils.validation import require
+from localspec._utils.validation import as_floats, check_integer, check_real, require
 from localspec.statistics._ordering import relative_compare
+from localspec.statistics._pvalues import generator
+
+MAX_BOOT = 10**7  # samples, all in memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,18 +104,27 @@ def paired_difference(
     >>> result.verdict, result.attainable_confidence
     ('equivalent', 0.9375)
     """
-    a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
-    require(a.ndim == 1 and a.shape == b.shape, f"a and b must pair up: {a.shape}, {b.shape}")
-    require(margin > 0, f"margin={margin} must be positive")
-    require(n_boot >= 1, f"n_boot={n_boot} must be at least 1")
-    require(0 < confidence < 1, f"confidence={confidence} must lie between 0 and 1")
+    a, b = as_floats("a", a), as_floats("b", b)
+    require(
+        a.ndim == 1 and a.shape == b.shape,
+        f"a and b must pair up, one number a network in each, not of shapes {a.shape}, {b.shape}",
+    )
+    require(
+        not (np.isinf(a).any() or np.isinf(b).any()),
+        "a and b must be finite; NaN where a network has no effect",
+    )
+    check_real("margin", margin)
+    check_integer("n_boot", n_boot, 1, MAX_BOOT)
+    check_real("confidence", confidence, 0, 1)
+    rng = generator(seed, "seed")
+    require(rng is not None, "seed must be a whole number or a numpy.random.Generator, not None")
     differences = (a - b)[~np.isnan(a - b)]
     n = len(differences)
     attainable = 1 - 2.0 ** (1 - n) if n else 0.0
     if n < 2:
         mean, interval, means = (differences[0] if n else np.nan), (np.nan, np.nan), np.empty(0)
     else:
-        picks = np.random.default_rng(seed).integers(n, size=(n_boot, n))
+        picks = rng.integers(n, size=(n_boot, n))
         mean, means = differences.mean(), differences[picks].mean(axis=1)
         tail = stats.norm.cdf(np.sqrt(n / (n - 1)) * stats.t.ppf((1 - confidence) / 2, n - 1))
         low, high = np.quantile(means, [tail, 1 - tail])

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from numbers import Integral
+
 import numpy as np
 from numpy.typing import ArrayLike
 
-from localspec._utils.validation import check_option, require
+from localspec._utils.validation import check_integer, check_option, check_seed, require, shown
 from localspec.statistics._ordering import exceedances
 
 RULES = ("mid", "strict", "conservative", "randomised")
+
+
+def generator(
+    rng: np.random.Generator | int | None, name: str = "rng"
+) -> np.random.Generator | None:
+    """Return the generator of a seed, or the generator or None that is given."""
+    if rng is None or isinstance(rng, np.random.Generator):
+        return rng
+    require(
+        isinstance(rng, Integral),
+        f"{name} must be a whole number, the seed, or a numpy.random.Generator, not {shown(rng)}",
+    )
+    return np.random.default_rng(check_seed(rng, name))
 
 
 def empirical_p(
@@ -85,6 +100,7 @@ def empirical_p(
         rule != "randomised" or rng is not None,
         "rule='randomised' needs rng: pass a seed or a numpy.random.Generator",
     )
+    rng = generator(rng)
     require(
         rule != "strict" or undefined != "left_out",
         "rule='strict' counts all draws: with undefined='left_out' use rule='mid'",
@@ -97,7 +113,7 @@ def empirical_p(
     elif rule == "mid":
         rank = g + e / 2 + 0.5
     else:
-        uniform = 1.0 - np.random.default_rng(rng).random(np.shape(g))  # (0, 1]: p is never 0
+        uniform = 1.0 - rng.random(np.shape(g))  # (0, 1]: p is never 0
         rank = g + uniform * (1 + e)
     if undefined != "left_out":
         return rank / (np.shape(null)[-1] + 1)
@@ -141,5 +157,5 @@ def fisher_shift(rule: str, n_draws: int) -> float:
     (0.025, 0.0)
     """
     check_option("rule", rule, RULES)
-    require(n_draws >= 1, f"n_draws={n_draws} must be at least 1")
+    check_integer("n_draws", n_draws, 1)
     return 1 / (2 * (n_draws + 1)) if rule == "strict" else 0.0

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from localspec._utils.validation import require
+from localspec._utils.validation import as_floats, check_integer, require
+from localspec.statistics._ordering import check_inside
 
 
 def bates_cdf(mean: ArrayLike, n: int) -> np.ndarray:
@@ -47,8 +48,8 @@ def bates_cdf(mean: ArrayLike, n: int) -> np.ndarray:
     >>> round(float(bates_cdf(0.05, 3)), 7)
     0.0005625
     """
-    require(n >= 1, f"n={n} must be at least 1")
-    cdf = stats.irwinhall.cdf(n * np.asarray(mean, dtype=float), n)
+    check_integer("n", n, 1)
+    cdf = stats.irwinhall.cdf(n * as_floats("mean", mean), n)
     return np.clip(cdf, 0.0, 1.0)  # it can exceed 1 by a rounding error
 
 
@@ -77,7 +78,8 @@ def p_floor(n_draws: int, n_replicates: int = 1) -> float:
     >>> p_floor(19), f"{p_floor(19, 5):.1e}"
     (0.05, '8.1e-06')
     """
-    require(n_draws >= 1, f"n_draws={n_draws} must be at least 1")
+    check_integer("n_draws", n_draws, 1)
+    check_integer("n_replicates", n_replicates, 1)
     return float(bates_cdf(1 / (n_draws + 1), n_replicates))
 
 
@@ -138,10 +140,10 @@ def combine_replicates(p_values: ArrayLike) -> ReplicatesResult:
     >>> round(combine_replicates([0.1, 0.3]).pvalue, 12)
     0.08
     """
-    p_values = np.asarray(p_values, dtype=float)
+    p_values = as_floats("p_values", p_values)
     require(p_values.ndim == 1, f"p_values of shape {p_values.shape} must be one-dimensional")
     defined = p_values[~np.isnan(p_values)]
-    require(bool(np.all((defined >= 0) & (defined <= 1))), "p_values must lie in [0, 1]")
+    check_inside("p_values", defined, (defined >= 0) & (defined <= 1), "[0, 1]")
     n = len(defined)
     mean = float(defined.mean()) if n else float("nan")
     pvalue = float(bates_cdf(mean, n)) if n else float("nan")

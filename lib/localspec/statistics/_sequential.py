@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from localspec._utils.validation import require
+from localspec._utils.validation import as_floats, check_integer, check_option, require, shown
 from localspec.exceptions import InvalidInputError
-from localspec.statistics._ordering import draw_order
+from localspec.statistics._ordering import UNDEFINED, draw_order
 
 MAX_EXCEEDANCES = 10
 MAX_DRAWS = 999
@@ -96,7 +96,7 @@ def sequential_p(
     _check_options(max_exceedances, max_draws, undefined)
     null, n_draws, n_exceedances = [], 0, 0
     for values in draws:
-        batch = np.atleast_1d(np.asarray(values, dtype=float))[: max_draws - n_draws]
+        batch = np.atleast_1d(as_floats("draws", values))[: max_draws - n_draws]
         if not len(batch):
             continue
         exceeding = n_exceedances + np.cumsum(
@@ -184,7 +184,8 @@ def sequential_p_values(
     (1.0, 0.5)
     """
     _check_options(max_exceedances, max_draws, undefined)
-    values, first = np.asarray(values, dtype=float), np.asarray(first, dtype=float)
+    values, first = as_floats("values", values), as_floats("first", first)
+    require(callable(further), f"further must be a function that draws, not {further!r}")
     fits = values.ndim == 2 and first.ndim == 3 and first.shape[1] > 0
     require(
         fits and first[:, 0].shape == values.shape,
@@ -193,8 +194,8 @@ def sequential_p_values(
     )
     n_statistics, n_subclusters = values.shape
     require(
-        len(sides) == n_statistics,
-        f"sides must name one side for each of the {n_statistics} statistics, not {list(sides)}",
+        not isinstance(sides, str) and len(sides) == n_statistics,
+        f"sides must name one side for each of the {n_statistics} statistics, not {shown(sides)}",
     )
 
     def exceedances(draws: np.ndarray, chosen: np.ndarray) -> np.ndarray:
@@ -209,7 +210,7 @@ def sequential_p_values(
         if not len(waiting):
             break
         n = min(n_draws, max_draws - n_draws)
-        batch = np.asarray(further(len(rounds), waiting, n), dtype=float)
+        batch = as_floats("further draws", further(len(rounds), waiting, n))
         expected = (n_statistics, n, len(waiting))
         require(
             batch.shape == expected,
@@ -252,8 +253,9 @@ def _of(rounds: list[np.ndarray], drawn_for: list[np.ndarray], row: int, column:
 
 
 def _check_options(max_exceedances: int, max_draws: int, undefined: str) -> None:
-    require(max_exceedances >= 1, f"max_exceedances={max_exceedances} must be at least 1")
-    require(max_draws >= 1, f"max_draws={max_draws} must be at least 1")
+    check_integer("max_exceedances", max_exceedances, 1)
+    check_integer("max_draws", max_draws, 1)
+    check_option("undefined", undefined, UNDEFINED)
     require(
         undefined != "left_out",
         "undefined='left_out' has no stopping rule, since undefined draws would count as none: use "

@@ -55,8 +55,8 @@ def count_logits(unit_map: UnitMap, x: torch.Tensor) -> int:
     output = unit_map.output
     if not isinstance(output, fx.Node):
         raise InvalidInputError(
-            f"the network returns a {type(output).__name__} of {len(output)} values: wrap it in a "
-            "module that returns the logits alone"
+            f"the network returns a {type(output).__name__.removeprefix('immutable_')} of "
+            f"{len(output)} values: wrap it in a module that returns the logits alone"
         )
     sample = x[:N_TRIED].to(unit_map.device, unit_map.dtype)
     try:

@@ -226,8 +226,9 @@ def _trace(module: nn.Module) -> fx.GraphModule:
         graph_module = fx.GraphModule(tracer.root, graph, type(module).__name__)
     except Exception as error:  # torch.fx re-raises whatever the network's own code raised
         raise InvalidInputError(
-            f"torch.fx cannot trace {type(module).__name__} ({error}): the forward pass must not "
-            "branch on values; wrap the part to study in a module whose forward pass does not"
+            f"torch.fx cannot trace {type(module).__name__} ({error}): the forward pass must take "
+            "images alone, and not branch on values; wrap the part to study in a module whose "
+            "forward pass does"
         ) from error
     _check_unseen(module, graph)
     separate_overwritten(graph_module)

@@ -113,6 +113,11 @@ def unit_values(
     -------
     dict of str to numpy.ndarray, shape (n_images, n_units)
         By layer.
+
+    Raises
+    ------
+    InvalidInputError
+        If the network cannot be traced or cannot read the images.
     """
     conventions = resolve(conventions)
     unit_map = trace_units(network, conventions=conventions)

@@ -10,7 +10,7 @@ import torch
 from tqdm.auto import tqdm
 
 from localspec._utils.hardware import side_by_side
-from localspec._utils.validation import check_integer
+from localspec._utils.validation import check_flag, check_integer
 from localspec.clustering import Lesion
 from localspec.data import check_images
 from localspec.exceptions import InvalidInputError
@@ -144,6 +144,7 @@ def exciting_images(
     check_integer("n_images", n_images, 1)
     if batch_size is not None:
         check_integer("batch_size", batch_size, 1)
+    check_flag("progress", progress)
     unit_map = trace_units(network)
     check_images(x)
     count_logits(unit_map, x)

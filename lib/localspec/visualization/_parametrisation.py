@@ -66,13 +66,16 @@ def decoder(
         with single_threaded():  # several threads round otherwise
             images = _transform(single, amplitudes, (height, width))
         matrix = images.flatten(1).to(parameters)
-    amplitudes = amplitudes.to(parameters)
+    # there is no Fourier transform in less than single precision
+    wide = torch.promote_types(parameters.dtype, torch.float32)
+    amplitudes = amplitudes.to(parameters.device, wide)
 
     def decode_all(coefficients: torch.Tensor) -> torch.Tensor:
         if matrix is not None:
             image = (coefficients.flatten(2) @ matrix).unflatten(2, (height, width))
         else:
-            image = _transform(coefficients, amplitudes, (height, width))
+            image = _transform(coefficients.to(wide), amplitudes, (height, width))
+            image = image.to(coefficients.dtype)
         if image.shape[1] == 3:
             image = torch.einsum("nchw,dc->ndhw", image, directions)
         return torch.sigmoid(image)

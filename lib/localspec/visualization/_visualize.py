@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -13,7 +14,15 @@ from torch import fx
 from tqdm.auto import tqdm
 
 from localspec._utils.hardware import SMALL_PASS, is_small, side_by_side
-from localspec._utils.validation import check_integer, require
+from localspec._utils.validation import (
+    as_array,
+    check_flag,
+    check_integer,
+    check_real,
+    check_seed,
+    check_type,
+    shown,
+)
 from localspec.clustering import Draws, Lesion
 from localspec.exceptions import InvalidInputError
 from localspec.units import (
@@ -34,6 +43,8 @@ N_REDIRECTED_STEPS = 17
 MAX_IMAGES = 2048
 MAX_VALUES = {"cpu": 2**21, "cuda": 2**29}  # that one pass keeps for its gradients
 MIN_PARTS = 4  # into which a layer's images are split, so that several cores have work
+MAX_PIXELS = 2**26  # of one image
+MOST_STEPS = 10**6
 SMALL_PART = 2**18  # values of a part that is split no further: Python's own work would prevail
 
 
@@ -57,6 +68,7 @@ class Visualizations:
 
     def arranged(self, draws: Draws) -> Visualizations:
         """Return the arrays as (n_draws + 1, n_subclusters, ...), row 0 true."""
+        check_type("draws", draws, Draws, "those whose lesions() were visualized")
         return Visualizations(
             images=draws.arrange(self.images),
             scores=draws.arrange(self.scores),
@@ -87,9 +99,14 @@ class _RedirectedReLU(torch.autograd.Function):
 
 def check_image_shape(image_shape: Sequence[int]) -> None:
     """Refuse a shape that images cannot be optimised in."""
-    if len(image_shape) != 3 or image_shape[0] not in (1, 3) or min(image_shape) < 1:
+    sizes = tuple(image_shape) if isinstance(image_shape, Sequence) else ()
+    whole = all(isinstance(size, Integral) and not isinstance(size, bool) for size in sizes)
+    if len(sizes) != 3 or not whole or sizes[0] not in (1, 3) or min(sizes) < 1:
+        given = sizes if isinstance(image_shape, tuple) else shown(image_shape)
+        raise InvalidInputError(f"image_shape must be (1 or 3, height, width), not {given}")
+    if math.prod(sizes) > MAX_PIXELS:
         raise InvalidInputError(
-            f"image_shape must be (1 or 3, height, width), not {tuple(image_shape)}"
+            f"image_shape must have at most {MAX_PIXELS} values in all, not {sizes}"
         )
 
 
@@ -103,24 +120,32 @@ def checked_network(network: Network, image_shape: Sequence[int]) -> UnitMap:
     return unit_map
 
 
-def check_steps(n_steps: int, seed: int) -> None:
-    """Refuse a number of steps or a seed that is none."""
-    check_integer("n_steps", n_steps, 1)
-    check_integer("seed", seed, 0)
+def checked_steps(n_steps: int, seed: int) -> tuple[int, int]:
+    """Return a number of steps and a seed as Python's own; refuse what is none."""
+    return check_integer("n_steps", n_steps, 1, MOST_STEPS), check_seed(seed)
 
 
 def check_targets(unit_map: UnitMap, targets: Sequence[Lesion]) -> None:
     """Refuse targets that are not units of one layer."""
+    listed = isinstance(targets, Sequence) and not isinstance(targets, str)
+    if not listed or not all(isinstance(target, Mapping) for target in targets):
+        cure = ": put it into a list" if isinstance(targets, Mapping) else ""
+        raise InvalidInputError(
+            "targets must be a list of mappings of one layer name to unit indices, such as "
+            f"[{{'dense1': [0, 3]}}], not {shown(targets)}{cure}"
+        )
     for index, target in enumerate(targets):
         if len(target) != 1:
             raise InvalidInputError(f"target {index} must name one layer, not {list(target)}")
         ((name, units),) = target.items()
-        layer, units = unit_map.layer(name), np.asarray(units)
+        layer, units = unit_map.layer(name), as_array(units)
         usable = units.ndim == 1 and units.size and units.dtype.kind in "iu"
+        cure = ": put it into a list" if units.ndim == 0 else ""
+        cure = ": numpy.flatnonzero(mask)" if units.dtype == bool else cure
         if not usable or units.min() < 0 or units.max() >= layer.n_units:
             raise InvalidInputError(
                 f"target {index}: units of layer {name!r} must be one or more from 0 to "
-                f"{layer.n_units - 1}, not {units.tolist()}"
+                f"{layer.n_units - 1}, not {shown(units.tolist())}{cure}"
             )
 
 
@@ -258,12 +283,13 @@ def visualize(
     Hod et al., arXiv:2110.08058, "Feature visualization"; Olah et al. (2017).
     """
     unit_map = checked_network(network, image_shape)
-    check_steps(n_steps, seed)
+    n_steps, seed = checked_steps(n_steps, seed)
     check_integer("max_images", max_images, 1)
     check_integer("small_part", small_part, 1)
     if max_values is not None:
         check_integer("max_values", max_values, 1)
-    require(learning_rate > 0, f"learning_rate must be positive, not {learning_rate}")
+    check_real("learning_rate", learning_rate)
+    check_flag("progress", progress)
     check_targets(unit_map, targets)
     return visualize_traced(
         unit_map,

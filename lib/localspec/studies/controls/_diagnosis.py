@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from localspec._utils.validation import check_real
 from localspec.clustering import NO_CLUSTER, Partition, cluster, label_agreement
 from localspec.lesions import LesionedAccuracies
 from localspec.measures import Assessment, Measure, assess
@@ -67,6 +68,7 @@ def known_halves_table(
     ----------
     Hod et al., arXiv:2110.08058; "Planted networks" is this project's control.
     """
+    check_real("level", level, 0, 1)
     variants = list(dict.fromkeys((r.network, r.shuffled, r.noise) for r in replicates))
     rows = []
     for variant in variants:

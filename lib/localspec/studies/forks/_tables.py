@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from localspec._utils.validation import check_real
 from localspec.clustering import partition_agreement
 from localspec.conventions import Conventions
 from localspec.measures import VISUALIZED
@@ -135,6 +136,7 @@ def fork_test_table(opened: Forks, *, level: float = 0.05) -> pd.DataFrame:
         synthesis page, ``effect``, and the same under the plain reading. Where visualizations are
         made of another network, only their two measures speak of it.
     """
+    check_real("level", level, 0, 1)
     columns = ["network", "partitioning", "measure", "p", "verdict", "effect"]
     tables = []
     for name, by_reading in opened.items():

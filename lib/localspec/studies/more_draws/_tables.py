@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from localspec._utils.validation import check_real
 from localspec.measures import MEASURES
 from localspec.pipeline import PARTITIONINGS, UNCALIBRATED, Replicate
 from localspec.statistics import benjamini_hochberg, fisher, p_floor
@@ -45,6 +46,7 @@ def more_draws_table(
     ----------
     Hod et al., arXiv:2110.08058, "p of a subcluster", "Families".
     """
+    check_real("level", level, 0, 1)
     limits = {"max_draws": max_draws, "max_exceedances": max_exceedances}
     tables = [
         _rows(replicate, partitioning, name, level, **limits)

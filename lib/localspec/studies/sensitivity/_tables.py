@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from localspec._utils.validation import check_real
 from localspec.measures import MEASURES
 from localspec.pipeline import PARTITIONINGS, Replicate
 from localspec.statistics import at_most, benjamini_hochberg, combine_replicates
@@ -45,6 +46,7 @@ def sensitivity_table(
     ----------
     Hod et al., arXiv:2110.08058, "Bates", "Families".
     """
+    check_real("level", level, 0, 1)
     baseline: dict[tuple[str, str], list[float]] = {}
     tables = []
     for variation, replicates in varied.items():

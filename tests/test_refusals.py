@@ -1,0 +1,176 @@
+"""Measures, conventions and standardized networks: values and options that are refused."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers.refusals import cases, check_refused, mlp
+
+from localspec.conventions import Conventions, resolve
+from localspec.lesions import LesionedAccuracies
+from localspec.measures import (
+    Measure,
+    assess,
+    class_ranges,
+    coherence,
+    conditioned_ranges,
+    importance,
+    measure_named,
+)
+from localspec.networks import TrainedNetwork
+from localspec.screening import Report, standardized
+from localspec.visualization import Visualizations
+
+ACCURACIES = LesionedAccuracies(np.ones(2), np.full((4, 1, 2), 0.5), np.array([10, 10]))
+FLAT = Visualizations(np.zeros((4, 1, 2, 2)), np.ones(4), np.ones(4))  # not arranged by draws
+MEASURE = importance(ACCURACIES)
+ONE = np.ones((1, 3))
+TABLE = pd.DataFrame({"partitioning": ["mine"], "layer": ["1"], "cluster": [0]})
+REPORT = Report(TABLE, TABLE, {}, {}, {}, 1.0)
+CASES = {
+    "importance of an array": (
+        lambda: importance(np.ones((4, 2))),
+        "accuracies must be a LesionedAccuracies, not ndarray",
+        "lesion_draws(...)",
+    ),
+    "importance of images": (lambda: importance(FLAT), "LesionedAccuracies, not Visualizations"),
+    "ranges of an array": (lambda: class_ranges(np.ones((4, 2))), "not ndarray"),
+    "ranges under no convention": (
+        lambda: class_ranges(ACCURACIES, conventions=None),
+        "'paper' or 'released'",
+        "not None",
+    ),
+    "coherence of no kind": (
+        lambda: coherence(ACCURACIES, "outputs"),
+        "kind='outputs'",
+        "'class', 'input', 'output'",
+    ),
+    "input coherence of accuracies": (
+        lambda: coherence(ACCURACIES, "input"),
+        "needs Visualizations, not LesionedAccuracies",
+        "visualize(...).arranged(draws)",
+    ),
+    "class coherence of images": (
+        lambda: coherence(FLAT, "class"),
+        "needs LesionedAccuracies, not Visualizations",
+        "lesion_draws(...)",
+    ),
+    "images that are not arranged": (
+        lambda: coherence(FLAT, "input"),
+        "(n_draws + 1, n_subclusters)",
+        "(4,)",
+        "visualizations.arranged(draws)",
+    ),
+    "entropies that are not arranged": (
+        lambda: coherence(FLAT, "output"),
+        "visualizations.arranged(draws)",
+    ),
+    "coherence under no convention": (
+        lambda: coherence(ACCURACIES, "class", conventions="plain"),
+        "'plain'",
+        "'paper', 'released'",
+    ),
+    "a measure by another name": (
+        lambda: measure_named("damage", ACCURACIES),
+        "measure='damage'",
+        "'importance', 'class_coherence'",
+    ),
+    "a measure of one row of numbers": (
+        lambda: Measure("importance", "low", np.ones(3), "drop", np.ones(3)),
+        "(n_draws + 1, n_subclusters)",
+        "(3,)",
+    ),
+    "effects of another shape": (
+        lambda: Measure("importance", "low", ONE, "drop", ONE.T),
+        "(1, 3)",
+        "(3, 1)",
+    ),
+    "a measure of lists": (
+        lambda: Measure("importance", "low", [[1.0], [2.0]], "drop", [[1.0], [2.0]]),
+        "must be an array of shape (n_draws + 1, n_subclusters)",
+    ),
+    "a measure of no side": (
+        lambda: assess(Measure("importance", "up", ONE.T, "drop", ONE.T)),
+        "side='up'",
+        "'low', 'high'",
+    ),
+    "assessing an array": (
+        lambda: assess(np.ones((4, 2))),
+        "measure must be a Measure, not ndarray",
+        "importance(...)",
+    ),
+    "assessing without draws": (
+        lambda: assess(Measure("importance", "low", ONE, "drop", ONE)),
+        "no random counterparts",
+        "at least one",
+    ),
+    "assessing by a seed of text": (lambda: assess(MEASURE, seed="0"), "seed", "not '0'"),
+    "assessing by a large seed": (lambda: assess(MEASURE, seed=2**40), "seed", "4294967295"),
+    "assessing under no convention": (
+        lambda: assess(MEASURE, conventions=["paper"]),
+        "'paper' or 'released'",
+    ),
+    "layers of other subclusters": (
+        lambda: conditioned_ranges(ACCURACIES, ["1", "3"]),
+        "each of the 1 subclusters",
+        "['1', '3']",
+    ),
+    "a layer, no list": (lambda: conditioned_ranges(ACCURACIES, "1"), "each of the 1", "'1'"),
+    "equal damage of an array": (lambda: conditioned_ranges(np.ones(3), ["1"]), "not ndarray"),
+    "an unknown preset": (
+        lambda: Conventions.preset("plain"),
+        "'plain'",
+        "'paper', 'released'",
+    ),
+    "an unknown option": (
+        lambda: Conventions(kernelnorm="l1"),
+        "kernelnorm is not a setting of Conventions",
+    ),
+    "an unknown reading": (
+        lambda: Conventions(kernel_norm="l2"),
+        "kernel_norm = 'l2'",
+        "'l1' or 'induced'",
+    ),
+    "readings that exclude each other": (
+        lambda: Conventions(p_rule="strict", undefined_ranges="left_out"),
+        "use p_rule='mid'",
+    ),
+    "a part by another name": (
+        lambda: Conventions().subset("kernelnorm"),
+        "option='kernelnorm'",
+        "'kernel_norm'",
+    ),
+    "conventions of a number": (lambda: resolve(1), "'paper' or 'released'", "not 1"),
+    "standardizing a path": (
+        lambda: standardized("network.pt", [0.5], [0.25]),
+        "network must be a Module, not str",
+    ),
+    "standardizing what was trained": (
+        lambda: standardized(TrainedNetwork(mlp(), {}), [0.5], [0.25]),
+        "network must be a Module, not TrainedNetwork",
+        "pass the module",
+    ),
+    "a mean, no list": (
+        lambda: standardized(mlp(), 0.5, 0.25),
+        "a finite number for each channel",
+        "0.5 and 0.25",
+    ),
+    "a mean of text": (lambda: standardized(mlp(), ["a"], [1]), "mean must be numbers", "'a'"),
+    "no mean": (lambda: standardized(mlp(), None, [1.0]), "for each channel", "None"),
+    "more deviations than means": (
+        lambda: standardized(mlp(), [0.5], [0.25, 0.25]),
+        "a finite number for each channel",
+        "[0.25, 0.25]",
+    ),
+    "no deviation": (lambda: standardized(mlp(), [0.5], [0.0]), "std be positive", "[0.0]"),
+    "mean NaN": (lambda: standardized(mlp(), [np.nan], [1.0]), "a finite number", "[nan]"),
+    "row beyond the table": (lambda: REPORT.units(1), "row must be from 0 to 0", "not 1"),
+    "row from the end": (lambda: REPORT.units(-1), "row", "at least 0", "not -1"),
+    "row by text": (lambda: REPORT.units("0"), "row", "whole number", "not '0'"),
+    "half a row": (lambda: REPORT.units(0.0), "row", "whole number", "not 0.0"),
+}
+
+
+@pytest.mark.usefixtures("no_long_work")
+@pytest.mark.parametrize(("call", "words"), cases(CASES))
+def test_one_clear_error_before_any_work(call, words):
+    check_refused(call, words)

@@ -13,6 +13,8 @@ from localspec.networks import NetworkSettings
 from localspec.pipeline import (
     ClusteringSection,
     MoreDrawsSection,
+    Profile,
+    Replicate,
     SynthesisSection,
     TrainingSection,
     YourNetworkSection,
@@ -196,16 +198,11 @@ def test_a_full_disk_leaves_the_older_table(tmp_path, monkeypatch):
 
 
 def test_a_network_that_diverged_is_not_stored(tmp_path):
-    settings = NetworkSettings(dataset="digits", hidden=(6, 4), n_epochs=2, learning_rate=1e200)
-    content = {
-        "networks": {"mlp": settings.model_dump(mode="json")},
-        "seeds": [0],
-        "device": "cpu",
-        "dtype": "float64",
-    }
-    path = tmp_path / "mine.yml"
-    path.write_text(yaml.safe_dump(content))
-    section = TrainingSection(profile=str(path), seeds=[0])
+    settings = NetworkSettings(dataset="digits", hidden=(6, 4), n_epochs=2)
+    diverging = settings.model_copy(update={"learning_rate": 1e200})  # no profile may say so
+    profile = Profile(
+        name="mine", networks={"mlp": diverging}, seeds=[0], dtype="float64", device="cpu"
+    )
     with pytest.raises(InvalidInputError, match="training diverged in epoch 1"):
-        _ = open_replicates(section, progress=False)[0].trained
+        _ = Replicate(profile, "mlp", 0, progress=False).trained
     assert not list(tmp_path.rglob("*.safetensors"))

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from localspec.exceptions import InvalidInputError
 
 T = TypeVar("T")
+MOST_PROBLEMS = 10  # that one message names
 
 
 def require(condition: bool, message: str) -> None:
@@ -34,6 +35,26 @@ def require(condition: bool, message: str) -> None:
     """
     if not condition:
         raise InvalidInputError(message)
+
+
+def shown(value: object, longest: int = 200) -> str:
+    """Return a value as messages show it, cut off where it is long.
+
+    Examples
+    --------
+    >>> shown("0123456789", 5)
+    "'0123... (12 characters)"
+    """
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # Python writes no more than 4,300 digits
+        text = f"(of type {type(value).__name__}, too long to be shown)"
+    return cut(text, longest)
+
+
+def cut(text: str, longest: int = 200) -> str:
+    """Return a text, cut off where it is long."""
+    return text if len(text) <= longest else f"{text[:longest]}... ({len(text):,} characters)"
 
 
 def check_option(name: str, value: T, allowed: Iterable[T]) -> T:
@@ -70,7 +91,7 @@ def check_option(name: str, value: T, allowed: Iterable[T]) -> T:
     choices = list(allowed)
     if value not in choices:
         listed = ", ".join(repr(choice) for choice in choices)
-        raise InvalidInputError(f"{name}={value!r} is not known; choose one of {listed}")
+        raise InvalidInputError(f"{name}={shown(value)} is not known; choose one of {listed}")
     return value
 
 
@@ -104,7 +125,7 @@ def check_integer(name: str, value: object, lowest: int) -> int:
     """
     if isinstance(value, bool) or not isinstance(value, Integral) or value < lowest:
         raise InvalidInputError(
-            f"{name} must be a whole number of at least {lowest}, not {value!r}"
+            f"{name} must be a whole number of at least {lowest}, not {shown(value)}"
         )
     return int(value)
 
@@ -124,8 +145,9 @@ class Strict(BaseModel):
 def explain(error: ValidationError) -> str:
     """Turn a pydantic error into one sentence a value: where, what was given, what is allowed."""
     problems = []
-    for problem in error.errors(include_url=False):
-        where = ".".join(map(str, problem["loc"])) or error.title
+    found = error.errors(include_url=False)
+    for problem in found[:MOST_PROBLEMS]:
+        where = cut(".".join(map(str, problem["loc"])) or error.title)
         if problem["type"] == "extra_forbidden":
             problems.append(f"{where} is not a setting of {error.title}")
         elif problem["type"] == "missing":
@@ -133,16 +155,20 @@ def explain(error: ValidationError) -> str:
         elif problem["type"] == "value_error":  # from our own checks, which name the value
             problems.append(f"{where}: {problem['msg'].removeprefix('Value error, ')}")
         else:
-            problems.append(f"{where} = {problem['input']!r}: {problem['msg']}")
+            problems.append(f"{where} = {shown(problem['input'])}: {problem['msg']}")
+    if len(found) > MOST_PROBLEMS:
+        problems.append(f"and {len(found) - MOST_PROBLEMS:,} more")
     return "; ".join(problems)
 
 
 def distinct(values: list[Any]) -> list[Any]:
     """Refuse a list in which a value stands twice: it would be counted as two replicates."""
-    for position, value in enumerate(values):
-        if value in values[:position]:
+    met = set()
+    for value in values:
+        if value in met:
             raise ValueError(
-                f"{value} stands twice in {values}: name each of them once, since each is counted "
-                "as a replicate"
+                f"{value} stands twice in {shown(values)}: name each of them once, since each is "
+                "counted as a replicate"
             )
+        met.add(value)
     return values

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import random
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
+from localspec._utils.validation import cut
 from localspec.exceptions import InvalidInputError
 
 
@@ -24,11 +29,65 @@ def importable(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        sys.path.remove(entry)
+        with suppress(ValueError):  # somebody else's code took it away
+            sys.path.remove(entry)
+
+
+SETTINGS: tuple[tuple[Callable[[], Any], Callable[[Any], None]], ...] = (  # how to get, how to set
+    (os.getcwd, os.chdir),
+    (sys.getrecursionlimit, sys.setrecursionlimit),
+    (random.getstate, random.setstate),
+    (np.random.get_state, np.random.set_state),
+    (torch.get_rng_state, torch.set_rng_state),
+    (torch.get_default_dtype, torch.set_default_dtype),
+    (torch.get_default_device, torch.set_default_device),
+    (torch.get_num_threads, torch.set_num_threads),
+    (torch.is_grad_enabled, torch.set_grad_enabled),
+    (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
+    (torch.are_deterministic_algorithms_enabled, torch.use_deterministic_algorithms),
+)
+
+
+@contextmanager
+def _kept() -> Iterator[None]:
+    """Leave `SETTINGS`, streams and filters of warnings as they were before the block."""
+    with warnings.catch_warnings(), ExitStack() as stack:
+        for name in ("stdout", "stderr"):
+            stack.callback(setattr, sys, name, getattr(sys, name))
+        for get, put in SETTINGS:
+            stack.callback(put, get())
+        yield
+
+
+@contextmanager
+def _running(path: Path, what: str, cure: str = "") -> Iterator[None]:
+    """Run code of a file; whatever ends it, but for Ctrl+C, becomes one clear error.
+
+    Parameters
+    ----------
+    path : Path
+    what : str
+        What happened if it fails, for the message.
+    cure : str, optional
+        What to do then.
+    """
+    try:
+        with _kept(), importable(path.parent):
+            yield
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit, too, and whatever else the file's own code raises
+        reason = cut(f"{type(error).__name__}: {error}".removesuffix(": "))
+        if isinstance(error, ModuleNotFoundError):
+            cure = f": install {error.name!r} into this environment, or do without it"
+        raise InvalidInputError(f"{what} ({reason}){cure}") from error
 
 
 def load_module_file(path: str | Path, functions: tuple[str, ...]) -> ModuleType:
     """Import a Python file that defines the named functions.
+
+    Its code runs with the rights of this process. What it changes of the folder, of torch's
+    settings and of random states is put back.
 
     Raises
     ------
@@ -48,14 +107,11 @@ def load_module_file(path: str | Path, functions: tuple[str, ...]) -> ModuleType
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look there
     try:
-        with importable(path.parent):
+        with _running(path, f"{path} cannot be imported", ": run it with Python on its own first"):
             spec.loader.exec_module(module)
-    except Exception as error:  # whatever the file's own code raises
-        del sys.modules[name]
-        raise InvalidInputError(
-            f"{path} cannot be imported ({type(error).__name__}: {error}): run it with Python on "
-            "its own first"
-        ) from error
+    except BaseException:
+        sys.modules.pop(name, None)
+        raise
     missing = [name for name in functions if not callable(getattr(module, name, None))]
     if missing:
         raise InvalidInputError(
@@ -66,6 +122,8 @@ def load_module_file(path: str | Path, functions: tuple[str, ...]) -> ModuleType
 
 def open_network_file(path: str | Path) -> tuple[nn.Module, dict[str, torch.Tensor]]:
     """Return what the functions ``network`` and ``data`` of a Python file return.
+
+    The file is code and runs with your rights: open none that you would not run.
 
     Parameters
     ----------
@@ -86,13 +144,8 @@ def open_network_file(path: str | Path) -> tuple[nn.Module, dict[str, torch.Tens
     module = load_module_file(path, ("network", "data"))
     returned: dict[str, Any] = {}
     for name in ("network", "data"):
-        try:
-            with importable(Path(path).parent):
-                returned[name] = getattr(module, name)()
-        except Exception as error:  # whatever the file's own code raises
-            raise InvalidInputError(
-                f"{name}() of {path} failed with {type(error).__name__}: {error}"
-            ) from error
+        with _running(Path(path), f"{name}() of {path} failed"):
+            returned[name] = getattr(module, name)()
     network, data = returned["network"], returned["data"]
     if not isinstance(network, nn.Module):
         raise InvalidInputError(
@@ -104,4 +157,6 @@ def open_network_file(path: str | Path) -> tuple[nn.Module, dict[str, torch.Tens
             f"data() of {path} must return a dict with 'x', 'y' and, if wanted, 'x_train', not "
             f"{keys or 'an empty one'}"
         )
-    return network.eval(), data
+    with _running(Path(path), f"eval() of the network of {path} failed"):
+        network.eval()
+    return network, data

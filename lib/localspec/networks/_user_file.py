@@ -8,7 +8,7 @@ import random
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -33,30 +33,44 @@ def importable(folder: Path) -> Iterator[None]:
             sys.path.remove(entry)
 
 
-SETTINGS: tuple[tuple[Callable[[], Any], Callable[[Any], None]], ...] = (  # how to get, how to set
-    (os.getcwd, os.chdir),
-    (sys.getrecursionlimit, sys.setrecursionlimit),
+def _set_default_device(device: torch.device) -> None:
+    torch.set_default_device(None if device.type == "cpu" else device)  # None: no mode of torch's
+
+
+# how to get and how to set what a file may change
+RANDOM_STATES: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
     (random.getstate, random.setstate),
     (np.random.get_state, np.random.set_state),
     (torch.get_rng_state, torch.set_rng_state),
+)
+SETTINGS: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
+    (sys.getrecursionlimit, sys.setrecursionlimit),
     (torch.get_default_dtype, torch.set_default_dtype),
-    (torch.get_default_device, torch.set_default_device),
+    (torch.get_default_device, _set_default_device),
     (torch.get_num_threads, torch.set_num_threads),
     (torch.is_grad_enabled, torch.set_grad_enabled),
     (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
     (torch.are_deterministic_algorithms_enabled, torch.use_deterministic_algorithms),
+    (os.getcwd, os.chdir),  # last: it fails where the folder is gone
 )
 
 
 @contextmanager
 def _kept() -> Iterator[None]:
-    """Leave `SETTINGS`, streams and filters of warnings as they were before the block."""
-    with warnings.catch_warnings(), ExitStack() as stack:
-        for name in ("stdout", "stderr"):
-            stack.callback(setattr, sys, name, getattr(sys, name))
-        for get, put in SETTINGS:
-            stack.callback(put, get())
-        yield
+    """Put back after the block what it changed: settings, random states, filters of warnings."""
+    states = [get() for get, _ in RANDOM_STATES]
+    settings = [get() for get, _ in SETTINGS]
+    streams = sys.stdout, sys.stderr
+    try:
+        with warnings.catch_warnings():
+            yield
+    finally:
+        sys.stdout, sys.stderr = streams
+        for (_, put), state in zip(RANDOM_STATES, states, strict=True):
+            put(state)
+        for (get, put), value in zip(SETTINGS, settings, strict=True):
+            if get() != value:
+                put(value)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from helpers.refusals import cases, check_refused, disk_full
 
+from localspec._utils.artifacts import Artifact
 from localspec.exceptions import ArtifactError, InvalidInputError
 from localspec.networks import NetworkSettings
 from localspec.pipeline import (
@@ -183,6 +184,12 @@ def test_never_names_the_missing_job(profile):
     section = TrainingSection(profile=profile(yaml.safe_dump(PROFILE)), seeds=[0], compute="never")
     with pytest.raises(ArtifactError, match=r"'training' has not been computed.*compute='auto'"):
         training_table(open_replicates(section))
+
+
+def test_a_stored_network_that_is_another(profile):
+    replicate = Replicate(load_profile(profile(yaml.safe_dump(PROFILE))), "mlp", 0)
+    words = ["mlp, seed 0, artifact abc", "missing ['dense1.bias'", "with git", "compute='always'"]
+    check_refused(lambda: replicate._load(Artifact({}, {}, "abc")), words, ArtifactError)
 
 
 @pytest.mark.usefixtures("no_long_work")

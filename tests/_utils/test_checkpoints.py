@@ -1,7 +1,10 @@
 """Checkpoints: what is stored and loaded, and what is never trusted."""
 
+import os
+
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from localspec._utils.checkpoints import Checkpoint
 from localspec.exceptions import ArtifactError, CheckpointWarning
@@ -64,6 +67,21 @@ def test_damaged_files_are_ignored(checkpoint, damage, said):
     checkpoint.save_if_due(STATE)
     checkpoint.path.write_bytes(damage(checkpoint.path.read_bytes()))
     with pytest.warns(CheckpointWarning, match=f"{said}.*training begins anew"):
+        assert checkpoint.load() is None
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_what_is_no_file_is_ignored(checkpoint, make):
+    checkpoint.path.parent.mkdir(parents=True)
+    make(checkpoint.path)
+    with pytest.warns(CheckpointWarning, match=r"cannot be read .*it is no file"):
+        assert checkpoint.load() is None
+
+
+def test_another_type_of_numbers_is_ignored(checkpoint):
+    checkpoint.path.parent.mkdir(parents=True)
+    save_file({"a": torch.zeros(2, dtype=torch.bfloat16)}, checkpoint.path)
+    with pytest.warns(CheckpointWarning, match="cannot be read"):
         assert checkpoint.load() is None
 
 

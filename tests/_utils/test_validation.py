@@ -8,6 +8,7 @@ from helpers.refusals import cases, check_refused
 
 from localspec import exceptions
 from localspec._utils.validation import (
+    Strict,
     as_floats,
     as_integers,
     check_flag,
@@ -17,7 +18,9 @@ from localspec._utils.validation import (
     check_real,
     check_seed,
     check_type,
+    distinct,
     require,
+    shown,
 )
 
 
@@ -94,3 +97,37 @@ CASES = {
 @pytest.mark.parametrize(("call", "words"), cases(CASES))
 def test_refused(call, words):
     check_refused(call, words)
+
+
+HUGE = 16**5_000  # Python refuses to write it
+
+
+def test_messages_hold_values_of_any_length():
+    assert shown("abc") == "'abc'"
+    assert shown(list(range(10**4))).endswith("... (58,890 characters)")
+    assert shown(HUGE) == "(of type int, too long to be shown)"
+    inside: list = []
+    inside.append(inside)
+    assert shown(inside) == "[[...]]"
+    for call in (
+        lambda: check_option("side", HUGE, ("low",)),
+        lambda: check_integer("n", -HUGE, 0),
+    ):
+        with pytest.raises(exceptions.InvalidInputError, match="too long to be shown"):
+            call()
+
+
+def test_many_problems_are_counted():
+    class Many(Strict):
+        values: list[int]
+
+    with pytest.raises(exceptions.InvalidInputError) as caught:
+        Many(values=["x"] * 5_000)
+    assert str(caught.value).count("valid integer") == 10
+    assert str(caught.value).endswith("; and 4,990 more")
+
+
+def test_a_long_list_in_which_a_value_stands_twice():
+    assert distinct(list(range(10**5)))[-1] == 10**5 - 1  # in a moment
+    with pytest.raises(ValueError, match=r"^7 stands twice in \[7, 7, .* characters\): name each"):
+        distinct([7] * 10**4)

@@ -213,6 +213,7 @@ def test_one_clear_error_before_any_work(call, words):
 
 
 def test_training_that_diverges():
-    diverging = changed(n_epochs=2, learning_rate=1e200)
+    # no settings that are allowed diverge in so few steps
+    diverging = SETTINGS.model_copy(update={"n_epochs": 2, "learning_rate": 1e200})
     with pytest.raises(InvalidInputError, match=r"diverged in epoch \d .*learning_rate of 1e\+200"):
         trained(diverging, dtype="float64", **DOUBLE)

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from localspec.conventions import Conventions
 from localspec.data import Dataset
-from localspec.exceptions import InvalidInputError
+from localspec.exceptions import ArtifactError, InvalidInputError
 from localspec.networks import HISTORY, NetworkSettings, TrainedNetwork, build_network, train
 from localspec.networks._optimiser import KerasAdam, kernels, penalty
 
@@ -241,6 +241,55 @@ def test_storing_and_loading():
         k: v.tolist() for k, v in trained.history.items()
     }
     assert not loaded.module.training
+
+
+def without(arrays, name):
+    return {key: value for key, value in arrays.items() if key != name}
+
+
+NAME = "weights.dense1.weight"
+MISFITS = {
+    "a tensor less": (lambda a: without(a, NAME), "missing ['dense1.weight'], not expected []"),
+    "no tensor": (lambda a: {}, "missing ['dense1.bias', 'dense1.weight'"),
+    "a tensor more": (lambda a: {**a, "weights.9.bias": a[NAME]}, "not expected ['9.bias']"),
+    "half precision": (
+        lambda a: {**a, NAME: a[NAME].astype("f2")},
+        "weight is torch.float16",
+    ),
+    "single precision": (lambda a: {**a, NAME: a[NAME].astype("f4")}, "not torch.float64 of"),
+    "whole numbers": (lambda a: {**a, NAME: a[NAME].astype("i8")}, "weight is torch.int64"),
+    "complex": (lambda a: {**a, NAME: a[NAME].astype("c16")}, "weight is torch.complex128"),
+    "transposed": (
+        lambda a: {**a, NAME: a[NAME].T.copy()},
+        "weight is torch.float64 of shape",
+    ),
+    "one number": (lambda a: {**a, NAME: a[NAME][:1, 0]}, "of shape (1,), not"),
+    "NaN": (lambda a: {**a, NAME: a[NAME] * np.nan}, "dense1.weight holds NaN or infinite values"),
+    "infinite": (
+        lambda a: {**a, NAME: a[NAME] + np.inf},
+        "dense1.weight holds NaN or infinite values",
+    ),
+    "something else": (lambda a: {**a, "labels": a[NAME]}, "['weights', 'history', 'labels']"),
+}
+
+
+def test_stored_weights_that_are_not_the_networks():
+    arrays = fit().to_arrays()
+    empty = build_network(SETTINGS, (1, 2, 3), 3, seed=9, dtype="float64")
+    initial = {name: value.clone() for name, value in empty.state_dict().items()}
+    for change, words in MISFITS.values():
+        with pytest.raises(ArtifactError) as caught:
+            TrainedNetwork.from_arrays(empty, change(arrays))
+        assert words in str(caught.value)
+    for name, value in empty.state_dict().items():
+        assert torch.equal(value, initial[name])
+
+
+def test_weights_of_double_precision_are_rounded():
+    arrays = fit().to_arrays()
+    single = build_network(SETTINGS, (1, 2, 3), 3, seed=9, dtype="float32")
+    weight = TrainedNetwork.from_arrays(single, arrays).module[1].weight
+    assert torch.equal(weight, torch.from_numpy(arrays[NAME]).float())
 
 
 # --- errors ---

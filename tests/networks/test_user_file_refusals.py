@@ -1,6 +1,13 @@
 """Files of one's own network that are refused."""
 
+import os
+import random
+import sys
+import warnings
+
+import numpy as np
 import pytest
+import torch
 from helpers.refusals import check_refused
 
 from localspec.exceptions import InvalidInputError
@@ -25,7 +32,7 @@ FILES = {
         "mine.py",
         GOOD.replace("return torch.nn.Sequential", "return list"),
         "network()",
-        "failed with TypeError",
+        "failed (TypeError",
     ),
     "network() returns nothing": (
         "mine.py",
@@ -65,3 +72,113 @@ def test_a_file_that_is_right_or_not_there(tmp_path):
     assert sorted(data) == ["x", "y"]
     with pytest.raises(InvalidInputError, match=r"there is no file .*network\(\) and data\(\)"):
         open_network_file(tmp_path / "missing.py")
+
+
+ENDS = {  # what the file does -> words of the message
+    "sys.exit()": ("import sys\nsys.exit()", "cannot be imported (SystemExit)", "on its own first"),
+    "sys.exit(text)": ("raise SystemExit('usage: mine.py')", "(SystemExit: usage: mine.py)"),
+    "exit in network()": (
+        GOOD.replace("return", "raise SystemExit(3)\n    return", 1),
+        "network()",
+    ),
+    "a cancelled task": ("import asyncio\nraise asyncio.CancelledError", "(CancelledError)"),
+    "no end of calls": ("def f(): f()\nf()", "(RecursionError: maximum recursion"),
+    "calls without end in data()": (
+        GOOD.replace("torch.rand(6, 1, 2, 2)", "data()"),
+        "data()",
+        "(Recursion",
+    ),
+    "a package that is not there": ("import timmm.models", "install 'timmm' into this environment"),
+    "a long message": ("raise ValueError('no' * 10**6)", "(ValueError: nono", "characters)"),
+    "bytes": ("\0", "cannot be imported (", "null bytes"),
+    "a network that will not be tested": (
+        GOOD
+        + "class Mine(torch.nn.Flatten):\n"
+        + "    def train(self, mode=True): raise OSError('never')\n"
+        + "def network():\n    return Mine()\n",
+        "eval() of the network of",
+        "OSError: never",
+    ),
+    "no network, but its class": (GOOD + "network = torch.nn.Flatten\ndata = 3", "define data()"),
+}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [pytest.param(content, words, id=name) for name, (content, *words) in ENDS.items()],
+)
+def test_whatever_ends_a_file(tmp_path, content, words):
+    path = tmp_path / "mine.py"
+    path.write_text(content, encoding="utf-8")
+    before = set(sys.modules)
+    check_refused(lambda: open_network_file(path), [str(path), *words])
+    left = {name for name in set(sys.modules) - before if "mine" in name}
+    assert not left or "()" in words[0] or "define" in words[0]
+
+
+def test_the_user_may_interrupt(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text("raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        open_network_file(path)
+
+
+def test_what_is_no_file(tmp_path):
+    (tmp_path / "folder.py").mkdir()
+    os.mkfifo(tmp_path / "pipe.py")
+    (tmp_path / "loop.py").symlink_to("loop.py")
+    for name in ("folder.py", "pipe.py", "loop.py", "a\0b.py"):
+        check_refused(lambda name=name: open_network_file(tmp_path / name), ["there is no file"])
+
+
+CHANGES = """
+import os, random, sys, warnings
+import numpy as np
+import torch
+os.chdir("/")
+sys.path.pop(0)  # its own folder
+sys.setrecursionlimit(5000)
+sys.stdout = None
+random.seed(1), np.random.seed(1), torch.manual_seed(1)
+torch.set_default_dtype(torch.float64)
+torch.set_num_threads(3)
+torch.set_grad_enabled(False)
+torch.set_float32_matmul_precision("medium")
+torch.set_default_device("meta")
+warnings.simplefilter("ignore")
+"""
+
+
+def surroundings():
+    """Return what a file could change, and what is drawn next."""
+    return (
+        os.getcwd(),
+        sys.getrecursionlimit(),
+        sys.stdout,
+        list(warnings.filters),
+        torch.get_default_dtype(),
+        torch.get_default_device(),
+        torch.get_num_threads(),
+        torch.is_grad_enabled(),
+        torch.get_float32_matmul_precision(),
+        random.getstate(),
+        np.random.get_state()[1].tolist(),  # noqa: NPY002 - networks' files use it
+        torch.get_rng_state().tolist(),
+    )
+
+
+@pytest.mark.parametrize("ending", ["", "1 / 0"], ids=["right", "wrong"])
+def test_a_file_changes_nothing_around_it(tmp_path, monkeypatch, ending):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    path = tmp_path / "mine.py"
+    inside = CHANGES.replace("\n", "\n    ").replace('torch.set_default_device("meta")', "")
+    path.write_text(f"{CHANGES}{ending}\n{GOOD}".replace("data():", f"data():{inside}"))
+    before = surroundings()
+    if ending:
+        check_refused(lambda: open_network_file(path), ["ZeroDivisionError"])
+    else:
+        network, data = open_network_file(path)
+        assert (network[1].weight.dtype, data["x"].dtype) == (torch.float32, torch.float64)
+    assert surroundings() == before
+    torch.zeros(1) + torch.zeros(1)  # no mode of torch's is left
+    assert torch.overrides._get_current_function_mode_stack() == []

@@ -8,12 +8,14 @@ import pytest
 import yaml
 from helpers.refusals import cases, check_refused, disk_full
 
+from localspec._utils.artifacts import Artifact
 from localspec.exceptions import ArtifactError, InvalidInputError
 from localspec.networks import NetworkSettings
 from localspec.pipeline import (
     Choices,
     ClusteringSection,
     MoreDrawsSection,
+    Profile,
     Replicate,
     SynthesisSection,
     TrainingSection,
@@ -321,6 +323,12 @@ def test_never_names_the_missing_job(profile):
         training_table(open_replicates(section))
 
 
+def test_a_stored_network_that_is_another(profile):
+    replicate = Replicate(load_profile(profile(yaml.safe_dump(PROFILE))), "mlp", 0)
+    words = ["mlp, seed 0, artifact abc", "missing ['dense1.bias'", "with git", "compute='always'"]
+    check_refused(lambda: replicate._load(Artifact({}, {}, "abc")), words, ArtifactError)
+
+
 @pytest.mark.usefixtures("no_long_work")
 def test_a_full_disk_leaves_the_older_table(tmp_path, monkeypatch):
     table = pd.DataFrame({"ncut": [5.5]})
@@ -334,16 +342,11 @@ def test_a_full_disk_leaves_the_older_table(tmp_path, monkeypatch):
 
 
 def test_a_network_that_diverged_is_not_stored(tmp_path):
-    settings = NetworkSettings(dataset="digits", hidden=(6, 4), n_epochs=2, learning_rate=1e200)
-    content = {
-        "networks": {"mlp": settings.model_dump(mode="json")},
-        "seeds": [0],
-        "device": "cpu",
-        "dtype": "float64",
-    }
-    path = tmp_path / "mine.yml"
-    path.write_text(yaml.safe_dump(content))
-    section = TrainingSection(profile=str(path), seeds=[0])
+    settings = NetworkSettings(dataset="digits", hidden=(6, 4), n_epochs=2)
+    diverging = settings.model_copy(update={"learning_rate": 1e200})  # no profile may say so
+    profile = Profile(
+        name="mine", networks={"mlp": diverging}, seeds=[0], dtype="float64", device="cpu"
+    )
     with pytest.raises(InvalidInputError, match="training diverged in epoch 1"):
-        _ = open_replicates(section, progress=False)[0].trained
+        _ = Replicate(profile, "mlp", 0, progress=False).trained
     assert not list(tmp_path.rglob("*.safetensors"))

@@ -23,7 +23,14 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from localspec._utils.files import locked, project_root, record, results_root, write_atomically
+from localspec._utils.files import (
+    check_is_file,
+    locked,
+    project_root,
+    record,
+    results_root,
+    write_atomically,
+)
 from localspec._utils.validation import check_option
 from localspec.exceptions import ArtifactError, ArtifactWarning
 
@@ -40,8 +47,20 @@ class Artifact:
     key: str
 
     def rebuild(self, kind: Callable[..., Result]) -> Result:
-        """Return what was stored: `kind` of the arrays and the description, by name."""
-        return kind(**self.arrays, **self.description)
+        """Return what was stored: `kind` of the arrays and the description, by name.
+
+        Raises
+        ------
+        ArtifactError
+            If the names are others than those that `kind` takes.
+        """
+        try:
+            return kind(**self.arrays, **self.description)
+        except TypeError as error:
+            raise ArtifactError(
+                f"artifact {self.key} does not hold what belongs under its name ({error}): "
+                "compute it again with compute='always'"
+            ) from error
 
 
 def fingerprint(*tensors: torch.Tensor, names: Iterable[str] = ()) -> str:
@@ -109,8 +128,11 @@ def stored_path(stage: str, key: str, root: Path | None = None) -> Path | None:
         If a published network cannot be read: it is left out.
     """
     path = artifact_path(stage, key, root)
-    if path.exists():
-        return path
+    try:
+        if path.exists():
+            return path
+    except OSError as error:
+        raise ArtifactError(f"cannot read {path}: {error}") from error
     try:
         runs = project_root() / "book" / "runs"
     except ArtifactError:  # outside of a clone of the project
@@ -123,7 +145,7 @@ def stored_path(stage: str, key: str, root: Path | None = None) -> Path | None:
 def _published_key(path: Path) -> str | None:
     """Return the key inside a file, of which only the header is read, once in a process."""
     try:
-        with _readable(path) as file:
+        with opened(path) as file:
             return (file.metadata() or {}).get("localspec_key")
     except ArtifactError as error:
         warnings.warn(f"{error}: left out; restore it with git", ArtifactWarning, stacklevel=4)
@@ -135,16 +157,28 @@ class _DamagedError(ArtifactError):
 
 
 @contextmanager
-def _readable(path: Path) -> Iterator[Any]:
-    """Open a file of arrays, and say why where it cannot be read."""
-    if path.exists() and not path.is_file():  # opening a pipe would wait without end
-        raise ArtifactError(f"cannot read {path}: it is no file; move it away")
+def opened(path: Path) -> Iterator[Any]:
+    """Open a file of arrays, and say why where it cannot be read, there or inside the block.
+
+    Raises
+    ------
+    ArtifactError
+        If there is no such file, or its content is damaged.
+    """
     try:
+        check_is_file(path)
         with safe_open(path, framework="numpy") as file:
             yield file
     except OSError as error:
         raise ArtifactError(f"cannot read {path}: {error}") from error
-    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (
+        SafetensorError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         raise _DamagedError(f"{path} is damaged ({error})") from error
 
 
@@ -165,7 +199,7 @@ def _digest(arrays: Mapping[str, np.ndarray], description: str) -> str:
 
 def _read(path: Path, key: str) -> Artifact:
     """Read a file whose key and digest are right."""
-    with _readable(path) as file:
+    with opened(path) as file:
         metadata = file.metadata() or {}
         stored_key = metadata.get("localspec_key")
         if stored_key != key:
@@ -177,7 +211,10 @@ def _read(path: Path, key: str) -> Artifact:
             raise _DamagedError(f"{path} is damaged (it holds no digest of its content)")
         if metadata["sha256"] != _digest(arrays, metadata["description"]):
             raise _DamagedError(f"{path} is damaged (its content is not what its digest says)")
-        return Artifact(arrays, json.loads(metadata["description"]), key)
+        description = json.loads(metadata["description"])
+        if not isinstance(description, dict):
+            raise _DamagedError(f"{path} is damaged (its description is not one of names)")
+        return Artifact(arrays, description, key)
 
 
 def check_artifact(path: Path) -> None:
@@ -188,7 +225,7 @@ def check_artifact(path: Path) -> None:
     ArtifactError
         If it cannot be read, or its digest is missing or wrong.
     """
-    with _readable(path) as file:
+    with opened(path) as file:
         key = (file.metadata() or {}).get("localspec_key", "")
     _read(path, key)
 

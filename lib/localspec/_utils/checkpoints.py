@@ -8,12 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from localspec._utils.artifacts import artifact_key, artifact_path, fingerprint
+from localspec._utils.artifacts import artifact_key, artifact_path, fingerprint, opened
 from localspec._utils.files import write_atomically
-from localspec.exceptions import CheckpointWarning
+from localspec.exceptions import ArtifactError, CheckpointWarning
 
 VERSION = 2  # raise it when the meaning of a state's tensors or of their sum changes
 INTERVAL_S = 10.0  # a training that takes less writes none
@@ -67,10 +66,10 @@ class Checkpoint:
         if not self.path.exists():
             return None
         try:
-            with safe_open(self.path, framework="numpy") as file:
+            with opened(self.path) as file:
                 metadata = file.metadata() or {}
                 arrays = {name: file.get_tensor(name) for name in sorted(file.keys())}
-        except (OSError, SafetensorError, ValueError) as error:
+        except ArtifactError as error:
             return self._ignore(f"cannot be read ({error})")
         if metadata.get("localspec_key") != self.key:
             return self._ignore("is another training's or another version's")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import stat
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +15,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
-from localspec.exceptions import ArtifactError
+from localspec.exceptions import ArtifactError, InvalidInputError
 
 RESULTS_VARIABLE = "LOCALSPEC_RESULTS"
 RECORD_VARIABLE = "LOCALSPEC_RECORD"
@@ -27,7 +29,10 @@ def project_root(start: Path | None = None) -> Path:
     ArtifactError
         If there is none.
     """
-    start = (start or Path.cwd()).resolve()
+    try:
+        start = (start or Path.cwd()).resolve()
+    except OSError as error:  # somebody removed it
+        raise ArtifactError(f"the working folder is gone: {error}; change into another") from error
     for folder in (start, *start.parents):
         if (folder / "notebooks" / "profiles").is_dir():
             return folder
@@ -37,10 +42,60 @@ def project_root(start: Path | None = None) -> Path:
     )
 
 
+def named_folder(variable: str) -> Path | None:
+    """Return the folder that an environment variable names, there or not; None if it is not set.
+
+    Raises
+    ------
+    InvalidInputError
+        If it names what is or can be no folder.
+    """
+    named = os.environ.get(variable)
+    if not named:
+        return None
+    try:
+        folder = Path(named).expanduser()
+        is_other = folder.exists() and not folder.is_dir()
+    except (OSError, RuntimeError) as error:  # RuntimeError: no home of that user
+        raise InvalidInputError(
+            f"{variable} = {named!r} names no folder: {error}; set it to another one"
+        ) from error
+    if is_other:
+        raise InvalidInputError(f"{variable} = {named!r} is a file: set it to a folder")
+    return folder
+
+
 def results_root() -> Path:
-    """Return the folder for results: ``LOCALSPEC_RESULTS``, else ``results/`` of the project."""
-    named = os.environ.get(RESULTS_VARIABLE)
-    return Path(named).expanduser() if named else project_root() / "results"
+    """Return the folder for results: ``LOCALSPEC_RESULTS``, else ``results/`` of the project.
+
+    Raises
+    ------
+    InvalidInputError
+        If ``LOCALSPEC_RESULTS`` names no folder.
+    ArtifactError
+        If it is not set and there is no project.
+    """
+    return named_folder(RESULTS_VARIABLE) or project_root() / "results"
+
+
+def check_is_file(path: Path) -> None:
+    """Refuse folders, pipes and devices before they are opened: reading might never end.
+
+    Raises
+    ------
+    OSError
+        If it is one of them, or is not there or cannot be looked at.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError("it is no file; move it away")
+
+
+def why_not_written(error: Exception) -> str:
+    """Say why a file could not be written, in words for a message."""
+    full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+    if full or os.strerror(errno.ENOSPC) in str(error):  # safetensors gives the words alone
+        return f"the disk is full ({error}), and what was stored before is still there"
+    return str(error)
 
 
 def record(**entry: Any) -> None:
@@ -52,8 +107,8 @@ def record(**entry: Any) -> None:
                 file.write(json.dumps(entry, sort_keys=True) + "\n")
         except OSError as error:
             raise ArtifactError(
-                f"cannot write the page's record {path}: {error}; free some space or unset "
-                f"{RECORD_VARIABLE}"
+                f"cannot write the page's record {path}: {why_not_written(error)}; free some "
+                f"space or unset {RECORD_VARIABLE}"
             ) from error
 
 
@@ -88,8 +143,8 @@ def write_atomically(
         os.replace(temporary, path)
     except (OSError, SafetensorError) as error:
         raise ArtifactError(
-            f"cannot write {path}: {error}; free some space or choose another folder with "
-            f"{variable}"
+            f"cannot write {path}: {why_not_written(error)}; free some space or choose another "
+            f"folder with {variable}"
         ) from error
     finally:
         if temporary is not None:
@@ -126,7 +181,8 @@ def locked(
         raise
     except OSError as error:
         raise ArtifactError(
-            f"cannot write to {path.parent}: {error}; choose another folder with {variable}"
+            f"cannot write to {path.parent}: {why_not_written(error)}; choose another folder with "
+            f"{variable}"
         ) from error
     try:
         yield

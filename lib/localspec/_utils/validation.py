@@ -15,6 +15,7 @@ from localspec.exceptions import InvalidInputError
 
 T = TypeVar("T")
 MAX_SEED = 2**32 - 1  # k-means takes no larger one
+MOST_PROBLEMS = 10  # that one message names
 
 
 def require(condition: bool, message: str) -> None:
@@ -271,8 +272,9 @@ class Strict(BaseModel):
 def explain(error: ValidationError) -> str:
     """Turn a pydantic error into one sentence a value: where, what was given, what is allowed."""
     problems = []
-    for problem in error.errors(include_url=False):
-        where = ".".join(map(str, problem["loc"])) or error.title
+    found = error.errors(include_url=False)
+    for problem in found[:MOST_PROBLEMS]:
+        where = cut(".".join(map(str, problem["loc"])) or error.title)
         if problem["type"] == "extra_forbidden":
             problems.append(f"{where} is not a setting of {error.title}")
         elif problem["type"] == "missing":
@@ -280,16 +282,20 @@ def explain(error: ValidationError) -> str:
         elif problem["type"] == "value_error":  # from our own checks, which name the value
             problems.append(f"{where}: {problem['msg'].removeprefix('Value error, ')}")
         else:
-            problems.append(f"{where} = {problem['input']!r}: {problem['msg']}")
+            problems.append(f"{where} = {shown(problem['input'])}: {problem['msg']}")
+    if len(found) > MOST_PROBLEMS:
+        problems.append(f"and {len(found) - MOST_PROBLEMS:,} more")
     return "; ".join(problems)
 
 
 def distinct(values: list[Any]) -> list[Any]:
     """Refuse a list in which a value stands twice: it would be counted as two replicates."""
-    for position, value in enumerate(values):
-        if value in values[:position]:
+    met = set()
+    for value in values:
+        if value in met:
             raise ValueError(
-                f"{value} stands twice in {values}: name each of them once, since each is counted "
-                "as a replicate"
+                f"{value} stands twice in {shown(values)}: name each of them once, since each is "
+                "counted as a replicate"
             )
+        met.add(value)
     return values

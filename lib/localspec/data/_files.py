@@ -12,11 +12,18 @@ from pathlib import Path
 
 import torch
 
-from localspec._utils.files import locked, project_root
+from localspec._utils.files import (
+    check_is_file,
+    locked,
+    named_folder,
+    project_root,
+    why_not_written,
+)
 from localspec.exceptions import ArtifactError, InvalidInputError
 
 DATA_VARIABLE = "LOCALSPEC_DATA"
 ORIGINAL = "original files"
+LARGEST = 200_000_000  # bytes; the largest file, CIFAR-10's archive, has 170,498,071
 
 
 @dataclass(frozen=True)
@@ -51,22 +58,40 @@ def data_root(root: str | Path | None = None) -> Path:
     Raises
     ------
     InvalidInputError
-        If it is not named and there is no project, or if it is a file.
+        If it is not named and there is no project, if it is or can be no folder, or if
+        ``LOCALSPEC_DATA`` does not name its whole path.
     """
-    named = root if root is not None else os.environ.get(DATA_VARIABLE)
+    if root is None:
+        return _default_root()
     try:
-        folder = Path(named).expanduser() if named else project_root() / "data"
-    except ArtifactError as error:
-        raise InvalidInputError(
-            f"there is no folder for data sets: pass root=..., set {DATA_VARIABLE}, or run inside "
-            "a clone of the project"
-        ) from error
-    if folder.exists() and not folder.is_dir():
+        folder = Path(root).expanduser()
+        is_other = folder.exists() and not folder.is_dir()
+    except (OSError, RuntimeError) as error:  # RuntimeError: no home of that user
+        raise InvalidInputError(f"root = {str(root)!r} can be no folder: {error}") from error
+    if is_other:
         raise InvalidInputError(
             f"the folder for data sets, {folder}, is a file: pass another root=... or set "
             f"{DATA_VARIABLE}"
         )
     return folder
+
+
+def _default_root() -> Path:
+    named = named_folder(DATA_VARIABLE)
+    if named is None:
+        try:
+            return project_root() / "data"
+        except ArtifactError as error:
+            raise InvalidInputError(
+                f"there is no folder for data sets: pass root=..., set {DATA_VARIABLE}, or run "
+                "inside a clone of the project"
+            ) from error
+    if not named.is_absolute():
+        raise InvalidInputError(
+            f"{DATA_VARIABLE} = {str(named)!r} would be another folder for every page, which run "
+            f"in folders of their own: set it to the whole path, {str(named.absolute())!r}"
+        )
+    return named
 
 
 def check_md5(path: Path, md5: str, *, what: str, cure: str, shown: Path | None = None) -> None:
@@ -90,9 +115,15 @@ def check_md5(path: Path, md5: str, *, what: str, cure: str, shown: Path | None 
         If the file is missing, cannot be read or has another sum.
     """
     try:
+        check_is_file(path)
+        n_bytes = path.stat().st_size
+        if n_bytes > LARGEST:
+            raise InvalidInputError(
+                f"{shown or path} is not {what}: it has {n_bytes:,} bytes, more than any file of a "
+                f"data set; {cure}"
+            )
         with open(path, "rb") as file:
             digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
-        n_bytes = path.stat().st_size
     except OSError as error:
         raise InvalidInputError(f"cannot read {shown or path}, {what}: {error}; {cure}") from error
     if digest.hexdigest() != md5:
@@ -140,7 +171,7 @@ def fetch_missing(
                 (root / path).parent.mkdir(parents=True, exist_ok=True)
                 os.replace(temporary / path, root / path)
         except (OSError, HTTPException, RuntimeError) as error:  # RuntimeError is torchvision's
-            reason = " ".join(str(error).split())  # torchvision's has several lines
+            reason = " ".join(why_not_written(error).split())  # torchvision's has several lines
             raise InvalidInputError(
                 f"{name} cannot be put into {root}: {reason}; see to the network, the space on "
                 "the disk and the right to write and try again, or put its files there by hand, "

@@ -16,6 +16,7 @@ from localspec.data._dataset import DTYPES, Dataset
 from localspec.data._derived import N_POLYNOMIALS, VARIANTS, derive, generator, polynomials
 from localspec.data._files import RawImages, data_root
 from localspec.data._mnist import load_fashion_mnist, load_mnist
+from localspec.exceptions import InvalidInputError
 
 
 def _digits(dtype: torch.dtype) -> Dataset:
@@ -138,5 +139,11 @@ def load_dataset(
     if name in COMPUTED:
         return COMPUTED[name](torch_dtype)
     original, variant = DERIVED.get(name, (name, None))
-    images = FROM_FILES[original](data_root(root), download=download)
+    folder = data_root(root)
+    try:
+        images = FROM_FILES[original](folder, download=download)
+    except OSError as error:  # of what could not even be looked at
+        raise InvalidInputError(
+            f"cannot read the files of {original} in {folder}: {error}; see to the right to read"
+        ) from error
     return _scaled(name, images if variant is None else derive(images, variant), torch_dtype)

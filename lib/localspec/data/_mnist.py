@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from localspec._utils.files import check_is_file
 from localspec.data._files import DATA_VARIABLE, ORIGINAL, RawImages, check_md5, fetch_missing
 from localspec.data._torchvision import import_torchvision
 from localspec.exceptions import InvalidInputError
@@ -25,6 +26,7 @@ FASHION_MNIST_MD5 = {
     "t10k-images-idx3-ubyte": "8181f5470baa50b63fa0f6fddb340f0a",
     "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
 }
+LARGEST = 47_040_016  # bytes of the largest of these files
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 
 
@@ -104,10 +106,26 @@ def load_idx(
 
 
 def _decompress(packed: Path, target: Path, *, cure: str) -> None:
+    with open(target, "wb") as file:
+        for part in _unpacked(packed, cure):
+            file.write(part)
+
+
+def _unpacked(packed: Path, cure: str) -> Iterator[bytes]:
+    """Yield the content of a compressed file in parts, and no more than there can be."""
+    n_bytes = 0
     try:
-        content = gzip.decompress(packed.read_bytes())
+        check_is_file(packed)
+        with gzip.open(packed) as file:
+            while part := file.read(2**20):
+                n_bytes += len(part)
+                if n_bytes > LARGEST:
+                    raise InvalidInputError(
+                        f"{packed} holds more than {LARGEST:,} bytes, the size of the largest of "
+                        f"these files; delete it, then {cure}"
+                    )
+                yield part
     except (OSError, EOFError, zlib.error) as error:
         raise InvalidInputError(
             f"{packed} cannot be read, is damaged or cut off ({error}); delete it, then {cure}"
         ) from error
-    target.write_bytes(content)

@@ -9,7 +9,18 @@ from pydantic import Field, model_validator
 
 from localspec._utils.validation import Strict
 
-Rate = Annotated[float, Field(strict=True, ge=0, lt=1)]
+Rate = Annotated[float, Field(strict=True, ge=0, lt=1, allow_inf_nan=False)]
+Step = Annotated[float, Field(strict=True, gt=0, le=10, allow_inf_nan=False)]
+Penalty = Annotated[float, Field(strict=True, ge=0, le=10, allow_inf_nan=False)]
+Angle = Annotated[float, Field(strict=True, ge=0, le=180, allow_inf_nan=False)]  # degrees
+Distance = Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)]
+Count = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
+CountOrNone = Annotated[int, Field(strict=True, ge=0, le=1_000_000)]
+NImages = Annotated[int, Field(strict=True, ge=1, le=10_000_000)]
+NThreads = Annotated[int, Field(strict=True, ge=1, le=1024)]
+Width = Annotated[int, Field(strict=True, ge=1, le=65_536)]  # of one layer
+Deep = Field(max_length=1000)  # layers
+MOST_WEIGHTS = 500_000_000  # from one layer to the next
 
 # what the trained weights do not depend on: of pruning, of lesions, and of pages
 NOT_OF_TRAINING = {
@@ -34,32 +45,32 @@ class NetworkSettings(Strict):
 
     dataset: str
     architecture: Literal["mlp", "cnn", "vgg", "resnet"] = "mlp"
-    channels: tuple[Annotated[int, Field(strict=True, ge=1)] | Literal["pool"], ...] = ()
-    hidden: tuple[Annotated[int, Field(strict=True, ge=1)], ...] = ()
+    channels: Annotated[tuple[Width | Literal["pool"], ...], Deep] = ()
+    hidden: Annotated[tuple[Width, ...], Deep] = ()
     batch_norm: Literal["none", "before", "after"] = "none"  # of the activation
     dropout: Rate = 0.0  # after each hidden dense layer
     conv_dropout: Rate = 0.0  # after each convolution
     dropouts: tuple[Rate, ...] = ()  # one for each hidden dense layer, in place of dropout
     conv_dropouts: tuple[Rate, ...] = ()  # one for each convolution, in place of conv_dropout
-    n_epochs: Annotated[int, Field(strict=True, ge=1)] = 20
-    n_pruning_epochs: Annotated[int, Field(strict=True, ge=0)] = 0  # after those, to 90 % sparsity
-    batch_size: Annotated[int, Field(strict=True, ge=1)] = 128
+    n_epochs: Count = 20
+    n_pruning_epochs: CountOrNone = 0  # after those, to 90 % sparsity
+    batch_size: Count = 128
     pruning_penalties: bool = True  # l1 and l2 go on while weights are pruned
-    learning_rate: Annotated[float, Field(strict=True, gt=0)] = 1e-3
-    l1: Annotated[float, Field(strict=True, ge=0)] = 0.0
-    l2: Annotated[float, Field(strict=True, ge=0)] = 0.0
+    learning_rate: Step = 1e-3
+    l1: Penalty = 0.0
+    l2: Penalty = 0.0
     initialisation: Literal["glorot", "he"] = "glorot"  # of kernels; both uniform
     # d of clusterable initialisation, see _initialisation.py: weights between modules times d
-    module_distance: Annotated[float, Field(strict=True, gt=0, le=1)] | None = None
-    max_rotation: Annotated[float, Field(strict=True, ge=0, le=180)] = 0.0  # degrees, of training
+    module_distance: Distance | None = None
+    max_rotation: Angle = 0.0  # degrees, of training
     max_shift: Rate = 0.0  # images; share of their width and height
     flip: bool = False  # mirror half of the training images, left to right
     precision: Literal["full", "bfloat16"] = "full"  # of activations in training; weights: dtype
     memory_format: Literal["contiguous", "channels_last"] = "contiguous"  # in training
-    n_threads: Annotated[int, Field(strict=True, ge=1)] | None = None  # in training; None: torch's
+    n_threads: NThreads | None = None  # in training; None: torch's
     image_channels: Literal["own", "copies", "squeezed"] = "own"  # three channels of a grey image
     # test images that lesions are tried on, chosen by the seed; None: all
-    n_lesion_images: Annotated[int, Field(strict=True, ge=1)] | None = None
+    n_lesion_images: NImages | None = None
     lesion_precision: Literal["full", "bfloat16"] = "full"  # of what lesions compute
     published: str | None = None  # its model in the table of published figures
     # the network with published figures that this one differs from in one thing, to see what moves
@@ -117,6 +128,18 @@ class NetworkSettings(Strict):
             raise ValueError(
                 f"batch_norm = {self.batch_norm!r} is no option of a vgg, which always has it "
                 "after activation and pooling: leave it out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _weights_fit(self) -> NetworkSettings:
+        layers = [int(item) for item in self.channels if item != "pool"]
+        n_weights = [9 * before * after for before, after in pairwise(layers)]  # 3 x 3
+        n_weights += [before * after for before, after in pairwise(self.hidden)]
+        if max(n_weights, default=0) > MOST_WEIGHTS:
+            raise ValueError(
+                f"two layers are joined by {max(n_weights):,} weights: take fewer channels or "
+                f"hidden units, for at most {MOST_WEIGHTS:,}"
             )
         return self
 

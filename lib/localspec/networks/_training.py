@@ -16,7 +16,7 @@ from localspec._utils.hardware import SMALL_STEP, is_small, limited_threads, res
 from localspec._utils.validation import check_flag, check_option, check_seed, check_type
 from localspec.conventions import Conventions, resolve
 from localspec.data import DTYPES, Dataset, check_dataset
-from localspec.exceptions import InvalidInputError
+from localspec.exceptions import ArtifactError, InvalidInputError
 from localspec.networks._architectures import build_network
 from localspec.networks._settings import NetworkSettings
 from localspec.networks._training_run import TrainingRun
@@ -48,13 +48,45 @@ class TrainedNetwork:
 
     @classmethod
     def from_arrays(cls, module: nn.Module, arrays: Mapping[str, np.ndarray]) -> TrainedNetwork:
-        """Load named arrays into a module of the same architecture."""
+        """Load named arrays into a module of the same architecture.
+
+        Raises
+        ------
+        ArtifactError
+            If weights are missing, of another shape or a coarser type than the module's, or not
+            finite.
+        """
         parts: dict[str, dict[str, np.ndarray]] = {"weights": {}, "history": {}}
         for name, array in arrays.items():
             part, _, rest = name.partition(".")
-            parts[part][rest] = array
-        module.load_state_dict({k: torch.from_numpy(v) for k, v in parts["weights"].items()})
+            parts.setdefault(part, {})[rest] = array
+        weights = {name: torch.from_numpy(array) for name, array in parts["weights"].items()}
+        misfit = _misfit(module.state_dict(), weights)
+        if misfit or len(parts) > 2:
+            raise ArtifactError(f"stored weights are not the network's: {misfit or list(parts)}")
+        module.load_state_dict(weights)
         return cls(module.eval().requires_grad_(False), parts["history"])
+
+
+def _misfit(own: Mapping[str, torch.Tensor], given: Mapping[str, torch.Tensor]) -> str:
+    """Say why tensors cannot take the place of a module's own; nothing if they can."""
+    missing, extra = sorted(own.keys() - given.keys()), sorted(given.keys() - own.keys())
+    if missing or extra:
+        return f"missing {missing}, not expected {extra}"
+    for name, tensor in own.items():
+        other = given[name]
+        # a single number is stored as an array of one
+        shape = tensor.shape if tensor.ndim or not other.ndim else (1,)
+        # planted networks are stored in double precision, whatever they are used in
+        finer = tensor.is_floating_point() and other.dtype == torch.float64
+        if other.shape != shape or (other.dtype != tensor.dtype and not finer):
+            return (
+                f"{name} is {other.dtype} of shape {tuple(other.shape)}, not {tensor.dtype} of "
+                f"{tuple(shape)}"
+            )
+        if not bool(other.isfinite().all()):
+            return f"{name} holds NaN or infinite values"
+    return ""
 
 
 def _check(settings: NetworkSettings, dataset: Dataset) -> None:

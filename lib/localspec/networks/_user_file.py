@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import random
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
+from localspec._utils.validation import cut
 from localspec.exceptions import InvalidInputError
 
 
@@ -24,11 +29,79 @@ def importable(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        sys.path.remove(entry)
+        with suppress(ValueError):  # somebody else's code took it away
+            sys.path.remove(entry)
+
+
+def _set_default_device(device: torch.device) -> None:
+    torch.set_default_device(None if device.type == "cpu" else device)  # None: no mode of torch's
+
+
+# how to get and how to set what a file may change
+RANDOM_STATES: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
+    (random.getstate, random.setstate),
+    (np.random.get_state, np.random.set_state),
+    (torch.get_rng_state, torch.set_rng_state),
+)
+SETTINGS: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
+    (sys.getrecursionlimit, sys.setrecursionlimit),
+    (torch.get_default_dtype, torch.set_default_dtype),
+    (torch.get_default_device, _set_default_device),
+    (torch.get_num_threads, torch.set_num_threads),
+    (torch.is_grad_enabled, torch.set_grad_enabled),
+    (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
+    (torch.are_deterministic_algorithms_enabled, torch.use_deterministic_algorithms),
+    (os.getcwd, os.chdir),  # last: it fails where the folder is gone
+)
+
+
+@contextmanager
+def _kept() -> Iterator[None]:
+    """Put back after the block what it changed: settings, random states, filters of warnings."""
+    states = [get() for get, _ in RANDOM_STATES]
+    settings = [get() for get, _ in SETTINGS]
+    streams = sys.stdout, sys.stderr
+    try:
+        with warnings.catch_warnings():
+            yield
+    finally:
+        sys.stdout, sys.stderr = streams
+        for (_, put), state in zip(RANDOM_STATES, states, strict=True):
+            put(state)
+        for (get, put), value in zip(SETTINGS, settings, strict=True):
+            if get() != value:
+                put(value)
+
+
+@contextmanager
+def _running(path: Path, what: str, cure: str = "") -> Iterator[None]:
+    """Run code of a file; whatever ends it, but for Ctrl+C, becomes one clear error.
+
+    Parameters
+    ----------
+    path : Path
+    what : str
+        What happened if it fails, for the message.
+    cure : str, optional
+        What to do then.
+    """
+    try:
+        with _kept(), importable(path.parent):
+            yield
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit, too, and whatever else the file's own code raises
+        reason = cut(f"{type(error).__name__}: {error}".removesuffix(": "))
+        if isinstance(error, ModuleNotFoundError):
+            cure = f": install {error.name!r} into this environment, or do without it"
+        raise InvalidInputError(f"{what} ({reason}){cure}") from error
 
 
 def load_module_file(path: str | Path, functions: tuple[str, ...]) -> ModuleType:
     """Import a Python file that defines the named functions.
+
+    Its code runs with the rights of this process. What it changes of the folder, of torch's
+    settings and of random states is put back.
 
     Raises
     ------
@@ -48,14 +121,11 @@ def load_module_file(path: str | Path, functions: tuple[str, ...]) -> ModuleType
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look there
     try:
-        with importable(path.parent):
+        with _running(path, f"{path} cannot be imported", ": run it with Python on its own first"):
             spec.loader.exec_module(module)
-    except Exception as error:  # whatever the file's own code raises
-        del sys.modules[name]
-        raise InvalidInputError(
-            f"{path} cannot be imported ({type(error).__name__}: {error}): run it with Python on "
-            "its own first"
-        ) from error
+    except BaseException:
+        sys.modules.pop(name, None)
+        raise
     missing = [name for name in functions if not callable(getattr(module, name, None))]
     if missing:
         raise InvalidInputError(
@@ -66,6 +136,8 @@ def load_module_file(path: str | Path, functions: tuple[str, ...]) -> ModuleType
 
 def open_network_file(path: str | Path) -> tuple[nn.Module, dict[str, torch.Tensor]]:
     """Return what the functions ``network`` and ``data`` of a Python file return.
+
+    The file is code and runs with your rights: open none that you would not run.
 
     Parameters
     ----------
@@ -86,13 +158,8 @@ def open_network_file(path: str | Path) -> tuple[nn.Module, dict[str, torch.Tens
     module = load_module_file(path, ("network", "data"))
     returned: dict[str, Any] = {}
     for name in ("network", "data"):
-        try:
-            with importable(Path(path).parent):
-                returned[name] = getattr(module, name)()
-        except Exception as error:  # whatever the file's own code raises
-            raise InvalidInputError(
-                f"{name}() of {path} failed with {type(error).__name__}: {error}"
-            ) from error
+        with _running(Path(path), f"{name}() of {path} failed"):
+            returned[name] = getattr(module, name)()
     network, data = returned["network"], returned["data"]
     if not isinstance(network, nn.Module):
         raise InvalidInputError(
@@ -104,4 +171,6 @@ def open_network_file(path: str | Path) -> tuple[nn.Module, dict[str, torch.Tens
             f"data() of {path} must return a dict with 'x', 'y' and, if wanted, 'x_train', not "
             f"{keys or 'an empty one'}"
         )
-    return network.eval(), data
+    with _running(Path(path), f"eval() of the network of {path} failed"):
+        network.eval()
+    return network, data

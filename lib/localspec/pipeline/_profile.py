@@ -21,8 +21,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, model_validator
 
-from localspec._utils.files import project_root
-from localspec._utils.validation import Strict, check_option, require
+from localspec._utils.files import check_is_file, project_root
+from localspec._utils.validation import Strict, check_option, require, shown
 from localspec.exceptions import InvalidInputError
 from localspec.networks import NetworkSettings
 from localspec.pipeline._sections import (
@@ -38,6 +38,11 @@ from localspec.pipeline._sections import (
 
 TEXT_TAGS = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge")  # the second one is that of <<
 ENDINGS = (".yml", ".yaml")
+# far more than any profile needs, and few enough to be read and checked in a moment
+MOST_BYTES = 200_000  # of a file
+MOST_VALUES = 10_000  # of a file; what an alias stands for counts each time
+MOST_LEVELS = 20  # of mappings and lists inside one another
+MOST_FILES = 10  # that extend one another
 
 
 def check_name(role: str, name: str) -> str:
@@ -49,12 +54,13 @@ def check_name(role: str, name: str) -> str:
         If it could lead out of the folder for results, or hide in it.
     """
     require(
-        re.fullmatch(r"\w[\w.-]*", name) is not None
+        re.fullmatch(r"\w[\w.-]{0,99}", name) is not None
         and not name.endswith(ENDINGS)
         and name != "artifacts",  # the folder of them lies beside those of profiles
-        f"{name!r} is not a {role}'s name: it is made of letters, digits, dots, underscores and "
-        "hyphens, begins with a letter, a digit or an underscore, has no ending .yml, and is not "
-        "'artifacts' (a profile is named like its file in notebooks/profiles, without the ending)",
+        f"{shown(name)} is not a {role}'s name: it is made of at most 100 letters, digits, dots, "
+        "underscores and hyphens, begins with a letter, a digit or an underscore, has no ending "
+        ".yml, and is not 'artifacts' (a profile is named like its file in notebooks/profiles, "
+        "without the ending)",
     )
     return name
 
@@ -91,8 +97,8 @@ class Profile(Strict):
             )
             require(
                 "profile" not in own,
-                f"sections.{page}.profile = {own.get('profile')!r}: a page is of the profile in "
-                "whose file it stands; leave it out",
+                f"sections.{page}.profile = {shown(own.get('profile'))}: a page is of the "
+                "profile in whose file it stands; leave it out",
             )
             self.parameters(page)
         return self
@@ -176,14 +182,56 @@ class Profile(Strict):
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML's loader, which refuses keys that are no text or stand twice; YAML takes the last."""
+    """YAML's loader, which refuses what YAML allows and no profile needs.
+
+    Keys that are no text or stand twice, of which YAML takes the last; and more values or levels
+    than there can be, or aliases that stand for ever more of them.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.level = self.n_values = 0
+        self.sizes: dict[yaml.Node, int] = {}  # values in each part that is complete
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        event = self.peek_event()
+        where = f"line {event.start_mark.line + 1}"
+        before = self.n_values
+        self.level += 1
+        self.n_values += 1
+        require(
+            self.level <= MOST_LEVELS, f"{where} is more than {MOST_LEVELS} levels deep: flatten it"
+        )
+        node = super().compose_node(parent, index)
+        self.level -= 1
+        if isinstance(event, yaml.AliasEvent):
+            require(node in self.sizes, f"{where}: *{event.anchor} stands inside of itself")
+            self.n_values += self.sizes[node]
+        else:
+            self.sizes[node] = self.n_values - before
+        require(
+            self.n_values <= MOST_VALUES,
+            f"up to {where} there are more than {MOST_VALUES:,} values: leave some out",
+        )
+        return node
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (InvalidInputError, yaml.YAMLError):
+            raise
+        except Exception as error:  # whatever Python raises where a value does not fit its tag
+            raise InvalidInputError(
+                f"{shown(node.value)} in line {node.start_mark.line + 1} is no "
+                f"{node.tag.rpartition(':')[2]} that can be read: put it into quotes if it is text"
+            ) from error
 
     def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
         lines: dict[str, int] = {}
         for key, _ in node.value:
             line = key.start_mark.line + 1
-            if key.tag not in TEXT_TAGS:
+            if key.tag not in TEXT_TAGS or not isinstance(key, yaml.ScalarNode):
                 raise InvalidInputError(f"the key in line {line} is no text: put it into quotes")
             if key.value in lines:
                 raise InvalidInputError(
@@ -197,11 +245,19 @@ class _Loader(yaml.SafeLoader):
 def _read(path: Path) -> dict[str, Any]:
     """Return the content of a profile's file as it stands there."""
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, InvalidInputError) as error:
+        check_is_file(path)
+        with open(path, "rb") as file:
+            text = file.read(MOST_BYTES + 1)
+        require(len(text) <= MOST_BYTES, f"it has more than {MOST_BYTES:,} bytes: is it another?")
+        content = yaml.load(text.decode(), Loader=_Loader)
+    except UnicodeDecodeError as error:
+        raise InvalidInputError(
+            f"cannot read the profile {path}: {error}; save it as text in UTF-8"
+        ) from error
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise InvalidInputError(f"cannot read the profile {path}: {error}") from error
     if not isinstance(content, dict):
-        raise InvalidInputError(f"{path} must hold a mapping of settings, not {content!r}")
+        raise InvalidInputError(f"{path} must hold a mapping of settings, not {shown(content)}")
     return content
 
 
@@ -218,11 +274,16 @@ def _load(path: Path, extending: tuple[Path, ...] = ()) -> Profile:
         raise InvalidInputError(
             f"profile {path} extends itself: {chain}; take one of these `extends` away"
         )
+    require(
+        len(extending) < MOST_FILES,
+        f"profile {path} extends others over more than {MOST_FILES} files: let it extend the last "
+        "of them",
+    )
     name, content = check_name("profile", path.stem), _read(path)
     if content.setdefault("name", name) != name:
         raise InvalidInputError(
-            f"profile {path}: name = {content['name']!r} is not its file's: a profile is named "
-            "like its file; leave it out"
+            f"profile {path}: name = {shown(content['name'])} is not its file's: a profile is "
+            "named like its file; leave it out"
         )
     bases: dict[Path, Profile] = {}
 
@@ -235,11 +296,12 @@ def _load(path: Path, extending: tuple[Path, ...] = ()) -> Profile:
     def completed(name: str, settings: Any) -> Any:
         if not isinstance(settings, dict) or "extends" not in settings:
             return settings
-        base, slash, network = str(settings["extends"]).partition("/")
+        extends = settings["extends"]
+        base, slash, network = extends.partition("/") if isinstance(extends, str) else ("", "", "")
         if not slash:
             raise InvalidInputError(
-                f"network {name!r} of {path} extends {settings['extends']!r}: name a profile and "
-                "one of its networks, such as mnist/mlp"
+                f"network {name!r} of {path} extends {shown(extends)}: name a profile "
+                "and one of its networks, such as mnist/mlp"
             )
         networks = networks_of(base)
         check_option(f"network of {base} that {name} of {path} extends", network, networks)

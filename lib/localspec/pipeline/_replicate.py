@@ -40,6 +40,7 @@ from localspec.clustering import (
 )
 from localspec.conventions import PAPER, Conventions
 from localspec.data import DATASETS, Dataset, in_three_channels, load_dataset
+from localspec.exceptions import ArtifactError
 from localspec.lesions import LesionedAccuracies, lesion_draws, other_predictions
 from localspec.measures import (
     LESIONED,
@@ -298,7 +299,13 @@ class Replicate:
             seed=self.seed,
             dtype=self.profile.dtype,
         ).to(resolve_device(self.profile.device))
-        return TrainedNetwork.from_arrays(module, artifact.arrays)
+        try:
+            return TrainedNetwork.from_arrays(module, artifact.arrays)
+        except ArtifactError as error:
+            raise ArtifactError(
+                f"{self.name}, artifact {artifact.key}: {error}; restore its file with git, or "
+                "train it again with compute='always'"
+            ) from error
 
     @property
     def trained(self) -> TrainedNetwork:

@@ -12,13 +12,14 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from localspec._utils.validation import Strict, check_option, distinct
+from localspec.pipeline._injected import cells_run, check_injected
 
-Count = Annotated[int, Field(strict=True, ge=1)]
+Count = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
 Seed = Annotated[int, Field(strict=True, ge=0, lt=2**31)]
-NClusters = Annotated[int, Field(strict=True, ge=2)]
-NImages = Annotated[int, Field(strict=True, ge=3)]
-Probability = Annotated[float, Field(strict=True, gt=0, lt=1)]
-Noise = Annotated[float, Field(strict=True, ge=0)]
+NClusters = Annotated[int, Field(strict=True, ge=2, le=100_000)]
+NImages = Annotated[int, Field(strict=True, ge=3, le=10_000_000)]
+Probability = Annotated[float, Field(strict=True, gt=0, lt=1, allow_inf_nan=False)]
+Noise = Annotated[float, Field(strict=True, ge=0, le=1000, allow_inf_nan=False)]
 Names = Annotated[list[str], Field(min_length=1)]
 OneName = Annotated[list[str], Field(min_length=1, max_length=1)]
 Seeds = Annotated[list[Seed], Field(min_length=1), AfterValidator(distinct)]
@@ -79,7 +80,16 @@ class Method(Clustered, Shuffled, Correlated, Judged, Visualized, Interpreted):
     """All settings of the method."""
 
 
-class Section(Strict):
+class Parameters(Strict):
+    """Parameters of a notebook; none of those that papermill was given is mistyped."""
+
+    @model_validator(mode="after")
+    def _are_all_known(self) -> Parameters:
+        check_injected(cells_run())
+        return self
+
+
+class Section(Parameters):
     """Parameters of every section's notebook."""
 
     profile: str = "digits"
@@ -185,7 +195,7 @@ class GallerySection(Clustered, Drawn, Visualized, Interpreted, Section):
     show_images: Annotated[bool, Field(strict=True)] = False
 
 
-class YourNetworkSection(Clustered, Activated, Judged, Interpreted):
+class YourNetworkSection(Clustered, Activated, Judged, Interpreted, Parameters):
     """Parameters of ``your_network``."""
 
     network_file: str = "notebooks/examples/digits_mlp.py"

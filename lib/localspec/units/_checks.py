@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from torch import fx, nn
+from torch import fx
 
 from localspec.exceptions import InvalidInputError
-from localspec.units._operations import SQUASHING_CALLS, operation_kind
+from localspec.units._operations import is_squashing, operation_kind
 from localspec.units._unit_map import UnitMap
 
 N_TRIED = 2  # images
@@ -84,12 +84,12 @@ def count_logits(unit_map: UnitMap, x: torch.Tensor) -> int:
 def check_logits(unit_map: UnitMap) -> None:
     """Refuse a network whose outputs are squashed: their softmax would not be its probabilities."""
     node = unit_map.output
-    while (kind := operation_kind(node, unit_map.graph_module))[0] == "passed":
+    while operation_kind(node, unit_map.graph_module)[0] == "passed":
         node = node.all_input_nodes[0]
-    if isinstance(kind[1], nn.Sigmoid | nn.Tanh) or node.target in SQUASHING_CALLS:
+    if is_squashing(node, unit_map.graph_module):
         raise InvalidInputError(
-            f"the network's outputs pass a sigmoid or tanh (node {node.name!r}): return what it "
-            "reads, the logits"
+            f"the network's outputs pass a sigmoid, tanh or the like (node {node.name!r}): return "
+            "what it reads, the logits"
         )
 
 

@@ -87,8 +87,6 @@ def _as_matrices(module: nn.Module, image: torch.Tensor) -> dict[str, nn.Module]
 
 def _with_channels_last(module: nn.Module) -> dict[str, nn.Module]:
     """Return copies of all convolutions that write maps with the channels last, by name."""
-    if any(node.target == "view" for node in module.graph.nodes):
-        return {}  # which such maps refuse
     return {
         name: copy.deepcopy(layer).to(memory_format=torch.channels_last)
         for name, layer in _convolutions(module).items()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import math
 import operator
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,12 +21,12 @@ from torch.optim.swa_utils import AveragedModel
 from localspec.conventions import Conventions, resolve
 from localspec.exceptions import InvalidInputError
 from localspec.units._layers import BatchNormScale, ChannelNorm, Reader, Reading, UnitLayer, Writer
-from localspec.units._operations import (
+from localspec.units._operations import operation_kind
+from localspec.units._rewrites import (
     drop_final_softmax,
-    flatten_views,
-    operation_kind,
     separate_overwritten,
     separate_readers,
+    simplify,
 )
 from localspec.units._tracer import UNARY, Tracer, source_of
 from localspec.units._unit_map import UnitMap
@@ -47,12 +49,13 @@ class _Path:
     reader: fx.Node
     start: int
     norms: tuple[tuple[fx.Node, int], ...]
+    gate: str | None = None
 
 
 def _paths(tracer: Tracer, origin: fx.Node) -> list[_Path]:
     """Return the ways from layers to a tensor that lead through no other tensor; each counts."""
     if origin in tracer.readers:
-        return [_Path(origin, 0, ())]
+        return [_Path(reader=origin, start=0, norms=())]
     paths = []
     for operand in origin.args:
         for part, start in zip(tracer.parts[operand], tracer.starts(operand), strict=True):
@@ -60,7 +63,8 @@ def _paths(tracer: Tracer, origin: fx.Node) -> list[_Path]:
                 continue  # a skip carries no weights
             for path in _paths(tracer, part.origin):
                 behind = tuple((norm, first + path.start) for norm, first in part.norms)
-                paths.append(_Path(path.reader, start + path.start, (*path.norms, *behind)))
+                norms, gate = (*path.norms, *behind), path.gate or part.gate
+                paths.append(_Path(path.reader, start + path.start, norms, gate))
     return paths
 
 
@@ -94,7 +98,7 @@ class _Trunk:
     norms: dict[fx.Node, BatchNormScale]
 
 
-def _trunk(graph_module: fx.GraphModule, origin: fx.Node) -> _Trunk:
+def _trunk(graph_module: fx.GraphModule, origin: fx.Node, n_units: int) -> _Trunk:
     node = pre_activation = end = origin
     norms: dict[fx.Node, BatchNormScale] = {}
     activated = False
@@ -103,7 +107,9 @@ def _trunk(graph_module: fx.GraphModule, origin: fx.Node) -> _Trunk:
         kind, module = operation_kind(node, graph_module)
         if kind not in UNARY:
             break
-        if kind == "batch norm":
+        if kind == "batch norm" and module.num_features != n_units:
+            break  # of every place of a map by itself
+        if kind in ("batch norm", "scaling"):
             norms[node] = BatchNormScale(module, not activated)
             pre_activation = pre_activation if activated else node
         activated = activated or kind == "activation"
@@ -114,7 +120,10 @@ def _trunk(graph_module: fx.GraphModule, origin: fx.Node) -> _Trunk:
 def _connect(tracer: Tracer) -> tuple[tuple[UnitLayer, ...], tuple[Reader, ...]]:
     """Return the tensors and their readers."""
     names = _names(tracer)
-    trunks = {origin: _trunk(tracer.graph_module, origin) for origin in tracer.tensors}
+    trunks = {
+        origin: _trunk(tracer.graph_module, origin, tracer.sizes[origin])
+        for origin in tracer.tensors
+    }
     into = {  # they scale the edges into a tensor's units; all others the edges out of them
         node
         for trunk in trunks.values()
@@ -132,14 +141,19 @@ def _connect(tracer: Tracer) -> tuple[tuple[UnitLayer, ...], tuple[Reader, ...]]
             norms = tuple(norm_of(norm) for norm in part.norms if norm[0] not in into)
             known = part.origin is not tracer.input
             tensor = names[part.origin] if known else None
-            readings.append(Reading(tensor, start, norms))
+            readings.append(Reading(tensor=tensor, start=start, norms=norms, gate=part.gate))
         module = tracer.graph_module.get_submodule(node.target)
         n_read = tracer.width(source)
         readers[node] = Reader(str(node.target), module, node, tuple(readings), n_read)
     tensors = []
     for origin, trunk in trunks.items():
         writers = tuple(
-            Writer(readers[path.reader], path.start, tuple(map(norm_of, path.norms)))
+            Writer(
+                reader=readers[path.reader],
+                start=path.start,
+                norms=tuple(map(norm_of, path.norms)),
+                gate=path.gate,
+            )
             for path in _paths(tracer, origin)
         )
         layer = UnitLayer(
@@ -162,6 +176,15 @@ class _Proxy(fx.Proxy):
     def __iadd__(self, other: object) -> fx.Proxy:
         return self.tracer.create_proxy("call_function", operator.iadd, (self, other), {})
 
+    def __imul__(self, other: object) -> fx.Proxy:
+        return self.tracer.create_proxy("call_function", operator.imul, (self, other), {})
+
+    def __itruediv__(self, other: object) -> fx.Proxy:
+        return self.tracer.create_proxy("call_function", operator.itruediv, (self, other), {})
+
+    def __len__(self) -> int:
+        raise RuntimeError("it takes the number of images by len(x): write x.shape[0]")
+
 
 class _ImageTracer(fx.Tracer):
     """Trace a forward pass that is given images alone: other arguments keep their defaults."""
@@ -173,6 +196,19 @@ class _ImageTracer(fx.Tracer):
     def proxy(self, node: fx.Node) -> fx.Proxy:
         """Return the value of a node in the trace."""
         return _Proxy(node, self)
+
+    def iter(self, obj: fx.Proxy) -> Iterator[fx.Proxy]:
+        """Go through a part of a shape: its first sizes, or the product of all but the first.
+
+        Of the loop ``for size in x.shape[1:]: n *= size`` the product is all that matters.
+        """
+        part = obj.node.args[1] if obj.node.target is operator.getitem else None
+        if isinstance(part, slice) and part.start in (None, 0) and (part.stop or 0) > 0:
+            whole = self.proxy(obj.node.args[0])
+            return iter([whole[place] for place in range(part.stop)])
+        if part == slice(1, None):
+            return iter([self.create_proxy("call_function", math.prod, (obj,), {})])
+        return super().iter(obj)
 
 
 def _hook_refusal(where: str, hook: object) -> str:
@@ -231,7 +267,7 @@ def _trace(module: nn.Module) -> fx.GraphModule:
         ) from error
     _check_unseen(module, graph)
     separate_overwritten(graph_module)
-    flatten_views(graph_module)
+    simplify(graph_module)
     drop_final_softmax(graph_module)
     separate_readers(graph_module)
     return graph_module

@@ -183,7 +183,7 @@ class _Proxy(fx.Proxy):
         return self.tracer.create_proxy("call_function", operator.itruediv, (self, other), {})
 
     def __len__(self) -> int:
-        raise RuntimeError("it takes the number of images by len(x): write x.shape[0]")
+        raise TypeError("it takes the number of images by len(x): write x.shape[0]")
 
 
 class _ImageTracer(fx.Tracer):

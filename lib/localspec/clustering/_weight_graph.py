@@ -53,12 +53,12 @@ def kernel_norms(weight: torch.Tensor, norm: str = "l1") -> torch.Tensor:
     return absolute.T
 
 
-def _factor(module: nn.Module, mode: str) -> torch.Tensor:
+def _factor(module: nn.Module, mode: str) -> torch.Tensor | float:
     """Return gamma / sqrt(var + eps) of every channel, or its magnitude, or that of a constant."""
     if isinstance(module, Scaling):
-        return torch.as_tensor(module.factor).detach().abs().reshape(())
+        return abs(float(module.factor))
     if mode == "none":
-        return torch.ones(())
+        return 1.0
     gamma = module.weight.detach() if module.affine else 1.0
     factor = gamma / torch.sqrt(module.running_var + module.eps)
     return factor.abs() if mode == "absolute" else factor
@@ -82,12 +82,11 @@ def _scale(
     for norm in norms:
         begin = start + (norm.start if isinstance(norm, ChannelNorm) else 0)
         factor = _factor(norm.module, mode)
-        if not factor.ndim:
-            scale = scale * float(factor)
-            continue
-        if pixels:
-            factor = factor.repeat_interleave(n_units // len(factor))
-        scale = scale * factor[begin : begin + n_units]
+        if isinstance(factor, torch.Tensor):
+            if pixels:
+                factor = factor.repeat_interleave(n_units // len(factor))
+            factor = factor[begin : begin + n_units]
+        scale = scale * factor
     return scale
 
 

@@ -205,6 +205,8 @@ class Tracer:
         if len(operands) != 2 or node.kwargs or not all(isinstance(x, fx.Node) for x in operands):
             refuse(node, "it multiplies something else than two tensors")
         gates = [is_gate(operand, self.graph_module) for operand in operands]
+        if all(gates):  # then the gate is computed from the value
+            gates = [_is_behind(first, second) for first, second in (operands, operands[::-1])]
         if sum(gates) != 1:
             refuse(node, "it multiplies two tensors of which not exactly one is a sigmoid")
         value, gate = operands if gates[1] else operands[::-1]
@@ -228,6 +230,16 @@ class Tracer:
         self.parts[node] = tuple(part for tensor in tensors for part in self.parts[tensor])
         if self._flat[node]:
             self._joined_flat.add(node)
+
+
+def _is_behind(node: fx.Node, other: fx.Node) -> bool:
+    """Whether a node is computed from another one."""
+    seen, waiting = set(), [node]
+    while waiting:
+        inputs = set(waiting.pop().all_input_nodes) - seen
+        seen |= inputs
+        waiting += inputs
+    return other in seen
 
 
 def _check_statistics(name: str, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> None:

@@ -22,6 +22,7 @@ from localspec.units import (
     Network,
     UnitMap,
     Workspace,
+    check_classes,
     check_labels,
     count_logits,
     fast_convolutions,
@@ -224,7 +225,7 @@ def lesion_predictions(
         progress=progress,
     )
     check_images(x)
-    count_logits(unit_map, x)
+    check_classes(count_logits(unit_map, x))
     check_lesions(unit_map, lesions)
     return _lesion_predictions(unit_map, x, lesions, options)
 
@@ -304,7 +305,7 @@ def other_predictions(
     check_option("precision", precision, PRECISIONS)
     unit_map, checked = checked_options(network, **options)
     check_images(x)
-    count_logits(unit_map, x)
+    check_classes(count_logits(unit_map, x))
     check_lesions(unit_map, lesions)
     full = _lesion_predictions(unit_map, x, lesions, checked)
     reduced = in_bfloat16(unit_map) if precision == "bfloat16" else unit_map

@@ -1,6 +1,12 @@
 """Units: trace a network into its units, their layers and what they do on images."""
 
-from localspec.units._checks import check_labels, check_logits, check_n_clusters, count_logits
+from localspec.units._checks import (
+    check_classes,
+    check_labels,
+    check_logits,
+    check_n_clusters,
+    count_logits,
+)
 from localspec.units._fast_convolutions import fast_convolutions, is_channels_last
 from localspec.units._layers import BatchNormScale, ChannelNorm, Reader, UnitLayer
 from localspec.units._operations import Scaling
@@ -27,6 +33,7 @@ __all__ = [
     "UnitLayer",
     "UnitMap",
     "Workspace",
+    "check_classes",
     "check_labels",
     "check_logits",
     "check_n_clusters",

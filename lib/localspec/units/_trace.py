@@ -39,6 +39,7 @@ class WithModule(Protocol):
 
 
 Network = nn.Module | UnitMap | WithModule
+QUANTIZED = ("torch.ao.nn.quantized", "torch.ao.nn.intrinsic.quantized", "torch.ao.nn.sparse")
 WRAPPERS = (DataParallel, DistributedDataParallel, AveragedModel)  # compute what they wrap
 
 
@@ -250,12 +251,56 @@ def _check_unseen(module: nn.Module, graph: fx.Graph) -> None:
             )
 
 
+def _is_compiled(module: object) -> bool:
+    dynamo = sys.modules.get("torch._dynamo.eval_frame")  # loaded if anything is compiled
+    return dynamo is not None and isinstance(module, dynamo.OptimizedModule)
+
+
+def _check_parts(module: nn.Module) -> None:
+    """Refuse modules without a forward pass or weights to read."""
+    for name, part in module.named_modules():
+        where = f"module {name!r}" if name else "the network"
+        if isinstance(part, torch.jit.ScriptModule):
+            raise InvalidInputError(
+                f"{where} is scripted and cannot be traced: pass the module that torch.jit.script "
+                "or torch.jit.trace was given"
+            )
+        if _is_compiled(part):
+            raise InvalidInputError(
+                f"{where} is compiled and cannot be traced: put the module that torch.compile was "
+                f"given in its place (it is kept as {name}._orig_mod)"
+            )
+        if type(part).__module__.startswith(QUANTIZED):
+            raise InvalidInputError(
+                f"{where} ({type(part).__name__}) is quantized, its weights are packed away: pass "
+                "the network in floating point that it was made from"
+            )
+
+
+def _check_tensors(module: nn.Module) -> None:
+    """Refuse weights and statistics that are not there or that nothing exact is computed from."""
+    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+        if isinstance(tensor, nn.parameter.UninitializedTensorMixin):
+            raise InvalidInputError(
+                f"{name!r} has no shape yet: let the network read one image, network(x[:1]), first"
+            )
+        if tensor.is_meta:
+            raise InvalidInputError(
+                f"{name!r} is on the device 'meta', without values: load the network's weights and "
+                "statistics"
+            )
+        if tensor.layout != torch.strided:
+            raise InvalidInputError(
+                f"{name!r} is sparse ({tensor.layout}): make it dense, as by tensor.to_dense()"
+            )
+        if tensor.is_quantized or tensor.is_complex() or tensor.dtype == torch.float16:
+            raise InvalidInputError(
+                f"{name!r} is of type {tensor.dtype}, with which sums overflow or are not defined: "
+                "pass network.float() or network.bfloat16()"
+            )
+
+
 def _trace(module: nn.Module) -> fx.GraphModule:
-    if isinstance(module, torch.jit.ScriptModule):
-        raise InvalidInputError(
-            "a scripted network cannot be traced: pass the module that torch.jit.script or "
-            "torch.jit.trace was given"
-        )
     try:
         tracer = _ImageTracer()
         graph = tracer.trace(module)
@@ -275,10 +320,9 @@ def _trace(module: nn.Module) -> fx.GraphModule:
 
 def _unwrapped(network: Network) -> object:
     """Return the network inside what holds it or runs it in parallel or compiled."""
-    dynamo = sys.modules.get("torch._dynamo.eval_frame")  # loaded if anything is compiled
     if isinstance(network, WRAPPERS):
         return _unwrapped(network.module)
-    if dynamo is not None and isinstance(network, dynamo.OptimizedModule):
+    if _is_compiled(network):
         return _unwrapped(network._orig_mod)
     if not isinstance(network, nn.Module) and isinstance(
         getattr(network, "module", None), nn.Module
@@ -293,9 +337,11 @@ def trace_units(network: Network, *, conventions: Conventions | str | None = Non
     Parameters
     ----------
     network : torch.nn.Module, UnitMap, or anything with a ``module``
-        Dense layers, 2-d convolutions, batch normalizations, activations, pooling, dropout and
-        reshaping, in a chain or with branches: sums of two tensors, concatenations along the
-        channels, several readers of one tensor. It must be in evaluation mode.
+        Dense layers, 2-d convolutions, batch normalizations, activations, pooling, dropout,
+        reshaping and products with constants, in a chain or with branches: sums, concatenations
+        along the channels, several readers of one tensor, gates (products with a sigmoid). It
+        must be in evaluation mode. Modules, functions and methods of tensors are taken alike,
+        except that layers must be modules.
     conventions : Conventions or str, optional
         Uses ``residual_units``; by default ``"tensor"``, and a UnitMap is left as it is.
 
@@ -307,12 +353,13 @@ def trace_units(network: Network, *, conventions: Conventions | str | None = Non
     ------
     InvalidInputError
         If the network cannot be traced, is in training mode, has an operation that is not in the
-        list above (a product of two tensors, a concatenation along another dimension, a sum of
-        tensors of different numbers of channels, a view that mixes channels, a softmax that is
-        not its last operation), returns something else for the same image (dropout that stays on,
-        normalization by the batch), has forward hooks or weights that are made anew in every pass
-        (``torch.nn.utils.prune``, ``weight_norm``, ``spectral_norm``), has no hidden layer, or
-        holds weights or statistics that are not finite; the message names it.
+        list above (a product of two tensors without a sigmoid, a concatenation along another
+        dimension, a sum of tensors of different numbers of channels, a view that mixes channels, a
+        softmax that is not its last operation), returns something else for the same image
+        (dropout that stays on, normalization by the batch), has forward hooks or weights that are
+        made anew in every pass (``torch.nn.utils.prune``, ``weight_norm``, ``spectral_norm``), has
+        no hidden layer, has parts that are scripted, compiled or quantized, or holds weights or
+        statistics that are not finite, sparse, of half precision or nowhere; the message names it.
 
     Notes
     -----
@@ -332,6 +379,10 @@ def trace_units(network: Network, *, conventions: Conventions | str | None = Non
       one reader (``norm - ReLU - conv`` behind a sum that a skip also passes on): the edges out
       of its units to the readers behind it.
 
+    A product with a constant (``x + 0.1 * f(x)``) scales edges likewise. A gate, as in
+    squeeze-and-excitation, leaves the units those of the tensor that it multiplies; the weights
+    graph is refused where edges lead through it, since they have no weight of their own there.
+
     References
     ----------
     Hod et al., arXiv:2110.08058, "Units, layers, partitions".
@@ -350,10 +401,10 @@ def trace_units(network: Network, *, conventions: Conventions | str | None = Non
         raise InvalidInputError(
             f"a network must be a torch.nn.Module, not {type(network).__name__}"
         )
+    _check_parts(module)
     if any(part.training for part in module.modules()):
         raise InvalidInputError("the network is in training mode: call network.eval() first")
-    if any(parameter.is_meta for parameter in module.parameters()):
-        raise InvalidInputError("the network is on the device 'meta', without weights: load them")
+    _check_tensors(module)
     return _unit_map(_trace(module), module, residual_units or "tensor")
 
 

@@ -19,6 +19,7 @@ from localspec.exceptions import InvalidInputError
 from localspec.units import (
     Network,
     UnitMap,
+    check_classes,
     check_logits,
     count_logits,
     fast_convolutions,
@@ -98,7 +99,8 @@ def checked_network(network: Network, image_shape: Sequence[int]) -> UnitMap:
     unit_map = trace_units(network)
     check_image_shape(image_shape)
     n_pixels = math.prod(image_shape)
-    count_logits(unit_map, torch.linspace(0, 1, 2 * n_pixels).reshape(2, *image_shape))
+    tried = torch.linspace(0, 1, 2 * n_pixels).reshape(2, *image_shape)
+    check_classes(count_logits(unit_map, tried))
     check_logits(unit_map)
     return unit_map
 

@@ -4,8 +4,7 @@ import pytest
 import torch
 from helpers.refusals import IMAGES, cases, check_refused, mlp
 from torch import nn
-from torch.ao.quantization import get_default_qconfig_mapping, quantize_dynamic
-from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
+from torch.ao.quantization import quantize_dynamic
 
 from localspec.clustering import activation_graph, weight_graph
 from localspec.lesions import lesion_predictions
@@ -17,12 +16,6 @@ def changed(change):
     network = mlp()
     change(network)
     return network
-
-
-def quantized():
-    prepared = prepare_fx(mlp(), get_default_qconfig_mapping(), (IMAGES,))
-    prepared(IMAGES)
-    return convert_fx(prepared)
 
 
 def one_logit():
@@ -53,10 +46,10 @@ CASES = {
         "'1.weight' has no shape yet",
         "network(x[:1])",
     ),
-    "quantized": (quantized, "is quantized", "in floating point"),
-    "quantized weights": (
+    "quantized": (
         lambda: quantize_dynamic(mlp(), {nn.Linear}),
         "module '1' (Linear) is quantized",
+        "in floating point",
     ),
     "scripted part": (
         lambda: changed(with_part(lambda part: torch.jit.trace(part, torch.ones(1, 16)))),

@@ -284,7 +284,7 @@ def _lesion_predictions(
                     bar.update(classes.size)
         return predicted
 
-    with fast_convolutions(unit_map, x[:1]), bar:
+    with fast_convolutions(unit_map, x[:1], len(x) * len(lesions)), bar:
         parts = x.split(n_together)
         predictions = list(side_by_side(predict, parts, None if on_cpu else 1))
     return np.concatenate(predictions, axis=1)

@@ -341,7 +341,8 @@ def visualize_traced(
             entropies[chosen] = torch.cat([_entropy(unit_map, batch) for batch in batches]).cpu()
 
     apart = start.device.type == "cpu" and (small or len(parts) >= torch.get_num_threads())
-    with bar, fast_convolutions(unit_map, blank):
+    n_images = len(targets) * (n_steps + 1)
+    with bar, fast_convolutions(unit_map, blank, n_images):
         for _ in side_by_side(optimise_part, parts) if apart else map(optimise_part, parts):
             pass
     if unit_map.dtype == torch.bfloat16:  # NumPy has no such type

@@ -17,6 +17,7 @@ def network(**options):
     )
 
 
+MANY = 1000  # images
 IMAGES = torch.rand(5, 2, 4, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 
 
@@ -42,7 +43,7 @@ def test_values_are_those_of_the_convolution(options):
     module = network(**options)
     expected = module(IMAGES)
     unit_map = trace_units(module)
-    with fast_convolutions(unit_map, IMAGES[:1]), torch.inference_mode():
+    with fast_convolutions(unit_map, IMAGES[:1], MANY), torch.inference_mode():
         assert kinds(unit_map)[0] == "_DenseConvolution"
         (logits,) = unit_map.run(IMAGES)
     assert torch.allclose(logits, expected, rtol=1e-12, atol=1e-12)
@@ -55,7 +56,7 @@ def test_the_matrix_by_hand():
     row = torch.tensor([[[[3.0, 5.0, 7.0]]]], dtype=torch.float64)
     module(row)
     unit_map = trace_units(module)
-    with fast_convolutions(unit_map, row):
+    with fast_convolutions(unit_map, row, MANY):
         dense = unit_map.graph_module.get_submodule("0")
         assert dense.matrix.tolist() == [[1, 0], [2, 1], [0, 2]]
         assert dense(row).tolist() == [[[[23, 29]]]]
@@ -65,18 +66,36 @@ def test_put_back_after_an_error():
     module = network(padding=1)
     module(IMAGES)
     unit_map = trace_units(module)
-    with pytest.raises(KeyError), fast_convolutions(unit_map, IMAGES[:1]):
+    with pytest.raises(KeyError), fast_convolutions(unit_map, IMAGES[:1], MANY):
         raise KeyError
     assert kinds(unit_map)[0] == "Conv2d"
 
 
-def test_large_maps_are_left_alone():
-    module = network(padding=1)
-    large = torch.rand(1, 2, 8, 8, dtype=torch.float64)
-    module(large)  # 64 pixels are more than 4 times a kernel of 9
-    unit_map = trace_units(module)
-    with fast_convolutions(unit_map, large):
-        assert kinds(unit_map)[0] == "Conv2d"
+def stacked(*channels, kernel=3):
+    """Return convolutions of these channels one after the other, and a head."""
+    layers = [
+        nn.Conv2d(n_in, n_out, kernel, padding=kernel // 2)
+        for n_in, n_out in zip(channels, channels[1:], strict=False)
+    ]
+    return stack(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels[-1], 2))
+
+
+@pytest.mark.parametrize(
+    ("channels", "size", "n_images", "expected"),
+    [
+        ((2, 4), 6, MANY, ["_DenseConvolution"]),  # 36 pixels, 4 times a kernel of 9: small
+        ((2, 4), 7, MANY, ["Conv2d"]),  # 49 are more
+        ((16, 32), 4, MANY, ["_DenseConvolution"]),  # 256 x 512 entries, 16 pixels: below 2 x 9
+        ((16, 32), 5, MANY, ["Conv2d"]),
+        ((16, 32), 4, 199, ["Conv2d"]),  # making it would take longer than it saves
+        ((2, 1024, 1024), 4, MANY, ["_DenseConvolution", "Conv2d"]),  # 2 GiB
+    ],
+)
+def test_a_matrix_where_it_pays(channels, size, n_images, expected):
+    unit_map = trace_units(stacked(*channels))
+    image = torch.zeros(1, channels[0], size, size, dtype=torch.float64)
+    with fast_convolutions(unit_map, image, n_images):
+        assert kinds(unit_map)[: len(expected)] == expected
 
 
 def test_single_precision_has_its_channels_last_in_memory():
@@ -84,7 +103,7 @@ def test_single_precision_has_its_channels_last_in_memory():
     module(IMAGES)
     unit_map, images = trace_units(module.float()), IMAGES.float()
     expected = module(images)
-    with fast_convolutions(unit_map, images[:1]), torch.inference_mode():
+    with fast_convolutions(unit_map, images[:1], MANY), torch.inference_mode():
         assert is_channels_last(unit_map.graph_module.get_submodule("0"))
         (logits,) = unit_map.run(images)
     assert torch.allclose(logits, expected, rtol=1e-5, atol=1e-6)
@@ -92,10 +111,10 @@ def test_single_precision_has_its_channels_last_in_memory():
     assert not is_channels_last(module[0])
 
 
-def test_maps_that_are_viewed_keep_their_memory():
+def test_maps_that_are_viewed_may_have_their_channels_last():
     module = Viewing().eval()
     unit_map = trace_units(module)
-    image = IMAGES[:1].float()
-    with fast_convolutions(unit_map, image):
-        assert unit_map.graph_module.get_submodule("layer") is module.layer
-        assert torch.equal(unit_map.run(image)[0], module(image))
+    images = IMAGES.float()
+    with fast_convolutions(unit_map, images[:1], MANY):
+        assert is_channels_last(unit_map.graph_module.get_submodule("layer"))
+        assert torch.allclose(unit_map.run(images)[0], module(images), rtol=1e-5, atol=1e-6)

@@ -9,11 +9,13 @@ from torch import nn
 from localspec._utils.validation import check_option
 from localspec.clustering._unit_graph import INPUT, UnitGraph, from_blocks, layer_ranges
 from localspec.conventions import Conventions, resolve
+from localspec.exceptions import InvalidInputError
 from localspec.units import (
     BatchNormScale,
     ChannelNorm,
     Network,
     Reader,
+    Scaling,
     UnitLayer,
     UnitMap,
     trace_units,
@@ -40,10 +42,19 @@ def kernel_norms(weight: torch.Tensor, norm: str = "l1") -> torch.Tensor:
     return absolute.T
 
 
-def _factor(module: nn.Module, mode: str) -> torch.Tensor:
-    """Return gamma / sqrt(var + eps) of every channel, or its magnitude."""
-    gamma = module.weight.detach() if module.affine else 1.0
-    factor = gamma / torch.sqrt(module.running_var + module.eps)
+def _precise(values: torch.Tensor) -> torch.Tensor:
+    """Return values of bfloat16, whose sums would be rounded to three digits, as float32."""
+    return values.float() if values.dtype == torch.bfloat16 else values
+
+
+def _factor(module: nn.Module, mode: str) -> torch.Tensor | float:
+    """Return gamma / sqrt(var + eps) of every channel, or its magnitude, or that of a constant."""
+    if isinstance(module, Scaling):
+        return abs(float(module.factor))
+    if mode == "none":
+        return 1.0
+    gamma = _precise(module.weight.detach()) if module.affine else 1.0
+    factor = gamma / torch.sqrt(_precise(module.running_var) + module.eps)
     return factor.abs() if mode == "absolute" else factor
 
 
@@ -62,20 +73,20 @@ def _scale(
     or, in a network that reads them as a row, a pixel.
     """
     scale: torch.Tensor | float = 1.0
-    if mode == "none":
-        return scale
     for norm in norms:
         begin = start + (norm.start if isinstance(norm, ChannelNorm) else 0)
         factor = _factor(norm.module, mode)
-        if pixels:
-            factor = factor.repeat_interleave(n_units // len(factor))
-        scale = scale * factor[begin : begin + n_units]
+        if isinstance(factor, torch.Tensor):
+            if pixels:
+                factor = factor.repeat_interleave(n_units // len(factor))
+            factor = factor[begin : begin + n_units]
+        scale = scale * factor
     return scale
 
 
 def _collapsed(reader: Reader, norm: str) -> torch.Tensor:
     """Return a reader's inputs x outputs matrix; in a grouped convolution groups do not meet."""
-    norms = kernel_norms(reader.module.weight.detach(), norm)
+    norms = kernel_norms(_precise(reader.module.weight.detach()), norm)
     groups = reader.module.groups if isinstance(reader.module, nn.Conv2d) else 1
     if groups == 1:
         return norms
@@ -95,7 +106,9 @@ def edges_into(
 
     - what normalizations between tensor and reader multiply unit i by,
     - what normalizations between the module and the sum that it writes into multiply unit j by,
-    - what normalizations of the layer itself, before its activation, multiply unit j by.
+    - what normalizations of the layer itself, before its activation, multiply unit j by;
+
+    constants that values are multiplied by count as normalizations, under every convention.
     """
     mode = conventions.batch_norm_edges
     own = tuple(norm for norm in layer.batch_norms if norm.before_activation)
@@ -108,6 +121,13 @@ def edges_into(
             name = unit_map.name_seen_by(reading.tensor, reader)
             if name not in sizes:
                 continue
+            gate = reading.gate or writer.gate
+            if gate is not None:
+                raise InvalidInputError(
+                    f"the weights graph is undefined behind a gate: node {gate!r} multiplies units "
+                    "by a sigmoid of other values, so that edges have no weight of their own; "
+                    "cluster the activations graph, or pass partitions of your own"
+                )
             n_read = sizes[name]
             block = weights[reading.start : reading.start + n_read]
             block = block * _scale(writer.norms, 0, n_written, mode)
@@ -137,7 +157,7 @@ def weight_graph(network: Network, *, conventions: Conventions | str = "paper") 
     Raises
     ------
     InvalidInputError
-        If the network cannot be traced.
+        If the network cannot be traced, or has gates (products with a sigmoid) between units.
 
     Notes
     -----

@@ -30,6 +30,7 @@ from localspec.units import (
     Network,
     UnitMap,
     Workspace,
+    check_classes,
     check_labels,
     count_logits,
     fast_convolutions,
@@ -258,7 +259,7 @@ def lesion_predictions(
         progress=progress,
     )
     check_images(x)
-    count_logits(unit_map, x)
+    check_classes(count_logits(unit_map, x))
     check_lesions(unit_map, lesions)
     return _lesion_predictions(unit_map, x, lesions, options)
 
@@ -317,7 +318,7 @@ def _lesion_predictions(
                     bar.update(classes.size)
         return predicted
 
-    with fast_convolutions(unit_map, x[:1]), bar:
+    with fast_convolutions(unit_map, x[:1], len(x) * len(lesions)), bar:
         parts = x.split(n_together)
         predictions = list(side_by_side(predict, parts, None if on_cpu else 1))
     return np.concatenate(predictions, axis=1)
@@ -338,7 +339,7 @@ def other_predictions(
     check_option("precision", precision, PRECISIONS)
     unit_map, checked = checked_options(network, **options)
     check_images(x)
-    count_logits(unit_map, x)
+    check_classes(count_logits(unit_map, x))
     check_lesions(unit_map, lesions)
     full = _lesion_predictions(unit_map, x, lesions, checked)
     reduced = in_bfloat16(unit_map) if precision == "bfloat16" else unit_map

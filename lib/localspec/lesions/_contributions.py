@@ -27,10 +27,11 @@ from localspec.units import Reader, UnitLayer, UnitMap, Workspace, is_channels_l
 def reader_of(unit_map: UnitMap, layer: UnitLayer) -> Reader | None:
     """Return what reads a layer if lesions of the layer can be subtracted there.
 
-    It must be the only one that sees the layer, read nothing else, and write a tensor alone.
+    It must be the only one that sees the layer, read nothing else, and write a tensor alone; no
+    gate may lie between.
     """
     reader = unit_map.only_reader(layer)
-    if reader is None or len(reader.readings) > 1:
+    if reader is None or len(reader.readings) > 1 or reader.readings[0].gate is not None:
         return None
     if all(tensor.value is not reader.node for tensor in unit_map.tensors):
         return None

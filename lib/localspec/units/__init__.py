@@ -1,8 +1,15 @@
 """Units: trace a network into its units, their layers and what they do on images."""
 
-from localspec.units._checks import check_labels, check_logits, check_n_clusters, count_logits
+from localspec.units._checks import (
+    check_classes,
+    check_labels,
+    check_logits,
+    check_n_clusters,
+    count_logits,
+)
 from localspec.units._fast_convolutions import fast_convolutions, is_channels_last
 from localspec.units._layers import BatchNormScale, ChannelNorm, Reader, UnitLayer
+from localspec.units._operations import Scaling
 from localspec.units._trace import Network, in_bfloat16, trace_units
 from localspec.units._unit_map import MAX_VALUES, UnitMap
 from localspec.units._values import (
@@ -22,9 +29,11 @@ __all__ = [
     "ChannelNorm",
     "Network",
     "Reader",
+    "Scaling",
     "UnitLayer",
     "UnitMap",
     "Workspace",
+    "check_classes",
     "check_labels",
     "check_logits",
     "check_n_clusters",

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import torch
 from torch import fx, nn
 
 from localspec.exceptions import InvalidInputError
-from localspec.units._operations import SQUASHING_CALLS, operation_kind
+from localspec.units._operations import is_squashing, operation_kind
 from localspec.units._unit_map import UnitMap
 
 N_TRIED = 2  # images
 
 
+def _outputs(module: nn.Module, x: torch.Tensor) -> object:
+    """Return what a network itself computes, without time for compiling it."""
+    compiled = any(part._compiled_call_impl is not None for part in module.modules())
+    with torch.compiler.set_stance("force_eager") if compiled else nullcontext(), torch.no_grad():
+        return module(x.clone())
+
+
 def _check_trace(unit_map: UnitMap, sample: torch.Tensor, logits: torch.Tensor) -> None:
     """Refuse a network whose trace computes something else than the network itself."""
-    with torch.no_grad():
-        outputs = unit_map.module(sample.clone())
+    try:
+        outputs = _outputs(unit_map.module, sample)
+    except (RuntimeError, ValueError, IndexError, TypeError) as error:
+        raise InvalidInputError(
+            f"the network fails on images of shape {tuple(sample.shape[1:])} ({error}): pass them "
+            "in the shape it was trained on"
+        ) from error
     # a softmax behind the logits is left out of the trace
     candidates = (logits, logits.softmax(1), logits.log_softmax(1))
     precision = torch.finfo(logits.dtype).eps ** 0.5
@@ -84,17 +98,38 @@ def count_logits(unit_map: UnitMap, x: torch.Tensor) -> int:
 def check_logits(unit_map: UnitMap) -> None:
     """Refuse a network whose outputs are squashed: their softmax would not be its probabilities."""
     node = unit_map.output
-    while (kind := operation_kind(node, unit_map.graph_module))[0] == "passed":
+    while operation_kind(node, unit_map.graph_module)[0] == "passed":
         node = node.all_input_nodes[0]
-    if isinstance(kind[1], nn.Sigmoid | nn.Tanh) or node.target in SQUASHING_CALLS:
+    if is_squashing(node, unit_map.graph_module):
         raise InvalidInputError(
-            f"the network's outputs pass a sigmoid or tanh (node {node.name!r}): return what it "
-            "reads, the logits"
+            f"the network's outputs pass a sigmoid, tanh or the like (node {node.name!r}): return "
+            "what it reads, the logits"
+        )
+
+
+def check_classes(n_logits: int) -> None:
+    """Refuse a network of one logit, which predicts one class alone.
+
+    Parameters
+    ----------
+    n_logits : int
+        From :func:`count_logits`.
+
+    Raises
+    ------
+    InvalidInputError
+        If there are not two or more.
+    """
+    if n_logits < 2:
+        raise InvalidInputError(
+            f"the network returns {n_logits} logit, of which the softmax is 1 whatever it is: "
+            "return two logits, as torch.nn.Linear(n, 2) with the weights of the one and zeros, "
+            "classes 1 and 0"
         )
 
 
 def check_labels(y: torch.Tensor, n_logits: int) -> None:
-    """Refuse labels that a network has no logit for.
+    """Refuse labels that a network has no logit for, and a network of one logit.
 
     Parameters
     ----------
@@ -105,8 +140,9 @@ def check_labels(y: torch.Tensor, n_logits: int) -> None:
     Raises
     ------
     InvalidInputError
-        If a label is too high.
+        If a label is too high, or there is one logit.
     """
+    check_classes(n_logits)
     highest = int(y.max())
     if highest >= n_logits:
         raise InvalidInputError(

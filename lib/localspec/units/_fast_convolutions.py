@@ -1,8 +1,8 @@
 """Fast convolutions: the same values by a faster way, for the time of a computation on a CPU.
 
 In float64 torch convolves images one by one, at a tenth of the speed of a large matrix product. A
-convolution is a linear map of the whole image, so that for maps of few pixels one product with that
-map's matrix is faster although most of its entries are zero::
+convolution is a linear map of the whole image, so that for many maps of few pixels one product with
+that map's matrix is faster although most of its entries are zero::
 
                   outputs (channels x positions)
     inputs    [                                 ]
@@ -25,7 +25,16 @@ from torch.nn import functional as F
 
 from localspec.units._unit_map import UnitMap
 
-MAX_RATIO = 4  # of the matrix's multiplications to the convolution's
+# A matrix has n_pixels / n_kernel times the multiplications of its convolution. In float64, on one
+# core, images in batches of 256, it took (microseconds an image, convolution and matrix):
+#     64 channels, 2 x 2 pixels, kernel 3 x 3: 171 and 4      512 channels, 2 x 2: 10,357 and 563
+#     64 channels, 4 x 4                     : 268 and 130    128 channels, 4 x 4:  1,342 and 521
+#     64 channels, 6 x 6                     : 511 and 573    8 channels, 8 x 8  :     20 and 33
+#     16 channels, 4 x 4                     :  34 and 4      4 channels, 6 x 6  :    2.7 and 1.0
+MAX_RATIO = 2  # of multiplications
+SMALL_MATRIX, MAX_RATIO_SMALL = 2**16, 4  # entries: such a matrix stays in a core's cache
+MAX_ENTRIES = 2**24  # of all matrices: 128 MB
+MIN_IMAGES = 200  # making a matrix takes as long as what it saves on 10 to 200 images
 CHANNELS_LAST_DTYPES = (torch.float32, torch.bfloat16)
 
 
@@ -34,18 +43,14 @@ class _DenseConvolution(nn.Module):
 
     def __init__(self, layer: nn.Conv2d, shape: torch.Size) -> None:
         super().__init__()
-        n_inputs = shape.numel()
-        unit_images = torch.eye(n_inputs, dtype=layer.weight.dtype).reshape(n_inputs, *shape)
-        columns = F.conv2d(
-            unit_images,
-            layer.weight.detach(),
-            None,
-            layer.stride,
-            layer.padding,
-            layer.dilation,
-        )
-        self.shape = columns.shape[1:]
-        self.matrix = columns.flatten(1)
+        n_outputs, n_inputs, *size = layer.weight.shape
+        n_pixels = shape[1:].numel()
+        lit = torch.eye(n_pixels, dtype=layer.weight.dtype).reshape(n_pixels, 1, *shape[1:])
+        kernels = layer.weight.detach().reshape(-1, 1, *size)
+        maps = F.conv2d(lit, kernels, None, layer.stride, layer.padding, layer.dilation)
+        self.shape = torch.Size((n_outputs, *maps.shape[2:]))
+        blocks = maps.reshape(n_pixels, n_outputs, n_inputs, -1).permute(2, 0, 1, 3)
+        self.matrix = blocks.reshape(shape.numel(), self.shape.numel())
         n_positions = self.shape[1:].numel()
         zeros = layer.weight.new_zeros(self.shape[0])
         bias = zeros if layer.bias is None else layer.bias.detach()
@@ -55,10 +60,13 @@ class _DenseConvolution(nn.Module):
         return torch.addmm(self.bias, x.flatten(1), self.matrix).reshape(-1, *self.shape)
 
 
-def _worthwhile(layer: nn.Conv2d, shape: torch.Size) -> bool:
-    n_pixels, n_kernel = shape[1:].numel(), layer.weight[0, 0].numel()
+def _n_entries(layer: nn.Conv2d, read: torch.Size, written: torch.Size) -> int | None:
+    """Return the size of a convolution's matrix; None where the matrix would be no faster."""
+    n_pixels, n_kernel = read[1:].numel(), layer.weight[0, 0].numel()
+    n_entries = read.numel() * written.numel()
+    most = MAX_RATIO_SMALL if n_entries <= SMALL_MATRIX else MAX_RATIO
     plain = layer.groups == 1 and layer.padding_mode == "zeros"
-    return plain and n_pixels <= MAX_RATIO * n_kernel
+    return n_entries if plain and n_pixels <= most * n_kernel else None
 
 
 def _convolutions(module: nn.Module) -> dict[str, nn.Conv2d]:
@@ -66,29 +74,31 @@ def _convolutions(module: nn.Module) -> dict[str, nn.Conv2d]:
 
 
 def _as_matrices(module: nn.Module, image: torch.Tensor) -> dict[str, nn.Module]:
-    """Return a matrix in place of each convolution of maps small enough, by name."""
-    shapes: dict[str, torch.Size] = {}
+    """Return a matrix in place of each convolution that it is faster than, by name."""
+    shapes: dict[str, tuple[torch.Size, torch.Size]] = {}
 
     def note(name: str):
-        return lambda _, inputs, __: shapes.update({name: inputs[0].shape[1:]})
+        return lambda _, read, written: shapes.update(
+            {name: (read[0].shape[1:], written.shape[1:])}
+        )
 
     layers = _convolutions(module)
     handles = [layer.register_forward_hook(note(name)) for name, layer in layers.items()]
+    matrices, n_left = {}, MAX_ENTRIES
     with torch.no_grad():  # not inference mode: gradients are to flow through the matrices
         module(image)
         for handle in handles:
             handle.remove()
-        return {
-            name: _DenseConvolution(layers[name], shape)
-            for name, shape in shapes.items()
-            if _worthwhile(layers[name], shape)
-        }
+        for name, (read, written) in shapes.items():
+            n_entries = _n_entries(layers[name], read, written)
+            if n_entries is not None and n_entries <= n_left:
+                matrices[name] = _DenseConvolution(layers[name], read)
+                n_left -= n_entries
+    return matrices
 
 
 def _with_channels_last(module: nn.Module) -> dict[str, nn.Module]:
     """Return copies of all convolutions that write maps with the channels last, by name."""
-    if any(node.target == "view" for node in module.graph.nodes):
-        return {}  # which such maps refuse
     return {
         name: copy.deepcopy(layer).to(memory_format=torch.channels_last)
         for name, layer in _convolutions(module).items()
@@ -103,7 +113,7 @@ def is_channels_last(layer: nn.Module) -> bool:
 
 
 @contextmanager
-def fast_convolutions(unit_map: UnitMap, image: torch.Tensor) -> Iterator[None]:
+def fast_convolutions(unit_map: UnitMap, image: torch.Tensor, n_images: int) -> Iterator[None]:
     """Let a network's convolutions run faster inside the block.
 
     Parameters
@@ -112,16 +122,18 @@ def fast_convolutions(unit_map: UnitMap, image: torch.Tensor) -> Iterator[None]:
         Left alone unless it is on a CPU.
     image : torch.Tensor, shape (1, n_channels, height, width)
         Of the size that the network will read.
+    n_images : int
+        How many passes of one image there will be, about: a few are not worth preparations.
 
     Notes
     -----
-    Results differ by rounding only; the order of dimensions stays as it is. A matrix holds at most
-    `MAX_RATIO` times as many multiplications as its convolution.
+    Results differ by rounding only; the order of dimensions stays as it is. Matrices hold at most
+    `MAX_ENTRIES` numbers together.
     """
     module = unit_map.graph_module
     replacements: dict[str, nn.Module] = {}
     if unit_map.device.type == "cpu":
-        if unit_map.dtype == torch.float64:
+        if unit_map.dtype == torch.float64 and n_images >= MIN_IMAGES:
             replacements = _as_matrices(module, image)
         elif unit_map.dtype in CHANNELS_LAST_DTYPES:
             replacements = _with_channels_last(module)

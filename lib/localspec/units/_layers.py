@@ -6,20 +6,22 @@ from dataclasses import dataclass
 
 from torch import fx, nn
 
+from localspec.units._operations import Scaling
+
 
 @dataclass(frozen=True)
 class BatchNormScale:
-    """A batch normalization that all consumers of a tensor read through."""
+    """A batch normalization, or constant, that all consumers of a tensor read through."""
 
-    module: nn.BatchNorm1d | nn.BatchNorm2d
+    module: nn.BatchNorm1d | nn.BatchNorm2d | nn.SyncBatchNorm | Scaling
     before_activation: bool
 
 
 @dataclass(frozen=True)
 class ChannelNorm:
-    """A batch normalization that some units pass on their way: the first one as its `start`."""
+    """A batch normalization, or constant, that some units pass: the first one as its `start`."""
 
-    module: nn.BatchNorm1d | nn.BatchNorm2d
+    module: nn.BatchNorm1d | nn.BatchNorm2d | nn.SyncBatchNorm | Scaling
     start: int
 
 
@@ -36,11 +38,14 @@ class Reading:
     norms : tuple of ChannelNorm
         Normalizations between the tensor and the reader, without those of the tensor's own that
         stand before its activation.
+    gate : str or None
+        Product on the way with values that hang on the image, if any.
     """
 
     tensor: str | None
     start: int
     norms: tuple[ChannelNorm, ...]
+    gate: str | None
 
 
 @dataclass(frozen=True)
@@ -79,11 +84,12 @@ class Reader:
 
 @dataclass(frozen=True)
 class Writer:
-    """A reader whose values flow into a tensor: from its unit `start`, through `norms`."""
+    """A reader whose values flow into a tensor from its unit `start` on; see :class:`Reading`."""
 
     reader: Reader
     start: int
     norms: tuple[ChannelNorm, ...]
+    gate: str | None
 
 
 @dataclass(frozen=True)

@@ -1,71 +1,166 @@
-"""Operations: say which ones units can be followed through, and rewrite those that hide them."""
+"""Operations: say which ones units can be followed through, and run them."""
 
 from __future__ import annotations
 
 import inspect
-import operator
 from collections.abc import Callable
 
 import torch
 from torch import fx, nn
-from torch.nn import functional as F
 
 from localspec.exceptions import InvalidInputError
 
-ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Tanh)
-ACTIVATION_CALLS = {
-    F.relu,
-    torch.relu,
-    F.relu6,
-    F.leaky_relu,
-    F.elu,
-    F.gelu,
-    F.silu,
-    torch.sigmoid,
-    torch.tanh,
-    "relu",
-    "sigmoid",
-    "tanh",
-}
-SQUASHING_CALLS = {torch.sigmoid, torch.tanh, "sigmoid", "tanh"}
-RELU_CALLS = {F.relu, torch.relu, "relu"}
-BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+ACTIVATIONS = (
+    nn.CELU,
+    nn.ELU,
+    nn.GELU,
+    nn.Hardsigmoid,
+    nn.Hardswish,
+    nn.Hardtanh,
+    nn.LeakyReLU,
+    nn.LogSigmoid,
+    nn.Mish,
+    nn.PReLU,
+    nn.ReLU,
+    nn.ReLU6,
+    nn.SELU,
+    nn.SiLU,
+    nn.Sigmoid,
+    nn.Softplus,
+    nn.Softsign,
+    nn.Tanh,
+)
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.SyncBatchNorm)
+DROPOUTS = (nn.AlphaDropout, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.FeatureAlphaDropout)
 PASSED = (
-    nn.Flatten,
-    nn.Identity,
-    nn.Dropout,
-    nn.Dropout2d,
-    nn.MaxPool2d,
-    nn.AvgPool2d,
+    *DROPOUTS,
     nn.AdaptiveAvgPool2d,
     nn.AdaptiveMaxPool2d,
+    nn.AvgPool2d,
+    nn.Flatten,
+    nn.Identity,
+    nn.MaxPool2d,
 )
-PASSED_CALLS = {
-    torch.flatten,
-    F.dropout,
-    F.max_pool2d,
-    F.avg_pool2d,
-    F.adaptive_avg_pool2d,
-    "flatten",
-    "view",
-    "reshape",
-    "contiguous",
-}
 SOFTMAXES = (nn.Softmax, nn.LogSoftmax)
-SOFTMAX_CALLS = {
-    F.softmax,
-    F.log_softmax,
-    torch.softmax,
-    torch.log_softmax,
-    "softmax",
-    "log_softmax",
+SQUASHING = (nn.Hardsigmoid, nn.LogSigmoid, nn.Sigmoid, nn.Softsign, nn.Tanh)
+GATES = (nn.Hardsigmoid, nn.Sigmoid)
+SAME_MEMORY = (*DROPOUTS, nn.Flatten, nn.Identity)
+
+# of functions of torch and of methods of tensors alike
+ACTIVATION_CALLS = {
+    "celu",
+    "elu",
+    "gelu",
+    "hardsigmoid",
+    "hardswish",
+    "hardtanh",
+    "leaky_relu",
+    "log_sigmoid",
+    "mish",
+    "relu",
+    "relu6",
+    "selu",
+    "sigmoid",
+    "silu",
+    "softplus",
+    "softsign",
+    "tanh",
 }
-RESHAPES = {torch.flatten, "flatten", "view", "reshape"}
-ADDITIONS = {operator.add, torch.add, "add"}
-OVERWRITING_ADDITIONS = {operator.iadd: operator.add, "add_": "add"}
-CONCATENATIONS = {torch.cat, torch.concat, torch.concatenate}
-SAME_MEMORY = (nn.Flatten, nn.Identity, nn.Dropout, nn.Dropout2d)
-SAME_MEMORY_CALLS = {*RESHAPES, F.dropout, "contiguous"}
+DROPOUT_CALLS = {"alpha_dropout", "dropout", "dropout1d", "dropout2d", "feature_alpha_dropout"}
+POOLING_CALLS = {"adaptive_avg_pool2d", "adaptive_max_pool2d", "avg_pool2d", "max_pool2d"}
+REDUCTIONS = {"amax", "mean", "sum"}  # over space: see the rewriting of shapes
+VIEWS = {"flatten", "reshape", "view"}
+CASTS = {"bfloat16", "cpu", "cuda", "double", "float", "half", "to", "type", "type_as"}
+SOFTMAX_CALLS = {"log_softmax", "softmax"}
+SQUASHING_CALLS = {"hardsigmoid", "log_sigmoid", "sigmoid", "softsign", "tanh"}
+GATE_CALLS = {"hardsigmoid", "sigmoid"}
+ADDITIONS = {"add"}
+PRODUCTS = {"mul", "multiply"}
+CONCATENATIONS = {"cat", "concat", "concatenate"}
+SAME_MEMORY_CALLS = {
+    *CASTS,
+    *DROPOUT_CALLS,
+    *VIEWS,
+    "contiguous",
+    "expand_as",
+    "squeeze",
+    "unsqueeze",
+}
+ALLOWED = (
+    "allowed are Linear, Conv2d, BatchNorm and PReLU as modules, activations, pooling, Dropout, "
+    "Flatten, sums of tensors of as many units each, products with a number or a sigmoid, and "
+    "concatenations along dimension 1"
+)
+KNOWN_MODULES = ("torch", "localspec.units", "_operator", "math", "builtins")
+
+
+class Scaling(nn.Module):
+    """Multiply all values by one number.
+
+    Parameters
+    ----------
+    factor : float, or torch.Tensor of one element
+    """
+
+    def __init__(self, factor: float | torch.Tensor) -> None:
+        super().__init__()
+        if isinstance(factor, torch.Tensor) and not isinstance(factor, nn.Parameter):
+            self.register_buffer("factor", factor)
+        else:
+            self.factor = factor
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the product."""
+        tensor = isinstance(self.factor, torch.Tensor)
+        return x * (self.factor.reshape(()) if tensor else self.factor)
+
+
+def read_separately(value: torch.Tensor) -> torch.Tensor:
+    """Return what a layer reads: a node of its own where others read the same value."""
+    return value
+
+
+def as_pixels(value: torch.Tensor) -> torch.Tensor:
+    """Lay rows of features out as maps of one pixel."""
+    return value.flatten(1)[:, :, None, None]
+
+
+def flatten_places(value: torch.Tensor) -> torch.Tensor:
+    """Lay maps out as (n_images, n_channels, n_places)."""
+    return value.flatten(2)
+
+
+OWN_CALLS = {"as_pixels", "flatten_places", "read_separately"}
+PASSED_CALLS = {
+    *DROPOUT_CALLS,
+    *OWN_CALLS,
+    *POOLING_CALLS,
+    *REDUCTIONS,
+    *VIEWS,
+    "clone",
+    "contiguous",
+    "unsqueeze",
+}
+
+
+def function_name(target: object) -> str | None:
+    """Return the name of a function of torch or Python, or of a method; None for any other."""
+    if isinstance(target, str):
+        return target
+    owner = getattr(target, "__self__", None)
+    place = getattr(target, "__module__", None) or getattr(owner, "__module__", None) or ""
+    return getattr(target, "__name__", None) if place.startswith(KNOWN_MODULES) else None
+
+
+def call_name(node: fx.Node) -> str | None:
+    """Return what :func:`function_name` does of a node that calls a function or a method."""
+    called = node.op in ("call_function", "call_method")
+    return function_name(node.target) if called else None
+
+
+def module_of(node: fx.Node, graph_module: fx.GraphModule) -> nn.Module | None:
+    """Return the module that a node calls."""
+    return graph_module.get_submodule(node.target) if node.op == "call_module" else None
 
 
 def operation_kind(node: fx.Node, graph_module: fx.GraphModule) -> tuple[str, nn.Module | None]:
@@ -74,134 +169,97 @@ def operation_kind(node: fx.Node, graph_module: fx.GraphModule) -> tuple[str, nn
     Returns
     -------
     str
-        "layer", "batch norm", "activation", "passed", "addition" or "concatenation"; of anything
-        else a description.
+        "layer", "batch norm", "scaling", "activation", "passed", "addition", "product" or
+        "concatenation"; of anything else a description.
     torch.nn.Module or None
     """
-    if node.op == "call_module":
-        module = graph_module.get_submodule(node.target)
+    module = module_of(node, graph_module)
+    if module is not None:
         kinds = [("layer", (nn.Linear, nn.Conv2d)), ("batch norm", BATCH_NORMS)]
-        kinds += [("activation", ACTIVATIONS), ("passed", PASSED)]
+        kinds += [("scaling", Scaling), ("activation", ACTIVATIONS), ("passed", PASSED)]
         for kind, types in kinds:
             if isinstance(module, types):
                 return kind, module
         return f"module {type(module).__name__} ({node.target!r})", module
-    if node.target in ACTIVATION_CALLS:
-        return "activation", None
-    if node.target in PASSED_CALLS:
-        return "passed", None
-    if node.target in ADDITIONS:
-        return "addition", None
-    if node.target in CONCATENATIONS:
-        return "concatenation", None
+    name = call_name(node)
+    for kind, names in (
+        ("activation", ACTIVATION_CALLS),
+        ("passed", PASSED_CALLS),
+        ("addition", ADDITIONS),
+        ("product", PRODUCTS),
+        ("concatenation", CONCATENATIONS),
+    ):
+        if name in names:
+            return kind, None
     return f"call of {getattr(node.target, '__name__', node.target)}", None
 
 
-def flatten_views(graph_module: fx.GraphModule) -> None:
-    """Rewrite ``x.view(n, -1)``, where n is a size taken from the data, as a flattening.
-
-    The number of images is then read off nothing but the value itself, so that any part of the
-    network can run on values stacked along the batch.
-    """
-    for node in graph_module.graph.nodes:
-        sized = node.target in ("view", "reshape") and len(node.args) == 3
-        if sized and isinstance(node.args[1], fx.Node):
-            node.target, node.args = "flatten", (node.args[0], 1)
-    graph_module.graph.eliminate_dead_code()
-    graph_module.recompile()
+def refuse(node: fx.Node, why: str) -> None:
+    """Raise an error that names a node through which units cannot be followed."""
+    what = f"call of {getattr(node.target, '__name__', node.target)}"
+    if node.op == "call_module":
+        what = f"module {node.target!r}"
+    raise InvalidInputError(
+        f"cannot follow units through {what} (node {node.name!r}): {why}; {ALLOWED}"
+    )
 
 
-def drop_final_softmax(graph_module: fx.GraphModule) -> None:
-    """Let a network return the logits that a softmax would be the last to read.
+def _is_one(
+    node: fx.Node, graph_module: fx.GraphModule, types: tuple[type, ...], names: set[str]
+) -> bool:
+    """Whether a node is one of some modules or calls."""
+    return isinstance(module_of(node, graph_module), types) or call_name(node) in names
 
-    A softmax anywhere else mixes units and stays, to be refused.
-    """
-    (output,) = (node for node in graph_module.graph.nodes if node.op == "output")
-    (last,) = output.all_input_nodes if len(output.all_input_nodes) == 1 else (output,)
-    module = graph_module.get_submodule(last.target) if last.op == "call_module" else None
-    called = last.op in ("call_function", "call_method") and last.target in SOFTMAX_CALLS
-    if called or isinstance(module, SOFTMAXES):
-        output.replace_input_with(last, last.all_input_nodes[0])
-        graph_module.graph.eliminate_dead_code()
-        graph_module.recompile()
+
+def is_squashing(node: fx.Node, graph_module: fx.GraphModule) -> bool:
+    """Whether a node is a sigmoid, a tanh or the like."""
+    return _is_one(node, graph_module, SQUASHING, SQUASHING_CALLS)
+
+
+def is_gate(node: fx.Node, graph_module: fx.GraphModule) -> bool:
+    """Whether a value comes from a sigmoid, perhaps pooled or laid out anew since."""
+    while operation_kind(node, graph_module)[0] == "passed":
+        node = node.all_input_nodes[0]
+    return _is_one(node, graph_module, GATES, GATE_CALLS)
+
+
+def is_softmax(node: fx.Node, graph_module: fx.GraphModule) -> bool:
+    """Whether a node is a softmax or its logarithm."""
+    return _is_one(node, graph_module, SOFTMAXES, SOFTMAX_CALLS)
 
 
 def is_reshape(node: fx.Node, graph_module: fx.GraphModule) -> bool:
-    """Whether a node lays its input out in another shape."""
-    if node.op == "call_module":
-        return isinstance(graph_module.get_submodule(node.target), nn.Flatten)
-    return node.target in RESHAPES
+    """Whether a node lays its input out as a row of features."""
+    return _is_one(node, graph_module, (nn.Flatten,), VIEWS)
+
+
+def is_relu(node: fx.Node, graph_module: fx.GraphModule) -> bool:
+    """Whether a node is a ReLU."""
+    return _is_one(node, graph_module, (nn.ReLU,), {"relu"})
+
+
+def in_same_memory(node: fx.Node, graph_module: fx.GraphModule) -> bool:
+    """Whether a node's value lies (perhaps) in the memory of its first input's."""
+    return _is_one(node, graph_module, SAME_MEMORY, SAME_MEMORY_CALLS)
+
+
+def arguments(node: fx.Node) -> dict[str, object]:
+    """Return the arguments of a call of a Python function by name, defaults included."""
+    if not inspect.isfunction(node.target):
+        return {}
+    bound = inspect.signature(node.target).bind(*node.args, **node.kwargs)
+    bound.apply_defaults()
+    return dict(bound.arguments)
 
 
 def stays_random(node: fx.Node) -> bool:
     """Whether a node is a call of dropout that goes on in evaluation mode."""
-    if node.target is not F.dropout:
+    if call_name(node) not in DROPOUT_CALLS:
         return False
-    return bool(node.kwargs.get("training", node.args[2] if len(node.args) > 2 else True))
-
-
-def _overwrites(node: fx.Node, graph_module: fx.GraphModule) -> bool:
-    """Whether a node writes its result over its input."""
-    if node.op == "call_module":
-        return getattr(graph_module.get_submodule(node.target), "inplace", False)
-    return node.target in OVERWRITING_ADDITIONS or _inplace_arguments(node).get("inplace", False)
-
-
-def _inplace_arguments(node: fx.Node) -> dict[str, object]:
-    """Return the arguments of a call of a function that can overwrite its input, by name."""
-    if node.target not in ACTIVATION_CALLS | {F.dropout} or not inspect.isfunction(node.target):
-        return {}
-    return dict(inspect.signature(node.target).bind(*node.args, **node.kwargs).arguments)
-
-
-def _in_same_memory(node: fx.Node, graph_module: fx.GraphModule) -> bool:
-    """Whether a node's value lies (perhaps) in the memory of its first input's."""
-    if node.op == "call_module":
-        return isinstance(graph_module.get_submodule(node.target), SAME_MEMORY)
-    return node.target in SAME_MEMORY_CALLS
-
-
-def _memory(node: fx.Node, graph_module: fx.GraphModule) -> fx.Node:
-    """Return the node whose memory a node's value (perhaps) lies in."""
-    while node.all_input_nodes and _in_same_memory(node, graph_module):
-        node = node.all_input_nodes[0]
-    return node
-
-
-def separate_overwritten(graph_module: fx.GraphModule) -> None:
-    """Rewrite operations that overwrite their input, so that every node keeps its value.
-
-    Whatever reads an overwritten value afterwards sees the new one, as in the network itself:
-    behind ``y = relu_(x)``, x is y. Comes before dead code is removed, which a call for the sake
-    of overwriting alone seems to be.
-
-    Raises
-    ------
-    InvalidInputError
-        If an overwritten value is read afterwards in another shape.
-    """
-    order = {node: index for index, node in enumerate(graph_module.graph.nodes)}
-    for node in list(order):
-        if not _overwrites(node, graph_module):
-            continue
-        overwritten = node.all_input_nodes[0]
-        memory = _memory(overwritten, graph_module)
-        for other in order:
-            if other is node or _memory(other, graph_module) is not memory:
-                continue
-            later = [user for user in other.users if order[user] > order[node]]
-            if later and other is not overwritten:
-                raise InvalidInputError(
-                    f"{node.name!r} overwrites the value that {later[0].name!r} reads as "
-                    f"{other.name!r}: let it make a value of its own (inplace=False)"
-                )
-            for user in later:
-                user.replace_input_with(overwritten, node)
-        if node.target in OVERWRITING_ADDITIONS:
-            node.target = OVERWRITING_ADDITIONS[node.target]
-        elif node.op == "call_function":
-            arguments = {**_inplace_arguments(node), "inplace": False}
-            node.args, node.kwargs = (overwritten,), dict(list(arguments.items())[1:])
+    given = arguments(node)
+    if "training" in given:
+        return bool(given["training"])
+    return bool(node.kwargs.get("train", node.args[2] if len(node.args) > 2 else True))
 
 
 def overwritable(graph_module: fx.GraphModule) -> dict[fx.Node, tuple[fx.Node, ...]]:
@@ -214,35 +272,18 @@ def overwritable(graph_module: fx.GraphModule) -> dict[fx.Node, tuple[fx.Node, .
     """
     overwriting = {}
     for node in graph_module.graph.nodes:
-        module = graph_module.get_submodule(node.target) if node.op == "call_module" else None
-        if not (isinstance(module, nn.ReLU) or node.target in RELU_CALLS):
+        if not is_relu(node, graph_module):
             continue
         lost = [node.all_input_nodes[0]]
-        while lost[-1].all_input_nodes and _in_same_memory(lost[-1], graph_module):
+        while lost[-1].all_input_nodes and _shares_memory(lost[-1], graph_module):
             lost.append(lost[-1].all_input_nodes[0])
         if all(len(value.users) == 1 for value in lost):
             overwriting[node] = tuple(lost)
     return overwriting
 
 
-def read_separately(value: torch.Tensor) -> torch.Tensor:
-    """Return what a layer reads: a node of its own where others read the same value."""
-    return value
-
-
-PASSED_CALLS.add(read_separately)
-
-
-def separate_readers(graph_module: fx.GraphModule) -> None:
-    """Give every layer a node of its own for what it reads."""
-    graph = graph_module.graph
-    for node in list(graph.nodes):
-        kind, _ = operation_kind(node, graph_module)
-        if kind == "layer" and node.all_input_nodes and len(node.all_input_nodes[0].users) > 1:
-            source = node.all_input_nodes[0]
-            with graph.inserting_before(node):
-                node.replace_input_with(source, graph.call_function(read_separately, (source,)))
-    graph_module.recompile()
+def _shares_memory(node: fx.Node, graph_module: fx.GraphModule) -> bool:
+    return in_same_memory(node, graph_module) or call_name(node) in OWN_CALLS
 
 
 class Runner(fx.Interpreter):
@@ -262,7 +303,7 @@ class Runner(fx.Interpreter):
 
     def call_function(self, target, args, kwargs):
         """Call a function, never one that overwrites its input."""
-        if self.relu is not None and target in RELU_CALLS:
+        if self.relu is not None and function_name(target) == "relu":
             return self.relu(args[0])
         return super().call_function(
             target, args, {**kwargs, "inplace": False} if kwargs.get("inplace") else kwargs
@@ -271,6 +312,6 @@ class Runner(fx.Interpreter):
     def call_method(self, target, args, kwargs):
         """Call a method; a view of values in any order in memory is a reshape."""
         target = "reshape" if target == "view" else target
-        if self.relu is not None and target in RELU_CALLS:
+        if self.relu is not None and target == "relu":
             return self.relu(args[0])
         return super().call_method(target, args, kwargs)

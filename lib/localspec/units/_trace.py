@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import math
 import operator
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,12 +21,12 @@ from torch.optim.swa_utils import AveragedModel
 from localspec.conventions import Conventions, resolve
 from localspec.exceptions import InvalidInputError
 from localspec.units._layers import BatchNormScale, ChannelNorm, Reader, Reading, UnitLayer, Writer
-from localspec.units._operations import (
+from localspec.units._operations import operation_kind
+from localspec.units._rewrites import (
     drop_final_softmax,
-    flatten_views,
-    operation_kind,
     separate_overwritten,
     separate_readers,
+    simplify,
 )
 from localspec.units._tracer import UNARY, Tracer, source_of
 from localspec.units._unit_map import UnitMap
@@ -37,6 +39,7 @@ class WithModule(Protocol):
 
 
 Network = nn.Module | UnitMap | WithModule
+QUANTIZED = ("torch.ao.nn.quantized", "torch.ao.nn.intrinsic.quantized", "torch.ao.nn.sparse")
 WRAPPERS = (DataParallel, DistributedDataParallel, AveragedModel)  # compute what they wrap
 
 
@@ -47,12 +50,13 @@ class _Path:
     reader: fx.Node
     start: int
     norms: tuple[tuple[fx.Node, int], ...]
+    gate: str | None = None
 
 
 def _paths(tracer: Tracer, origin: fx.Node) -> list[_Path]:
     """Return the ways from layers to a tensor that lead through no other tensor; each counts."""
     if origin in tracer.readers:
-        return [_Path(origin, 0, ())]
+        return [_Path(reader=origin, start=0, norms=())]
     paths = []
     for operand in origin.args:
         for part, start in zip(tracer.parts[operand], tracer.starts(operand), strict=True):
@@ -60,7 +64,8 @@ def _paths(tracer: Tracer, origin: fx.Node) -> list[_Path]:
                 continue  # a skip carries no weights
             for path in _paths(tracer, part.origin):
                 behind = tuple((norm, first + path.start) for norm, first in part.norms)
-                paths.append(_Path(path.reader, start + path.start, (*path.norms, *behind)))
+                norms, gate = (*path.norms, *behind), path.gate or part.gate
+                paths.append(_Path(path.reader, start + path.start, norms, gate))
     return paths
 
 
@@ -94,7 +99,7 @@ class _Trunk:
     norms: dict[fx.Node, BatchNormScale]
 
 
-def _trunk(graph_module: fx.GraphModule, origin: fx.Node) -> _Trunk:
+def _trunk(graph_module: fx.GraphModule, origin: fx.Node, n_units: int) -> _Trunk:
     node = pre_activation = end = origin
     norms: dict[fx.Node, BatchNormScale] = {}
     activated = False
@@ -103,7 +108,9 @@ def _trunk(graph_module: fx.GraphModule, origin: fx.Node) -> _Trunk:
         kind, module = operation_kind(node, graph_module)
         if kind not in UNARY:
             break
-        if kind == "batch norm":
+        if kind == "batch norm" and module.num_features != n_units:
+            break  # of every place of a map by itself
+        if kind in ("batch norm", "scaling"):
             norms[node] = BatchNormScale(module, not activated)
             pre_activation = pre_activation if activated else node
         activated = activated or kind == "activation"
@@ -114,7 +121,10 @@ def _trunk(graph_module: fx.GraphModule, origin: fx.Node) -> _Trunk:
 def _connect(tracer: Tracer) -> tuple[tuple[UnitLayer, ...], tuple[Reader, ...]]:
     """Return the tensors and their readers."""
     names = _names(tracer)
-    trunks = {origin: _trunk(tracer.graph_module, origin) for origin in tracer.tensors}
+    trunks = {
+        origin: _trunk(tracer.graph_module, origin, tracer.sizes[origin])
+        for origin in tracer.tensors
+    }
     into = {  # they scale the edges into a tensor's units; all others the edges out of them
         node
         for trunk in trunks.values()
@@ -132,14 +142,19 @@ def _connect(tracer: Tracer) -> tuple[tuple[UnitLayer, ...], tuple[Reader, ...]]
             norms = tuple(norm_of(norm) for norm in part.norms if norm[0] not in into)
             known = part.origin is not tracer.input
             tensor = names[part.origin] if known else None
-            readings.append(Reading(tensor, start, norms))
+            readings.append(Reading(tensor=tensor, start=start, norms=norms, gate=part.gate))
         module = tracer.graph_module.get_submodule(node.target)
         n_read = tracer.width(source)
         readers[node] = Reader(str(node.target), module, node, tuple(readings), n_read)
     tensors = []
     for origin, trunk in trunks.items():
         writers = tuple(
-            Writer(readers[path.reader], path.start, tuple(map(norm_of, path.norms)))
+            Writer(
+                reader=readers[path.reader],
+                start=path.start,
+                norms=tuple(map(norm_of, path.norms)),
+                gate=path.gate,
+            )
             for path in _paths(tracer, origin)
         )
         layer = UnitLayer(
@@ -162,6 +177,15 @@ class _Proxy(fx.Proxy):
     def __iadd__(self, other: object) -> fx.Proxy:
         return self.tracer.create_proxy("call_function", operator.iadd, (self, other), {})
 
+    def __imul__(self, other: object) -> fx.Proxy:
+        return self.tracer.create_proxy("call_function", operator.imul, (self, other), {})
+
+    def __itruediv__(self, other: object) -> fx.Proxy:
+        return self.tracer.create_proxy("call_function", operator.itruediv, (self, other), {})
+
+    def __len__(self) -> int:
+        raise TypeError("it takes the number of images by len(x): write x.shape[0]")
+
 
 class _ImageTracer(fx.Tracer):
     """Trace a forward pass that is given images alone: other arguments keep their defaults."""
@@ -173,6 +197,19 @@ class _ImageTracer(fx.Tracer):
     def proxy(self, node: fx.Node) -> fx.Proxy:
         """Return the value of a node in the trace."""
         return _Proxy(node, self)
+
+    def iter(self, obj: fx.Proxy) -> Iterator[fx.Proxy]:
+        """Go through a part of a shape: its first sizes, or the product of all but the first.
+
+        Of the loop ``for size in x.shape[1:]: n *= size`` the product is all that matters.
+        """
+        part = obj.node.args[1] if obj.node.target is operator.getitem else None
+        if isinstance(part, slice) and part.start in (None, 0) and (part.stop or 0) > 0:
+            whole = self.proxy(obj.node.args[0])
+            return iter([whole[place] for place in range(part.stop)])
+        if part == slice(1, None):
+            return iter([self.create_proxy("call_function", math.prod, (obj,), {})])
+        return super().iter(obj)
 
 
 def _hook_refusal(where: str, hook: object) -> str:
@@ -214,12 +251,56 @@ def _check_unseen(module: nn.Module, graph: fx.Graph) -> None:
             )
 
 
+def _is_compiled(module: object) -> bool:
+    dynamo = sys.modules.get("torch._dynamo.eval_frame")  # loaded if anything is compiled
+    return dynamo is not None and isinstance(module, dynamo.OptimizedModule)
+
+
+def _check_parts(module: nn.Module) -> None:
+    """Refuse modules without a forward pass or weights to read."""
+    for name, part in module.named_modules():
+        where = f"module {name!r}" if name else "the network"
+        if isinstance(part, torch.jit.ScriptModule):
+            raise InvalidInputError(
+                f"{where} is scripted and cannot be traced: pass the module that torch.jit.script "
+                "or torch.jit.trace was given"
+            )
+        if _is_compiled(part):
+            raise InvalidInputError(
+                f"{where} is compiled and cannot be traced: put the module that torch.compile was "
+                f"given in its place (it is kept as {name}._orig_mod)"
+            )
+        if type(part).__module__.startswith(QUANTIZED):
+            raise InvalidInputError(
+                f"{where} ({type(part).__name__}) is quantized, its weights are packed away: pass "
+                "the network in floating point that it was made from"
+            )
+
+
+def _check_tensors(module: nn.Module) -> None:
+    """Refuse weights and statistics that are not there or that nothing exact is computed from."""
+    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+        if isinstance(tensor, nn.parameter.UninitializedTensorMixin):
+            raise InvalidInputError(
+                f"{name!r} has no shape yet: let the network read one image, network(x[:1]), first"
+            )
+        if tensor.is_meta:
+            raise InvalidInputError(
+                f"{name!r} is on the device 'meta', without values: load the network's weights and "
+                "statistics"
+            )
+        if tensor.layout != torch.strided:
+            raise InvalidInputError(
+                f"{name!r} is sparse ({tensor.layout}): make it dense, as by tensor.to_dense()"
+            )
+        if tensor.is_quantized or tensor.is_complex() or tensor.dtype == torch.float16:
+            raise InvalidInputError(
+                f"{name!r} is of type {tensor.dtype}, with which sums overflow or are not defined: "
+                "pass network.float() or network.bfloat16()"
+            )
+
+
 def _trace(module: nn.Module) -> fx.GraphModule:
-    if isinstance(module, torch.jit.ScriptModule):
-        raise InvalidInputError(
-            "a scripted network cannot be traced: pass the module that torch.jit.script or "
-            "torch.jit.trace was given"
-        )
     try:
         tracer = _ImageTracer()
         graph = tracer.trace(module)
@@ -232,7 +313,7 @@ def _trace(module: nn.Module) -> fx.GraphModule:
         ) from error
     _check_unseen(module, graph)
     separate_overwritten(graph_module)
-    flatten_views(graph_module)
+    simplify(graph_module)
     drop_final_softmax(graph_module)
     separate_readers(graph_module)
     return graph_module
@@ -240,10 +321,9 @@ def _trace(module: nn.Module) -> fx.GraphModule:
 
 def _unwrapped(network: Network) -> object:
     """Return the network inside what holds it or runs it in parallel or compiled."""
-    dynamo = sys.modules.get("torch._dynamo.eval_frame")  # loaded if anything is compiled
     if isinstance(network, WRAPPERS):
         return _unwrapped(network.module)
-    if dynamo is not None and isinstance(network, dynamo.OptimizedModule):
+    if _is_compiled(network):
         return _unwrapped(network._orig_mod)
     if not isinstance(network, nn.Module) and isinstance(
         getattr(network, "module", None), nn.Module
@@ -258,9 +338,11 @@ def trace_units(network: Network, *, conventions: Conventions | str | None = Non
     Parameters
     ----------
     network : torch.nn.Module, UnitMap, or anything with a ``module``
-        Dense layers, 2-d convolutions, batch normalizations, activations, pooling, dropout and
-        reshaping, in a chain or with branches: sums of two tensors, concatenations along the
-        channels, several readers of one tensor. It must be in evaluation mode.
+        Dense layers, 2-d convolutions, batch normalizations, activations, pooling, dropout,
+        reshaping and products with constants, in a chain or with branches: sums, concatenations
+        along the channels, several readers of one tensor, gates (products with a sigmoid). It
+        must be in evaluation mode. Modules, functions and methods of tensors are taken alike,
+        except that layers must be modules.
     conventions : Conventions or str, optional
         Uses ``residual_units``; by default ``"tensor"``, and a UnitMap is left as it is.
 
@@ -272,12 +354,13 @@ def trace_units(network: Network, *, conventions: Conventions | str | None = Non
     ------
     InvalidInputError
         If the network cannot be traced, is in training mode, has an operation that is not in the
-        list above (a product of two tensors, a concatenation along another dimension, a sum of
-        tensors of different numbers of channels, a view that mixes channels, a softmax that is
-        not its last operation), returns something else for the same image (dropout that stays on,
-        normalization by the batch), has forward hooks or weights that are made anew in every pass
-        (``torch.nn.utils.prune``, ``weight_norm``, ``spectral_norm``), has no hidden layer, or
-        holds weights or statistics that are not finite; the message names it.
+        list above (a product of two tensors without a sigmoid, a concatenation along another
+        dimension, a sum of tensors of different numbers of channels, a view that mixes channels, a
+        softmax that is not its last operation), returns something else for the same image
+        (dropout that stays on, normalization by the batch), has forward hooks or weights that are
+        made anew in every pass (``torch.nn.utils.prune``, ``weight_norm``, ``spectral_norm``), has
+        no hidden layer, has parts that are scripted, compiled or quantized, or holds weights or
+        statistics that are not finite, sparse, of half precision or nowhere; the message names it.
 
     Notes
     -----
@@ -297,6 +380,10 @@ def trace_units(network: Network, *, conventions: Conventions | str | None = Non
       one reader (``norm - ReLU - conv`` behind a sum that a skip also passes on): the edges out
       of its units to the readers behind it.
 
+    A product with a constant (``x + 0.1 * f(x)``) scales edges likewise. A gate, as in
+    squeeze-and-excitation, leaves the units those of the tensor that it multiplies; the weights
+    graph is refused where edges lead through it, since they have no weight of their own there.
+
     References
     ----------
     Hod et al., arXiv:2110.08058, "Units, layers, partitions".
@@ -315,10 +402,10 @@ def trace_units(network: Network, *, conventions: Conventions | str | None = Non
         raise InvalidInputError(
             f"a network must be a torch.nn.Module, not {type(network).__name__}"
         )
+    _check_parts(module)
     if any(part.training for part in module.modules()):
         raise InvalidInputError("the network is in training mode: call network.eval() first")
-    if any(parameter.is_meta for parameter in module.parameters()):
-        raise InvalidInputError("the network is on the device 'meta', without weights: load them")
+    _check_tensors(module)
     return _unit_map(_trace(module), module, residual_units or "tensor")
 
 

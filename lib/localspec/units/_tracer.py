@@ -16,21 +16,30 @@ import torch
 from torch import fx, nn
 
 from localspec.exceptions import InvalidInputError
-from localspec.units._operations import is_reshape, operation_kind, stays_random
-
-ALLOWED = (
-    "allowed are Linear, Conv2d, BatchNorm, ReLU-like activations, pooling, Dropout, Flatten, sums "
-    "of two tensors of as many units each, and concatenations along dimension 1"
+from localspec.units._operations import (
+    ALLOWED,
+    as_pixels,
+    call_name,
+    is_gate,
+    is_reshape,
+    operation_kind,
+    refuse,
+    stays_random,
 )
-UNARY = ("batch norm", "activation", "passed")
+
+UNARY = ("batch norm", "scaling", "activation", "passed")
 
 
 @dataclass(frozen=True)
 class Part:
-    """Units of one origin, with the batch normalizations passed since (node, first channel)."""
+    """Units of one origin, with the batch normalizations passed since (node, first channel).
+
+    Constants count as such. `gate` is the last product with a sigmoid passed since.
+    """
 
     origin: fx.Node
     norms: tuple[tuple[fx.Node, int], ...] = ()
+    gate: str | None = None
 
 
 def source_of(node: fx.Node) -> fx.Node:
@@ -82,12 +91,12 @@ class Tracer:
     def _follow(self, node: fx.Node) -> None:
         kind, module = operation_kind(node, self.graph_module)
         inputs = node.all_input_nodes
-        if kind not in ("layer", "addition", "concatenation", *UNARY):
+        if kind not in ("layer", "addition", "product", "concatenation", *UNARY):
             raise InvalidInputError(
                 f"cannot follow units through {kind} (node {node.name!r}): {ALLOWED}"
             )
         if any(source not in self.parts for source in inputs) or not inputs:
-            self._refuse(node, "it reads something else than units")
+            refuse(node, "it reads something else than units")
         self._flat[node] = any(self._flat[source] for source in inputs)
         if self._joined_flat.intersection(inputs):
             self._joined_flat.add(node)
@@ -95,37 +104,38 @@ class Tracer:
             self._follow_layer(node, module)
         elif kind == "addition":
             self._follow_addition(node)
+        elif kind == "product":
+            self._follow_product(node)
         elif kind == "concatenation":
             self._follow_concatenation(node)
         elif len(inputs) > 1:
-            self._refuse(node, "it reads several values")
+            refuse(node, "it reads several values")
         elif kind == "batch norm":
             if module.running_mean is None:
-                self._refuse(node, "it normalizes by the batch (track_running_stats=False)")
+                refuse(node, "it normalizes by the batch (track_running_stats=False)")
             _check_statistics(node.target, module)
             self._check_width(node, module, module.num_features)
-            parts = zip(self.parts[inputs[0]], self.starts(inputs[0]), strict=True)
-            self.parts[node] = tuple(
-                replace(part, norms=(*part.norms, (node, start))) for part, start in parts
-            )
+            self._scale(node)
+        elif kind == "scaling":
+            self._scale(node)
         else:
             if stays_random(node):
-                self._refuse(node, "it stays on in evaluation mode: pass training=self.training")
+                refuse(node, "it stays on in evaluation mode: pass training=self.training")
             self.parts[node] = self.parts[inputs[0]]
             if is_reshape(node, self.graph_module):
                 self._flat[node] = True
-                self._check_view(node, inputs[0])
+            elif call_name(node) == as_pixels.__name__:
+                self._flat[node] = False
+
+    def _scale(self, node: fx.Node) -> None:
+        source = source_of(node)
+        self.parts[node] = tuple(
+            replace(part, norms=(*part.norms, (node, start)))
+            for part, start in zip(self.parts[source], self.starts(source), strict=True)
+        )
 
     def _of(self, node: fx.Node) -> tuple[Part, ...]:
         return self.parts.get(node, ())
-
-    def _refuse(self, node: fx.Node, why: str) -> None:
-        what = f"call of {getattr(node.target, '__name__', node.target)}"
-        if node.op == "call_module":
-            what = f"module {node.target!r}"
-        raise InvalidInputError(
-            f"cannot follow units through {what} (node {node.name!r}): {why}; {ALLOWED}"
-        )
 
     def width(self, node: fx.Node) -> int:
         """Return the number of units that a node carries; 0 if images of unknown channels do."""
@@ -157,17 +167,7 @@ class Tracer:
         rows = self._flat[source] and self._is_conv(source) and source not in self._joined_flat
         rows = rows and not isinstance(module, nn.Conv2d | nn.BatchNorm2d)
         if not width or n_read % width or (n_read != width and not rows):
-            self._refuse(node, f"it reads {n_read} channels where {width} units arrive")
-
-    def _check_view(self, node: fx.Node, source: fx.Node) -> None:
-        shape = node.args[1:]
-        if len(shape) == 1 and isinstance(shape[0], tuple | list):
-            shape = tuple(shape[0])
-        if node.target not in ("view", "reshape") or len(shape) < 2 or self._is_image(source):
-            return
-        width = self.width(source)
-        if isinstance(shape[1], int) and shape[1] > 0 and shape[1] % width:
-            self._refuse(node, f"it mixes {width} units into {shape[1]} channels")
+            refuse(node, f"it reads {n_read} channels where {width} units arrive")
 
     def _follow_layer(self, node: fx.Node, module: nn.Linear | nn.Conv2d) -> None:
         name, is_conv, source = node.target, isinstance(module, nn.Conv2d), source_of(node)
@@ -191,28 +191,55 @@ class Tracer:
     def _follow_addition(self, node: fx.Node) -> None:
         operands = node.args
         if len(operands) != 2 or node.kwargs or not all(isinstance(x, fx.Node) for x in operands):
-            self._refuse(node, "it adds something else than two tensors")
+            refuse(node, "it adds something else than two tensors")
         widths = [self.width(operand) for operand in operands]
         if widths[0] != widths[1] or not widths[0]:
-            self._refuse(node, f"the tensors have {widths[0]} and {widths[1]} units")
+            refuse(node, f"the tensors have {widths[0]} and {widths[1]} units")
         kinds = [self._is_conv(operand) for operand in operands if not self._is_image(operand)]
         if len(set(kinds)) != 1 or (kinds[0] and self._flat[node]):
-            self._refuse(node, "it adds maps to rows of features, or flattened maps")
+            refuse(node, "it adds maps to rows of features, or flattened maps")
         self._form(node, widths[0], kinds[0])
+
+    def _follow_product(self, node: fx.Node) -> None:
+        operands = node.args
+        if len(operands) != 2 or node.kwargs or not all(isinstance(x, fx.Node) for x in operands):
+            refuse(node, "it multiplies something else than two tensors")
+        gates = [is_gate(operand, self.graph_module) for operand in operands]
+        if all(gates):  # then the gate is computed from the value
+            gates = [_is_behind(first, second) for first, second in (operands, operands[::-1])]
+        if sum(gates) != 1:
+            refuse(node, "it multiplies two tensors of which not exactly one is a sigmoid")
+        value, gate = operands if gates[1] else operands[::-1]
+        widths = self.width(value), self.width(gate)
+        if not widths[0] or widths[1] not in (1, widths[0]):
+            refuse(node, f"it multiplies {widths[0]} units by gates of {widths[1]} units")
+        if self._flat[value] != self._flat[gate]:
+            refuse(node, "it multiplies maps by rows of features, or flattened maps")
+        self.parts[node] = tuple(replace(part, gate=node.name) for part in self.parts[value])
 
     def _follow_concatenation(self, node: fx.Node) -> None:
         tensors = node.args[0] if node.args else node.kwargs.get("tensors", ())
         dim = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim", 0)
         known = isinstance(tensors, tuple | list) and all(isinstance(x, fx.Node) for x in tensors)
         if not known or not tensors:
-            self._refuse(node, "it joins something else than tensors")
+            refuse(node, "it joins something else than tensors")
         if dim not in (1, -3 if self._is_conv(tensors[0]) else -1):
-            self._refuse(node, f"it joins tensors along dimension {dim}")
+            refuse(node, f"it joins tensors along dimension {dim}")
         if not all(self.width(tensor) for tensor in tensors):
-            self._refuse(node, "it joins images that no layer has read yet")
+            refuse(node, "it joins images that no layer has read yet")
         self.parts[node] = tuple(part for tensor in tensors for part in self.parts[tensor])
         if self._flat[node]:
             self._joined_flat.add(node)
+
+
+def _is_behind(node: fx.Node, other: fx.Node) -> bool:
+    """Whether a node is computed from another one."""
+    seen, waiting = set(), [node]
+    while waiting:
+        inputs = set(waiting.pop().all_input_nodes) - seen
+        seen |= inputs
+        waiting += inputs
+    return other in seen
 
 
 def _check_statistics(name: str, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> None:

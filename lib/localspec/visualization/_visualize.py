@@ -28,6 +28,7 @@ from localspec.exceptions import InvalidInputError
 from localspec.units import (
     Network,
     UnitMap,
+    check_classes,
     check_logits,
     count_logits,
     fast_convolutions,
@@ -115,7 +116,8 @@ def checked_network(network: Network, image_shape: Sequence[int]) -> UnitMap:
     unit_map = trace_units(network)
     check_image_shape(image_shape)
     n_pixels = math.prod(image_shape)
-    count_logits(unit_map, torch.linspace(0, 1, 2 * n_pixels).reshape(2, *image_shape))
+    tried = torch.linspace(0, 1, 2 * n_pixels).reshape(2, *image_shape)
+    check_classes(count_logits(unit_map, tried))
     check_logits(unit_map)
     return unit_map
 
@@ -365,7 +367,8 @@ def visualize_traced(
             entropies[chosen] = torch.cat([_entropy(unit_map, batch) for batch in batches]).cpu()
 
     apart = start.device.type == "cpu" and (small or len(parts) >= torch.get_num_threads())
-    with bar, fast_convolutions(unit_map, blank):
+    n_images = len(targets) * (n_steps + 1)
+    with bar, fast_convolutions(unit_map, blank, n_images):
         for _ in side_by_side(optimise_part, parts) if apart else map(optimise_part, parts):
             pass
     if unit_map.dtype == torch.bfloat16:  # NumPy has no such type

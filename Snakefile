@@ -21,9 +21,10 @@ NEEDS = {
     "05_synthesis": ["03_importance", "04_coherence"],
 }
 RUN = os.getpid()  # whose end its jobs watch
-LOCALSPEC = (
+JOB = (
+    "exec > {log:q} 2>&1; "
     "export OMP_NUM_THREADS={threads} MKL_NUM_THREADS={threads} OPENBLAS_NUM_THREADS={threads}; "
-    "cd {ROOT:q}; exec {sys.executable:q} -m localspec.cli --parent {RUN} "
+    "cd {ROOT:q}; exec {sys.executable:q} -m localspec.cli --parent {RUN} job {PROFILE_FILE:q} "
 )
 
 
@@ -70,9 +71,11 @@ rule page:
     output:
         marker=f"{NAME}/{{page}}.json",
         notebook=f"{NAME}/{{page}}.ipynb",
+    log:
+        f"{NAME}/.jobs/{{page}}.log",
     threads: 1  # pages run side by side; small networks gain nothing from more
     shell:
-        LOCALSPEC + "page {NAME:q} {wildcards.page:q}"
+        JOB + "{wildcards.page:q}"
 
 
 rule trained:
@@ -85,6 +88,8 @@ rule train:
         network_before,
     output:
         touch(mark("{network}", "{seed}")),
+    log:
+        f"{NAME}/.jobs/train/{{network}}/{{seed}}.log",
     threads: lambda wildcards: PROFILE.networks[wildcards.network].n_threads or workflow.cores
     shell:
-        LOCALSPEC + "train-network {PROFILE_FILE:q} {wildcards.network:q} {wildcards.seed}"
+        JOB + "train/{wildcards.network:q}/{wildcards.seed}"

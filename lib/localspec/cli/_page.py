@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 import time
 from pathlib import Path
@@ -16,13 +15,22 @@ from pathlib import Path
 import click
 import nbformat
 import papermill
+from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
-from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
-from localspec._utils.files import project_root, results_root
-from localspec.cli._files import as_json, inside, load_named_profile, shown, write_if_changed
+from localspec._utils.files import project_root
+from localspec.cli._files import (
+    as_json,
+    inside,
+    load_named_profile,
+    read_notebook,
+    results_folder,
+    shown,
+    write_if_changed,
+)
+from localspec.cli._jobs import State, jobs_folder, kept_state, reason
 from localspec.cli._stamp import (
     LIBRARY,
     information,
@@ -31,11 +39,12 @@ from localspec.cli._stamp import (
     table_problem,
     tidy,
 )
-from localspec.pipeline import Profile
+from localspec.cli._train import train_one
+from localspec.pipeline import Profile, load_profile
 
 # between papermill and kernel, where both can; without it the kernel warns
 ENCRYPTED = Config(KernelManager={"transport_encryption": "auto"})
-ANSI = re.compile(r"\x1b\[[0-9;]*m")
+KILLED_STATUS = (-9, 137)
 
 
 def in_declared_order(notebook: NotebookNode, parameters: dict, page: str) -> dict:
@@ -55,26 +64,38 @@ def in_declared_order(notebook: NotebookNode, parameters: dict, page: str) -> di
     return {name: parameters[name] for name in declared if name in parameters}
 
 
-def failure(page: str, error: Exception, partial: Path) -> str:
-    """Return in one message which cell failed, how, and where to look."""
-    if isinstance(error, PapermillExecutionError):
-        message = ANSI.sub("", error.evalue)
-        what = f"cell [{error.exec_count}] failed with {error.ename}: {message}"
-    elif isinstance(error, DeadKernelError):
-        what = "the kernel died (killed, or out of memory)"
-    else:
-        what = f"{type(error).__name__}: {error}"
-    where = f"\n  the notebook up to there: {shown(partial)}" if partial.is_file() else ""
-    return f"{page}: {what}{where}"
+class WatchedKernel(AsyncKernelManager):
+    """A kernel whose exit status is known after it died."""
+
+    exit_status: int | None = None
+
+    async def is_alive(self) -> bool:
+        """Return whether it runs; note how it ended."""
+        status = await self.provisioner.poll() if self.has_kernel else None
+        if status is not None:
+            WatchedKernel.exit_status = status
+        return await super().is_alive()
 
 
-def execute(notebook: NotebookNode, page: str, partial: Path, parameters: dict) -> NotebookNode:
+def why_it_failed(error: Exception) -> str:
+    """Return in one line which cell failed, and how, or what killed the kernel."""
+    if not isinstance(error, DeadKernelError):
+        return reason(error)
+    status = WatchedKernel.exit_status
+    if status in KILLED_STATUS:
+        return "the kernel was killed (signal 9): most likely memory ran out"
+    return f"the kernel died ({f'signal {-status}' if status and status < 0 else status})"
+
+
+def execute(
+    notebook: NotebookNode, page: str, partial: Path, parameters: dict, state: State
+) -> NotebookNode:
     """Execute a notebook in the folder of its output, where nbval will execute it again.
 
     Raises
     ------
     click.ClickException
-        Whatever ended the page, in one message.
+        Whatever ended the page, in one message; `state` gets it, too.
     """
     root = project_root()
     # results outside the project: the library finds the project upwards from the kernel's folder
@@ -91,11 +112,15 @@ def execute(notebook: NotebookNode, page: str, partial: Path, parameters: dict) 
             start_timeout=300,
             cwd=folder,
             config=ENCRYPTED,
+            kernel_manager_class=WatchedKernel,
             # the kernel logs as an error that it was interrupted, which is how it is shut down
             extra_arguments=["--log-level=CRITICAL"],
         )
     except Exception as error:
-        raise click.ClickException(failure(page, error, partial)) from error
+        state.line = why_it_failed(error)
+        state.notebook = str(partial) if partial.is_file() else ""
+        where = f"\n  the notebook up to there: {shown(partial)}" if state.notebook else ""
+        raise click.ClickException(f"{page}: {state.line}{where}") from error
 
 
 def kernel_variables(results: Path, record: Path) -> dict[str, str]:
@@ -120,8 +145,8 @@ def kernel_variables(results: Path, record: Path) -> dict[str, str]:
     }
 
 
-def run_page(profile: Profile, page: str, results: Path) -> None:
-    """Run a page into `results` and write its notebook, then its record."""
+def run_page(profile: Profile, page: str, results: Path, state: State) -> None:
+    """Run a page into `results` and write its notebook, then its record; `state` says how."""
     parameters = profile.parameters(page)
     folder = inside(results, profile.name)
     target, marker = folder / f"{page}.ipynb", folder / f"{page}.json"
@@ -130,12 +155,12 @@ def run_page(profile: Profile, page: str, results: Path) -> None:
     for path in (marker, record, partial):
         path.unlink(missing_ok=True)
     os.environ.update(kernel_variables(results, record))
-    source = nbformat.read(project_root() / "notebooks" / f"{page}.ipynb", as_version=4)
+    source = read_notebook(project_root() / "notebooks" / f"{page}.ipynb", "make sync")
     hashes = source_hashes(profile, [page])[page]
     parameters = in_declared_order(source, parameters, page)
     click.echo(f"{page}: running", err=True)
     start = time.monotonic()
-    executed = execute(source, page, partial, parameters)
+    executed = execute(source, page, partial, parameters, state)
     lines = record.read_text(encoding="utf-8").splitlines() if record.is_file() else []
     summary = summarise(map(json.loads, lines))
     duration_s = time.monotonic() - start
@@ -148,7 +173,7 @@ def run_page(profile: Profile, page: str, results: Path) -> None:
     write_if_changed(marker, as_json({**stamp, "information": about}))
     partial.unlink(missing_ok=True)
     record.unlink(missing_ok=True)
-    click.echo(f"{page}: done in {duration_s:.1f} s", err=True)
+    state.line = f"{page}: done in {duration_s:.1f} s"
 
 
 @click.command()
@@ -156,4 +181,26 @@ def run_page(profile: Profile, page: str, results: Path) -> None:
 @click.argument("page")
 def page(profile: str, page: str) -> None:
     """Run one PAGE of PROFILE, whether it is current or not."""
-    run_page(load_named_profile(profile), page, results_root().resolve())
+    state = State(page)
+    run_page(load_named_profile(profile), page, results_folder(), state)
+    click.echo(state.line, err=True)
+
+
+def run_job(profile: Profile, name: str, results: Path, state: State) -> None:
+    """Do the job that is called `name`; `state` gets what it says of its end."""
+    kind, *replicate = name.split("/")
+    if kind == "train":
+        network, seed = replicate
+        state.line = train_one(profile, network, int(seed))
+    else:
+        run_page(profile, kind, results, state)
+
+
+@click.command(hidden=True)
+@click.argument("path")
+@click.argument("name")
+def job(path: str, name: str) -> None:
+    """Do one job of a run of the profile in PATH, and keep its state for that run."""
+    results, profile = results_folder(), load_profile(path)
+    with kept_state(jobs_folder(results, profile.name), name) as state:
+        run_job(profile, name, results, state)

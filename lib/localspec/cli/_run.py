@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -11,13 +10,25 @@ from pathlib import Path
 import click
 from filelock import Timeout
 
-from localspec._utils.files import locked, project_root, results_root
-from localspec.cli._files import inside, load_named_profile, profile_path, shown
+from localspec._utils.files import locked, project_root
+from localspec.cli._files import (
+    UNREADABLE,
+    inside,
+    load_named_profile,
+    notebook_problem,
+    profile_path,
+    read_notebook,
+    results_folder,
+    shown,
+)
+from localspec.cli._options import WholeNumber
+from localspec.cli._signals import ended_by_signals
+from localspec.cli._snakemake import run_jobs
 from localspec.cli._stamp import page_problem, source_hashes
 
 CORES = click.option(
     "--cores",
-    type=click.IntRange(min=1),
+    type=WholeNumber(),
     default=2,
     show_default=True,
     help="Processor cores, of all jobs together.",
@@ -58,10 +69,15 @@ def drop_stale_markers(folder: Path, pages: Mapping[str, Mapping[str, str]]) -> 
         marker = folder / f"{page}.json"
         if not marker.exists():
             continue
+        if marker.is_dir():
+            raise click.ClickException(
+                f"{shown(marker)} is a folder, where the record of a page stands: move it away"
+            )
         try:
             record = json.loads(marker.read_text(encoding="utf-8"))
             problem = page_problem(record, folder / "tables", hashes)
-        except (ValueError, KeyError, TypeError, AttributeError):
+            problem = problem or notebook_problem(marker.with_suffix(".ipynb"))
+        except UNREADABLE:
             problem = "its record cannot be read"
         if problem:
             click.echo(f"{page}: {problem}; running it again")
@@ -69,54 +85,13 @@ def drop_stale_markers(folder: Path, pages: Mapping[str, Mapping[str, str]]) -> 
 
 
 def check_notebooks(pages: list[str]) -> None:
-    """Refuse pages whose notebooks are missing."""
+    """Refuse pages whose notebooks are missing or damaged."""
     notebooks = project_root() / "notebooks"
     missing = [page for page in pages if not (notebooks / f"{page}.ipynb").is_file()]
     if missing:
         raise click.ClickException(f"no notebooks/*.ipynb for {', '.join(missing)}: make sync")
-
-
-def snakemake(
-    target: str,
-    config: dict[str, object],
-    results: Path,
-    *,
-    cores: int,
-    verbose: bool,
-    options: tuple[str, ...] = (),
-) -> bool:
-    """Let Snakemake make a rule's output in this process; return whether it could.
-
-    Parameters
-    ----------
-    target : str
-        Name of a rule of the Snakefile.
-    config : dict
-        Its configuration, as JSON values.
-    results : Path
-        Absolute folder for results; Snakemake's own folder lies in it.
-    cores : int
-    verbose : bool
-        Show what Snakemake says.
-    options : tuple of str, optional
-        More options of Snakemake.
-    """
-    from snakemake.cli import main
-
-    root = project_root()
-    os.chdir(root)
-    os.environ["LOCALSPEC_RESULTS"] = str(results)  # jobs start elsewhere: no relative path
-    arguments = [target, "--snakefile", str(root / "Snakefile"), "--directory", str(results)]
-    arguments += ["--cores", str(cores), *options]
-    arguments += ["--nolock", "--rerun-incomplete"]  # our lock needs no unlocking after a kill
-    arguments += ["--rerun-triggers", "params"]  # no dates: what is missing is made
-    arguments += [] if verbose else ["--quiet", "all"]
-    arguments += ["--config", *(f"{name}={json.dumps(value)}" for name, value in config.items())]
-    try:
-        main(arguments)
-    except SystemExit as end:
-        return not end.code
-    return True
+    for page in pages:
+        read_notebook(notebooks / f"{page}.ipynb", "make sync")
 
 
 @click.command()
@@ -130,12 +105,9 @@ def run(profile: str, cores: int, verbose: bool) -> None:
     """
     loaded = load_named_profile(profile)
     check_notebooks(loaded.pages)
-    results = results_root().resolve()
+    results = results_folder()
     folder = inside(results, profile)
     config = {"profile": str(profile_path(profile))}
-    with one_at_a_time(results / ".run"):
+    with ended_by_signals(), one_at_a_time(results / ".run"):
         drop_stale_markers(folder, source_hashes(loaded, loaded.pages))
-        if not snakemake("all", config, results, cores=cores, verbose=verbose):
-            raise click.ClickException(
-                "the run stopped (--verbose, or VERBOSE=1 of make, shows what Snakemake says)"
-            )
+        run_jobs("all", config, results, cores=cores, verbose=verbose)

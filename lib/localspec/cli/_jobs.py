@@ -1,7 +1,8 @@
 """Jobs of a run: what each one does now, how it ended, and why.
 
-A job is named like its files in ``results/<profile>/.jobs``: ``03_importance`` is a page and
-``train/mlp/0`` the training of a network from a seed. Its state says that it is running, that it is
+A job is named like its files in ``results/<profile>/.jobs``: ``03_importance`` is a page,
+``03_importance/mlp/0`` the part of one network and seed, and ``train/mlp/0`` the training of that
+network. Its state says that it is running, that it is
 done, or why it failed. One that still says "running" when the run has ended was killed: it could
 not say so itself.
 """
@@ -41,12 +42,15 @@ class State:
         What it says of its end; empty while it runs.
     notebook : str
         Path of what it executed up to its end, if that is there.
+    lacking : bool
+        Whether it failed because what other jobs should have stored is missing or damaged.
     """
 
     title: str
     status: str = "running"
     line: str = ""
     notebook: str = ""
+    lacking: bool = False
 
 
 def jobs_folder(results: Path, profile: str) -> Path:
@@ -59,8 +63,8 @@ def title_of(name: str) -> str:
 
     Examples
     --------
-    >>> title_of("03_importance"), title_of("train/mlp/0")
-    ('03_importance', 'training of mlp, seed 0')
+    >>> title_of("train/mlp/0"), title_of("03_importance/mlp/0"), title_of("03_importance")
+    ('training of mlp, seed 0', '03_importance (mlp, seed 0)', '03_importance')
     """
     kind, *replicate = name.split("/")
     if not replicate:

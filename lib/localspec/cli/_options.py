@@ -32,3 +32,13 @@ class WholeNumber(click.ParamType):
                 f"({name.upper()} of make, --{name} of localspec)"
             )
         return int(text)
+
+
+CORES = click.option(
+    "--cores",
+    type=WholeNumber(),
+    default=2,
+    show_default=True,
+    help="Processor cores, of all jobs together.",
+)
+VERBOSE = click.option("--verbose", is_flag=True, help="Show what Snakemake says.")

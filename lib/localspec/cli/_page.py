@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -30,9 +32,11 @@ from localspec.cli._files import (
     shown,
     write_if_changed,
 )
+from localspec.cli._grid import LOADING, job_parameters, job_record
 from localspec.cli._jobs import State, jobs_folder, kept_state, reason
 from localspec.cli._stamp import (
     LIBRARY,
+    entry_hashes,
     information,
     source_hashes,
     summarise,
@@ -40,6 +44,7 @@ from localspec.cli._stamp import (
     tidy,
 )
 from localspec.cli._train import train_one
+from localspec.exceptions import ArtifactError
 from localspec.pipeline import Profile, load_profile
 
 # between papermill and kernel, where both can; without it the kernel warns
@@ -123,7 +128,7 @@ def execute(
         raise click.ClickException(f"{page}: {state.line}{where}") from error
 
 
-def kernel_variables(results: Path, record: Path) -> dict[str, str]:
+def kernel_variables(results: Path, record: Path, compute: str) -> dict[str, str]:
     """Return the environment variables of the kernel that runs a page.
 
     Parameters
@@ -132,12 +137,15 @@ def kernel_variables(results: Path, record: Path) -> dict[str, str]:
         Absolute folder for results.
     record : Path
         Where the library notes stages, tables and device.
+    compute : {"auto", "never"}
+        What the library does where a notebook's own parameter is "auto".
     """
     # the library that is stamped comes first on the path, wherever else pip installed one from
     path = [str(LIBRARY.parent), os.environ.get("PYTHONPATH", "")]
     return {
         "LOCALSPEC_RECORD": str(record),
         "LOCALSPEC_RESULTS": str(results),
+        "LOCALSPEC_COMPUTE": compute,
         "PYTHONPATH": os.pathsep.join(filter(None, path)),
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         # this environment's kernel, not one of that name in the user's folder
@@ -145,35 +153,95 @@ def kernel_variables(results: Path, record: Path) -> dict[str, str]:
     }
 
 
-def run_page(profile: Profile, page: str, results: Path, state: State) -> None:
-    """Run a page into `results` and write its notebook, then its record; `state` says how."""
-    parameters = profile.parameters(page)
-    folder = inside(results, profile.name)
-    target, marker = folder / f"{page}.ipynb", folder / f"{page}.json"
-    partial, record = folder / f"{page}.partial.ipynb", folder / f".{page}.record"
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in (marker, record, partial):
+@dataclass
+class Executed:
+    """An executed notebook, tidied, and what the library recorded on the way."""
+
+    notebook: NotebookNode
+    parameters: dict
+    entries: list[dict]
+    duration_s: float
+
+
+def run_notebook(
+    page: str,
+    parameters: dict,
+    stem: Path,
+    results: Path,
+    state: State,
+    *,
+    compute: str,
+    pages: Path | None = None,
+) -> Executed:
+    """Execute a page's notebook beside ``<stem>.ipynb``, and remove the record that stands there.
+
+    Parameters
+    ----------
+    page : str
+    parameters : dict
+    stem : Path
+        Of what will be written: without an ending.
+    results : Path
+    state : State
+        Gets what is said of an error.
+    compute : {"auto", "never"}
+    pages : Path, optional
+        Where tables are written, if not into the profile's folder.
+    """
+    partial, record = Path(f"{stem}.partial.ipynb"), stem.with_name(f".{stem.name}.record")
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    for path in (Path(f"{stem}.json"), record, partial):
         path.unlink(missing_ok=True)
-    os.environ.update(kernel_variables(results, record))
+    os.environ.update(kernel_variables(results, record, compute))
+    if pages is not None:
+        os.environ["LOCALSPEC_PAGES"] = str(pages)
     source = read_notebook(project_root() / "notebooks" / f"{page}.ipynb", "make sync")
-    hashes = source_hashes(profile, [page])[page]
     parameters = in_declared_order(source, parameters, page)
-    click.echo(f"{page}: running", err=True)
     start = time.monotonic()
     executed = execute(source, page, partial, parameters, state)
     lines = record.read_text(encoding="utf-8").splitlines() if record.is_file() else []
-    summary = summarise(map(json.loads, lines))
-    duration_s = time.monotonic() - start
-    about = information(summary.pop("device"), duration_s, hashes)
-    stamp = {"page": page, "profile": profile.name, "parameters": parameters, **summary}
+    entries = [json.loads(line) for line in lines]
+    partial.unlink(missing_ok=True)
+    record.unlink(missing_ok=True)
+    return Executed(tidy(executed, source), parameters, entries, time.monotonic() - start)
+
+
+def run_page(
+    profile: Profile, page: str, results: Path, state: State, *, compute: str = "auto"
+) -> None:
+    """Run a page into `results` and write its notebook, then its record; `state` says how."""
+    parameters = profile.parameters(page)
+    folder = inside(results, profile.name)
+    hashes = source_hashes(profile, [page])[page]
+    done = run_notebook(page, parameters, folder / page, results, state, compute=compute)
+    summary = summarise(done.entries)
+    about = information(summary.pop("device"), done.duration_s, hashes)
+    stamp = {"page": page, "profile": profile.name, "parameters": done.parameters, **summary}
     problem = table_problem(stamp, folder / "tables")
     if problem:
         raise click.ClickException(f"{page}: {problem}")
-    write_if_changed(target, nbformat.writes(tidy(executed, source)) + "\n")
-    write_if_changed(marker, as_json({**stamp, "information": about}))
-    partial.unlink(missing_ok=True)
-    record.unlink(missing_ok=True)
-    state.line = f"{page}: done in {duration_s:.1f} s"
+    write_if_changed(folder / f"{page}.ipynb", nbformat.writes(done.notebook) + "\n")
+    write_if_changed(folder / f"{page}.json", as_json({**stamp, "information": about}))
+    state.line = f"{page}: done in {done.duration_s:.1f} s"
+
+
+def run_replicate(
+    profile: Profile, page: str, network: str, seed: int, results: Path, state: State
+) -> None:
+    """Run a page's notebook for one network and seed: what it leaves are artifacts.
+
+    The executed copy is kept beside the job's record; its tables are not.
+    """
+    stem = jobs_folder(results, profile.name) / page / network / str(seed)
+    files = stem.with_name(f"{seed}.files")
+    parameters = job_parameters(profile, page, network, seed)
+    hashes = entry_hashes(profile, page, parameters)
+    done = run_notebook(page, parameters, stem, results, state, compute="auto", pages=files)
+    shutil.rmtree(files, ignore_errors=True)
+    write_if_changed(Path(f"{stem}.ipynb"), nbformat.writes(done.notebook) + "\n")
+    record = job_record(done.entries, hashes, results)
+    write_if_changed(Path(f"{stem}.json"), as_json(record))
+    state.line = f"{state.title}: done in {done.duration_s:.1f} s"
 
 
 @click.command()
@@ -181,19 +249,37 @@ def run_page(profile: Profile, page: str, results: Path, state: State) -> None:
 @click.argument("page")
 def page(profile: str, page: str) -> None:
     """Run one PAGE of PROFILE, whether it is current or not."""
-    state = State(page)
-    run_page(load_named_profile(profile), page, results_folder(), state)
+    loaded, state = load_named_profile(profile), State(page)
+    loaded.parameters(page)  # refuses what is no page
+    click.echo(f"{page}: running", err=True)
+    run_page(loaded, page, results_folder(), state)
     click.echo(state.line, err=True)
 
 
 def run_job(profile: Profile, name: str, results: Path, state: State) -> None:
     """Do the job that is called `name`; `state` gets what it says of its end."""
     kind, *replicate = name.split("/")
+    if not replicate:
+        run_loading_page(profile, kind, results, state)
+        return
+    network, seed = replicate
     if kind == "train":
-        network, seed = replicate
         state.line = train_one(profile, network, int(seed))
     else:
-        run_page(profile, kind, results, state)
+        run_replicate(profile, kind, network, int(seed), results, state)
+
+
+def run_loading_page(profile: Profile, page: str, results: Path, state: State) -> None:
+    """Run a page after its jobs; where they left something out, they are no longer current."""
+    compute = "never" if page in LOADING else "auto"
+    try:
+        run_page(profile, page, results, state, compute=compute)
+    except click.ClickException:
+        state.lacking = compute == "never" and ArtifactError.__name__ in state.line
+        if state.lacking:
+            for record in (jobs_folder(results, profile.name) / page).rglob("*.json"):
+                record.unlink(missing_ok=True)
+        raise
 
 
 @click.command(hidden=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -21,19 +22,13 @@ from localspec.cli._files import (
     results_folder,
     shown,
 )
-from localspec.cli._options import WholeNumber
+from localspec.cli._grid import drop_stale_jobs, networks_to_train, pending_networks
+from localspec.cli._jobs import jobs_folder, states
+from localspec.cli._options import CORES, VERBOSE
 from localspec.cli._signals import ended_by_signals
 from localspec.cli._snakemake import run_jobs
 from localspec.cli._stamp import page_problem, source_hashes
-
-CORES = click.option(
-    "--cores",
-    type=WholeNumber(),
-    default=2,
-    show_default=True,
-    help="Processor cores, of all jobs together.",
-)
-VERBOSE = click.option("--verbose", is_flag=True, help="Show what Snakemake says.")
+from localspec.pipeline import Profile
 
 
 @contextmanager
@@ -94,6 +89,18 @@ def check_notebooks(pages: list[str]) -> None:
         read_notebook(notebooks / f"{page}.ipynb", "make sync")
 
 
+def run_once(profile: Profile, results: Path, *, cores: int, verbose: bool) -> None:
+    """Do the jobs of a profile's pages that are not current."""
+    folder = inside(results, profile.name)
+    drop_stale_markers(folder, source_hashes(profile, profile.pages))
+    pages = [page for page in profile.pages if not (folder / f"{page}.json").exists()]
+    drop_stale_jobs(profile, pages, results)
+    shutil.rmtree(folder / ".trained", ignore_errors=True)
+    pending = pending_networks(profile, networks_to_train(profile, pages))
+    config = {"profile": str(profile_path(profile.name)), "pending": pending}
+    run_jobs("all", config, results, cores=cores, verbose=verbose)
+
+
 @click.command()
 @click.argument("profile", default="digits")
 @CORES
@@ -101,13 +108,22 @@ def check_notebooks(pages: list[str]) -> None:
 def run(profile: str, cores: int, verbose: bool) -> None:
     """Run the pages of PROFILE (digits) that are not current.
 
-    What is computed already is kept: a run that was stopped or killed goes on where it was.
+    Every network and seed is a job of its own. What is computed already is kept: a run that was
+    stopped or killed goes on where it was.
     """
     loaded = load_named_profile(profile)
     check_notebooks(loaded.pages)
     results = results_folder()
-    folder = inside(results, profile)
-    config = {"profile": str(profile_path(profile))}
-    with ended_by_signals(), one_at_a_time(results / ".run"):
-        drop_stale_markers(folder, source_hashes(loaded, loaded.pages))
-        run_jobs("all", config, results, cores=cores, verbose=verbose)
+    with (
+        ended_by_signals(),
+        one_at_a_time(results / ".run"),
+        one_at_a_time(inside(results, profile, ".train")),
+    ):
+        try:
+            run_once(loaded, results, cores=cores, verbose=verbose)
+        except click.ClickException:
+            ended = states(jobs_folder(results, profile)).values()
+            if not any(state.lacking for state in ended):
+                raise
+            click.echo("stored results are missing or damaged: they are computed")
+            run_once(loaded, results, cores=cores, verbose=verbose)

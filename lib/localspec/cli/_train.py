@@ -3,37 +3,21 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import click
 
 from localspec._utils.validation import check_option
 from localspec.cli._files import inside, profile_path, results_folder
-from localspec.cli._run import CORES, VERBOSE, one_at_a_time
+from localspec.cli._grid import pending_networks
+from localspec.cli._options import CORES, VERBOSE
+from localspec.cli._run import one_at_a_time
 from localspec.cli._signals import ended_by_signals
 from localspec.cli._snakemake import run_jobs
-from localspec.exceptions import ArtifactError
 from localspec.pipeline import Profile, Replicate, load_profile
-
-
-def pending_networks(profile: Profile, replicates: list[tuple[str, int]]) -> list[tuple[str, int]]:
-    """Return those of the networks and seeds that are not stored.
-
-    A damaged one is pending, too.
-    """
-    pending = []
-    for network, seed in replicates:
-        replicate = Replicate(profile, network, seed, compute="never", progress=False)
-        try:
-            _ = replicate.trained
-        except ArtifactError:
-            pending.append((network, seed))
-    return pending
 
 
 def describe(name: str, history: Mapping[str, Sequence[float]], duration_s: float) -> str:
@@ -90,9 +74,7 @@ def train(
     ]
     results = results_folder()
     with ended_by_signals():
-        # another process looks, and takes the data with it
-        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-            pending = pool.submit(pending_networks, loaded, replicates).result()
+        pending = pending_networks(loaded, replicates)
         click.echo(f"{len(pending)} of {len(replicates)} networks are not stored yet")
         if list_only:
             for network, seed in pending:

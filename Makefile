@@ -28,26 +28,27 @@ help: ## list the targets
 		do printf '%-16s%s\n' "$$target" "$$what"; done
 
 book: $(INSTALLED) ## run the digits profile, publish it in place, build the book
-	@$(GRID) run digits --cores "$$CORES" $(if $(VERBOSE),--verbose)
+	@$(GRID) run --cores "$$CORES" $(if $(VERBOSE),--verbose) digits
 	@$(LOCALSPEC) publish digits
 	@rm -rf _build
 	@.venv/bin/jupyter-book build . --path-output . -q -W -n --keep-going
 
 test: $(INSTALLED) ## run every test
-	@$(VENV_PYTHON) -m pytest -n "$$CORES" --dist loadfile
+	@case "$$CORES" in ''|0*|*[!0-9]*) \
+		echo "CORES='$$CORES' is not allowed: give a whole number from 1 on" >&2; exit 1 ;; esac
+	@exec $(VENV_PYTHON) -m pytest -n "$$CORES" --dist loadfile
 
 run: $(INSTALLED) ## run the pages of PROFILE (digits) that are not current
-	@$(GRID) run "$$PROFILE" --cores "$$CORES" $(if $(VERBOSE),--verbose)
+	@$(GRID) run --cores "$$CORES" $(if $(VERBOSE),--verbose) -- "$$PROFILE"
 
 train: $(INSTALLED) ## train the networks of PROFILE (digits) that are not stored yet
-	@$(GRID) train "$$PROFILE" --cores "$$CORES" $(if $(VERBOSE),--verbose)
+	@$(GRID) train --cores "$$CORES" $(if $(VERBOSE),--verbose) -- "$$PROFILE"
 
 publish: $(INSTALLED) ## copy the results of PROFILE (digits), or of its PAGES, into book/runs/
-	@set -f; exec $(LOCALSPEC) publish "$$PROFILE" $$PAGES
+	@set -f; exec $(LOCALSPEC) publish -- "$$PROFILE" $$PAGES
 
 serve: $(INSTALLED) ## serve the built book to this machine only, at PORT (8000)
-	@test -f _build/html/index.html || { echo "no book is built: make book" >&2; exit 1; }
-	@exec $(VENV_PYTHON) -m http.server "$$PORT" --bind 127.0.0.1 --directory _build/html
+	@exec $(LOCALSPEC) serve --port "$$PORT"
 
 lab: $(LAB) ## open the notebooks in Jupyter Lab
 	@exec $(LAB) notebooks
@@ -66,10 +67,11 @@ sync: $(INSTALLED) ## make notebooks/*.ipynb from their .md twins, without outpu
 	@$(VENV_PYTHON) -m jupytext --quiet --to ipynb --update notebooks/*.md
 	@$(VENV_PYTHON) -m nbstripout --keep-id notebooks/*.ipynb
 
+lock: export LOCKED = $(TORCH)
 lock: $(INSTALLED) ## write requirements.lock anew from pyproject.toml (needs uv)
 	@{ echo '# The exact versions tested, for every platform. Made by `make lock`; do not edit.'; \
 		echo "# torch's CUDA packages are left to torch's own metadata."; \
-		printf '%s\n' $(TORCH) | uv pip compile --quiet --universal --no-annotate --no-header \
+		printf '%s\n' $$LOCKED | uv pip compile --quiet --universal --no-annotate --no-header \
 		--python-version 3.11 --extra book --extra test --constraint - pyproject.toml | \
 		grep -Ev '^(nvidia|cuda|triton)\b'; } > .requirements.lock.part
 	@mv .requirements.lock.part requirements.lock
@@ -79,10 +81,11 @@ clean: ## remove what was built and computed, except .venv
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
 # An interrupted installation is started anew: the stamp is written last.
+$(INSTALLED): export FOUND = $(PYTHON)
 $(INSTALLED): requirements.lock pyproject.toml
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or name it with PYTHON=/path/to/python3" >&2; exit 1; }
+	@test -n "$$FOUND" || { echo "Python 3.11 or newer is needed: install it, or name it with PYTHON=/path/to/python3" >&2; exit 1; }
 	@echo "installing into .venv, which takes minutes: from PyPI, PyTorch for Linux is the build with CUDA, several GB; for the build without, of 200 MB, interrupt, set PIP_EXTRA_INDEX_URL to the CPU index that PyTorch's installation page names, and start again"
-	@"$(PYTHON)" -m venv --clear .venv
+	@"$$FOUND" -m venv --clear .venv
 	@$(VENV_PYTHON) -m pip install --quiet -r requirements.lock
 	@$(VENV_PYTHON) -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@

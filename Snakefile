@@ -1,41 +1,57 @@
-# The grid: the pages of a profile, and the training of its networks. Snakemake orders the jobs,
-# runs them side by side and takes up where it was stopped. No date decides: `localspec run` removes
-# the markers of pages that are not current, and what has no marker is run; what is computed again
-# is decided by the cache of artifacts alone.
+# The grid: the networks of a profile, its pages, and for each page that has them the jobs of its
+# networks and seeds. Snakemake orders the jobs, runs them side by side and takes up where it was
+# stopped. No date decides: `localspec run` removes the records of pages and jobs that are not
+# current, and what has no record is run; what is computed again is decided by the cache of
+# artifacts alone.
 #
 # `localspec run` and `localspec train` call it with its working directory in the results folder.
 import os
 import sys
 from pathlib import Path
 
+from localspec.cli._grid import AFTER, REPLICATED, TRAINED, replicates_of
 from localspec.pipeline import load_profile
 
 ROOT = Path(workflow.basedir)
 PROFILE_FILE = Path(config.get("profile", ROOT / "notebooks" / "profiles" / "digits.yml"))
 PROFILE, NAME = load_profile(PROFILE_FILE), PROFILE_FILE.stem
 PENDING = [(network, int(seed)) for network, seed in config.get("pending", [])]
-NEEDS = {
-    "02_clustering": ["01_training"],
-    "03_importance": ["02_clustering"],
-    "04_coherence": ["02_clustering"],
-    "05_synthesis": ["03_importance", "04_coherence"],
-}
+JOBS = f"{NAME}/.jobs"
 RUN = os.getpid()  # whose end its jobs watch
-LOCALSPEC = (
+JOB = (
+    "exec > {log:q} 2>&1; "
     "export OMP_NUM_THREADS={threads} MKL_NUM_THREADS={threads} OPENBLAS_NUM_THREADS={threads}; "
-    "cd {ROOT:q}; exec {sys.executable:q} -m localspec.cli --parent {RUN} "
+    "cd {ROOT:q}; exec {sys.executable:q} -m localspec.cli --parent {RUN} job {PROFILE_FILE:q} "
 )
-
-
-def earlier_pages(wildcards):
-    if Path(f"{NAME}/{wildcards.page}.json").exists():
-        return []  # it is current, whatever happens to the others
-    needed = [page for page in NEEDS.get(wildcards.page, []) if page in PROFILE.pages]
-    return [f"{NAME}/{page}.json" for page in needed]
 
 
 def mark(network, seed):
     return f"{NAME}/.trained/{network}/{seed}"
+
+
+def trained(pairs):
+    return [mark(*pair) for pair in pairs if pair in PENDING]
+
+
+def needed_by_page(wildcards):
+    page = wildcards.page
+    if Path(f"{NAME}/{page}.json").exists():
+        return []  # it is current, whatever happens to the others
+    pairs = replicates_of(PROFILE, page)
+    needed = [f"{NAME}/{other}.json" for other in AFTER.get(page, []) if other in PROFILE.pages]
+    if page in REPLICATED:
+        needed += [f"{JOBS}/{page}/{network}/{seed}.json" for network, seed in pairs]
+    elif page in TRAINED:
+        needed += trained(pairs)
+    return needed
+
+
+def needed_by_job(wildcards):
+    pair = (wildcards.network, int(wildcards.seed))
+    before = REPLICATED[: REPLICATED.index(wildcards.page)]
+    before = [page for page in before if page in PROFILE.pages and pair in replicates_of(PROFILE, page)]
+    # the last one: what it stored is used, and computed by one of both only
+    return trained([pair]) + [f"{JOBS}/{page}/{pair[0]}/{pair[1]}.json" for page in before[-1:]]
 
 
 def network_before(wildcards):
@@ -56,6 +72,7 @@ def network_before(wildcards):
 
 wildcard_constraints:
     page="|".join(PROFILE.pages),
+    network="[^/]+",
     seed=r"\d+",
 
 
@@ -66,18 +83,33 @@ rule all:
 
 rule page:
     input:
-        earlier_pages,
+        needed_by_page,
     output:
         marker=f"{NAME}/{{page}}.json",
         notebook=f"{NAME}/{{page}}.ipynb",
+    log:
+        f"{JOBS}/{{page}}.log",
     threads: 1  # pages run side by side; small networks gain nothing from more
     shell:
-        LOCALSPEC + "page {NAME:q} {wildcards.page:q}"
+        JOB + "{wildcards.page:q}"
+
+
+rule replicate:
+    input:
+        needed_by_job,
+    output:
+        record=f"{JOBS}/{{page}}/{{network}}/{{seed}}.json",
+        notebook=f"{JOBS}/{{page}}/{{network}}/{{seed}}.ipynb",
+    log:
+        f"{JOBS}/{{page}}/{{network}}/{{seed}}.log",
+    threads: 1
+    shell:
+        JOB + "{wildcards.page:q}/{wildcards.network:q}/{wildcards.seed}"
 
 
 rule trained:
     input:
-        [mark(network, seed) for network, seed in PENDING],
+        trained(PENDING),
 
 
 rule train:
@@ -85,6 +117,8 @@ rule train:
         network_before,
     output:
         touch(mark("{network}", "{seed}")),
+    log:
+        f"{JOBS}/train/{{network}}/{{seed}}.log",
     threads: lambda wildcards: PROFILE.networks[wildcards.network].n_threads or workflow.cores
     shell:
-        LOCALSPEC + "train-network {PROFILE_FILE:q} {wildcards.network:q} {wildcards.seed}"
+        JOB + "train/{wildcards.network:q}/{wildcards.seed}"

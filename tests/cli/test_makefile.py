@@ -106,19 +106,39 @@ def test_the_shell_runs_nothing_that_stands_in_a_variable(clone):
     asked(clone, "test")
     evil = '"; touch evil; $(touch evil) `touch evil`'
     words = {"run": "PROFILE", "train": "CORES", "publish": "PAGES", "serve": "PORT"}
-    (clone / "_build" / "html").mkdir(parents=True)
-    (clone / "_build" / "html" / "index.html").touch()
     for target, variable in words.items():
         code, (command,), _ = asked(clone, target, f"{variable}={evil.replace('$', '$$')}")
         assert code == 0
         assert evil in command
+    asked(clone, "test", f"CORES={evil.replace('$', '$$')}")
+    asked(clone, "lock", f"TORCH={evil.replace('$', '$$')}")
+    os.utime(clone / ".venv" / ".installed", (1, 1))
+    assert make(clone, "test", f"PYTHON={evil.replace('$', '$$')}").returncode == 2
     assert not (clone / "evil").exists()
+
+
+@pytest.mark.parametrize("cores", ["0", "-1", "two", "2; touch x", "", "02", "1.5"])
+def test_cores_that_are_no_number_are_refused_in_one_line(clone, cores):
+    asked(clone, "test")
+    code, commands, said = asked(clone, "test", f"CORES={cores}")
+    assert (code, commands) == (2, [])
+    assert said.splitlines()[0] == (
+        f"CORES={cores!r} is not allowed: give a whole number from 1 on"
+    )
+    assert not (clone / "x").exists()
+
+
+def test_what_looks_like_an_option_is_none(clone):
+    asked(clone, "test")
+    for target in ("run", "train", "publish"):
+        (command,) = asked(clone, target, "PROFILE=--help")[1]
+        assert command.endswith(" -- --help")
 
 
 def test_pages_are_words(clone):
     asked(clone, "test")
     assert asked(clone, "publish", "PAGES=01_training 02_clustering *")[1] == [
-        "-m localspec.cli publish digits 01_training 02_clustering *"
+        "-m localspec.cli publish -- digits 01_training 02_clustering *"
     ]
 
 

@@ -134,7 +134,7 @@ def test_a_page_runs_the_library_that_is_stamped(monkeypatch, tmp_path):
     other.mkdir(parents=True)
     (other / "__init__.py").touch()
     monkeypatch.setenv("PYTHONPATH", str(other.parent))
-    variables = kernel_variables(tmp_path / "results", tmp_path / "record")
+    variables = kernel_variables(tmp_path / "results", tmp_path / "record", "auto")
     done = subprocess.run(
         [sys.executable, "-c", "import localspec; print(localspec.__file__)"],
         env=os.environ | variables,

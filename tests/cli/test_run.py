@@ -9,8 +9,10 @@ import time
 from pathlib import Path
 
 import click
+import nbformat
 import pytest
 from click.testing import CliRunner
+from nbformat.v4 import new_notebook
 
 from localspec.cli import main
 from localspec.cli._determinism import Outcome, count
@@ -36,7 +38,7 @@ def test_the_commands():
     shown = CliRunner().invoke(main, ["--help"])
     commands = shown.stdout.partition("Commands:")[2].splitlines()
     names = [line.split()[0] for line in commands if line.strip()]
-    assert names == ["determinism", "page", "publish", "run", "train", "verify"]
+    assert names == ["determinism", "page", "publish", "run", "serve", "train", "verify"]
 
 
 @pytest.mark.parametrize(
@@ -177,6 +179,11 @@ def test_pages_that_are_not_current_are_run_again(tmp_path):
     for page, record in records.items():
         (tmp_path / f"{page}.json").write_text(as_json(record))
     (tmp_path / "damaged.json").write_text("{")
+    records["torn"] = records["good"]
+    (tmp_path / "torn.json").write_text(as_json(records["torn"]))
+    for page in records:
+        nbformat.write(new_notebook(), tmp_path / f"{page}.ipynb")
+    (tmp_path / "torn.ipynb").write_text('{"cells": [')
     pages = [*records, "damaged", "missing"]
     drop_stale_markers(tmp_path, dict.fromkeys(pages, now))
     assert [path.name for path in tmp_path.glob("*.json")] == ["good.json"]
@@ -234,7 +241,7 @@ def test_an_edited_notebook_or_example_has_another_hash_whatever_its_date(
 DRY_RUN = """
 import sys
 from pathlib import Path
-from localspec.cli._run import snakemake
+from localspec.cli._snakemake import snakemake
 
 config, results = {"profile": sys.argv[1]}, Path(sys.argv[2])
 assert snakemake("all", config, results, cores=1, verbose=True, options=("--dry-run",))

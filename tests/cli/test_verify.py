@@ -60,7 +60,7 @@ def computed(monkeypatch):
     """Stand in for the run of a page: it notes its parameters and writes these tables."""
     run = {"parameters": [], "effects.csv": TABLE, "all.csv": "claim,p\nC1,0.5\n"}
 
-    def run_page(profile, page, results, parameters):
+    def run_page(profile, page, results, state, *, parameters):
         run["parameters"].append(parameters)
         folder = results / profile.name / "tables"
         folder.mkdir(parents=True)

@@ -19,6 +19,7 @@ from xml.etree import ElementTree
 import click
 
 from localspec._utils.files import project_root
+from localspec.cli._files import read_notebook
 from localspec.cli._stamp import LIBRARY
 from localspec.pipeline import check_name
 
@@ -118,6 +119,8 @@ def determinism(profile: str, settings: tuple[str, ...]) -> None:
     pages = sorted((project_root() / "book" / "runs" / profile).glob("*.ipynb"))
     if not pages:
         raise click.ClickException(f"no page of {profile} is published: make publish")
+    for page in pages:
+        read_notebook(page, f"make run PROFILE={profile}, then make publish PROFILE={profile}")
     click.echo(f"{'setting':18} {'passed':>7} {'failed':>7} {'time':>8}")
     outcomes = []
     for name in settings or SETTINGS:

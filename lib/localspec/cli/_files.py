@@ -7,9 +7,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-from localspec._utils.files import project_root, write_atomically
+import click
+import nbformat
+from nbformat import NotebookNode
+
+from localspec._utils.files import RESULTS_VARIABLE, project_root, results_root, write_atomically
 from localspec.exceptions import InvalidInputError
 from localspec.pipeline import Profile, check_name, load_profile
+
+# what reading a damaged file may raise
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError)
 
 
 def profile_path(profile: str) -> Path:
@@ -28,6 +35,62 @@ def load_named_profile(name: str) -> Profile:
         If this is no name but a path, there is no such profile, or its content is not allowed.
     """
     return load_profile(check_name("profile", name))
+
+
+def results_folder() -> Path:
+    """Return the absolute folder for results.
+
+    Raises
+    ------
+    click.ClickException
+        If it, or what it should lie in, is no folder.
+    """
+    results = results_root().resolve()
+    for path in (results, *results.parents):
+        if path.exists():
+            if not path.is_dir():
+                raise click.ClickException(
+                    f"{shown(path)} is no folder, so that results cannot lie there: move it away, "
+                    f"or name another folder with {RESULTS_VARIABLE}"
+                )
+            break
+    return results
+
+
+def read_notebook(path: Path, remedy: str) -> NotebookNode:
+    """Read a notebook.
+
+    Parameters
+    ----------
+    path : Path
+    remedy : str
+        What to do where it is damaged, for the message.
+
+    Raises
+    ------
+    click.ClickException
+        If it cannot be read.
+    """
+    try:
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
+    except (*UNREADABLE, nbformat.ValidationError) as error:
+        why = " ".join(str(error).split())[:120]
+        raise click.ClickException(
+            f"{shown(path)} cannot be read as a notebook ({type(error).__name__}: {why}): {remedy}"
+        ) from error
+    return notebook
+
+
+def notebook_problem(path: Path) -> str | None:
+    """Return what is wrong with the notebook of a page that was run, if anything."""
+    if not path.is_file():
+        return "its notebook is missing"
+    try:
+        read_notebook(path, "")
+    except click.ClickException:
+        return "its notebook is damaged"
+    return None
 
 
 def inside(folder: Path, *names: str) -> Path:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import click
 
+from localspec._utils.files import RESULTS_VARIABLE
 from localspec.cli._determinism import determinism
-from localspec.cli._page import page
+from localspec.cli._files import shown
+from localspec.cli._page import job, page
 from localspec.cli._publish import publish
 from localspec.cli._run import run
-from localspec.cli._train import train, train_network
+from localspec.cli._serve import serve
+from localspec.cli._train import train
 from localspec.cli._verify import verify
 from localspec.exceptions import LocalspecError
 
@@ -22,11 +26,19 @@ class Commands(click.Group):
     """A group of commands that tells an error of the library in one line."""
 
     def invoke(self, context: click.Context) -> Any:
-        """Run a command; what the library refuses ends it without a traceback."""
+        """Run a command; what library or system refuses ends it without a traceback."""
         try:
             return super().invoke(context)
+        except BrokenPipeError:  # nobody reads any more: click knows what to do
+            raise
         except LocalspecError as error:
             raise click.ClickException(str(error)) from error
+        except OSError as error:
+            where = f"{shown(Path(error.filename))}: " if error.filename else ""
+            raise click.ClickException(
+                f"{where}{error.strerror or error}: free some space, move away what is in the "
+                f"way, or name another folder for results with {RESULTS_VARIABLE}"
+            ) from error
 
 
 def die_with_parent(parent: int, interval_s: float = 0.5) -> None:
@@ -70,5 +82,5 @@ def main(parent: int | None) -> None:
         die_with_parent(parent)
 
 
-for command in (run, page, train, train_network, publish, verify, determinism):
+for command in (run, page, job, train, publish, verify, determinism, serve):
     main.add_command(command)

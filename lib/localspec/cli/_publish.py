@@ -19,9 +19,18 @@ from nbformat import NotebookNode
 from PIL import Image, UnidentifiedImageError
 
 from localspec._utils.artifacts import check_artifact
-from localspec._utils.files import project_root, results_root
+from localspec._utils.files import project_root
 from localspec._utils.validation import check_option
-from localspec.cli._files import as_json, inside, load_named_profile, shown, write_if_changed
+from localspec.cli._files import (
+    UNREADABLE,
+    as_json,
+    inside,
+    load_named_profile,
+    notebook_problem,
+    results_folder,
+    shown,
+    write_if_changed,
+)
 from localspec.cli._stamp import page_problem, source_hashes
 from localspec.pipeline import Profile, Replicate
 
@@ -101,7 +110,8 @@ def read_records(results: Path, pages: Mapping[str, Mapping[str, str]]) -> dict[
         try:
             record = json.loads(marker.read_text(encoding="utf-8"))
             problem = page_problem(record, results / "tables", hashes)
-        except (ValueError, KeyError, TypeError, AttributeError):
+            problem = problem or notebook_problem(marker.with_suffix(".ipynb"))
+        except UNREADABLE:
             problem = f"its record {shown(marker)} cannot be read"
         if problem:
             raise click.ClickException(f"{page}: {problem}; {again}")
@@ -115,8 +125,11 @@ def old_records(folder: Path) -> dict[str, dict]:
     if not path.is_file():
         return {}
     try:
-        return json.loads(path.read_text(encoding="utf-8"))["pages"]
-    except (ValueError, KeyError, TypeError):
+        records = json.loads(path.read_text(encoding="utf-8"))["pages"]
+        for record in records.values():
+            _ = [record[key] for key in (*SAME_RUN, "information")]
+        return records
+    except UNREADABLE:
         click.echo(f"{shown(path)} cannot be read: written anew", err=True)
         return {}
 
@@ -127,7 +140,7 @@ def page_text(source: Path, published: Path) -> str:
     if published.is_file():
         try:
             keep_pictures(notebook, nbformat.read(published, as_version=4))
-        except (ValueError, nbformat.ValidationError):
+        except (*UNREADABLE, nbformat.ValidationError):
             click.echo(f"{shown(published)} cannot be read: written anew", err=True)
     return nbformat.writes(notebook) + "\n"
 
@@ -242,7 +255,7 @@ def publish(profile: str, pages: tuple[str, ...]) -> None:
         check_option(f"page of {profile}", page, loaded.pages)
     published = project_root() / "book" / "runs"
     hashes = source_hashes(loaded, loaded.pages)
-    publish_pages(profile, hashes, results_root(), published, list(pages) or None)
+    publish_pages(profile, hashes, results_folder(), published, list(pages) or None)
     networks = [] if pages else publish_networks(loaded, published)
     what = f"{len(pages or loaded.pages)} pages" + (
         f" and {len(networks)} networks" if networks else ""

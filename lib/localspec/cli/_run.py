@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -11,18 +11,24 @@ from pathlib import Path
 import click
 from filelock import Timeout
 
-from localspec._utils.files import locked, project_root, results_root
-from localspec.cli._files import inside, load_named_profile, profile_path, shown
-from localspec.cli._stamp import page_problem, source_hashes
-
-CORES = click.option(
-    "--cores",
-    type=click.IntRange(min=1),
-    default=2,
-    show_default=True,
-    help="Processor cores, of all jobs together.",
+from localspec._utils.files import locked, project_root
+from localspec.cli._files import (
+    UNREADABLE,
+    inside,
+    load_named_profile,
+    notebook_problem,
+    profile_path,
+    read_notebook,
+    results_folder,
+    shown,
 )
-VERBOSE = click.option("--verbose", is_flag=True, help="Show what Snakemake says.")
+from localspec.cli._grid import drop_stale_jobs, networks_to_train, pending_networks
+from localspec.cli._jobs import jobs_folder, states
+from localspec.cli._options import CORES, VERBOSE
+from localspec.cli._signals import ended_by_signals
+from localspec.cli._snakemake import run_jobs
+from localspec.cli._stamp import page_problem, source_hashes
+from localspec.pipeline import Profile
 
 
 @contextmanager
@@ -58,10 +64,15 @@ def drop_stale_markers(folder: Path, pages: Mapping[str, Mapping[str, str]]) -> 
         marker = folder / f"{page}.json"
         if not marker.exists():
             continue
+        if marker.is_dir():
+            raise click.ClickException(
+                f"{shown(marker)} is a folder, where the record of a page stands: move it away"
+            )
         try:
             record = json.loads(marker.read_text(encoding="utf-8"))
             problem = page_problem(record, folder / "tables", hashes)
-        except (ValueError, KeyError, TypeError, AttributeError):
+            problem = problem or notebook_problem(marker.with_suffix(".ipynb"))
+        except UNREADABLE:
             problem = "its record cannot be read"
         if problem:
             click.echo(f"{page}: {problem}; running it again")
@@ -69,54 +80,25 @@ def drop_stale_markers(folder: Path, pages: Mapping[str, Mapping[str, str]]) -> 
 
 
 def check_notebooks(pages: list[str]) -> None:
-    """Refuse pages whose notebooks are missing."""
+    """Refuse pages whose notebooks are missing or damaged."""
     notebooks = project_root() / "notebooks"
     missing = [page for page in pages if not (notebooks / f"{page}.ipynb").is_file()]
     if missing:
         raise click.ClickException(f"no notebooks/*.ipynb for {', '.join(missing)}: make sync")
+    for page in pages:
+        read_notebook(notebooks / f"{page}.ipynb", "make sync")
 
 
-def snakemake(
-    target: str,
-    config: dict[str, object],
-    results: Path,
-    *,
-    cores: int,
-    verbose: bool,
-    options: tuple[str, ...] = (),
-) -> bool:
-    """Let Snakemake make a rule's output in this process; return whether it could.
-
-    Parameters
-    ----------
-    target : str
-        Name of a rule of the Snakefile.
-    config : dict
-        Its configuration, as JSON values.
-    results : Path
-        Absolute folder for results; Snakemake's own folder lies in it.
-    cores : int
-    verbose : bool
-        Show what Snakemake says.
-    options : tuple of str, optional
-        More options of Snakemake.
-    """
-    from snakemake.cli import main
-
-    root = project_root()
-    os.chdir(root)
-    os.environ["LOCALSPEC_RESULTS"] = str(results)  # jobs start elsewhere: no relative path
-    arguments = [target, "--snakefile", str(root / "Snakefile"), "--directory", str(results)]
-    arguments += ["--cores", str(cores), *options]
-    arguments += ["--nolock", "--rerun-incomplete"]  # our lock needs no unlocking after a kill
-    arguments += ["--rerun-triggers", "params"]  # no dates: what is missing is made
-    arguments += [] if verbose else ["--quiet", "all"]
-    arguments += ["--config", *(f"{name}={json.dumps(value)}" for name, value in config.items())]
-    try:
-        main(arguments)
-    except SystemExit as end:
-        return not end.code
-    return True
+def run_once(profile: Profile, results: Path, *, cores: int, verbose: bool) -> None:
+    """Do the jobs of a profile's pages that are not current."""
+    folder = inside(results, profile.name)
+    drop_stale_markers(folder, source_hashes(profile, profile.pages))
+    pages = [page for page in profile.pages if not (folder / f"{page}.json").exists()]
+    drop_stale_jobs(profile, pages, results)
+    shutil.rmtree(folder / ".trained", ignore_errors=True)
+    pending = pending_networks(profile, networks_to_train(profile, pages))
+    config = {"profile": str(profile_path(profile.name)), "pending": pending}
+    run_jobs("all", config, results, cores=cores, verbose=verbose)
 
 
 @click.command()
@@ -126,16 +108,22 @@ def snakemake(
 def run(profile: str, cores: int, verbose: bool) -> None:
     """Run the pages of PROFILE (digits) that are not current.
 
-    What is computed already is kept: a run that was stopped or killed goes on where it was.
+    Every network and seed is a job of its own. What is computed already is kept: a run that was
+    stopped or killed goes on where it was.
     """
     loaded = load_named_profile(profile)
     check_notebooks(loaded.pages)
-    results = results_root().resolve()
-    folder = inside(results, profile)
-    config = {"profile": str(profile_path(profile))}
-    with one_at_a_time(results / ".run"):
-        drop_stale_markers(folder, source_hashes(loaded, loaded.pages))
-        if not snakemake("all", config, results, cores=cores, verbose=verbose):
-            raise click.ClickException(
-                "the run stopped (--verbose, or VERBOSE=1 of make, shows what Snakemake says)"
-            )
+    results = results_folder()
+    with (
+        ended_by_signals(),
+        one_at_a_time(results / ".run"),
+        one_at_a_time(inside(results, profile, ".train")),
+    ):
+        try:
+            run_once(loaded, results, cores=cores, verbose=verbose)
+        except click.ClickException:
+            ended = states(jobs_folder(results, profile)).values()
+            if not any(state.lacking for state in ended):
+                raise
+            click.echo("stored results are missing or damaged: they are computed")
+            run_once(loaded, results, cores=cores, verbose=verbose)

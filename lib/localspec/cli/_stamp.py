@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from nbformat import NotebookNode
 
@@ -61,9 +62,8 @@ def library_hash() -> str:
     return _hash_of_files(LIBRARY, (file for file in files if file.parent.name != "__pycache__"))
 
 
-def _profile_hash(profile: Profile, page: str) -> str:
+def _profile_hash(profile: Profile, parameters: Mapping[str, Any]) -> str:
     """Return a hash of a page's entry: its parameters, its networks, and the method's settings."""
-    parameters = profile.parameters(page)
     entry = {
         "parameters": parameters,
         "networks": {
@@ -78,23 +78,25 @@ def _profile_hash(profile: Profile, page: str) -> str:
     return hashlib.sha256(json.dumps(entry, sort_keys=True).encode()).hexdigest()
 
 
-def source_hashes(profile: Profile, pages: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Return, by page, the hashes of all that decides what it says, as it is now.
+def entry_hashes(profile: Profile, page: str, parameters: Mapping[str, Any]) -> dict[str, str]:
+    """Return the hashes of what a notebook is given, and of the notebook.
 
     The notebook of one's own network counts the examples, which hold that network.
     """
-    notebooks, library = project_root() / "notebooks", library_hash()
-    hashes = {}
-    for page in pages:
-        files = [notebooks / f"{page}.ipynb"]
-        if page == "your_network":
-            files += (notebooks / "examples").glob("*.py")
-        hashes[page] = {
-            "profile_hash": _profile_hash(profile, page),
-            "notebook_hash": _hash_of_files(notebooks, files),
-            "library_hash": library,
-        }
-    return hashes
+    notebooks = project_root() / "notebooks"
+    files = [notebooks / f"{page}.ipynb"]
+    if page == "your_network":
+        files += (notebooks / "examples").glob("*.py")
+    return {
+        "profile_hash": _profile_hash(profile, parameters),
+        "notebook_hash": _hash_of_files(notebooks, files),
+    }
+
+
+def source_hashes(profile: Profile, pages: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Return, by page, the hashes of all that decides what it says, as it is now."""
+    library = {"library_hash": library_hash()}
+    return {page: entry_hashes(profile, page, profile.parameters(page)) | library for page in pages}
 
 
 def page_problem(record: dict, tables: Path, hashes: Mapping[str, str]) -> str | None:

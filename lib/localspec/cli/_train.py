@@ -3,36 +3,21 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import click
 
-from localspec._utils.files import results_root
 from localspec._utils.validation import check_option
-from localspec.cli._files import inside, profile_path
-from localspec.cli._run import CORES, VERBOSE, one_at_a_time, snakemake
-from localspec.exceptions import ArtifactError, LocalspecError
+from localspec.cli._files import inside, profile_path, results_folder
+from localspec.cli._grid import pending_networks
+from localspec.cli._options import CORES, VERBOSE
+from localspec.cli._run import one_at_a_time
+from localspec.cli._signals import ended_by_signals
+from localspec.cli._snakemake import run_jobs
 from localspec.pipeline import Profile, Replicate, load_profile
-
-
-def pending_networks(profile: Profile, replicates: list[tuple[str, int]]) -> list[tuple[str, int]]:
-    """Return those of the networks and seeds that are not stored.
-
-    A damaged one is pending, too.
-    """
-    pending = []
-    for network, seed in replicates:
-        replicate = Replicate(profile, network, seed, compute="never", progress=False)
-        try:
-            _ = replicate.trained
-        except ArtifactError:
-            pending.append((network, seed))
-    return pending
 
 
 def describe(name: str, history: Mapping[str, Sequence[float]], duration_s: float) -> str:
@@ -46,19 +31,12 @@ def describe(name: str, history: Mapping[str, Sequence[float]], duration_s: floa
     )
 
 
-@click.command(hidden=True)
-@click.argument("profile")
-@click.argument("network")
-@click.argument("seed", type=int)
-def train_network(profile: str, network: str, seed: int) -> None:
-    """Train one network and seed of PROFILE; a killed training goes on from its checkpoint."""
+def train_one(profile: Profile, network: str, seed: int) -> str:
+    """Train a network, going on from the checkpoint of a killed training; return how it ended."""
     start = time.monotonic()
-    replicate = Replicate(load_profile(profile), network, seed, progress=False)
-    try:
-        history = replicate.trained.history
-    except LocalspecError as error:
-        raise click.ClickException(f"{replicate.name}: {error}") from error
-    click.echo(describe(replicate.name, history, time.monotonic() - start))
+    replicate = Replicate(profile, network, seed, progress=False)
+    history = replicate.trained.history
+    return describe(replicate.name, history, time.monotonic() - start)
 
 
 @click.command()
@@ -94,40 +72,32 @@ def train(
         for network in loaded.networks
         if seed in (seeds or loaded.seeds) and network in (networks or loaded.networks)
     ]
-    # another process looks, and takes the data with it
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        pending = pool.submit(pending_networks, loaded, replicates).result()
-    click.echo(f"{len(pending)} of {len(replicates)} networks are not stored yet")
-    if list_only:
-        for network, seed in pending:
-            click.echo(f"{network}, seed {seed}")
-    elif pending:
-        train_pending(profile_path(profile), pending, cores, verbose)
+    results = results_folder()
+    with ended_by_signals():
+        pending = pending_networks(loaded, replicates)
+        click.echo(f"{len(pending)} of {len(replicates)} networks are not stored yet")
+        if list_only:
+            for network, seed in pending:
+                click.echo(f"{network}, seed {seed}")
+        elif pending:
+            train_pending(profile_path(profile), pending, results, cores, verbose)
 
 
-def train_pending(path: Path, pending: list[tuple[str, int]], cores: int, verbose: bool) -> None:
+def train_pending(
+    path: Path, pending: list[tuple[str, int]], results: Path, cores: int, verbose: bool
+) -> None:
     """Train networks of the profile in `path`.
 
     Raises
     ------
     click.ClickException
-        If some could not be trained; the message names them.
+        If some could not be trained; the message names them, and says why.
     """
-    results = results_root().resolve()
     marks = inside(results, path.stem, ".trained")  # of this call: artifacts decide what is stored
     with one_at_a_time(results / path.stem / ".train"):
         shutil.rmtree(marks, ignore_errors=True)
         config = {"profile": str(path), "pending": pending}
-        trained = snakemake(
-            "trained", config, results, cores=cores, verbose=verbose, options=("--keep-going",)
-        )
-        failed = [
-            f"{name}, seed {seed}"
-            for name, seed in pending
-            if not (marks / name / str(seed)).exists()
-        ]
-        shutil.rmtree(marks, ignore_errors=True)
-    if failed or not trained:
-        raise click.ClickException(
-            f"not trained: {'; '.join(failed)}. The same command goes on where this one was"
-        )
+        try:
+            run_jobs("trained", config, results, cores=cores, verbose=verbose)
+        finally:
+            shutil.rmtree(marks, ignore_errors=True)

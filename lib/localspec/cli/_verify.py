@@ -22,6 +22,7 @@ import pandas as pd
 from localspec._utils.files import project_root
 from localspec._utils.hardware import machine
 from localspec.cli._files import as_json, inside, load_named_profile, shown, write_if_changed
+from localspec.cli._jobs import State
 from localspec.cli._page import run_page
 from localspec.cli._stamp import commit, versions
 from localspec.exceptions import InvalidInputError
@@ -113,7 +114,7 @@ def recompute(
         parameters |= {"networks": [part[0]], "seeds": [part[1]]}
     rows = []
     with tempfile.TemporaryDirectory(prefix="localspec-") as folder:
-        run_page(profile, page, Path(folder), parameters)
+        run_page(profile, page, Path(folder), State(page), parameters=parameters)
         for name in sorted(record["tables"]):
             tables = [read_table(published / name)]
             tables.append(read_table(Path(folder, profile.name, "tables", name)))

@@ -18,8 +18,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedFormatter, FuncFormatter
 
-from localspec._utils.files import record, results_root, write_atomically
-from localspec.pipeline._tables import format_table
+from localspec._utils.files import record, write_atomically
+from localspec.pipeline._tables import format_table, page_folder
 
 MAX_CELLS = 20_000  # of a picture or a matrix whose values are listed
 COLUMNS = ["panel", "title", "kind", "label", "x", "y", "value"]
@@ -44,7 +44,7 @@ def write_figure(figure: Figure, name: str, *, profile: str) -> None:
     -----
     The same figure gives the same bytes: without a date, and with identifiers made from its name.
     """
-    folder = results_root() / Path(profile).stem / "figures"
+    folder = page_folder(profile) / "figures"
     content = format_table(drawn_data(figure)).to_csv(index=False)
     with plt.rc_context({"svg.hashsalt": name}):
         _write(folder / f"{name}.svg", lambda part: _save(figure, part, "svg", "Date"))

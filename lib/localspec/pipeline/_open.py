@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 
 from localspec._utils.validation import check_flag, check_type
@@ -56,9 +57,12 @@ def open_replicates(
     profile = load_profile(section.profile).select(section)
     if "n_clusters" in type(section).model_fields:
         profile.check_clusters(choices.n_clusters or profile.method.n_clusters)
+    compute = section.compute
+    if compute == "auto":  # a run, whose other jobs compute, lets pages only load
+        compute = os.environ.get("LOCALSPEC_COMPUTE", compute)
     groups = [
         [
-            Replicate(profile, network, seed, choices, compute=section.compute, progress=progress)
+            Replicate(profile, network, seed, choices, compute=compute, progress=progress)
             for seed in profile.seeds
         ]
         for network in profile.networks

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,6 +40,15 @@ def format_table(table: pd.DataFrame) -> pd.DataFrame:
     return table.map(format_number)
 
 
+def page_folder(profile: str) -> Path:
+    """Return the folder for a page's files: ``LOCALSPEC_PAGES``, else that of the profile.
+
+    A run names another one for jobs of single networks, whose files are not the page's.
+    """
+    named = os.environ.get("LOCALSPEC_PAGES")
+    return Path(named) if named else results_root() / Path(profile).stem
+
+
 def write_table(table: pd.DataFrame, name: str, *, profile: str) -> pd.DataFrame:
     """Write a table to ``<results>/<profile>/tables/<name>.csv`` and return it as printed.
 
@@ -62,7 +72,7 @@ def write_table(table: pd.DataFrame, name: str, *, profile: str) -> pd.DataFrame
     check_type("table", table, pd.DataFrame, "pandas.DataFrame(rows)")
     printed = format_table(table)
     content = printed.to_csv(index=False)
-    path = results_root() / Path(profile).stem / "tables" / f"{name}.csv"
+    path = page_folder(profile) / "tables" / f"{name}.csv"
     write_atomically(path, lambda part: part.write_text(content, encoding="utf-8"))
     record(table=path.name, sha256=hashlib.sha256(content.encode()).hexdigest())
     return printed

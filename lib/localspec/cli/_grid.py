@@ -1,0 +1,116 @@
+"""Grid: what a page of a profile needs, one job for each network and seed.
+
+A job of a page executes the page's notebook for one network and one seed. What it leaves are
+artifacts; the page, which loads them, is the same notebook over all networks and seeds. Its record
+says under which keys they are stored, so that content decides whether it is current: the profile's
+entry, the notebook, the versions of stages, and whether all of the artifacts are there. The
+library's hash does not: an edited plot computes nothing again.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+from localspec._utils.artifacts import stored_path
+from localspec.cli._files import UNREADABLE, inside
+from localspec.cli._stamp import entry_hashes
+from localspec.exceptions import ArtifactError
+from localspec.pipeline import STAGES, Profile, Replicate
+
+# pages whose work is done by a job for each network and seed; a later one uses what an earlier
+# one stored, so that it comes after it
+REPLICATED = ("02_clustering", "03_importance", "04_coherence")
+LOADING = ("01_training", *REPLICATED)  # pages that compute nothing that is stored
+# pages whose networks are trained before, by jobs of their own
+TRAINED = (*LOADING, "05_synthesis", "07_calibration", "08_sensitivity", "11_more_draws")
+TRAINED += ("12_gallery",)
+# pages that use what other pages computed
+AFTER = {"05_synthesis": ("03_importance", "04_coherence")}
+
+
+def replicates_of(profile: Profile, page: str) -> list[tuple[str, int]]:
+    """Return the networks and seeds of a page."""
+    parameters = profile.parameters(page)
+    return [
+        (network, seed)
+        for network in parameters.get("networks", [])
+        for seed in parameters.get("seeds", [])
+    ]
+
+
+def networks_to_train(profile: Profile, pages: Iterable[str]) -> list[tuple[str, int]]:
+    """Return the networks and seeds that pages want trained, seed by seed."""
+    wanted = {pair for page in pages if page in TRAINED for pair in replicates_of(profile, page)}
+    order = list(profile.networks)
+    return sorted(wanted, key=lambda pair: (pair[1], order.index(pair[0])))
+
+
+def _pending(profile: Profile, pairs: list[tuple[str, int]]) -> list[tuple[str, int]]:
+    pending = []
+    for network, seed in pairs:
+        replicate = Replicate(profile, network, seed, compute="never", progress=False)
+        try:
+            _ = replicate.trained
+        except ArtifactError:
+            pending.append((network, seed))
+    return pending
+
+
+def pending_networks(profile: Profile, pairs: list[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Return those of the networks and seeds that are not stored; a damaged one is not.
+
+    Another process looks, and takes the data with it.
+    """
+    if not pairs:
+        return []
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_pending, profile, pairs).result()
+
+
+def job_name(page: str, network: str, seed: int) -> str:
+    """Return the name of a page's job for one network and seed."""
+    return f"{page}/{network}/{seed}"
+
+
+def job_parameters(profile: Profile, page: str, network: str, seed: int) -> dict:
+    """Return the parameters of a page's notebook for one network and seed."""
+    return {**profile.parameters(page), "networks": [network], "seeds": [seed]}
+
+
+def job_record(entries: Iterable[dict], hashes: dict[str, str], results: Path) -> dict[str, object]:
+    """Return the record of a job from what the library recorded line by line."""
+    stages = [(entry["stage"], entry["key"]) for entry in entries if "stage" in entry]
+    stored = sorted({pair for pair in stages if stored_path(*pair, results) is not None})
+    versions = {stage: STAGES[stage] for stage in sorted({stage for stage, _ in stages})}
+    return {**hashes, "versions": versions, "artifacts": stored}
+
+
+def job_is_current(path: Path, hashes: dict[str, str], results: Path) -> bool:
+    """Return whether a job's record says that all it would store is there."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        versions = record["versions"]
+        return (
+            all(record[name] == value for name, value in hashes.items())
+            and versions == {stage: STAGES.get(stage) for stage in versions}
+            and all(stored_path(*pair, results) is not None for pair in record["artifacts"])
+        )
+    except UNREADABLE:
+        return False
+
+
+def drop_stale_jobs(profile: Profile, pages: Iterable[str], results: Path) -> None:
+    """Remove the records of pages' jobs that are not current, so that these are done again."""
+    for page in pages:
+        if page not in REPLICATED:
+            continue
+        for network, seed in replicates_of(profile, page):
+            path = inside(results, profile.name, ".jobs", f"{job_name(page, network, seed)}.json")
+            parameters = job_parameters(profile, page, network, seed)
+            hashes = entry_hashes(profile, page, parameters)
+            if path.exists() and not job_is_current(path, hashes, results):
+                path.unlink()

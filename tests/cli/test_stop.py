@@ -1,0 +1,89 @@
+"""Runs that are stopped, and runs whose jobs fail: how they end and what they say."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+SLOW = "import pathlib, time\npathlib.Path('../up').touch()\ntime.sleep(600)"
+# code of a page, and what is said of it
+FAILURES = {
+    "01_training": (
+        "raise ValueError('no\\nsuch layer')",
+        "01_training: cell [3] failed with ValueError: no such layer",
+    ),
+    "07_calibration": (
+        "raise OSError(28, 'No space left on device')",
+        "07_calibration: the disk is full: cell [3] failed with OSError",
+    ),
+    "08_sensitivity": ("1 + 1", "08_sensitivity: done in"),
+    "10_published": (
+        "import os\nos.kill(os.getppid(), 9)",
+        "10_published: it was killed: most likely memory ran out",
+    ),
+    "12_gallery": (
+        "import os\nos.kill(os.getpid(), 9)",
+        "12_gallery: the kernel was killed (signal 9): most likely memory ran out",
+    ),
+}
+
+
+def start(*arguments: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "localspec.cli", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # background jobs of a shell are started without Ctrl+C
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
+@pytest.mark.notebook
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_run_at_once_with_its_jobs(project, tmp_path, number):
+    project({"01_training": SLOW})
+    process = start("run", "small")
+    try:
+        while process.poll() is None and not (tmp_path / "up").exists():
+            time.sleep(0.05)
+        assert process.poll() is None, process.stderr.read()
+        began = psutil.Process(process.pid).children(recursive=True)
+        assert any("ipykernel_launcher" in " ".join(each.cmdline()) for each in began)
+        if number == signal.SIGINT:
+            os.killpg(process.pid, number)  # as a terminal does
+        else:
+            process.send_signal(number)
+        sent = time.monotonic()
+        out, err = process.communicate(timeout=60)  # its page would take ten minutes
+        assert psutil.wait_procs(began, timeout=10)[1] == []
+        duration_s = time.monotonic() - sent
+    finally:
+        process.kill()
+    assert duration_s < 10  # one second where nothing else runs
+    assert process.returncode == 128 + number
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith(f"Stopped by {number.name}. The same command goes on")
+    assert list((tmp_path / "results").glob("small/*.json")) == []
+
+
+@pytest.mark.notebook
+def test_every_failed_job_is_named_with_its_reason_and_the_others_are_done(project, tmp_path):
+    project({page: code for page, (code, _) in FAILURES.items()})
+    process = start("run", "small")
+    out, err = process.communicate()
+    assert process.returncode == 1
+    assert "Traceback" not in err
+    assert "Error: the run stopped. The same command goes on where this one was" in err
+    for page, (_, words) in FAILURES.items():
+        assert words in (out if "done" in words else err)
+        assert (tmp_path / "results" / "small" / f"{page}.json").exists() == ("done" in words)
+    partial = tmp_path / "results" / "small" / "01_training.partial.ipynb"
+    assert partial.is_file()
+    assert str(partial) in err
+    assert str(tmp_path / "results" / "small" / ".jobs" / "10_published.log") in err

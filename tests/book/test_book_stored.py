@@ -23,8 +23,8 @@ def problems(notebook: dict) -> list[str]:
     """Return what shows that a stored page was not run, or not to its end."""
     found = []
     for number, cell in enumerate(code_cells(notebook)):
-        if not isinstance(cell["execution_count"], int):
-            found.append(f"code cell {number} has no execution count")
+        if cell["execution_count"] != number + 1:
+            found.append(f"code cell {number} has execution count {cell['execution_count']}")
         for output in cell["outputs"]:
             if output["output_type"] == "error":
                 found.append(f"code cell {number} ended in an error")
@@ -48,7 +48,7 @@ def test_cells_that_were_not_run_or_failed_are_found():
 
     error = {"output_type": "error", "ename": "ValueError"}
     assert problems({"cells": [cell(None), cell(2, error), cell(3)]}) == [
-        "code cell 0 has no execution count",
+        "code cell 0 has execution count None",
         "code cell 1 ended in an error",
     ]
 

@@ -505,9 +505,3 @@ def test_a_seed_that_k_means_does_not_take():
     ):
         cluster(graph, 2, seed=2**40)
     assert len(cluster(graph, 2, seed=2**32 - 1).labels) == 5
-
-
-def test_unknown_scope():
-    graph = one_layer(random_adjacency(5, np.random.default_rng(0)))
-    with pytest.raises(InvalidInputError, match="choose one of 'global', 'local'"):
-        cluster(graph, 2, scope="layer")

@@ -37,76 +37,53 @@ def edges(network, **options):
     return [layer.name for layer in graph.layers], weights
 
 
-def test_a_skip_makes_no_edge():
-    # nodes: conv0 0 1, conv1 2 3 4, the sum 5 6
-    names, weights = edges(residual())
-    assert names == ["conv0", "conv1", "conv2"]
-    assert weights == {
-        (0, 2): 1,
-        (1, 2): 2,
-        (1, 3): 3,
-        (0, 4): 1,
-        (1, 4): 1,
-        (2, 5): 2,
-        (4, 5): 1,
-        (2, 6): 1,
-        (3, 6): 1,
+def matrices(network, **options):
+    """Return the names of the layers and, for each two that are linked, the matrix between them."""
+    graph = weight_graph(network, conventions=Conventions(**options))
+    blocks = layer_blocks(graph)
+    assert graph.adjacency.sum() == 2 * sum(block.sum() for block in blocks)  # no edge elsewhere
+    pairs = [(before.name, after.name) for before, after in graph.linked]
+    return [layer.name for layer in graph.layers], {
+        pair: block.tolist() for pair, block in zip(pairs, blocks, strict=True)
     }
 
 
-# nodes: stem 0 1, a.conv1 2 3, sum of a 4 5, b.conv1 6 7, sum of b 8 9
-STRIDED = {
-    (0, 2): 1,
-    (1, 2): 2,
-    (1, 3): 1,
-    (3, 4): 3,
-    (2, 5): 2,
-    (3, 5): 1,
-    (4, 6): 4,
-    (4, 7): 1,
-    (5, 7): 1,
-    (6, 8): 1,
-    (7, 8): 1,
-    (7, 9): 2,  # b.conv2
-    (4, 8): 5,
-    (5, 9): 6,  # b.down
-}
+def test_a_skip_makes_no_edge():
+    assert matrices(residual()) == (
+        ["conv0", "conv1", "conv2"],
+        {
+            ("conv0", "conv1"): [[1, 0, 1], [2, 3, 1]],
+            ("conv1", "conv2"): [[2, 1], [0, 1], [1, 0]],
+        },
+    )
 
 
 def test_a_convolution_on_the_skip_makes_edges_around_a_layer():
-    assert edges(strided()) == (["stem", "a.conv1", "a.conv2", "b.conv1", "b.down"], STRIDED)
+    assert matrices(strided()) == (
+        ["stem", "a.conv1", "a.conv2", "b.conv1", "b.down"],
+        {
+            ("stem", "a.conv1"): [[1, 0], [2, 1]],
+            ("a.conv1", "a.conv2"): [[0, 2], [3, 1]],
+            ("a.conv2", "b.conv1"): [[4, 1], [0, 1]],
+            ("a.conv2", "b.down"): [[5, 0], [0, 6]],
+            ("b.conv1", "b.down"): [[1, 0], [1, 2]],  # b.conv2
+        },
+    )
 
 
 def test_one_unit_for_each_reader_and_channel():
-    # the sum of a is 4 5 as b.conv1 sees it, 6 7 as b.down does; b.conv1 8 9, sum of b 10 11
-    names, weights = edges(strided(), residual_units="reader")
-    assert names == [
-        "stem",
-        "a.conv1",
-        "a.conv2->b.conv1",
-        "a.conv2->b.down",
-        "b.conv1",
-        "b.down",
-    ]
-    assert weights == {
-        (0, 2): 1,
-        (1, 2): 2,
-        (1, 3): 1,
-        (3, 4): 3,
-        (2, 5): 2,
-        (3, 5): 1,
-        (3, 6): 3,
-        (2, 7): 2,
-        (3, 7): 1,  # what writes the sum writes both
-        (4, 8): 4,
-        (4, 9): 1,
-        (5, 9): 1,
-        (8, 10): 1,
-        (9, 10): 1,
-        (9, 11): 2,
-        (6, 10): 5,
-        (7, 11): 6,
-    }
+    # what writes the sum of a writes it for both of its readers
+    assert matrices(strided(), residual_units="reader") == (
+        ["stem", "a.conv1", "a.conv2->b.conv1", "a.conv2->b.down", "b.conv1", "b.down"],
+        {
+            ("stem", "a.conv1"): [[1, 0], [2, 1]],
+            ("a.conv1", "a.conv2->b.conv1"): [[0, 2], [3, 1]],
+            ("a.conv1", "a.conv2->b.down"): [[0, 2], [3, 1]],
+            ("a.conv2->b.conv1", "b.conv1"): [[4, 1], [0, 1]],
+            ("a.conv2->b.down", "b.down"): [[5, 0], [0, 6]],
+            ("b.conv1", "b.down"): [[1, 0], [1, 2]],
+        },
+    )
 
 
 def test_modules_that_connect_the_same_tensors_add_up():
@@ -127,21 +104,15 @@ def _twice(m, x):
 
 
 def test_an_mlp_with_a_skip():
-    # pixels 0 1, first 2 3, the sum 4 5 (written by second), logits 6 7
-    names, weights = edges(residual_mlp())
-    assert names == ["input", "first", "second", "out"]
-    assert weights == {
-        (0, 2): 1,
-        (1, 2): 2,
-        (0, 3): 3,
-        (1, 3): 4,
-        (2, 4): 5,
-        (2, 5): 6,
-        (3, 5): 7,
-        (4, 6): 1,
-        (5, 6): 2,
-        (5, 7): 3,
-    }
+    # the sum is written by second
+    assert matrices(residual_mlp()) == (
+        ["input", "first", "second", "out"],
+        {
+            ("input", "first"): [[1, 3], [2, 4]],
+            ("first", "second"): [[5, 6], [0, 7]],
+            ("second", "out"): [[1, 0], [2, 3]],
+        },
+    )
 
 
 @pytest.mark.parametrize(
@@ -205,30 +176,24 @@ def test_a_norm_before_a_sum_scales_the_edges_of_its_module_alone():
 
 
 def test_a_dense_block_links_all_layers():
-    # conv0 0 1, conv1 2, conv2 3
-    assert edges(dense_block()) == (
+    assert matrices(dense_block()) == (
         ["conv0", "conv1", "conv2"],
-        {(0, 2): 1, (1, 2): 2, (0, 3): 3, (1, 3): 4, (2, 3): 5},
+        {
+            ("conv0", "conv1"): [[1], [2]],
+            ("conv0", "conv2"): [[3], [4]],
+            ("conv1", "conv2"): [[5]],
+        },
     )
-    # conv0 as conv1 0 1, conv2 2 3 and fc 4 5 see it; conv1 as conv2 6 and fc 7 do; conv2 8
-    names, weights = edges(dense_block(), residual_units="reader")
-    assert names == [
-        "conv0->conv1",
-        "conv0->conv2",
-        "conv0->fc",
-        "conv1->conv2",
-        "conv1->fc",
-        "conv2",
-    ]
-    assert weights == {
-        (0, 6): 1,
-        (1, 6): 2,
-        (0, 7): 1,
-        (1, 7): 2,
-        (2, 8): 3,
-        (3, 8): 4,
-        (6, 8): 5,
-    }
+    # conv0 as conv1, conv2 and fc see it; conv1 as conv2 and fc do
+    assert matrices(dense_block(), residual_units="reader") == (
+        ["conv0->conv1", "conv0->conv2", "conv0->fc", "conv1->conv2", "conv1->fc", "conv2"],
+        {
+            ("conv0->conv1", "conv1->conv2"): [[1], [2]],
+            ("conv0->conv1", "conv1->fc"): [[1], [2]],
+            ("conv0->conv2", "conv2"): [[3], [4]],
+            ("conv1->conv2", "conv2"): [[5]],
+        },
+    )
 
 
 def test_a_fire_module_reads_its_parts_in_order():
@@ -245,7 +210,7 @@ def test_a_fire_module_reads_its_parts_in_order():
 
 
 def test_a_concatenation_inside_a_sum_is_laid_out_in_it():
-    # first 0; the sum 1 2 3: a writes 1, b writes 2 and 3, c writes all
+    # of the sum's three channels a writes the first, b the others, c all
     network = made(
         lambda m, x: _inside(m, m.first(x)),
         first=pointwise([[1]]),
@@ -254,16 +219,10 @@ def test_a_concatenation_inside_a_sum_is_laid_out_in_it():
         c=pointwise([[10], [20], [30]]),
         out=pointwise([[1, 1, 1]]),
     )
-    names, weights = edges(network)
-    assert names == ["first", "c", "out"]
-    assert weights == {
-        (0, 1): 12,
-        (0, 2): 23,
-        (0, 3): 34,
-        (1, 4): 1,
-        (2, 4): 1,
-        (3, 4): 1,
-    }
+    assert matrices(network) == (
+        ["first", "c", "out"],
+        {("first", "c"): [[12, 23, 34]], ("c", "out"): [[1], [1], [1]]},
+    )
 
 
 def _inside(m, x):

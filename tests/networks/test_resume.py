@@ -1,6 +1,7 @@
 """A training and a pruning that are killed go on and end in the same bits."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -57,9 +58,9 @@ Replicate(load_profile(path), "mlp", 0, progress=False).trained
 """
 
 
-@pytest.fixture
-def profile(tmp_path):
-    path = tmp_path / "killed.yml"
+@pytest.fixture(scope="module")
+def profile(tmp_path_factory):
+    path = tmp_path_factory.mktemp("profiles") / "killed.yml"
     path.write_text(yaml.safe_dump(PROFILE))
     return path
 
@@ -92,16 +93,35 @@ def arrays(profile):
     return replicate.trained.to_arrays()
 
 
+@pytest.fixture(scope="module")
+def expected(profile, tmp_path_factory):
+    """Weights of a network that was trained and pruned undisturbed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LOCALSPEC_RESULTS", str(tmp_path_factory.mktemp("undisturbed")))
+        return arrays(profile)
+
+
+@pytest.fixture(scope="module")
+def training_killed(profile, tmp_path_factory):
+    """Folder for results in which a training was killed after two epochs, to copy."""
+    folder = tmp_path_factory.mktemp("killed")
+    kill(profile, folder, "training", 2)
+    return folder
+
+
 def files(folder, ending):
     return sorted(path.parent.name for path in folder.rglob(f"*{ending}"))
 
 
 @pytest.mark.parametrize("stage", ["training", "pruning"])
-def test_killed_and_undisturbed_end_in_the_same_bits(profile, root, stage, monkeypatch):
-    root("undisturbed")
-    expected = arrays(profile)
+def test_killed_and_undisturbed_end_in_the_same_bits(
+    profile, root, stage, expected, training_killed, monkeypatch
+):
     folder = root("killed")
-    kill(profile, folder, stage, 2)
+    if stage == "training":
+        shutil.copytree(training_killed, folder)
+    else:
+        kill(profile, folder, stage, 2)
     kill(profile, folder, stage, 1)  # one more: from the third epoch on
     assert files(folder, ".checkpoint") == [stage]
     (part,) = [folder / "artifacts" / stage / f".{path.stem}.checkpoint.0.part"
@@ -123,11 +143,8 @@ def test_killed_and_undisturbed_end_in_the_same_bits(profile, root, stage, monke
         assert files(folder, ending) == []
 
 
-def test_a_damaged_checkpoint_changes_nothing(profile, root):
-    root("undisturbed")
-    expected = arrays(profile)
-    folder = root("killed")
-    kill(profile, folder, "training", 2)
+def test_a_damaged_checkpoint_changes_nothing(profile, root, expected, training_killed):
+    folder = shutil.copytree(training_killed, root("killed"))
     (path,) = folder.rglob("*.checkpoint")
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.warns(CheckpointWarning, match="begins anew"):
@@ -136,9 +153,8 @@ def test_a_damaged_checkpoint_changes_nothing(profile, root):
     assert files(folder, ".checkpoint") == []
 
 
-def test_always_begins_anew(profile, root):
-    folder = root("killed")
-    kill(profile, folder, "training", 2)
+def test_always_begins_anew(profile, root, training_killed):
+    folder = shutil.copytree(training_killed, root("killed"))
     assert files(folder, ".checkpoint") == ["training"]
     replicate = Replicate(load_profile(profile), "mlp", 0, compute="always", progress=False)
     with pytest.MonkeyPatch.context() as patch:

@@ -100,8 +100,13 @@ CASES = {
     ),
     "assessing without draws": (
         lambda: assess(Measure("importance", "low", ONE, "drop", ONE)),
-        "no random counterparts",
-        "at least one",
+        "one random counterpart or more",
+        "(1, 3)",
+    ),
+    "assessing many partitions": (
+        lambda: assess(Measure("importance", "low", ONE[None], "drop", ONE[None])),
+        "values of one partition",
+        "(1, 1, 3)",
     ),
     "assessing by a seed of text": (lambda: assess(MEASURE, seed="0"), "seed", "not '0'"),
     "assessing by a large seed": (lambda: assess(MEASURE, seed=2**40), "seed", "4294967295"),

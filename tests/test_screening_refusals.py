@@ -429,3 +429,11 @@ WELCOME = {
 def test_the_same_report(table, given):
     settings = {"partitions": {"mine": MINE}, "seed": 3, **given}
     pd.testing.assert_frame_equal(screened(**settings).table, table)
+
+
+@pytest.mark.filterwarnings("ignore:the network's accuracy")
+def test_the_same_report_where_the_caller_needs_no_gradients(table):
+    network = mlp()
+    with torch.inference_mode():
+        report = screened(network, partitions={"mine": MINE}, seed=3)
+    pd.testing.assert_frame_equal(report.table, table)

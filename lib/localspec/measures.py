@@ -72,7 +72,7 @@ class Measure:
         require(
             isinstance(self.values, np.ndarray)
             and isinstance(self.effect_values, np.ndarray)
-            and len(shape) == 2
+            and len(shape) >= 2  # more axes: of many partitions
             and np.shape(self.effect_values) == shape,
             "values of a measure must be an array of shape (n_draws + 1, n_subclusters), not "
             f"{shape} and, of effects, {np.shape(self.effect_values)}: draws.arrange(values) and "
@@ -323,7 +323,11 @@ def assess(
     check_type("measure", measure, Measure, "importance(...) and coherence(...) make one")
     rule = resolve(conventions).p_rule
     check_seed(seed)
-    require(measure.n_draws > 0, "measure has no random counterparts: draw at least one")
+    require(
+        measure.values.ndim == 2 and measure.n_draws > 0,
+        "measure must have the values of one partition and of one random counterpart or more, "
+        f"(n_draws + 1, n_subclusters), not of shape {measure.values.shape}",
+    )
     undefined = measure.undefined_ranges
     true, null = measure.values[0], measure.values[1:].T
     p_values = empirical_p(true, null, measure.side, rule, seed, undefined=undefined)

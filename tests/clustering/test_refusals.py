@@ -44,6 +44,7 @@ UNITS = graph(np.ones((6, 6)) - np.eye(6))
 WEIGHTS = weight_graph(mlp())
 PAIR = np.array([[0.0, 1.0], [1.0, 0.0]])
 LAYERS = layer_ranges([("1", 2, True)])
+SINGLE = [("1", 1, True), ("3", 1, True)]
 OTHER = Partition.from_labels({"1": [0, 1, 1]})
 DRAWS = draw_counterparts(PARTITION, 3)
 CASES = {
@@ -162,6 +163,11 @@ CASES = {
         lambda: UnitGraph(PAIR.astype(str), LAYERS, "activations", np.zeros(2, bool)),
         "must hold numbers",
     ),
+    "a graph of true and false": (
+        lambda: ncut(PAIR > 0, [0, 1]),
+        "must hold numbers, not bool",
+        "adjacency.astype(float)",
+    ),
     "a graph of another kind": (
         lambda: UnitGraph(PAIR, LAYERS, "weight", np.zeros(2, bool)),
         "kind='weight'",
@@ -175,7 +181,7 @@ CASES = {
     "layers of more units": (
         lambda: UnitGraph(np.zeros((3, 3)), LAYERS, "activations", np.zeros(3, bool)),
         "layers have 2 units",
-        "adjacency has 3",
+        "there are 3",
     ),
     "inactive units by index": (
         lambda: UnitGraph(PAIR, LAYERS, "activations", np.array([0])),
@@ -298,8 +304,43 @@ CASES = {
     ),
     "labels of other layers": (
         lambda: Partition(np.array([0, 1, 1]), LAYERS, 2),
-        "labels of shape (3,)",
-        "2 units",
+        "layers have 2 units",
+        "there are 3",
+    ),
+    "labels of halves, of a graph": (
+        lambda: Partition(np.array([0.0, 1.0]), LAYERS, 2),
+        "array of whole numbers",
+        "Partition.from_labels",
+    ),
+    "labels in a list, of a graph": (
+        lambda: Partition([0, 1], LAYERS, 2),
+        "array of whole numbers",
+        "[0, 1]",
+    ),
+    "layers by name": (
+        lambda: Partition(np.array([0, 1]), ("1",), 2),
+        "tuple of LayerRange",
+        "('1',)",
+    ),
+    "no layers": (
+        lambda: UnitGraph(PAIR, (), "activations", np.zeros(2, bool)),
+        "layers have 0 units",
+        "there are 2",
+    ),
+    "layers in another order": (
+        lambda: UnitGraph(PAIR, layer_ranges(SINGLE)[::-1], "activations", np.zeros(2, bool)),
+        "follow each other from unit 0 on",
+    ),
+    "links of other layers": (
+        lambda: UnitGraph(
+            sparse.csr_array(PAIR), LAYERS, "weights", np.zeros(2, bool), (("1", "3"),)
+        ),
+        "links must join two of ['1']",
+        "('1', '3')",
+    ),
+    "gaps of negative edges": (
+        lambda: eigengaps(graph(np.eye(4) - 1), 2),
+        "edges of 4 unit(s) sum to 0 or less",
     ),
     "subclusters of labels": (
         lambda: subclusters([0, 0, 1]),

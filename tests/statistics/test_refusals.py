@@ -174,6 +174,7 @@ CASES = {
         lambda: sequential(sides="high"),
         "one side for each of the 1 statistics",
     ),
+    "sequential: no sides": (lambda: sequential(sides=None), "one side for each", "None"),
     "sequential: a side": (lambda: sequential(sides=["up"]), "side='up'", "'low', 'high'"),
     "sequential: no exceedance": (
         lambda: sequential(max_exceedances=0),

@@ -14,7 +14,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from localspec.exceptions import InvalidInputError
 
 T = TypeVar("T")
-MAX_SEED = 2**32 - 1  # k-means takes no larger one
 MOST_PROBLEMS = 10  # that one message names
 
 
@@ -146,6 +145,9 @@ def check_integer(name: str, value: object, lowest: int, highest: int | None = N
     if highest is not None and value > highest:
         raise InvalidInputError(f"{name} must be from {lowest} to {highest}, not {shown(value)}")
     return int(value)
+
+
+MAX_SEED = 2**32 - 1  # k-means takes no larger one
 
 
 def check_seed(value: object, name: str = "seed") -> int:

@@ -7,7 +7,7 @@ import torch
 from scipy import stats
 
 from localspec._utils.hardware import side_by_side
-from localspec._utils.validation import as_floats, check_integer, check_option, check_real, require
+from localspec._utils.validation import check_integer, check_option
 from localspec.clustering._unit_graph import UnitGraph, layer_ranges
 from localspec.conventions import Conventions, resolve
 from localspec.data import check_images
@@ -110,11 +110,6 @@ def correlation_matrix(
     numpy.ndarray, shape (n_units, n_units)
         In [0, 1], with a zero diagonal; rows and columns of constant units are zero.
 
-    Raises
-    ------
-    InvalidInputError
-        If the correlation is unknown, or a value is not finite.
-
     Notes
     -----
     Spearman's ranks are kept in single precision, doubled so that ties are whole numbers too, and
@@ -136,13 +131,6 @@ def correlation_matrix(
     check_option("correlation", correlation, CORRELATIONS)
     check_integer("batch_size", batch_size, 1)
     check_integer("max_ranked", max_ranked, 1)
-    check_real("rtol", rtol, or_low=True)
-    values = as_floats("values", values)
-    require(
-        values.ndim == 2 and len(values) > 0 and bool(np.isfinite(values).all()),
-        "values must be finite, of shape (n_images, n_units) with at least one image, not of shape "
-        f"{values.shape}",
-    )
     return _correlation_matrix(values, correlation, rtol, batch_size, max_ranked)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from localspec._utils.validation import as_array, check_option, check_type, require, shown
-from localspec.clustering._unit_graph import LayerRange, layer_ranges
+from localspec.clustering._unit_graph import LayerRange, check_layers, layer_ranges
 from localspec.exceptions import InvalidInputError
 
 NO_CLUSTER = -1
@@ -62,12 +62,13 @@ class Partition:
     scope: str = "global"
 
     def __post_init__(self) -> None:
-        n_units = sum(layer.n_units for layer in self.layers)
+        labels = self.labels
         require(
-            np.shape(self.labels) == (n_units,),
-            f"labels of shape {np.shape(self.labels)} must be one for each of the {n_units} units "
-            "of the layers",
+            isinstance(labels, np.ndarray) and labels.ndim == 1 and labels.dtype.kind in "iu",
+            f"labels must be an array of whole numbers, one a unit, not {shown(labels)}: "
+            "Partition.from_labels makes one of labels by layer",
         )
+        check_layers(self.layers, len(labels))
 
     @classmethod
     def from_stored(

@@ -262,6 +262,7 @@ def eigengaps(graph: UnitGraph, k_max: int) -> np.ndarray:
     require(n > 2, f"eigengaps need a graph of at least 3 units that take part, not {n}")
     check_integer("k_max", k_max, 2, n - 1)
     adjacency = graph.adjacency[live][:, live]
+    _check_degrees(adjacency)
     dense = adjacency if isinstance(adjacency, np.ndarray) else adjacency.toarray()
     scale = 1 / np.sqrt(dense.sum(axis=1))
     values = linalg.eigvalsh(

@@ -18,7 +18,7 @@ from itertools import pairwise
 import numpy as np
 from scipy import linalg, sparse
 
-from localspec._utils.validation import check_option, check_type, require
+from localspec._utils.validation import check_option, check_type, require, shown
 from localspec.exceptions import InvalidInputError
 from localspec.statistics import RTOL
 
@@ -80,11 +80,10 @@ class UnitGraph:
             sparse.issparse(self.adjacency) or self.kind == "activations",
             "adjacency of a weights graph must be sparse: scipy.sparse.csr_array(adjacency)",
         )
-        n_laid_out = sum(layer.n_units for layer in self.layers)
-        require(
-            n_laid_out == n_units,
-            f"layers have {n_laid_out} units in all, but adjacency has {n_units}: they must agree",
-        )
+        check_layers(self.layers, n_units)
+        names = {layer.name for layer in self.layers}
+        unknown = [pair for pair in self.links or () if not names.issuperset(pair)]
+        require(not unknown, f"links must join two of {sorted(names)}, not {shown(unknown[:1])}")
         inactive = np.asarray(self.inactive)
         require(
             inactive.shape == (n_units,) and inactive.dtype == bool,
@@ -141,6 +140,25 @@ class UnitGraph:
         return UnitGraph(adjacency, ranges, self.kind, inactive, self.links)
 
 
+def check_layers(layers: Sequence[LayerRange], n_units: int) -> None:
+    """Refuse anything but ranges that follow each other and cover so many units."""
+    listed = isinstance(layers, tuple | list)
+    require(
+        listed and all(isinstance(layer, LayerRange) for layer in layers),
+        f"layers must be a tuple of LayerRange, as those of a graph are, not {shown(layers)}",
+    )
+    n_laid_out = sum(layer.n_units for layer in layers)
+    require(
+        n_laid_out == n_units,
+        f"layers have {n_laid_out} units in all, but there are {n_units}: they must agree",
+    )
+    laid_out = layer_ranges([(layer.name, layer.n_units, layer.tested) for layer in layers])
+    require(
+        tuple(layers) == laid_out,
+        f"layers must follow each other from unit 0 on, not {shown(layers)}",
+    )
+
+
 def check_square(adjacency: sparse.sparray | np.ndarray) -> None:
     """Refuse what is no square matrix of numbers."""
     is_matrix = sparse.issparse(adjacency) or isinstance(adjacency, np.ndarray)
@@ -150,8 +168,10 @@ def check_square(adjacency: sparse.sparray | np.ndarray) -> None:
             "adjacency must be a square numpy.ndarray or scipy.sparse array (n_units, n_units), "
             f"not {given}"
         )
-    if adjacency.dtype.kind not in "biuf":
-        raise InvalidInputError(f"adjacency must hold numbers, not {adjacency.dtype}")
+    if adjacency.dtype.kind not in "iuf":
+        raise InvalidInputError(
+            f"adjacency must hold numbers, not {adjacency.dtype}: adjacency.astype(float)"
+        )
 
 
 def check_edges(adjacency: sparse.sparray | np.ndarray) -> None:

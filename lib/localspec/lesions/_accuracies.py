@@ -63,10 +63,10 @@ class LesionedAccuracies:
 
     def __post_init__(self) -> None:
         shapes = {name: np.shape(values) for name, values in vars(self).items()}
-        n_classes = shapes["lesioned"][2:]
+        n_classes = shapes["lesioned"][-1:]
         require(
             all(isinstance(values, np.ndarray) for values in vars(self).values())
-            and len(n_classes) == 1
+            and len(shapes["lesioned"]) >= 3  # more axes: of many partitions
             and shapes["baseline"] == shapes["class_sizes"] == n_classes,
             "accuracies must be arrays of shapes (n_classes,) without lesions, (n_draws + 1, "
             "n_subclusters, n_classes) with lesions, and (n_classes,) of class sizes, not "

@@ -190,8 +190,13 @@ def cnn(
     Raises
     ------
     InvalidInputError
-        If pooling leaves nothing of the images.
+        If the inputs are no images, or pooling leaves nothing of them.
     """
+    if len(image_shape) != 3:
+        raise InvalidInputError(
+            f"inputs of shape {tuple(image_shape)} are no images (n_channels, height, width): "
+            "use architecture 'mlp'"
+        )
     width, height, breadth = image_shape
     layers: dict[str, nn.Module] = {}
     convolutions = [position for position, item in enumerate(channels) if item != "pool"]
@@ -262,7 +267,7 @@ def build_network(
         f"image_shape must be (n_channels, height, width), not {shown(image_shape)}",
     )
     require(
-        len(shape) == 3 or settings.architecture == "mlp",
+        len(shape) == 3 or settings.architecture != "resnet",
         f"inputs of shape {tuple(image_shape)} are no images (n_channels, height, width): use "
         "architecture 'mlp'",
     )

@@ -166,8 +166,7 @@ def rank_chi2(value: ArrayLike, null: ArrayLike, side: str, *, ties: str = "spre
     0.3173
     """
     check_option("ties", ties, ("spread", "strict"))
-    value = as_floats("value", value)
-    require(value.ndim == 1, f"value must have shape (n_subclusters,), not {value.shape}")
+    require(np.ndim(value) == 1, "value must have shape (n_subclusters,)")
     more_extreme, tied = exceedances(value, null, side)
     if len(more_extreme) == 0:
         return float("nan")

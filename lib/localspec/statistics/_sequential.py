@@ -194,7 +194,7 @@ def sequential_p_values(
     )
     n_statistics, n_subclusters = values.shape
     require(
-        not isinstance(sides, str) and len(sides) == n_statistics,
+        isinstance(sides, list | tuple) and len(sides) == n_statistics,
         f"sides must name one side for each of the {n_statistics} statistics, not {shown(sides)}",
     )
 

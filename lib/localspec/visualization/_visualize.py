@@ -307,6 +307,7 @@ def visualize(
     )
 
 
+@torch.inference_mode(False)  # gradients are needed also where the caller needs none
 def visualize_traced(
     unit_map: UnitMap,
     targets: Sequence[Lesion],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -109,6 +110,16 @@ def _check(settings: NetworkSettings, dataset: Dataset) -> None:
         )
 
 
+def _restore(run: TrainingRun, stored: Mapping[str, torch.Tensor], path: Path) -> None:
+    try:
+        run.restore(stored)
+    except (KeyError, RuntimeError, ValueError, TypeError) as error:
+        reason = " ".join(str(error).split())  # torch's has several lines
+        raise ArtifactError(
+            f"checkpoint {path} does not hold a state of this training ({reason}): delete it"
+        ) from error
+
+
 def fit(
     module: nn.Module,
     settings: NetworkSettings,
@@ -152,7 +163,7 @@ def fit(
     InvalidInputError
         If training diverges.
     ArtifactError
-        If a checkpoint cannot be written.
+        If a checkpoint cannot be written, or the one that is there holds no state of this training.
     """
     small = is_small(module.eval(), dataset.x_train[:1], settings.batch_size, SMALL_STEP)
     if settings.memory_format == "channels_last":
@@ -165,7 +176,7 @@ def fit(
         torch.manual_seed(seed)  # dropout has no generator of its own
         stored = checkpoint.load() if checkpoint else None
         if stored is not None:
-            run.restore(stored)
+            _restore(run, stored, checkpoint.path)
         bar = tqdm(
             desc=description,
             total=n_epochs * n_batches,

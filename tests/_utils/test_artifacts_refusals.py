@@ -290,6 +290,14 @@ def test_a_working_folder_that_is_gone(tmp_path, monkeypatch):
         files.results_root()
 
 
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_a_record_that_is_no_file(tmp_path, monkeypatch, make):
+    make(tmp_path / "record")
+    monkeypatch.setenv(files.RECORD_VARIABLE, str(tmp_path / "record"))
+    with pytest.raises(ArtifactError, match=r"cannot write the page's record .*it is no file"):
+        load(tmp_path)
+
+
 def test_results_outside_of_a_project(tmp_path, monkeypatch):
     monkeypatch.delenv(files.RESULTS_VARIABLE)
     monkeypatch.chdir(tmp_path)

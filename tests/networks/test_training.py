@@ -292,6 +292,45 @@ def test_weights_of_double_precision_are_rounded():
     assert torch.equal(weight, torch.from_numpy(arrays[NAME]).float())
 
 
+class Kept(dict):
+    """A checkpoint in memory."""
+
+    path = "kept.checkpoint"
+
+    def load(self):
+        return dict(self) or None
+
+    def save_if_due(self, state):
+        self.update({name: value.clone() for name, value in state.items()})
+
+
+def resumed(kept, n_epochs=3):
+    settings = SETTINGS.model_copy(update={"n_epochs": n_epochs})
+    options = {"seed": 0, "dtype": "float64", "device": "cpu", "checkpoint": kept}
+    return train(settings, toy(), **options)
+
+
+def test_states_that_are_not_this_trainings():
+    kept = Kept()
+    resumed(kept, n_epochs=2)
+    again = resumed(Kept(kept))
+    assert np.array_equal(again.history["test_loss"], fit().history["test_loss"])
+    wrong = {
+        "n_steps": torch.tensor([1, 2]),
+        "weights.dense1.weight": torch.zeros(3),
+        "generator.torch": torch.zeros(3, dtype=torch.uint8),
+        "history": torch.tensor(0.0),
+    }
+    for name in ("n_steps", "weights.dense1.weight", "adam.0.exp_avg", "generator.torch"):
+        less = Kept(kept)
+        del less[name]
+        with pytest.raises(ArtifactError, match=r"kept.checkpoint does not hold .*: delete it"):
+            resumed(less)
+    for name, value in wrong.items():
+        with pytest.raises(ArtifactError, match=r"kept.checkpoint does not hold .*: delete it"):
+            resumed(Kept({**kept, name: value}))
+
+
 # --- errors ---
 
 

@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
     ("page", "parameters", "words"),
     [
         ("02_clustering", {"n_clusters": 193}, ["n_clusters = 193", "'mlp' has 192 units"]),
+        ("03_importance", {"n_cluster": 4}, ["no parameter 'n_cluster'; it has", "'n_clusters'"]),
         ("your_network", {"network_file": "mine.py"}, ["there is no file", "mine.py"]),
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 from helpers.refusals import cases, check_refused
 
 from localspec.exceptions import InvalidInputError
-from localspec.networks import NetworkSettings
+from localspec.networks import NetworkSettings, build_network
 from localspec.pipeline import (
     CoherenceSection,
     ControlsSection,
@@ -144,6 +144,7 @@ def test_settings_of_a_network(name, value):
     )
 
 
+WIDE = NetworkSettings(dataset="mnist", architecture="cnn", channels=[1024], hidden=[65_536])
 LAYERS = {
     "wide": (lambda: NetworkSettings(dataset="digits", hidden=[10**9]), "hidden.0 = 1000000000"),
     "wide and wide": (
@@ -153,9 +154,19 @@ LAYERS = {
     ),
     "many channels": (
         lambda: NetworkSettings(
-            dataset="digits", architecture="resnet", channels=[16, 20_000, 20_000]
+            dataset="digits", architecture="resnet", channels=[16, 8_000, 8_000]
         ),
-        "3,600,000,000 weights",
+        "576,000,000 weights",
+    ),
+    "too many channels": (
+        lambda: NetworkSettings(dataset="digits", architecture="cnn", channels=[10**6], hidden=[8]),
+        "= 1000000",
+        "equal to 8192",
+    ),
+    "wide after images": (
+        lambda: build_network(WIDE, (1, 28, 28), 10, seed=0),
+        "802,816 inputs and 65,536 units are joined by 52,613,349,376 weights",
+        "at most 500,000,000",
     ),
     "deep": (lambda: NetworkSettings(dataset="digits", hidden=[2] * 5000), "at most 1000 items"),
     "dropouts": (

@@ -103,6 +103,8 @@ def record(**entry: Any) -> None:
     path = os.environ.get(RECORD_VARIABLE)
     if path:
         try:
+            if os.path.exists(path):
+                check_is_file(Path(path))
             with open(path, "a", encoding="utf-8") as file:
                 file.write(json.dumps(entry, sort_keys=True) + "\n")
         except OSError as error:

@@ -22,7 +22,7 @@ from localspec._utils.validation import (
 from localspec.data import DTYPES
 from localspec.exceptions import InvalidInputError
 from localspec.networks._initialisation import initialise, initialise_clusterable
-from localspec.networks._settings import NetworkSettings
+from localspec.networks._settings import MOST_WEIGHTS, NetworkSettings
 
 
 class ResidualBlock(nn.Module):
@@ -140,7 +140,18 @@ def mlp(
         Batch normalization before or after each activation.
     norm_last : bool, optional
         Whether the last hidden layer has batch normalization like the others.
+
+    Raises
+    ------
+    InvalidInputError
+        If the inputs are so many that no memory holds the first layer's weights.
     """
+    n_first = hidden[0] if hidden else n_outputs
+    require(
+        n_inputs * n_first <= MOST_WEIGHTS,
+        f"{n_inputs:,} inputs and {n_first:,} units are joined by {n_inputs * n_first:,} weights: "
+        f"take fewer of them, for at most {MOST_WEIGHTS:,}",
+    )
     layers: dict[str, nn.Module] = {"flatten": nn.Flatten()}
     width = n_inputs
     for index, n_units in enumerate(hidden, start=1):
@@ -190,7 +201,7 @@ def cnn(
     Raises
     ------
     InvalidInputError
-        If the inputs are no images, or pooling leaves nothing of them.
+        If the inputs are no images, or pooling leaves nothing or too much of them.
     """
     if len(image_shape) != 3:
         raise InvalidInputError(

@@ -18,7 +18,8 @@ Count = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
 CountOrNone = Annotated[int, Field(strict=True, ge=0, le=1_000_000)]
 NImages = Annotated[int, Field(strict=True, ge=1, le=10_000_000)]
 NThreads = Annotated[int, Field(strict=True, ge=1, le=1024)]
-Width = Annotated[int, Field(strict=True, ge=1, le=65_536)]  # of one layer
+Width = Annotated[int, Field(strict=True, ge=1, le=65_536)]  # units of one layer
+Channels = Annotated[int, Field(strict=True, ge=1, le=8192)]
 Deep = Field(max_length=1000)  # layers
 MOST_WEIGHTS = 500_000_000  # from one layer to the next
 
@@ -45,7 +46,7 @@ class NetworkSettings(Strict):
 
     dataset: str
     architecture: Literal["mlp", "cnn", "vgg", "resnet"] = "mlp"
-    channels: Annotated[tuple[Width | Literal["pool"], ...], Deep] = ()
+    channels: Annotated[tuple[Channels | Literal["pool"], ...], Deep] = ()
     hidden: Annotated[tuple[Width, ...], Deep] = ()
     batch_norm: Literal["none", "before", "after"] = "none"  # of the activation
     dropout: Rate = 0.0  # after each hidden dense layer

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -109,6 +110,16 @@ def _check(settings: NetworkSettings, dataset: Dataset) -> None:
         )
 
 
+def _restore(run: TrainingRun, stored: Mapping[str, torch.Tensor], path: Path) -> None:
+    try:
+        run.restore(stored)
+    except (KeyError, RuntimeError, ValueError, TypeError) as error:
+        reason = " ".join(str(error).split())  # torch's has several lines
+        raise ArtifactError(
+            f"checkpoint {path} does not hold a state of this training ({reason}): delete it"
+        ) from error
+
+
 def fit(
     module: nn.Module,
     settings: NetworkSettings,
@@ -128,7 +139,7 @@ def fit(
     with the number of steps done, before each step and before each test. The checkpoint is where
     the state after an epoch is stored, and what is gone on from if it is there: the weights are
     then the same, bit for bit, as without the interruption (on the same machine with as many
-    threads). A training that diverges is refused.
+    threads). A training that diverges is refused, and so is a checkpoint of another training.
     """
     small = is_small(module.eval(), dataset.x_train[:1], settings.batch_size, SMALL_STEP)
     if settings.memory_format == "channels_last":
@@ -141,7 +152,7 @@ def fit(
         torch.manual_seed(seed)  # dropout has no generator of its own
         stored = checkpoint.load() if checkpoint else None
         if stored is not None:
-            run.restore(stored)
+            _restore(run, stored, checkpoint.path)
         bar = tqdm(
             desc=description,
             total=n_epochs * n_batches,

@@ -1,5 +1,7 @@
 """Convolutions of small maps as matrix products: the same values, and put back afterwards."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from helpers.networks import conv, stack
@@ -74,8 +76,7 @@ def test_put_back_after_an_error():
 def stacked(*channels, kernel=3):
     """Return convolutions of these channels one after the other, and a head."""
     layers = [
-        nn.Conv2d(n_in, n_out, kernel, padding=kernel // 2)
-        for n_in, n_out in zip(channels, channels[1:], strict=False)
+        nn.Conv2d(n_in, n_out, kernel, padding=kernel // 2) for n_in, n_out in pairwise(channels)
     ]
     return stack(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels[-1], 2))
 

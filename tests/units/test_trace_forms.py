@@ -153,6 +153,22 @@ def test_views_as_rows(head):
     assert visualize(unit_map, [{"a": [0]}], (1, 4, 4), n_steps=1).images.shape == (1, 1, 4, 4)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_network_of_the_tutorial_on_colour_images_in_any_order_in_memory(dtype):
+    def forward(m, x):
+        x = F.max_pool2d(m.a(x).relu(), 2)
+        return m.out(m.fc(x.view(-1, 4 * 3 * 3)).relu())
+
+    parts = {"fc": dense(RNG.normal(size=(5, 36))), "out": dense(RNG.normal(size=(3, 5)))}
+    net = made(forward, a=conv(RNG.normal(size=(4, 3, 3, 3))), **parts).to(dtype)
+    x = torch.from_numpy(RNG.normal(size=(40, 8, 8, 3))).permute(0, 3, 1, 2).to(dtype)
+    lesions = [{}, {"a": [0, 2]}, {"a": [1]}, {"fc": [0]}, {"a": [3], "fc": [1, 2]}]
+    expected = lesion_predictions(net, x.contiguous(), lesions)
+    assert np.array_equal(lesion_predictions(net, x, lesions), expected)
+    assert np.array_equal(expected[0], net(x.contiguous()).argmax(1).numpy())
+    assert np.isfinite(visualize(net, [{"a": [0]}], (3, 8, 8), n_steps=1).scores).all()
+
+
 POOLED = [
     lambda x: x.mean((2, 3)),
     lambda x: x.mean([2, 3]),

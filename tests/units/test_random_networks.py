@@ -6,6 +6,7 @@ matrices, and a forward pass in which the values of units are set to zero. Draw 
 LOCALSPEC_RANDOM_NETWORKS=500.
 """
 
+import itertools
 import os
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from localspec.clustering import weight_graph
+from localspec.conventions import Conventions
 from localspec.exceptions import InvalidInputError
 from localspec.lesions import lesion_predictions
 from localspec.units import trace_units
@@ -271,14 +273,17 @@ class RandomNetwork(nn.Module):
 
     # --- running ---
 
-    def forward(self, x, zeros=None):
+    def forward(self, x, lesions=None, means=None):
+        """Return logits; under lesions, units of values are replaced by zero or means."""
         values = [x]
         for index, step in enumerate(self.steps, start=1):
             call = getattr(self, step.call) if isinstance(step.call, str) else step.call
             value = call(*(values[place] for place in step.inputs))
-            if zeros is not None and index in zeros:
-                value = value.clone()
-                value[:, zeros[index]] = 0
+            if lesions is not None and index in lesions:
+                value, units = value.clone(), lesions[index]
+                if means is not None and index not in means:
+                    means[index] = value.mean(0)
+                value[:, units] = 0 if means is None else means[index][units]
             values.append(value)
         return values[-1]
 
@@ -298,7 +303,7 @@ class RandomNetwork(nn.Module):
         return sorted(set().union(origins[-1], *read) - {0})
 
     def images(self):
-        shape = (7, self.widths[0], 6, 6) if self.is_conv else (7, self.widths[0])
+        shape = (35, self.widths[0], 6, 6) if self.is_conv else (35, self.widths[0])
         return torch.from_numpy(self.rng.normal(size=shape))
 
 
@@ -325,22 +330,30 @@ def factors(network, step):
     return (norm.weight.abs() / (norm.running_var + norm.eps).sqrt()).detach().numpy()
 
 
-def own_steps(network, tensor):
-    """Return the norms and constants that scale edges into a tensor.
-
-    They stand before its activation and before it branches.
-    """
-    own, value = [], tensor
+def trunk(network, tensor):
+    """Return the steps behind a tensor that act on each unit alone, before it branches."""
+    steps, value = [], tensor
     while True:
         users = [i for i, step in enumerate(network.steps, start=1) if value in step.inputs]
         if len(users) != 1:
-            return own
+            return steps
         (value,) = users
-        kind = network.steps[value - 1].kind
-        if kind in ("norm", "scale"):
-            own.append(value)
-        elif kind != "passed":
-            return own
+        if network.steps[value - 1].kind not in ("norm", "scale", "act", "passed"):
+            return steps
+        steps.append(value)
+
+
+def own_steps(network, tensor):
+    """Return the norms and constants before a tensor's activation: they scale edges into it."""
+    kinds = {step: network.steps[step - 1].kind for step in trunk(network, tensor)}
+    before = list(itertools.takewhile(lambda step: kinds[step] != "act", kinds))
+    return [step for step in before if kinds[step] != "passed"]
+
+
+def end(network, tensor):
+    """Return the value that a tensor hands on, before pooling."""
+    kept = [step for step in trunk(network, tensor) if network.steps[step - 1].kind != "passed"]
+    return kept[-1] if kept else tensor
 
 
 def plus(*paths):
@@ -452,11 +465,27 @@ def check_lesions(network, unit_map, x):
         lesions.append(
             {name: np.flatnonzero(network.rng.random(size) < 0.4) for name, size in sizes.items()}
         )
-    settings = {"batch_size": 3, "max_values": int(network.pick([1, 500, 10**6]))}
-    predicted = lesion_predictions(unit_map, x, lesions, **settings)
+    replacement = network.pick(["zero", "mean"])
+    point = network.pick(["unit", "normalized"])
+    at_end = replacement == "mean" or point == "normalized"
+    places = {name: end(network, at) if at_end else at for name, at in names.items()}
+    means = {} if replacement == "mean" else None
+    nothing = {place: np.array([], dtype=int) for place in places.values()}
+    with torch.no_grad():
+        network(x.clone(), nothing, means)  # fills means
+    predicted = lesion_predictions(
+        unit_map,
+        x,
+        lesions,
+        replacement=replacement,
+        conventions=Conventions(lesion_point=point),
+        batch_size=int(network.pick([9, 1000])),
+        max_values=int(network.pick([100, 2000, 10**6])),
+    )
     for lesion, classes in zip(lesions, predicted, strict=True):
+        acting = {places[name]: units for name, units in lesion.items()}
         with torch.no_grad():
-            logits = network(x.clone(), {names[name]: units for name, units in lesion.items()})
+            logits = network(x.clone(), acting, means)
         reached = logits[torch.arange(len(x)), torch.from_numpy(classes)]
         assert torch.allclose(reached, logits.amax(1), rtol=1e-10, atol=1e-12), lesion
 

@@ -78,6 +78,8 @@ ACTIVATIONS = [
     F.hardtanh_,
     torch.selu_,
     torch.sigmoid,
+    lambda x: x.clamp(min=0),
+    lambda x: torch.clamp(x, -0.1, 0.4),
     lambda x: x.relu_(),
     lambda x: x.sigmoid(),
     lambda x: x.tanh_(),
@@ -149,6 +151,22 @@ def test_views_as_rows(head):
     image = torch.rand(1, 1, 4, 4).double()
     assert unit_map.run(image)[0].shape == (1, 3)
     assert visualize(unit_map, [{"a": [0]}], (1, 4, 4), n_steps=1).images.shape == (1, 1, 4, 4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_network_of_the_tutorial_on_colour_images_in_any_order_in_memory(dtype):
+    def forward(m, x):
+        x = F.max_pool2d(m.a(x).relu(), 2)
+        return m.out(m.fc(x.view(-1, 4 * 3 * 3)).relu())
+
+    parts = {"fc": dense(RNG.normal(size=(5, 36))), "out": dense(RNG.normal(size=(3, 5)))}
+    net = made(forward, a=conv(RNG.normal(size=(4, 3, 3, 3))), **parts).to(dtype)
+    x = torch.from_numpy(RNG.normal(size=(40, 8, 8, 3))).permute(0, 3, 1, 2).to(dtype)
+    lesions = [{}, {"a": [0, 2]}, {"a": [1]}, {"fc": [0]}, {"a": [3], "fc": [1, 2]}]
+    expected = lesion_predictions(net, x.contiguous(), lesions)
+    assert np.array_equal(lesion_predictions(net, x, lesions), expected)
+    assert np.array_equal(expected[0], net(x.contiguous()).argmax(1).numpy())
+    assert np.isfinite(visualize(net, [{"a": [0]}], (3, 8, 8), n_steps=1).scores).all()
 
 
 POOLED = [
@@ -371,7 +389,7 @@ def test_the_weights_graph_behind_a_gate_is_refused(between):
         (lambda x: x.view(-1), "call of view .* keep images apart"),
         (lambda x: x.squeeze(1), "call of squeeze .* height and width"),
         (lambda x: x, "module 'out' .* reads maps"),
-        (lambda x: (x * x).flatten(1), "call of mul .* not exactly one is a sigmoid"),
+        (lambda x: (x * x).flatten(1), "call of mul .* must be a gate"),
         (lambda x: x[:, :2], "call of getitem .* takes a part"),
         (lambda x: x.permute(0, 2, 3, 1).flatten(1), "call of permute"),
         (lambda x: x.long().flatten(1), "call of long"),

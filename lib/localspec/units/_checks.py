@@ -18,7 +18,8 @@ def _outputs(module: nn.Module, x: torch.Tensor) -> object:
     """Return what a network itself computes, without time for compiling it."""
     compiled = any(part._compiled_call_impl is not None for part in module.modules())
     with torch.compiler.set_stance("force_eager") if compiled else nullcontext(), torch.no_grad():
-        return module(x.clone())
+        # laid out in memory as it was trained on: a network's own views may refuse another order
+        return module(x.clone(memory_format=torch.contiguous_format))
 
 
 def _check_trace(unit_map: UnitMap, sample: torch.Tensor, logits: torch.Tensor) -> None:

@@ -49,6 +49,8 @@ SAME_MEMORY = (*DROPOUTS, nn.Flatten, nn.Identity)
 # of functions of torch and of methods of tensors alike
 ACTIVATION_CALLS = {
     "celu",
+    "clamp",
+    "clamp_min",
     "elu",
     "gelu",
     "hardsigmoid",
@@ -88,8 +90,8 @@ SAME_MEMORY_CALLS = {
 }
 ALLOWED = (
     "allowed are Linear, Conv2d, BatchNorm and PReLU as modules, activations, pooling, Dropout, "
-    "Flatten, sums of tensors of as many units each, products with a number or a sigmoid, and "
-    "concatenations along dimension 1"
+    "Flatten, sums of two or more tensors of as many units each, products with a number or a "
+    "sigmoid, and concatenations along dimension 1"
 )
 KNOWN_MODULES = ("torch", "localspec.units", "_operator", "math", "builtins")
 

@@ -349,7 +349,7 @@ def _instead(node: fx.Node, graph_module: fx.GraphModule) -> fx.Node | None:
         return None
     if name == "expand_as" or _is_cast(node):
         return node.args[0]
-    if name in ADDITIONS and len(node.args) == 2 and node.args[0] in (0, 0.0):
+    if name in ADDITIONS and len(node.args) == 2 and node.args[0] == 0:
         return node.args[1]  # the first sum of ``sum([x, y])`` is 0 + x
     if getattr(node.target, "__name__", "") == "stochastic_depth":
         training = node.kwargs.get("training", node.args[3] if len(node.args) > 3 else True)

@@ -208,7 +208,7 @@ class Tracer:
         if all(gates):  # then the gate is computed from the value
             gates = [_is_behind(first, second) for first, second in (operands, operands[::-1])]
         if sum(gates) != 1:
-            refuse(node, "it multiplies two tensors of which not exactly one is a sigmoid")
+            refuse(node, "it multiplies two tensors, of which one must be a gate (a sigmoid)")
         value, gate = operands if gates[1] else operands[::-1]
         widths = self.width(value), self.width(gate)
         if not widths[0] or widths[1] not in (1, widths[0]):

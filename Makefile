@@ -4,6 +4,8 @@
 PROFILE ?= digits
 # how many processor cores a run uses
 CORES ?= 2
+# where its jobs run: a folder of profiles
+WORKFLOW ?= local
 PORT ?= 8000
 # the first of these names that is a Python >= 3.11
 PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13 python3.14 python; do \
@@ -11,24 +13,27 @@ PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13 python3
 # `make lock` leaves these at the versions that are locked
 TORCH ?= $(shell grep -E '^torch(vision)?==' requirements.lock)
 # recipes read them as "$$PROFILE", so that the shell runs nothing that stands in them
-export PROFILE PAGES CORES PORT
+export PROFILE PAGES CORES JOBS WORKFLOW PORT
 
 VENV_PYTHON := .venv/bin/python
 INSTALLED := .venv/.installed
 LAB := .venv/bin/jupyter-lab
 LOCALSPEC := $(VENV_PYTHON) -m localspec.cli
+# DRY=1 says what a run would do and take; VERBOSE=1 shows what Snakemake says
+OPTIONS := --cores "$$CORES" $(if $(JOBS),--jobs "$$JOBS") --workflow "$$WORKFLOW"
+OPTIONS += $(if $(VERBOSE),--verbose)
 # exec: make, not a shell, is then the parent whose end the run watches
 GRID := exec $(LOCALSPEC) --parent $$PPID
 
 .DEFAULT_GOAL := help
-.PHONY: help book test run train publish serve lab bench lint sync lock clean
+.PHONY: help book test run report train publish serve lab bench lint sync lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r target what; \
 		do printf '%-16s%s\n' "$$target" "$$what"; done
 
 book: $(INSTALLED) ## run the digits profile, publish it in place, build the book
-	@$(GRID) run --cores "$$CORES" $(if $(VERBOSE),--verbose) digits
+	@$(GRID) run $(OPTIONS) digits
 	@$(LOCALSPEC) publish digits
 	@rm -rf _build
 	@.venv/bin/jupyter-book build . --path-output . -q -W -n --keep-going
@@ -38,11 +43,14 @@ test: $(INSTALLED) ## run every test
 		echo "CORES='$$CORES' is not allowed: give a whole number from 1 on" >&2; exit 1 ;; esac
 	@exec $(VENV_PYTHON) -m pytest -n "$$CORES" --dist loadfile
 
-run: $(INSTALLED) ## run the pages of PROFILE (digits) that are not current
-	@$(GRID) run --cores "$$CORES" $(if $(VERBOSE),--verbose) -- "$$PROFILE"
+run: $(INSTALLED) ## run the pages of PROFILE (digits) that are not current; DRY=1 only says what
+	@$(GRID) run $(OPTIONS) $(if $(DRY),--dry) -- "$$PROFILE"
+
+report: $(INSTALLED) ## write what the last run of PROFILE (digits) did into results/
+	@$(LOCALSPEC) report -- "$$PROFILE"
 
 train: $(INSTALLED) ## train the networks of PROFILE (digits) that are not stored yet
-	@$(GRID) train --cores "$$CORES" $(if $(VERBOSE),--verbose) -- "$$PROFILE"
+	@$(GRID) train $(OPTIONS) -- "$$PROFILE"
 
 publish: $(INSTALLED) ## copy the results of PROFILE (digits), or of its PAGES, into book/runs/
 	@set -f; exec $(LOCALSPEC) publish -- "$$PROFILE" $$PAGES

@@ -17,12 +17,19 @@ PROFILE_FILE = Path(config.get("profile", ROOT / "notebooks" / "profiles" / "dig
 PROFILE, NAME = load_profile(PROFILE_FILE), PROFILE_FILE.stem
 PENDING = [(network, int(seed)) for network, seed in config.get("pending", [])]
 JOBS = f"{NAME}/.jobs"
-RUN = os.getpid()  # whose end its jobs watch
+RESULTS = os.getcwd()
+# jobs of this machine watch the end of this process; those of a cluster end with their batch job
+WATCH = f"--parent {os.getpid()}" if config.get("local", True) else ""
 JOB = (
-    "exec > {log:q} 2>&1; "
-    "export OMP_NUM_THREADS={threads} MKL_NUM_THREADS={threads} OPENBLAS_NUM_THREADS={threads}; "
-    "cd {ROOT:q}; exec {sys.executable:q} -m localspec.cli --parent {RUN} job {PROFILE_FILE:q} "
+    "exec > {log:q} 2>&1; export LOCALSPEC_RESULTS={RESULTS:q} "
+    "OMP_NUM_THREADS={threads} MKL_NUM_THREADS={threads} OPENBLAS_NUM_THREADS={threads}; "
+    "cd {ROOT:q}; exec {sys.executable:q} -m localspec.cli {WATCH} job {PROFILE_FILE:q} "
 )
+
+
+def asked(kind):
+    # what a kind of job asks of a cluster
+    return PROFILE.resources[kind].model_dump(exclude_none=True) if kind in PROFILE.resources else {}
 
 
 def mark(network, seed):
@@ -35,7 +42,7 @@ def trained(pairs):
 
 def needed_by_page(wildcards):
     page = wildcards.page
-    if Path(f"{NAME}/{page}.json").exists():
+    if Path(f"{NAME}/{page}.json").exists() and not config.get("report"):
         return []  # it is current, whatever happens to the others
     pairs = replicates_of(PROFILE, page)
     needed = [f"{NAME}/{other}.json" for other in AFTER.get(page, []) if other in PROFILE.pages]
@@ -90,6 +97,8 @@ rule page:
     log:
         f"{JOBS}/{{page}}.log",
     threads: 1  # pages run side by side; small networks gain nothing from more
+    resources:
+        **asked("page"),
     shell:
         JOB + "{wildcards.page:q}"
 
@@ -103,6 +112,8 @@ rule replicate:
     log:
         f"{JOBS}/{{page}}/{{network}}/{{seed}}.log",
     threads: 1
+    resources:
+        **asked("replicate"),
     shell:
         JOB + "{wildcards.page:q}/{wildcards.network:q}/{wildcards.seed}"
 
@@ -120,5 +131,7 @@ rule train:
     log:
         f"{JOBS}/train/{{network}}/{{seed}}.log",
     threads: lambda wildcards: PROFILE.networks[wildcards.network].n_threads or workflow.cores
+    resources:
+        **asked("train"),
     shell:
         JOB + "train/{wildcards.network:q}/{wildcards.seed}"

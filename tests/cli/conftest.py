@@ -63,6 +63,7 @@ def project(tmp_path, monkeypatch):
         root = tmp_path / "project"
         (root / "notebooks" / "profiles").mkdir(parents=True)
         shutil.copy(ROOT / "Snakefile", root)
+        shutil.copytree(ROOT / "profiles", root / "profiles")
         path = root / "notebooks" / "profiles" / "small.yml"
         path.write_text(json.dumps(PROFILE | {"pages": list(pages)} | settings))
         monkeypatch.chdir(root)

@@ -17,6 +17,7 @@ TARGETS = (
     "book",
     "test",
     "run",
+    "report",
     "train",
     "publish",
     "serve",
@@ -105,8 +106,9 @@ def test_without_python_one_line_says_what_to_do(clone):
 def test_the_shell_runs_nothing_that_stands_in_a_variable(clone):
     asked(clone, "test")
     evil = '"; touch evil; $(touch evil) `touch evil`'
-    words = {"run": "PROFILE", "train": "CORES", "publish": "PAGES", "serve": "PORT"}
-    for target, variable in words.items():
+    words = [("run", "PROFILE"), ("run", "JOBS"), ("run", "WORKFLOW"), ("report", "PROFILE")]
+    words += [("train", "CORES"), ("publish", "PAGES"), ("serve", "PORT")]
+    for target, variable in words:
         code, (command,), _ = asked(clone, target, f"{variable}={evil.replace('$', '$$')}")
         assert code == 0
         assert evil in command

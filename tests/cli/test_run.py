@@ -38,7 +38,16 @@ def test_the_commands():
     shown = CliRunner().invoke(main, ["--help"])
     commands = shown.stdout.partition("Commands:")[2].splitlines()
     names = [line.split()[0] for line in commands if line.strip()]
-    assert names == ["determinism", "page", "publish", "run", "serve", "train", "verify"]
+    assert names == [
+        "determinism",
+        "page",
+        "publish",
+        "report",
+        "run",
+        "serve",
+        "train",
+        "verify",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -241,10 +250,10 @@ def test_an_edited_notebook_or_example_has_another_hash_whatever_its_date(
 DRY_RUN = """
 import sys
 from pathlib import Path
-from localspec.cli._snakemake import snakemake
+from localspec.cli._snakemake import Manner, snakemake
 
 config, results = {"profile": sys.argv[1]}, Path(sys.argv[2])
-assert snakemake("all", config, results, cores=1, verbose=True, options=("--dry-run",))
+assert snakemake("all", config, results, Manner(verbose=True), options=("--dry-run",))
 """
 
 

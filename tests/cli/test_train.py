@@ -107,7 +107,7 @@ def test_a_network_that_fails_is_named_and_the_others_are_trained(path):
     assert code == 1
     assert "mlp, seed 4: " in out
     assert "Error: the run stopped. The same command goes on where this one was" in err
-    assert "\ntraining of bad, seed 4: NumericalError: training diverged" in err
+    assert "\ntraining of bad, seed 4: InvalidInputError: training diverged" in err
     assert "Traceback" not in err
 
 

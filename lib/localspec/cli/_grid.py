@@ -16,7 +16,8 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from localspec._utils.artifacts import stored_path
-from localspec.cli._files import UNREADABLE, inside
+from localspec.cli._files import UNREADABLE
+from localspec.cli._jobs import jobs_folder
 from localspec.cli._stamp import entry_hashes
 from localspec.exceptions import ArtifactError
 from localspec.pipeline import STAGES, Profile, Replicate
@@ -72,13 +73,26 @@ def pending_networks(profile: Profile, pairs: list[tuple[str, int]]) -> list[tup
 
 
 def job_name(page: str, network: str, seed: int) -> str:
-    """Return the name of a page's job for one network and seed."""
+    """Return the name of a page's job, or of "train", for one network and seed."""
     return f"{page}/{network}/{seed}"
 
 
 def job_parameters(profile: Profile, page: str, network: str, seed: int) -> dict:
     """Return the parameters of a page's notebook for one network and seed."""
     return {**profile.parameters(page), "networks": [network], "seeds": [seed]}
+
+
+def jobs_to_do(
+    profile: Profile, pages: Iterable[str], pending: Iterable[tuple[str, int]], results: Path
+) -> list[str]:
+    """Return the names of the jobs that pages need, of those that are not current."""
+    folder = jobs_folder(results, profile.name)
+    jobs = [job_name("train", *pair) for pair in pending]
+    for page in pages:
+        if page in REPLICATED:
+            names = [job_name(page, *pair) for pair in replicates_of(profile, page)]
+            jobs += [name for name in names if not (folder / f"{name}.json").exists()]
+    return [*jobs, *pages]
 
 
 def job_record(entries: Iterable[dict], hashes: dict[str, str], results: Path) -> dict[str, object]:
@@ -109,7 +123,7 @@ def drop_stale_jobs(profile: Profile, pages: Iterable[str], results: Path) -> No
         if page not in REPLICATED:
             continue
         for network, seed in replicates_of(profile, page):
-            path = inside(results, profile.name, ".jobs", f"{job_name(page, network, seed)}.json")
+            path = jobs_folder(results, profile.name) / f"{job_name(page, network, seed)}.json"
             parameters = job_parameters(profile, page, network, seed)
             hashes = entry_hashes(profile, page, parameters)
             if path.exists() and not job_is_current(path, hashes, results):

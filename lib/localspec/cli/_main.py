@@ -11,11 +11,12 @@ from typing import Any
 import click
 
 from localspec._utils.files import RESULTS_VARIABLE
+from localspec.cli._costs import costs
 from localspec.cli._determinism import determinism
 from localspec.cli._files import shown
 from localspec.cli._page import job, page
 from localspec.cli._publish import publish
-from localspec.cli._run import run
+from localspec.cli._run import report, run
 from localspec.cli._serve import serve
 from localspec.cli._train import train
 from localspec.cli._verify import verify
@@ -82,5 +83,5 @@ def main(parent: int | None) -> None:
         die_with_parent(parent)
 
 
-for command in (run, page, job, train, publish, verify, determinism, serve):
+for command in (run, report, page, job, train, publish, verify, determinism, serve, costs):
     main.add_command(command)

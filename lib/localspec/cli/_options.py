@@ -41,4 +41,10 @@ CORES = click.option(
     show_default=True,
     help="Processor cores, of all jobs together.",
 )
+JOBS = click.option(
+    "--jobs", type=WholeNumber(), help="How many jobs run at once; here it stands for cores."
+)
+WORKFLOW = click.option(
+    "--workflow", default="local", show_default=True, help="Where jobs run: a folder of profiles."
+)
 VERBOSE = click.option("--verbose", is_flag=True, help="Show what Snakemake says.")

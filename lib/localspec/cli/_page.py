@@ -23,6 +23,7 @@ from nbformat import NotebookNode
 from traitlets.config import Config
 
 from localspec._utils.files import project_root
+from localspec.cli._costs import cost_of
 from localspec.cli._files import (
     as_json,
     inside,
@@ -245,11 +246,12 @@ def run_replicate(
     stem = jobs_folder(results, profile.name) / page / network / str(seed)
     files = stem.with_name(f"{seed}.files")
     parameters = job_parameters(profile, page, network, seed)
-    hashes = entry_hashes(profile, page, parameters)
+    hashes, began = entry_hashes(profile, page, parameters), time.time()
     done = run_notebook(page, parameters, stem, results, state, compute="auto", pages=files)
     shutil.rmtree(files, ignore_errors=True)
     write_if_changed(Path(f"{stem}.ipynb"), nbformat.writes(done.notebook) + "\n")
     record = job_record(done.entries, hashes, results)
+    record["cost"] = cost_of(record["artifacts"], results, began, done.duration_s)
     write_if_changed(Path(f"{stem}.json"), as_json(record))
     state.line = f"{state.title}: done in {done.duration_s:.1f} s"
 
@@ -274,7 +276,9 @@ def run_job(profile: Profile, name: str, results: Path, state: State) -> None:
         return
     network, seed = replicate
     if kind == "train":
-        state.line = train_one(profile, network, int(seed))
+        state.line, cost = train_one(profile, network, int(seed), results)
+        path = jobs_folder(results, profile.name) / f"{name}.json"
+        write_if_changed(path, as_json({"cost": cost}))
     else:
         run_replicate(profile, kind, network, int(seed), results, state)
 

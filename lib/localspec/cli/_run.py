@@ -12,6 +12,7 @@ import click
 from filelock import Timeout
 
 from localspec._utils.files import locked, project_root
+from localspec.cli._costs import estimate
 from localspec.cli._files import (
     UNREADABLE,
     inside,
@@ -22,11 +23,11 @@ from localspec.cli._files import (
     results_folder,
     shown,
 )
-from localspec.cli._grid import drop_stale_jobs, networks_to_train, pending_networks
-from localspec.cli._jobs import jobs_folder, states
-from localspec.cli._options import CORES, VERBOSE
+from localspec.cli._grid import drop_stale_jobs, jobs_to_do, networks_to_train, pending_networks
+from localspec.cli._jobs import jobs_folder, states, title_of
+from localspec.cli._options import CORES, JOBS, VERBOSE, WORKFLOW
 from localspec.cli._signals import ended_by_signals
-from localspec.cli._snakemake import run_jobs
+from localspec.cli._snakemake import Manner, run_jobs, snakemake
 from localspec.cli._stamp import page_problem, source_hashes
 from localspec.pipeline import Profile
 
@@ -89,23 +90,35 @@ def check_notebooks(pages: list[str]) -> None:
         read_notebook(notebooks / f"{page}.ipynb", "make sync")
 
 
-def run_once(profile: Profile, results: Path, *, cores: int, verbose: bool) -> None:
-    """Do the jobs of a profile's pages that are not current."""
+def run_once(profile: Profile, results: Path, manner: Manner, *, dry: bool) -> None:
+    """Do the jobs of a profile's pages that are not current; if `dry`, only list them."""
     folder = inside(results, profile.name)
     drop_stale_markers(folder, source_hashes(profile, profile.pages))
     pages = [page for page in profile.pages if not (folder / f"{page}.json").exists()]
     drop_stale_jobs(profile, pages, results)
     shutil.rmtree(folder / ".trained", ignore_errors=True)
     pending = pending_networks(profile, networks_to_train(profile, pages))
+    jobs = jobs_to_do(profile, pages, pending, results)
+    if not jobs:
+        return
+    click.echo(estimate(profile, jobs))
+    if dry:
+        click.echo("\n".join(title_of(job) for job in jobs))
+        return
     config = {"profile": str(profile_path(profile.name)), "pending": pending}
-    run_jobs("all", config, results, cores=cores, verbose=verbose)
+    run_jobs("all", config, results, manner, n_jobs=len(jobs))
 
 
 @click.command()
 @click.argument("profile", default="digits")
 @CORES
+@JOBS
+@WORKFLOW
 @VERBOSE
-def run(profile: str, cores: int, verbose: bool) -> None:
+@click.option("--dry", is_flag=True, help="Only say what there is to do, and what it will take.")
+def run(
+    profile: str, cores: int, jobs: int | None, workflow: str, verbose: bool, dry: bool
+) -> None:
     """Run the pages of PROFILE (digits) that are not current.
 
     Every network and seed is a job of its own. What is computed already is kept: a run that was
@@ -114,16 +127,42 @@ def run(profile: str, cores: int, verbose: bool) -> None:
     loaded = load_named_profile(profile)
     check_notebooks(loaded.pages)
     results = results_folder()
+    manner = Manner(cores=cores, jobs=jobs, workflow=workflow, verbose=verbose)
+    manner.arguments()  # refuses a workflow that is not there
     with (
-        ended_by_signals(),
+        ended_by_signals(manner.local),
         one_at_a_time(results / ".run"),
         one_at_a_time(inside(results, profile, ".train")),
     ):
         try:
-            run_once(loaded, results, cores=cores, verbose=verbose)
+            run_once(loaded, results, manner, dry=dry)
         except click.ClickException:
             ended = states(jobs_folder(results, profile)).values()
             if not any(state.lacking for state in ended):
                 raise
             click.echo("stored results are missing or damaged: they are computed")
-            run_once(loaded, results, cores=cores, verbose=verbose)
+            run_once(loaded, results, manner, dry=dry)
+
+
+@click.command()
+@click.argument("profile", default="digits")
+def report(profile: str) -> None:
+    """Write Snakemake's report of what PROFILE (digits) consists of and when its jobs ran."""
+    loaded, results = load_named_profile(profile), results_folder()
+    folder = inside(results, profile)
+    pages = [page for page in loaded.pages if not (folder / f"{page}.json").is_file()]
+    if pages:
+        raise click.ClickException(
+            f"{', '.join(pages)} of {profile} was not run: make run PROFILE={profile} first"
+        )
+    path = folder / "report.html"
+    config = {"profile": str(profile_path(profile)), "report": True}
+    options = ("--report", str(path))
+    with one_at_a_time(results / ".run"):
+        written = snakemake("all", config, results, Manner(cores=1), options=options)
+    if not (written and path.is_file()):
+        raise click.ClickException(
+            f"Snakemake could not write {shown(path)}: jobs of {profile} may have been removed; "
+            f"make run PROFILE={profile}"
+        )
+    click.echo(f"report of {profile}: {shown(path)}")

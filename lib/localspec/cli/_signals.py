@@ -42,8 +42,14 @@ def _end(number: int, frame: FrameType | None) -> None:
 
 
 @contextmanager
-def ended_by_signals() -> Iterator[None]:
-    """End this process and its jobs with status 128 + number on a signal inside the block."""
+def ended_by_signals(local: bool = True) -> Iterator[None]:
+    """End this process and its jobs with status 128 + number on a signal inside the block.
+
+    Where the jobs are not `local`, signals are left to Snakemake, which cancels them.
+    """
+    if not local:
+        yield
+        return
     before = {number: signal.getsignal(number) for number in SIGNALS}
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:  # as a shell starts jobs in the background

@@ -4,25 +4,75 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
+from tqdm import tqdm
 
 from localspec._utils.files import project_root
+from localspec._utils.validation import check_option
 from localspec.cli._jobs import forget_states, jobs_folder, states, why_stopped
 from localspec.cli._signals import GOES_ON
 
+LOCAL = "local"
 LOOK_S = 0.2  # between two looks at what the jobs say
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How jobs are run.
+
+    Attributes
+    ----------
+    cores : int
+        Of this machine, for all jobs together.
+    jobs : int, optional
+        How many run at once; on this machine it stands for `cores`.
+    workflow : str
+        The folder of ``profiles`` that says where they run.
+    verbose : bool
+        Show what Snakemake says, and no bar.
+    """
+
+    cores: int = 2
+    jobs: int | None = None
+    workflow: str = LOCAL
+    verbose: bool = False
+
+    @property
+    def local(self) -> bool:
+        """Whether the jobs are processes of this machine."""
+        return self.workflow == LOCAL
+
+    def arguments(self) -> list[str]:
+        """Return Snakemake's arguments for it.
+
+        Raises
+        ------
+        InvalidInputError
+            If there is no such workflow.
+        """
+        folder = project_root() / "profiles"
+        available = sorted(path.parent.name for path in folder.glob("*/config.yaml"))
+        name = check_option("workflow", self.workflow, available)
+        arguments = ["--workflow-profile", str(folder / name)]
+        if self.local:
+            arguments += ["--cores", str(self.jobs or self.cores)]
+        elif self.jobs:
+            arguments += ["--jobs", str(self.jobs)]
+        return arguments + ([] if self.verbose else ["--quiet", "all"])
 
 
 def snakemake(
     target: str,
     config: dict[str, object],
     results: Path,
+    manner: Manner,
     *,
-    cores: int,
-    verbose: bool,
+    n_jobs: int = 0,
     options: tuple[str, ...] = (),
 ) -> bool:
     """Let Snakemake make a rule's output in this process; return whether it could.
@@ -35,9 +85,9 @@ def snakemake(
         Its configuration, as JSON values; ``profile`` is the path of the profile's file.
     results : Path
         Absolute folder for results; Snakemake's own folder lies in it.
-    cores : int
-    verbose : bool
-        Show what Snakemake says.
+    manner : Manner
+    n_jobs : int, optional
+        For the bar, which is shown in terminals.
     options : tuple of str, optional
         More options of Snakemake.
     """
@@ -45,12 +95,11 @@ def snakemake(
     os.chdir(root)
     os.environ["LOCALSPEC_RESULTS"] = str(results)  # jobs start elsewhere: no relative path
     arguments = [target, "--snakefile", str(root / "Snakefile"), "--directory", str(results)]
-    arguments += ["--cores", str(cores), "--keep-going", *options]
-    arguments += ["--nolock", "--rerun-incomplete"]  # our lock needs no unlocking after a kill
-    arguments += ["--rerun-triggers", "params"]  # no dates: what is missing is made
-    arguments += [] if verbose else ["--quiet", "all"]
+    arguments += [*manner.arguments(), *options]
+    config = {**config, "local": manner.local}
     arguments += ["--config", *(f"{name}={json.dumps(value)}" for name, value in config.items())]
     codes: list[object] = []
+    ended = threading.Event()
 
     def work() -> None:
         from snakemake.cli import main
@@ -59,28 +108,47 @@ def snakemake(
             main(arguments)
         except SystemExit as end:
             codes.append(end.code)
+        finally:
+            ended.set()
 
-    # In a thread of its own, Snakemake leaves signals to this one, which would wait for jobs.
-    thread = threading.Thread(target=work, name="snakemake", daemon=True)
+    def look() -> None:
+        said: set[str] = set()
+        folder = jobs_folder(results, Path(str(config["profile"])).stem)
+        hidden = manner.verbose or not sys.stderr.isatty()
+        with tqdm(total=n_jobs, unit="job", disable=hidden, leave=False) as bar:
+            while not ended.wait(LOOK_S):
+                bar.update(say_what_is_done(folder, said))
+            bar.update(say_what_is_done(folder, said))
+
+    # In a thread of its own, Snakemake leaves signals to this one, where it would wait for jobs. On
+    # a cluster they are Snakemake's: it cancels what it submitted.
+    first, second = (work, look) if manner.local else (look, work)
+    thread = threading.Thread(target=first, daemon=True)
     thread.start()
-    said: set[str] = set()
-    folder = jobs_folder(results, Path(str(config["profile"])).stem)
-    while thread.is_alive():
-        thread.join(LOOK_S)
-        say_what_is_done(folder, said)
+    second()
+    thread.join()
     return codes in ([0], [None])
 
 
-def say_what_is_done(folder: Path, said: set[str]) -> None:
-    """Print what jobs say at their end, of each once; `said` holds the names of those who did."""
-    for name, state in states(folder).items():
-        if state.status == "done" and name not in said:
-            said.add(name)
-            click.echo(state.line)
+def say_what_is_done(folder: Path, said: set[str]) -> int:
+    """Print what jobs say at their end, of each once; return how many ended.
+
+    `said` holds the names of those of before; these are added.
+    """
+    ended = [
+        (name, state)
+        for name, state in states(folder).items()
+        if state.status != "running" and name not in said
+    ]
+    for name, state in ended:
+        said.add(name)
+        if state.status == "done":
+            tqdm.write(state.line)
+    return len(ended)
 
 
 def run_jobs(
-    target: str, config: dict[str, object], results: Path, *, cores: int, verbose: bool
+    target: str, config: dict[str, object], results: Path, manner: Manner, *, n_jobs: int
 ) -> None:
     """Let Snakemake make a rule's output, as :func:`snakemake` does.
 
@@ -92,7 +160,7 @@ def run_jobs(
     """
     folder = jobs_folder(results, Path(str(config["profile"])).stem)
     forget_states(folder)
-    if not snakemake(target, config, results, cores=cores, verbose=verbose):
+    if not snakemake(target, config, results, manner, n_jobs=n_jobs):
         reasons = why_stopped(folder) or (
             "Snakemake stopped before a job failed (--verbose, or VERBOSE=1 of make, shows why)"
         )

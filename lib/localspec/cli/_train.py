@@ -11,12 +11,13 @@ from pathlib import Path
 import click
 
 from localspec._utils.validation import check_option
+from localspec.cli._costs import cost_of, estimate
 from localspec.cli._files import inside, profile_path, results_folder
-from localspec.cli._grid import pending_networks
-from localspec.cli._options import CORES, VERBOSE
+from localspec.cli._grid import job_name, pending_networks
+from localspec.cli._options import CORES, JOBS, VERBOSE, WORKFLOW
 from localspec.cli._run import one_at_a_time
 from localspec.cli._signals import ended_by_signals
-from localspec.cli._snakemake import run_jobs
+from localspec.cli._snakemake import Manner, run_jobs
 from localspec.pipeline import Profile, Replicate, load_profile
 
 
@@ -31,12 +32,23 @@ def describe(name: str, history: Mapping[str, Sequence[float]], duration_s: floa
     )
 
 
-def train_one(profile: Profile, network: str, seed: int) -> str:
-    """Train a network, going on from the checkpoint of a killed training; return how it ended."""
-    start = time.monotonic()
+def train_one(profile: Profile, network: str, seed: int, results: Path) -> tuple[str, dict]:
+    """Train a network, going on from the checkpoint of a killed training.
+
+    Returns
+    -------
+    line : str
+        How it ended.
+    cost : dict
+        From :func:`localspec.cli._costs.cost_of`.
+    """
+    start, began = time.monotonic(), time.time()
     replicate = Replicate(profile, network, seed, progress=False)
-    history = replicate.trained.history
-    return describe(replicate.name, history, time.monotonic() - start)
+    stored = replicate.stored_network()
+    duration_s = time.monotonic() - start
+    stage = "pruning" if replicate.settings.n_pruning_epochs else "training"
+    cost = cost_of([(stage, stored.key)], results, began, duration_s)
+    return describe(replicate.name, replicate.trained.history, duration_s), cost
 
 
 @click.command()
@@ -45,6 +57,8 @@ def train_one(profile: Profile, network: str, seed: int) -> str:
 @click.option("--seed", "seeds", multiple=True, type=int, help="This seed only.")
 @click.option("--list", "list_only", is_flag=True, help="Only list what is not stored yet.")
 @CORES
+@JOBS
+@WORKFLOW
 @VERBOSE
 def train(
     profile: str,
@@ -52,6 +66,8 @@ def train(
     seeds: tuple[int, ...],
     list_only: bool,
     cores: int,
+    jobs: int | None,
+    workflow: str,
     verbose: bool,
 ) -> None:
     """Train the networks of PROFILE that are not stored yet.
@@ -73,20 +89,26 @@ def train(
         if seed in (seeds or loaded.seeds) and network in (networks or loaded.networks)
     ]
     results = results_folder()
-    with ended_by_signals():
+    manner = Manner(cores=cores, jobs=jobs, workflow=workflow, verbose=verbose)
+    manner.arguments()  # refuses a workflow that is not there
+    with ended_by_signals(manner.local):
         pending = pending_networks(loaded, replicates)
         click.echo(f"{len(pending)} of {len(replicates)} networks are not stored yet")
         if list_only:
             for network, seed in pending:
                 click.echo(f"{network}, seed {seed}")
         elif pending:
-            train_pending(profile_path(profile), pending, results, cores, verbose)
+            train_pending(loaded, profile_path(profile), pending, results, manner)
 
 
 def train_pending(
-    path: Path, pending: list[tuple[str, int]], results: Path, cores: int, verbose: bool
+    profile: Profile,
+    path: Path,
+    pending: list[tuple[str, int]],
+    results: Path,
+    manner: Manner,
 ) -> None:
-    """Train networks of the profile in `path`.
+    """Train networks of a profile, which stands in `path`.
 
     Raises
     ------
@@ -97,7 +119,9 @@ def train_pending(
     with one_at_a_time(results / path.stem / ".train"):
         shutil.rmtree(marks, ignore_errors=True)
         config = {"profile": str(path), "pending": pending}
+        names = [job_name("train", *pair) for pair in pending]
+        click.echo(estimate(profile, names))
         try:
-            run_jobs("trained", config, results, cores=cores, verbose=verbose)
+            run_jobs("trained", config, results, manner, n_jobs=len(names))
         finally:
             shutil.rmtree(marks, ignore_errors=True)

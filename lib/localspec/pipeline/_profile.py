@@ -65,6 +65,14 @@ def check_name(role: str, name: str) -> str:
     return name
 
 
+class Resources(Strict):
+    """What one job asks of a cluster."""
+
+    mem_mb: Annotated[int, Field(strict=True, ge=1)] | None = None
+    runtime: Annotated[int, Field(strict=True, ge=1)] | None = None  # minutes
+    gpu: Annotated[int, Field(strict=True, ge=0)] | None = None
+
+
 class Profile(Strict):
     """Networks x seeds x the settings of the method."""
 
@@ -79,6 +87,7 @@ class Profile(Strict):
     published_networks: list[str] = []  # whose weights are published beside the pages
     published_seeds: Seeds | None = None  # of these networks; all unless given
     your_network: YourNetworkSection = YourNetworkSection()
+    resources: dict[Literal["train", "replicate", "page"], Resources] = {}  # by kind of job
 
     @model_validator(mode="after")
     def _names_are_plain(self) -> Profile:

@@ -1,0 +1,85 @@
+"""Costs: what is measured of jobs, and the estimate of a run."""
+
+import json
+import os
+
+import pytest
+from click.testing import CliRunner
+
+from localspec.cli import main
+from localspec.cli._costs import PAGE, Cost, cost_of, estimate, read_costs
+from localspec.pipeline import load_profile
+
+TRAIN = ("train", "digits", "mlp", "epoch")
+CLUSTER = ("02_clustering", "digits", "mlp", "network and seed")
+
+
+@pytest.fixture
+def small(project):
+    project({"02_clustering": "1", "12_gallery": "1"})
+    return load_profile("small")
+
+
+@pytest.mark.parametrize(
+    ("costs", "words"),
+    [
+        (
+            {TRAIN: Cost(600.0, 2.0), CLUSTER: Cost(1800.0, 3.0), PAGE: Cost(600.0, 0.0)},
+            "about 1 core hours and 5 MB, without those that were never measured: 12_gallery (1)",
+        ),
+        (  # the same architecture on other data, then any
+            {("train", "mnist", "mlp", "epoch"): Cost(900.0, 1.0), PAGE: Cost(0.0, 0.0)},
+            "about 0.5 core hours and 1 MB, without those that were never measured: "
+            "02_clustering (1), 12_gallery (1)",
+        ),
+        (
+            {("train", "mnist", "cnn", "epoch"): Cost(1800.0, 1.0)},
+            "about 1 core hours and 1 MB, without those that were never measured: "
+            "02_clustering (2), 12_gallery (1)",
+        ),
+    ],
+)
+def test_an_estimate_sums_what_was_measured_of_the_nearest_kind(small, costs, words):
+    jobs = ["train/mlp/0", "02_clustering/mlp/0", "02_clustering", "12_gallery"]  # of two epochs
+    said = estimate(small, jobs, costs)
+    assert said == f"small: 4 jobs (1 02_clustering, 2 pages, 1 train): {words}"
+
+
+def test_a_job_is_measured_if_it_computed_all_that_it_stores(tmp_path):
+    folder = tmp_path / "artifacts" / "lesions"
+    folder.mkdir(parents=True)
+    for key in ("old", "new"):
+        (folder / f"{key}.safetensors").write_bytes(b"12345")
+        os.utime(folder / f"{key}.safetensors", (20, 10 if key == "old" else 20))
+    new, old = ("lesions", "new"), ("lesions", "old")
+    assert cost_of([new], tmp_path, 15, 3.0) == {"seconds": 3.0, "bytes": 5, "measured": True}
+    assert not cost_of([new, old], tmp_path, 15, 3.0)["measured"]
+    assert not cost_of([], tmp_path, 15, 3.0)["measured"]
+
+
+def test_the_table_is_written_from_records_and_read_by_a_dry_run(small, tmp_path):
+    folder = tmp_path / "results" / "small" / ".jobs"
+    for job, seconds in (("train", 4.0), ("02_clustering", 36.0)):
+        path = folder / job / "mlp" / "0.json"
+        path.parent.mkdir(parents=True)
+        cost = {"seconds": seconds, "bytes": 2_000_000, "measured": True}
+        path.write_text(json.dumps({"cost": cost}))
+    done = CliRunner().invoke(main, ["costs", "small"])
+    assert done.exit_code == 0, done.stderr
+    table = tmp_path / "project" / "notebooks" / "profiles" / "costs.csv"
+    assert read_costs(table) == {TRAIN: Cost(2.0, 2.0), CLUSTER: Cost(36.0, 2.0)}
+    (folder / "02_clustering" / "mlp" / "0.json").write_text("{")
+    done = CliRunner().invoke(main, ["run", "small", "--dry"])
+    assert done.exit_code == 0, done.stderr
+    said, *jobs = done.stdout.splitlines()
+    assert said.startswith("small: 4 jobs (1 02_clustering, 2 pages, 1 train): about 0.011 core")
+    assert jobs == [
+        "training of mlp, seed 0",
+        "02_clustering (mlp, seed 0)",
+        "02_clustering",
+        "12_gallery",
+    ]
+    assert not (folder.parent / "02_clustering.json").exists()
+    (table.parent / "costs.csv").unlink()
+    done = CliRunner().invoke(main, ["costs", "small"])
+    assert done.exit_code == 0  # the training is still there

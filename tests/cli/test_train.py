@@ -71,8 +71,9 @@ def test_a_line_tells_accuracies_or_losses():
 def test_everything_is_trained_once_and_a_pruned_network_after_its_unpruned_form(path):
     code, out, err = run(path, "--seed", "7")
     assert code == 0, err
-    first, *lines = out.splitlines()
+    first, estimate, *lines = out.splitlines()
     assert first == "2 of 2 networks are not stored yet"
+    assert estimate.startswith("tiny: 2 jobs (2 train): about ")
     names = [re.search("  (.*):", line)[1] for line in lines]
     assert names == ["mlp, seed 7", "mlp-pruned, seed 7"]
     code, out, err = run(path, "--list")

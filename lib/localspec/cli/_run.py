@@ -100,6 +100,8 @@ def run_once(profile: Profile, results: Path, manner: Manner, *, dry: bool) -> N
     pending = pending_networks(profile, networks_to_train(profile, pages))
     jobs = jobs_to_do(profile, pages, pending, results)
     if not jobs:
+        if dry:
+            click.echo(f"{profile.name}: every page is current")
         return
     click.echo(estimate(profile, jobs))
     if dry:

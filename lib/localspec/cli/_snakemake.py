@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
 import threading
+from argparse import ArgumentParser, Namespace
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,22 +101,24 @@ def snakemake(
     arguments += [*manner.arguments(), *options]
     config = {**config, "local": manner.local}
     arguments += ["--config", *(f"{name}={json.dumps(value)}" for name, value in config.items())]
-    codes: list[object] = []
+    parser, parsed = parsed_arguments(arguments)
+    folder = jobs_folder(results, Path(str(config["profile"])).stem)
+    made: list[bool] = []
     ended = threading.Event()
 
     def work() -> None:
-        from snakemake.cli import main
+        from snakemake.cli import args_to_api
+        from snakemake.exceptions import print_exception
 
         try:
-            main(arguments)
-        except SystemExit as end:
-            codes.append(end.code)
+            made.append(args_to_api(parsed, parser))
+        except Exception as error:  # as Snakemake's own command does
+            print_exception(error)
         finally:
             ended.set()
 
     def look() -> None:
-        said: set[str] = set()
-        folder = jobs_folder(results, Path(str(config["profile"])).stem)
+        said = set(states(folder))
         hidden = manner.verbose or not sys.stderr.isatty()
         with tqdm(total=n_jobs, unit="job", disable=hidden, leave=False) as bar:
             while not ended.wait(LOOK_S):
@@ -127,7 +132,26 @@ def snakemake(
     thread.start()
     second()
     thread.join()
-    return codes in ([0], [None])
+    return made == [True]
+
+
+def parsed_arguments(arguments: list[str]) -> tuple[ArgumentParser, Namespace]:
+    """Parse Snakemake's arguments, without what it says of the profile that it reads.
+
+    Raises
+    ------
+    click.ClickException
+        If it refuses them.
+    """
+    from snakemake.cli import parse_args
+
+    said = io.StringIO()
+    try:
+        with redirect_stderr(said):
+            return parse_args(arguments)
+    except SystemExit as error:
+        refusal = said.getvalue().strip().splitlines()[-1:] or ["no reason is given"]
+        raise click.ClickException(f"Snakemake refuses its arguments: {refusal[0]}") from error
 
 
 def say_what_is_done(folder: Path, said: set[str]) -> int:

@@ -17,6 +17,7 @@ PROFILE_FILE = Path(config.get("profile", ROOT / "notebooks" / "profiles" / "dig
 PROFILE, NAME = load_profile(PROFILE_FILE), PROFILE_FILE.stem
 PENDING = [(network, int(seed)) for network, seed in config.get("pending", [])]
 JOBS = f"{NAME}/.jobs"
+CORES = int(config.get("cores", 1))  # of a training whose network does not say
 RESULTS = os.getcwd()
 # jobs of this machine watch the end of this process; those of a cluster end with their batch job
 WATCH = f"--parent {os.getpid()}" if config.get("local", True) else ""
@@ -130,7 +131,7 @@ rule train:
         touch(mark("{network}", "{seed}")),
     log:
         f"{JOBS}/train/{{network}}/{{seed}}.log",
-    threads: lambda wildcards: PROFILE.networks[wildcards.network].n_threads or workflow.cores
+    threads: lambda wildcards: PROFILE.networks[wildcards.network].n_threads or CORES
     resources:
         **asked("train"),
     shell:

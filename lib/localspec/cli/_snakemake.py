@@ -99,7 +99,7 @@ def snakemake(
     os.environ["LOCALSPEC_RESULTS"] = str(results)  # jobs start elsewhere: no relative path
     arguments = [target, "--snakefile", str(root / "Snakefile"), "--directory", str(results)]
     arguments += [*manner.arguments(), *options]
-    config = {**config, "local": manner.local}
+    config = {**config, "local": manner.local, "cores": manner.jobs or manner.cores}
     arguments += ["--config", *(f"{name}={json.dumps(value)}" for name, value in config.items())]
     parser, parsed = parsed_arguments(arguments)
     folder = jobs_folder(results, Path(str(config["profile"])).stem)

@@ -106,9 +106,28 @@ def load_image_folders(
     Decoded images are kept beside the folders of the splits, as ``decoded.safetensors``; they are
     decoded again when the name, size or time of a file changed, or that file is damaged.
 
-    `class_names` are in the order of the labels. `n_per_class` has the images in every class folder
-    by split, training first, then test; `shape` is (3, height, width) of every image. Messages say
-    what to do, the `cure`, where images are missing or damaged.
+    Parameters
+    ----------
+    folder : Path
+    class_names : tuple of str
+        Names of the class folders, in the order of the labels.
+    n_per_class : mapping of str to int
+        Images in every class folder, under the names of the splits: training first, then test.
+    shape : tuple of int
+        (3, height, width) of every image.
+    cure : str
+        What to do where images are missing or damaged, for messages.
+
+    Returns
+    -------
+    RawImages
+
+    Raises
+    ------
+    InvalidInputError
+        If folders or images are missing, too many, damaged or of another shape.
+    ArtifactError
+        If the decoded images cannot be written.
     """
     splits = [_samples(folder / name, class_names, n, cure) for name, n in n_per_class.items()]
     samples = [sample for split in splits for sample in split]

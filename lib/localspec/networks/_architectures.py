@@ -105,9 +105,19 @@ def mlp(
 ) -> nn.Sequential:
     """Return a multilayer perceptron with ReLU after every hidden layer.
 
-    `dropout` is the probability of dropping a hidden unit in training, of each layer if there are
-    several. Batch normalization stands before or after each activation; `norm_last` says whether
-    the last hidden layer has it like the others.
+    Parameters
+    ----------
+    n_inputs : int
+        Number of pixels.
+    hidden : tuple of int
+        Units of each hidden layer.
+    n_outputs : int
+    dropout : float or tuple of float, optional
+        Probability of dropping a hidden unit in training; of each layer, if several.
+    batch_norm : {"none", "before", "after"}, optional
+        Batch normalization before or after each activation.
+    norm_last : bool, optional
+        Whether the last hidden layer has batch normalization like the others.
     """
     layers: dict[str, nn.Module] = {"flatten": nn.Flatten()}
     width = n_inputs
@@ -138,11 +148,27 @@ def cnn(
 ) -> nn.Sequential:
     """Return a chain of 3 x 3 convolutions followed by a multilayer perceptron.
 
-    `image_shape` is (n_channels, height, width); ``"pool"`` among the channels, behind a
-    convolution, is 2 x 2 max pooling. `dropout` and `conv_dropout` are the probabilities of
-    dropping a dense unit, and an entry of a convolution's output, of each layer if there are
-    several. Batch normalization stands before each activation, or after it and the pooling;
-    `norm_last` says whether the last hidden dense layer has it like the others.
+    Parameters
+    ----------
+    image_shape : tuple of int
+        (n_channels, height, width).
+    channels : tuple of int or "pool"
+        Channels of each convolution; ``"pool"`` after one is 2 x 2 max pooling.
+    hidden : tuple of int
+        Units of the dense layers.
+    n_outputs : int
+    dropout, conv_dropout : float or tuple of float, optional
+        Probability of dropping a dense unit, or an entry of a convolution's output; of each
+        layer, if several.
+    batch_norm : {"none", "before", "after"}, optional
+        Batch normalization before each activation, or after it and the pooling.
+    norm_last : bool, optional
+        Whether the last hidden dense layer has batch normalization like the others.
+
+    Raises
+    ------
+    InvalidInputError
+        If the inputs are no images, or pooling leaves nothing of them.
     """
     if len(image_shape) != 3:
         raise InvalidInputError(

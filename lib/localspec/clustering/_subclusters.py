@@ -132,10 +132,7 @@ def subclusters(
     >>> [(part.cluster, part.units.tolist()) for part in subclusters(partition)]
     [(0, [0, 1]), (1, [2, 3, 4])]
     """
-    return _subclusters(partition, resolve(conventions))
-
-
-def _subclusters(partition: Partition, conventions: Conventions) -> tuple[Subcluster, ...]:
+    conventions = resolve(conventions)
     tested = []
     for layer in partition.tested:
         labels = partition.of(layer)
@@ -234,7 +231,7 @@ def draw_counterparts(
         check_integer("seed", part, 0)
     conventions = resolve(conventions)
     rng = np.random.default_rng(seed)
-    tested = _subclusters(partition, conventions)
+    tested = subclusters(partition, conventions=conventions)
     ranges = {layer.name: layer for layer in partition.tested}
     if strata is not None:
         _check_strata(strata, ranges, conventions)

@@ -171,8 +171,12 @@ def class_ranges(
     >>> class_ranges(accuracies).round(4).tolist()
     [[0.6667]]
     """
+    return _class_ranges(accuracies, resolve(conventions))
+
+
+def _class_ranges(accuracies: LesionedAccuracies, conventions: Conventions) -> np.ndarray:
     mean, spread = mean_changes(accuracies), range_of_changes(accuracies)
-    if resolve(conventions).undefined_ranges == "released":
+    if conventions.undefined_ranges == "released":
         with np.errstate(divide="ignore", invalid="ignore"):
             return spread / np.abs(mean)
     one_image = (1 / accuracies.class_sizes).mean()
@@ -221,7 +225,7 @@ def coherence(
         )
     if kind == "class":
         conventions = resolve(conventions)
-        ranges = class_ranges(evidence, conventions=conventions)
+        ranges = _class_ranges(evidence, conventions)
         return Measure(
             "class_coherence", "high", ranges, "range", ranges, conventions.undefined_ranges
         )

@@ -132,7 +132,10 @@ def subclusters(
     >>> [(part.cluster, part.units.tolist()) for part in subclusters(partition)]
     [(0, [0, 1]), (1, [2, 3, 4])]
     """
-    conventions = resolve(conventions)
+    return _subclusters(partition, resolve(conventions))
+
+
+def _subclusters(partition: Partition, conventions: Conventions) -> tuple[Subcluster, ...]:
     tested = []
     for layer in partition.tested:
         labels = partition.of(layer)
@@ -231,7 +234,7 @@ def draw_counterparts(
         check_integer("seed", part, 0)
     conventions = resolve(conventions)
     rng = np.random.default_rng(seed)
-    tested = subclusters(partition, conventions=conventions)
+    tested = _subclusters(partition, conventions)
     ranges = {layer.name: layer for layer in partition.tested}
     if strata is not None:
         _check_strata(strata, ranges, conventions)

@@ -29,7 +29,7 @@ from localspec.screening import screen
 from localspec.units import check_n_clusters, trace_units, unit_strengths, unit_values
 from localspec.units._values import mean_outputs
 from localspec.visualization import visualize
-from localspec.visualization._parametrisation import decoder, initial_parameters
+from localspec.visualization._parametrisation import decode, initial_parameters
 
 READER = Conventions(residual_units="reader")
 
@@ -127,15 +127,14 @@ def _objective(network, image, target):
 def _after_one_step(network, start):
     """Return the images after one update of Adam: a step of the rate times the gradient's sign."""
     targets = [{"conv2": [0, 1]}, {"conv2": [1]}, {"conv1": [2]}]
-    decode = decoder(4, 4, start)
     images = []
     for target in targets:
         parameters = start.clone().requires_grad_(True)
         (gradient,) = torch.autograd.grad(
-            _objective(network, decode(parameters[None])[0], target), [parameters]
+            _objective(network, decode(parameters[None], 4, 4)[0], target), [parameters]
         )
         step = 0.05 * gradient / (gradient.abs() + 1e-8)
-        images.append(decode((start + step)[None])[0].detach())
+        images.append(decode((start + step)[None], 4, 4)[0].detach())
     return images
 
 

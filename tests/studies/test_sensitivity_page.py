@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import yaml
 
 from localspec.pipeline import PARTITIONINGS, SensitivitySection, open_replicates
 from localspec.studies.sensitivity import (
@@ -18,20 +17,11 @@ from localspec.studies.sensitivity import (
 
 pytestmark = pytest.mark.integration
 
-TINY = {
-    "dtype": "float64",
-    "device": "cpu",
-    "networks": {"mlp": {"dataset": "digits", "hidden": [14, 12], "n_epochs": 6, "batch_size": 32}},
-    "seeds": [0, 1],
-}
-
 
 @pytest.fixture(scope="module")
-def varied(tmp_path_factory):
-    path = tmp_path_factory.mktemp("profiles") / "varied.yml"
-    path.write_text(yaml.safe_dump(TINY))
+def varied(tiny_profile):
     small = {"n_clusters": 3, "other_n_clusters": [4], "n_strata": 2, "n_draws": 5, "n_steps": 2}
-    section = SensitivitySection(profile=str(path), seeds=[0, 1], n_images=150, **small)
+    section = SensitivitySection(profile=str(tiny_profile), seeds=[0, 1], n_images=150, **small)
     return {
         variation: open_replicates(section, choices=variation.choices, progress=False)
         for variation in variations(section.other_n_clusters, section.n_strata)

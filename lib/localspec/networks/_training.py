@@ -135,11 +135,35 @@ def fit(
 ) -> TrainedNetwork:
     """Train a module in place, with a fresh optimiser.
 
-    `seed` is that of the order of the batches, of augmentation and of dropout. The pruner is called
-    with the number of steps done, before each step and before each test. The checkpoint is where
-    the state after an epoch is stored, and what is gone on from if it is there: the weights are
-    then the same, bit for bit, as without the interruption (on the same machine with as many
-    threads). A training that diverges is refused, and so is a checkpoint of another training.
+    Parameters
+    ----------
+    module : torch.nn.Module
+    settings : NetworkSettings
+    dataset : Dataset
+    n_epochs : int
+    seed : int
+        Of the order of the batches, of augmentation and of dropout.
+    conventions : Conventions or str
+    pruner : torch.nn.Module, optional
+        Called with the number of steps done, before each step and before each test.
+    description : str, optional
+        Of the progress bar.
+    progress : bool, optional
+    checkpoint : Checkpoint, optional
+        Where the state after an epoch is stored, and what is gone on from if it is there. The
+        weights are then the same, bit for bit, as without the interruption (on the same machine
+        with as many threads).
+
+    Returns
+    -------
+    TrainedNetwork
+
+    Raises
+    ------
+    InvalidInputError
+        If training diverges.
+    ArtifactError
+        If a checkpoint cannot be written, or the one that is there holds no state of this training.
     """
     small = is_small(module.eval(), dataset.x_train[:1], settings.batch_size, SMALL_STEP)
     if settings.memory_format == "channels_last":
@@ -221,7 +245,7 @@ def train(
         If the data cannot be trained on, the settings do not fit them, the device is not there,
         or training diverges.
     ArtifactError
-        If a checkpoint cannot be written.
+        If a checkpoint cannot be written, or the one that is there holds no state of this training.
 
     References
     ----------

@@ -369,8 +369,8 @@ CASES = {
     ),
     "strata of another layer": (
         lambda: draw_counterparts(PARTITION, 3, strata={"3": [0] * 6}),
-        "strata lack layer '1'",
-        "name every layer",
+        "strata of layer '1' are missing",
+        "name every tested layer",
     ),
     "strata of too few units": (
         lambda: draw_counterparts(PARTITION, 3, strata={"1": [0, 1]}),

@@ -36,5 +36,5 @@ def test_isolated_units_are_left_out():
 
 
 def test_too_many_clusters_for_a_gap():
-    with pytest.raises(InvalidInputError, match="k_max=4 must be from 2 to 3"):
+    with pytest.raises(InvalidInputError, match="k_max must be from 2 to 3, not 4"):
         eigengaps(planted(1, 0.0), 4)

@@ -214,7 +214,10 @@ def _check_strata(strata: Mapping[str, np.ndarray], partition: Partition) -> Non
         f"strata must map every layer to its units' strata, not be {shown(strata)}",
     )
     for layer in partition.tested:
-        require(layer.name in strata, f"strata lack layer {layer.name!r}: name every layer")
+        require(
+            layer.name in strata,
+            f"strata of layer {layer.name!r} are missing: name every tested layer",
+        )
         values = strata[layer.name]
         if np.shape(values) != (layer.n_units,):
             raise InvalidInputError(

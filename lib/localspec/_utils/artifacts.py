@@ -132,7 +132,7 @@ def stored_path(stage: str, key: str, root: Path | None = None) -> Path | None:
         if path.exists():
             return path
     except OSError as error:
-        raise ArtifactError(f"cannot read {path}: {error}") from error
+        raise ArtifactError(f"cannot read {path}: {error}; see to the right to read it") from error
     try:
         runs = project_root() / "book" / "runs"
     except ArtifactError:  # outside of a clone of the project

@@ -102,9 +102,8 @@ def load_dataset(
     dtype : {"float32", "float64"}
         Type of pixels, inputs and targets.
     root : str or Path, optional
-        Folder for data sets; by default ``LOCALSPEC_DATA``, else ``data/`` of the project. See
-        ``load_idx`` and ``load_cifar10`` for
-        the files that are understood.
+        Folder for data sets; by default ``LOCALSPEC_DATA`` (a whole path), else ``data/`` of the
+        project. See ``load_idx`` and ``load_cifar10`` for the files that are understood.
     download : bool, optional
         Whether torchvision may download what is not there.
 

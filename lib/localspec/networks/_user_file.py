@@ -109,7 +109,7 @@ def load_module_file(path: str | Path, functions: tuple[str, ...]) -> ModuleType
         If the file is not there or lacks one of the functions.
     """
     path = Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):  # nor may be looked at
         raise InvalidInputError(
             f"there is no file {path}: give the path of a Python file that defines "
             + " and ".join(f"{name}()" for name in functions)

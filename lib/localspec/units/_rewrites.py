@@ -289,7 +289,7 @@ def _shape(
     module, name = module_of(node, graph_module), call_name(node)
     read = [dims[part] for part in node.all_input_nodes if part in dims]
     n_dims = read[0] if read else None
-    if isinstance(module, nn.Conv2d):
+    if isinstance(module, nn.Conv2d | nn.BatchNorm2d):
         return 4
     if isinstance(module, nn.Linear):
         if n_dims in (3, 4):

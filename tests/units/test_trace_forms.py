@@ -405,6 +405,8 @@ def test_a_network_with_gates_is_screened_by_partitions_from_activations():
         (lambda x: (x * x).flatten(1), "call of mul .* must be a gate"),
         (lambda x: x[:, :2], "call of getitem .* takes a part"),
         (lambda x: x.permute(0, 2, 3, 1).flatten(1), "call of permute"),
+        (lambda x: torch.sort(x.permute(0, 2, 3, 1), 1).values.mean(1), "call of permute"),
+        (lambda x: x.permute(0, 2, 3, 1), "call of permute"),
         (lambda x: x.long().flatten(1), "call of long"),
         (lambda x: x.to(torch.int64).flatten(1), "call of to"),
         (lambda x: x.view(len(x), -1), r"x.shape\[0\]"),

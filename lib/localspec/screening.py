@@ -358,6 +358,7 @@ def screen(
     lesion_options = LesionOptions(conventions=conventions, progress=progress)
     if partitions is None:
         check_n_clusters(unit_map, n_clusters)
+        weight_graph_traced(unit_map, conventions)  # refuses gates
         varied = bool((source != source[:1]).any())
         require(varied, "no unit varies over these images: they are all the same")
         require(len(source) >= 3, f"correlations need at least 3 images, not {len(source)}")

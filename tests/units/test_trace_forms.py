@@ -7,10 +7,11 @@ from helpers.networks import batch_norm, conv, dense, made
 from torch import nn
 from torch.nn import functional as F
 
-from localspec.clustering import activation_graph, weight_graph
+from localspec.clustering import activation_graph, cluster, weight_graph
 from localspec.conventions import Conventions
 from localspec.exceptions import InvalidInputError
 from localspec.lesions import lesion_predictions
+from localspec.screening import screen
 from localspec.units import trace_units
 from localspec.visualization import visualize
 
@@ -371,6 +372,18 @@ def test_the_weights_graph_behind_a_gate_is_refused(between):
         weight_graph(net)
 
 
+@pytest.mark.filterwarnings("ignore:the network's accuracy")
+def test_a_network_with_gates_is_screened_by_partitions_from_activations():
+    parts = {"up": dense(RNG.normal(size=(4, 2))), "down": dense(RNG.normal(size=(2, 4)))}
+    net = network(between=squeezed, **parts)
+    x, y = torch.rand(30, 1, 4, 4).double(), torch.arange(30) % 3
+    with pytest.raises(InvalidInputError, match="undefined behind a gate"):
+        screen(net, x, y, n_clusters=2, n_draws=2)
+    partition = cluster(activation_graph(net, x), 2)
+    report = screen(net, x, y, partitions={"mine": partition}, n_draws=2)
+    assert set(report.partitions) == {"mine"}
+
+
 # --- refused ---
 
 
@@ -392,6 +405,8 @@ def test_the_weights_graph_behind_a_gate_is_refused(between):
         (lambda x: (x * x).flatten(1), "call of mul .* must be a gate"),
         (lambda x: x[:, :2], "call of getitem .* takes a part"),
         (lambda x: x.permute(0, 2, 3, 1).flatten(1), "call of permute"),
+        (lambda x: torch.sort(x.permute(0, 2, 3, 1), 1).values.mean(1), "call of permute"),
+        (lambda x: x.permute(0, 2, 3, 1), "call of permute"),
         (lambda x: x.long().flatten(1), "call of long"),
         (lambda x: x.to(torch.int64).flatten(1), "call of to"),
         (lambda x: x.view(len(x), -1), r"x.shape\[0\]"),

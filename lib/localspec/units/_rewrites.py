@@ -201,7 +201,7 @@ def _view(node: fx.Node, n_dims: int | None) -> int | None:
         _set_call(node, as_pixels)
         return 4
     if n_dims is not None:
-        refuse(node, f"it lays units out anew, as {given}: write x.flatten(1)")
+        refuse(node, f"it lays units out anew, as {given}; for rows of features use x.flatten(1)")
     if (first == N_IMAGES and -1 in rest) or any(part not in range(-1, N_IMAGES) for part in rest):
         refuse(node, f"images may be viewed as (-1, n_channels, height, width), not as {given}")
     _set_call(node, "reshape", -1, *rest)
@@ -289,7 +289,7 @@ def _shape(
     module, name = module_of(node, graph_module), call_name(node)
     read = [dims[part] for part in node.all_input_nodes if part in dims]
     n_dims = read[0] if read else None
-    if isinstance(module, nn.Conv2d):
+    if isinstance(module, nn.Conv2d | nn.BatchNorm2d):
         return 4
     if isinstance(module, nn.Linear):
         if n_dims in (3, 4):
@@ -474,6 +474,8 @@ def simplify(graph_module: fx.GraphModule) -> None:
             new = _call(graph_module, node, inputs[0], module)
         else:
             dims[node] = _shape(node, graph_module, dims)
+            if operation_kind(node, graph_module)[0].startswith(("module ", "call of ")):
+                break  # what cannot be followed is refused there, before what comes behind it
             continue
         dims[new] = dims.get(new.args[0])
         replace(node, new)

@@ -37,6 +37,7 @@ def small(project):
             "about 1 core hours and 1 MB, without those that were never measured: "
             "02_clustering (2), 12_gallery (1)",
         ),
+        ({}, "what they take was never measured"),
     ],
 )
 def test_an_estimate_sums_what_was_measured_of_the_nearest_kind(small, costs, words):

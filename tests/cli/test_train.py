@@ -73,7 +73,7 @@ def test_everything_is_trained_once_and_a_pruned_network_after_its_unpruned_form
     assert code == 0, err
     first, estimate, *lines = out.splitlines()
     assert first == "2 of 2 networks are not stored yet"
-    assert estimate.startswith("tiny: 2 jobs (2 train): about ")
+    assert estimate.startswith("tiny: 2 jobs (2 train): ")
     names = [re.search("  (.*):", line)[1] for line in lines]
     assert names == ["mlp, seed 7", "mlp-pruned, seed 7"]
     code, out, err = run(path, "--list")

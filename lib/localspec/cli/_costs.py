@@ -148,7 +148,9 @@ def estimate(profile: Profile, jobs: Sequence[str], costs: dict[Kind, Cost] | No
             seconds += n * n_cores * cost.seconds
             megabytes += cost.megabytes
     amount = f"about {seconds / 3600:.2g} core hours and {max(megabytes, 0.1):.2g} MB"
-    if unknown:
+    if sum(unknown.values()) == len(jobs):
+        amount = "what they take was never measured"
+    elif unknown:
         names = ", ".join(f"{job} ({n})" for job, n in sorted(unknown.items()))
         amount += f", without those that were never measured: {names}"
     kinds = Counter(name.split("/")[0] if "/" in name else "pages" for name in jobs)

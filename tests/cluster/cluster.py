@@ -3,8 +3,8 @@
 Usage: python tests/cluster/cluster.py [--profile NAME] [--jobs N] [--folder FOLDER]
 
 `slurm.sh` starts the Slurm (as root, from Debian's slurmctld, slurmd, slurm-client and munge) and
-stops it at the end. Both runs are of one copy of the project, each with an empty folder for results;
-their tables and the keys of all they stored must be the same, byte for byte.
+stops it at the end. Both runs are of one copy of the project, each with an empty folder for
+results; their tables and the keys of all they stored must be the same, byte for byte.
 """
 
 import argparse

@@ -26,10 +26,10 @@ OPTIONS += $(if $(VERBOSE),--verbose)
 GRID := exec $(LOCALSPEC) --parent $$PPID
 
 .DEFAULT_GOAL := help
-.PHONY: help book test run report train publish serve lab bench lint sync lock clean
+.PHONY: help book test run report train publish serve lab test-cluster bench lint sync lock clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r target what; \
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r target what; \
 		do printf '%-16s%s\n' "$$target" "$$what"; done
 
 book: $(INSTALLED) ## run the digits profile, publish it in place, build the book
@@ -61,6 +61,9 @@ serve: $(INSTALLED) ## serve the built book to this machine only, at PORT (8000)
 lab: $(LAB) ## open the notebooks in Jupyter Lab
 	@exec $(LAB) notebooks
 
+test-cluster: $(INSTALLED) ## run digits through a Slurm on this machine, and compare (as root)
+	@exec $(VENV_PYTHON) tests/cluster/cluster.py
+
 bench: $(INSTALLED) ## run the benchmarks
 	@for name in clustering correlations lesions training visualization; do \
 		$(VENV_PYTHON) benchmarks/$$name.py || exit 1; done
@@ -80,7 +83,7 @@ lock: $(INSTALLED) ## write requirements.lock anew from pyproject.toml (needs uv
 	@{ echo '# The exact versions tested, for every platform. Made by `make lock`; do not edit.'; \
 		echo "# torch's CUDA packages are left to torch's own metadata."; \
 		printf '%s\n' $$LOCKED | uv pip compile --quiet --universal --no-annotate --no-header \
-		--python-version 3.11 --extra book --extra test --constraint - pyproject.toml | \
+		--python-version 3.11 --extra book --extra slurm --extra test --constraint - pyproject.toml | \
 		grep -Ev '^(nvidia|cuda|triton)\b'; } > .requirements.lock.part
 	@mv .requirements.lock.part requirements.lock
 

@@ -16,11 +16,7 @@ CASES = {
     "weights": (lambda: trace_units(mlp().state_dict()), "torch.nn.Module", "OrderedDict"),
     "images": (lambda: trace_units(IMAGES), "must be a torch.nn.Module", "Tensor"),
     "in training mode": (lambda: trace_units(mlp().train()), "training mode", "network.eval()"),
-    "on no device": (
-        lambda: trace_units(mlp().to("meta")),
-        "device 'meta'",
-        "load the network's weights",
-    ),
+    "on no device": (lambda: trace_units(mlp().to("meta")), "device 'meta'", "load"),
     "no hidden layer": (
         lambda: trace_units(nn.Sequential(nn.Linear(4, 2)).eval()),
         "no hidden layer",

@@ -63,7 +63,7 @@ CASES = {
     ),
     "image of probabilities": (
         lambda: visualize(mlp(nn.Sigmoid()), [{"1": [0]}], (1, 4, 4)),
-        "sigmoid or tanh",
+        "sigmoid",
         "the logits",
     ),
     "one size": (lambda: shown({"1": [0]}, 28), "(1 or 3, height, width)", "not 28"),

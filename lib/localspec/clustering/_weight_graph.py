@@ -50,7 +50,7 @@ def _precise(values: torch.Tensor) -> torch.Tensor:
 def _factor(module: nn.Module, mode: str) -> torch.Tensor | float:
     """Return gamma / sqrt(var + eps) of every channel, or its magnitude, or that of a constant."""
     if isinstance(module, Scaling):
-        return abs(float(torch.as_tensor(module.factor, dtype=torch.float64)))
+        return abs(float(torch.as_tensor(module.factor, dtype=torch.float64).detach()))
     if mode == "none":
         return 1.0
     gamma = _precise(module.weight.detach()) if module.affine else 1.0

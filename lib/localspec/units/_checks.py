@@ -103,8 +103,8 @@ def check_logits(unit_map: UnitMap) -> None:
         node = node.all_input_nodes[0]
     if is_squashing(node, unit_map.graph_module):
         raise InvalidInputError(
-            f"the network's outputs pass a sigmoid, tanh or the like (node {node.name!r}): return "
-            "what it reads, the logits"
+            f"the network's outputs pass a sigmoid or tanh or the like (node {node.name!r}): "
+            "return what it reads, the logits"
         )
 
 

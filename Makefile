@@ -78,6 +78,8 @@ sync: $(INSTALLED) ## make notebooks/*.ipynb from their .md twins, without outpu
 	@$(VENV_PYTHON) -m jupytext --quiet --to ipynb --update notebooks/*.md
 	@$(VENV_PYTHON) -m nbstripout --keep-id notebooks/*.ipynb
 
+# Without hashes: pip wants them of all packages or of none, and torch's own, which are left out, and
+# the wheels of PyTorch's CPU index have none here.
 lock: export LOCKED = $(TORCH)
 lock: $(INSTALLED) ## write requirements.lock anew from pyproject.toml (needs uv)
 	@{ echo '# The exact versions tested, for every platform. Made by `make lock`; do not edit.'; \

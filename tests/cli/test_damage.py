@@ -31,7 +31,7 @@ def refused(*arguments: str) -> str:
     done = CliRunner().invoke(main, arguments)
     assert isinstance(done.exception, SystemExit), done.exception
     assert done.exit_code == 1
-    (line,) = done.stderr.splitlines()
+    (line,) = [line for line in done.stderr.splitlines() if not line.endswith(": running")]
     return line
 
 

@@ -10,6 +10,7 @@ from helpers.networks import conv, dense, stack
 from torch import nn
 from torch.nn import functional as F
 
+from localspec._utils.checkpoints import Checkpoint
 from localspec.conventions import Conventions
 from localspec.data import Dataset
 from localspec.exceptions import ArtifactError, InvalidInputError
@@ -292,7 +293,7 @@ def test_weights_of_double_precision_are_rounded():
     assert torch.equal(weight, torch.from_numpy(arrays[NAME]).float())
 
 
-class Kept(dict):
+class Kept(dict, Checkpoint):
     """A checkpoint in memory."""
 
     path = "kept.checkpoint"

@@ -326,11 +326,13 @@ def test_an_invalid_profile_below_is_named(tmp_path):
 
 def test_the_example_in_the_book(tmp_path):
     text = (ROOT / "book" / "run.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    resources, example = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     profiles = ROOT / "notebooks" / "profiles"
     for name in ("digits.yml", "mnist.yml"):
         write(tmp_path, (profiles / name).read_text(encoding="utf-8"), name)
-    networks = load_profile(write(tmp_path, example)).networks
+    profile = load_profile(write(tmp_path, f"{example}\n{resources}"))
+    assert profile.resources["train"].gpu == 1
+    networks = profile.networks
     digits = load_profile(profiles / "digits.yml").networks
     assert networks == {
         "mlp": digits["mlp"],

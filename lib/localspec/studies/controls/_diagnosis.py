@@ -145,7 +145,8 @@ def _agreement(replicate: PlantedReplicate, partition: Partition) -> dict[str, f
     n_units = [layer.n_units for layer in partition.layers]
     depths = np.repeat(np.arange(len(n_units)), n_units)
     scores_of_cuts = [
-        label_agreement(depths > cut, partition.labels, units="all") for cut in range(depths.max())
+        label_agreement((depths > cut).astype(int), partition.labels, units="all")
+        for cut in range(depths.max())
     ]
     return {
         "purity": sum(majorities) / live.sum(),

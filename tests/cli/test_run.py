@@ -84,7 +84,7 @@ def test_a_name_that_leads_elsewhere_is_refused_before_anything_is_touched(
     monkeypatch.setenv("LOCALSPEC_RESULTS", str(tmp_path / "results"))
     done = CliRunner().invoke(main, [command, name, *["01_training"] * (command == "page")])
     assert done.exit_code == 1
-    assert f"{name!r} is not a profile's name: it is made of letters" in done.stderr
+    assert f"{name!r} is not a profile's name: it is made of at most 100 letters" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 

@@ -44,7 +44,7 @@ def published(root):
 def test_results_that_are_a_file(ran, tmp_path, command):
     shutil.rmtree(tmp_path / "results")
     (tmp_path / "results").touch()
-    assert "is no folder, so that results cannot lie there" in refused(command, "small")
+    assert "is a file: set it to a folder" in refused(command, "small")
 
 
 @pytest.mark.parametrize("command", ["run", "train"])

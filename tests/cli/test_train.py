@@ -103,12 +103,15 @@ def test_bad_options(path, options, words):
 
 @pytest.mark.integration
 def test_a_network_that_fails_is_named_and_the_others_are_trained(path):
-    replace_networks(path, {"bad": {**MLP, "learning_rate": 1e200}, "mlp": MLP})
+    channels = [2, "pool"] * 4  # of 8 x 8 pixels none is left
+    bad = {**MLP, "architecture": "cnn", "channels": channels}
+    replace_networks(path, {"bad": bad, "mlp": MLP})
     code, out, err = run(path, "--seed", "4")
     assert code == 1
     assert "mlp, seed 4: " in out
     assert "Error: the run stopped. The same command goes on where this one was" in err
-    assert "\ntraining of bad, seed 4: InvalidInputError: training diverged" in err
+    assert "\ntraining of bad, seed 4: InvalidInputError: " in err
+    assert "pooling" in err
     assert "Traceback" not in err
 
 

@@ -3,8 +3,20 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import yaml
+from helpers.tiny_profile import TINY
 
-from localspec.pipeline import annotated_heatmap, plot_against_uniform
+from localspec.measures import MEASURES
+from localspec.pipeline import (
+    Replicate,
+    annotated_heatmap,
+    load_profile,
+    plot_against_uniform,
+    plot_class_damage,
+    plot_measure_against_draws,
+    plot_p_values_against_uniform,
+    plot_visualization_pairs,
+)
 
 
 @pytest.fixture
@@ -47,3 +59,22 @@ def test_p_values_against_uniform(axis):
     assert first.get_xdata().tolist() == [0.25, 0.75]  # halves of the unit interval
     assert first.get_ydata().tolist() == [0.1, 0.9]
     assert (second.get_color(), second.get_label()) == ("blue", "b")
+
+
+@pytest.mark.integration
+def test_pages_of_a_network_of_which_nothing_is_tested(tmp_path):
+    small = {"dataset": "digits", "hidden": [2, 2], "n_epochs": 1}
+    path = tmp_path / "small.yml"
+    path.write_text(yaml.safe_dump(TINY | {"networks": {"mlp": small}, "seeds": [0]}))
+    replicate = Replicate(load_profile(path), "mlp", 0)
+    assert replicate.draws("weights/global").subclusters == ()
+    figures = [plot_measure_against_draws([replicate], name) for name in MEASURES]
+    figures.append(plot_p_values_against_uniform([replicate]))
+    for plot in (plot_class_damage, plot_visualization_pairs):
+        figures.append(plot(replicate, "weights/global"))
+        assert [text.get_text() for text in figures[-1].axes[0].texts] == [
+            "no subcluster is tested"
+        ]
+    for figure in figures:
+        figure.canvas.draw()
+        plt.close(figure)

@@ -98,11 +98,22 @@ def plot_measure_against_draws(
     return figure
 
 
+def _nothing_tested(replicate: Replicate, partitioning: str) -> Figure:
+    """Return a figure that says that none of a partition's subclusters is tested."""
+    figure, axis = plt.subplots(figsize=(8, 1.2), layout="constrained")
+    axis.set_axis_off()
+    axis.text(0, 0.5, "no subcluster is tested", va="center")
+    figure.suptitle(f"{replicate.name}, {partitioning}", x=0.01, ha="left")
+    return figure
+
+
 def plot_class_damage(replicate: Replicate, partitioning: str) -> Figure:
     """Draw the change of each class's accuracy by lesion of each subcluster as a heat map."""
     accuracies = replicate.lesioned(partitioning)
     change = 100 * (accuracies.lesioned[0] - accuracies.baseline)
     tested = replicate.draws(partitioning).subclusters
+    if not tested:
+        return _nothing_tested(replicate, partitioning)
     figure, axis = plt.subplots(figsize=(8, 0.3 * len(tested) + 1.4), layout="constrained")
     # a subcluster that is most of its layer would leave all others pale
     limit = max(1.0, float(np.quantile(np.abs(change), 0.95)))
@@ -129,6 +140,8 @@ def plot_visualization_pairs(
     """
     visualizations = replicate.visualizations(partitioning)
     tested = replicate.draws(partitioning).subclusters
+    if not tested:
+        return _nothing_tested(replicate, partitioning)
     spread = np.linspace(0, len(tested) - 1, min(n_shown, len(tested))).round().astype(int)
     p_values = replicate.assessment("input_coherence", partitioning).p_values
     figure, axes = plt.subplots(

@@ -35,6 +35,7 @@ COPIED_FOLDERS = ("lib", "notebooks", "profiles")
 TOKEN = "LOCALSPEC_KILLS_TOKEN"  # in the environment of every process of a run
 VICTIMS = ("make", "stop", "run", "group")
 LOOKS = 5  # in a row, a tenth of a second apart
+GONE_WITHIN_S = 60.0
 OUTSIDE = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "CORES", "VERBOSE", "LOCALSPEC_RECORD")
 
 
@@ -198,11 +199,12 @@ def compare(bench: Bench, expected: dict[str, object], when: str) -> None:
 
 
 def check_quiet(
-    bench: Bench, run: Run, *, gone_within_s: float = 10.0, quiet_s: float = 1.0
+    bench: Bench, run: Run, *, gone_within_s: float = GONE_WITHIN_S, quiet_s: float = 1.0
 ) -> float:
     """Require that nothing of a killed run lives on or writes; return when the last was gone.
 
-    The children of a killed process notice it within a second or two.
+    The children of a killed process notice it within a second or two, once they have imported what
+    they need, which takes its time on a busy machine.
     """
     gone_s = run.seconds_until_gone(gone_within_s)
     left = ", ".join(" ".join(process.cmdline()[:3]) for process in run.alive())
@@ -240,8 +242,9 @@ def kill_and_resume(bench: Bench, expected: dict, n_kills: int, rng: random.Rand
             compare(bench, expected, f"after kill {n_done}")
             bench.say("reached the end before the next kill; from nothing again")
             shutil.rmtree(bench.results)
-        old = [process for earlier in bench.runs[:-1] for process in earlier.alive()]
-        bench.require(not old, "processes of an earlier run are still alive")
+        for earlier in bench.runs[:-1]:
+            gone_s = earlier.seconds_until_gone(GONE_WITHIN_S)
+            bench.require(gone_s <= GONE_WITHIN_S, "processes of an earlier run are still alive")
 
 
 def two_at_once(bench: Bench, expected: dict) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from numbers import Integral, Real
 from typing import Any, TypeVar
@@ -202,6 +202,17 @@ def check_type(name: str, value: object, kind: type, cure: str) -> None:
         is_class = isinstance(value, type)
         given = f"the class {value.__name__}" if is_class else f"{type(value).__name__}"
         raise InvalidInputError(f"{name} must be a {kind.__name__}, not {given}: {cure}")
+
+
+def check_unit_sets(name: str, values: object) -> None:
+    """Refuse anything but a list of mappings of layer name to unit indices."""
+    listed = isinstance(values, Sequence) and not isinstance(values, str)
+    if not listed or not all(isinstance(value, Mapping) for value in values):
+        cure = ": put it into a list" if isinstance(values, Mapping) else ""
+        raise InvalidInputError(
+            f"{name} must be a list of mappings of layer name to unit indices, such as "
+            f"[{{'dense1': [0, 3]}}], not {shown(values)}{cure}"
+        )
 
 
 def as_array(values: object) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from localspec._utils.validation import (
     check_integer,
     check_option,
     check_type,
+    check_unit_sets,
     require,
     shown,
 )
@@ -164,13 +165,7 @@ def checked_class_sizes(
 
 def check_lesions(unit_map: UnitMap, lesions: Sequence[Lesion]) -> None:
     """Refuse lesions of layers or units that a network does not have."""
-    listed = isinstance(lesions, Sequence) and not isinstance(lesions, str)
-    if not listed or not all(isinstance(lesion, Mapping) for lesion in lesions):
-        cure = ": put it into a list" if isinstance(lesions, Mapping) else ""
-        raise InvalidInputError(
-            "lesions must be a list of mappings of layer name to unit indices, such as "
-            f"[{{'dense1': [0, 3]}}], not {shown(lesions)}{cure}"
-        )
+    check_unit_sets("lesions", lesions)
     for index, lesion in enumerate(lesions):
         for name, chosen in lesion.items():
             layer, units = unit_map.layer(name), as_array(chosen)

@@ -9,13 +9,13 @@ from torch import nn
 
 from localspec._utils.checkpoints import Checkpoint
 from localspec._utils.hardware import resolve_device
-from localspec._utils.validation import check_flag, check_integer, check_seed, check_type
+from localspec._utils.validation import check_integer, check_type
 from localspec.conventions import Conventions, resolve
-from localspec.data import Dataset, check_dataset
+from localspec.data import Dataset
 from localspec.exceptions import InvalidInputError
 from localspec.networks._optimiser import kernels
 from localspec.networks._settings import NetworkSettings
-from localspec.networks._training import TrainedNetwork, fit
+from localspec.networks._training import TrainedNetwork, check_arguments, fit
 
 FINAL_SPARSITY, INITIAL_SPARSITY = 0.9, 0.5
 N_STEPS_BETWEEN = 10
@@ -151,15 +151,8 @@ def prune(
     (2017), arXiv:1710.01878.
     """
     check_type("trained", trained, TrainedNetwork, "train(settings, dataset, seed=0) returns one")
-    check_type("settings", settings, NetworkSettings, "NetworkSettings(dataset=..., hidden=...)")
-    check_type("dataset", dataset, Dataset, "load_dataset(...) or Dataset(...) makes one")
+    seed = check_arguments(settings, dataset, seed, conventions, progress, checkpoint)
     check_integer("n_pruning_epochs of settings", settings.n_pruning_epochs, 1)
-    seed = check_seed(seed)
-    check_flag("progress", progress)
-    if checkpoint is not None:
-        check_type("checkpoint", checkpoint, Checkpoint, "leave it out")
-    resolve(conventions)
-    check_dataset(dataset, task=dataset.task)
     module = copy.deepcopy(trained.module).to(resolve_device(device)).requires_grad_(True)
     dataset = dataset.to(resolve_device(device))
     _check_reads(module, dataset)

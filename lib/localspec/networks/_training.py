@@ -206,6 +206,25 @@ def fit(
     return TrainedNetwork(module.eval().requires_grad_(False), history)
 
 
+def check_arguments(
+    settings: NetworkSettings,
+    dataset: Dataset,
+    seed: int,
+    conventions: Conventions | str,
+    progress: bool,
+    checkpoint: Checkpoint | None,
+) -> int:
+    """Refuse what nothing can be trained with; return the seed as Python's own."""
+    check_type("settings", settings, NetworkSettings, "NetworkSettings(dataset=..., hidden=...)")
+    check_type("dataset", dataset, Dataset, "load_dataset(...) or Dataset(...) makes one")
+    check_flag("progress", progress)
+    if checkpoint is not None:
+        check_type("checkpoint", checkpoint, Checkpoint, "leave it out")
+    resolve(conventions)
+    check_dataset(dataset, task=dataset.task)
+    return check_seed(seed)
+
+
 def train(
     settings: NetworkSettings,
     dataset: Dataset,
@@ -251,14 +270,7 @@ def train(
     ----------
     Hod et al., arXiv:2110.08058, "Networks and training".
     """
-    check_type("settings", settings, NetworkSettings, "NetworkSettings(dataset=..., hidden=...)")
-    check_type("dataset", dataset, Dataset, "load_dataset(...) or Dataset(...) makes one")
-    seed = check_seed(seed)
-    check_flag("progress", progress)
-    if checkpoint is not None:
-        check_type("checkpoint", checkpoint, Checkpoint, "leave it out")
-    resolve(conventions)
-    check_dataset(dataset, task=dataset.task)
+    seed = check_arguments(settings, dataset, seed, conventions, progress, checkpoint)
     _check(settings, dataset)
     if dataset.x_train.dtype != DTYPES[check_option("dtype", dtype, DTYPES)]:
         raise InvalidInputError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral
 
@@ -21,6 +21,7 @@ from localspec._utils.validation import (
     check_real,
     check_seed,
     check_type,
+    check_unit_sets,
     shown,
 )
 from localspec.clustering import Draws, Lesion
@@ -129,13 +130,7 @@ def checked_steps(n_steps: int, seed: int) -> tuple[int, int]:
 
 def check_targets(unit_map: UnitMap, targets: Sequence[Lesion]) -> None:
     """Refuse targets that are not units of one layer."""
-    listed = isinstance(targets, Sequence) and not isinstance(targets, str)
-    if not listed or not all(isinstance(target, Mapping) for target in targets):
-        cure = ": put it into a list" if isinstance(targets, Mapping) else ""
-        raise InvalidInputError(
-            "targets must be a list of mappings of one layer name to unit indices, such as "
-            f"[{{'dense1': [0, 3]}}], not {shown(targets)}{cure}"
-        )
+    check_unit_sets("targets", targets)
     for index, target in enumerate(targets):
         if len(target) != 1:
             raise InvalidInputError(f"target {index} must name one layer, not {list(target)}")

@@ -23,7 +23,7 @@ LOCALSPEC := $(VENV_PYTHON) -m localspec.cli
 OPTIONS := --cores "$$CORES" $(if $(JOBS),--jobs "$$JOBS") --workflow "$$WORKFLOW"
 OPTIONS += $(if $(VERBOSE),--verbose)
 # exec: make, not a shell, is then the parent whose end the run watches
-GRID := exec $(LOCALSPEC) --parent $$PPID
+GRID := exec $(VENV_PYTHON) -P lib/localspec/cli/_start.py $$PPID
 
 .DEFAULT_GOAL := help
 .PHONY: help book test run report train publish serve lab test-cluster bench lint sync lock clean

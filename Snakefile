@@ -6,9 +6,11 @@
 #
 # `localspec run` and `localspec train` call it with its working directory in the results folder.
 import os
+import shlex
 import sys
 from pathlib import Path
 
+from localspec.cli import _start
 from localspec.cli._grid import AFTER, REPLICATED, TRAINED, replicates_of
 from localspec.pipeline import load_profile
 
@@ -20,11 +22,12 @@ JOBS = f"{NAME}/.jobs"
 CORES = int(config.get("cores", 1))  # of a training whose network does not say
 RESULTS = os.getcwd()
 # jobs of this machine watch the end of this process; those of a cluster end with their batch job
-WATCH = f"--parent {os.getpid()}" if config.get("local", True) else ""
+WATCHED = ["-P", _start.__file__, str(os.getpid())]
+START = shlex.join(WATCHED if config.get("local", True) else ["-m", "localspec.cli"])
 JOB = (
     "exec > {log:q} 2>&1; export LOCALSPEC_RESULTS={RESULTS:q} "
     "OMP_NUM_THREADS={threads} MKL_NUM_THREADS={threads} OPENBLAS_NUM_THREADS={threads}; "
-    "cd {ROOT:q}; exec {sys.executable:q} -m localspec.cli {WATCH} job {PROFILE_FILE:q} "
+    "cd {ROOT:q}; exec {sys.executable:q} {START} job {PROFILE_FILE:q} "
 )
 
 

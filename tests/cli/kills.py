@@ -4,11 +4,12 @@ Usage: python tests/cli/kills.py [--profile NAME] [--kills N] [--seed N] [--fold
 
 The long form, ten kills on digits, is what it does without options. In a copy of the project, `make
 run` is first left undisturbed; its tables are what all others must end with, byte for byte. Then it
-is started again and again and stopped at moments drawn from the seed (make, the run itself or its
-whole group is killed with SIGKILL, or make is sent SIGTERM), going on where the last kill left it
-and starting from nothing after each time it reached the end. After each kill no process of the run
-may live on and no file change. Last, two runs are started at once in what the kills left. Pages of
-a profile that is given as a path draw no figures, which take most of their time.
+is started again and again and stopped at moments drawn from the seed (make, the run itself, which
+holds Snakemake and its executor, its whole group or one of its jobs is killed with SIGKILL, or make
+is sent SIGTERM), going on where the last kill left it and starting from nothing after each time it
+reached the end. After each kill no process of the run may live on and no file change. Last, two
+runs are started at once in what the kills left. Pages of a profile that is given as a path draw no
+figures, which take most of their time.
 """
 
 import argparse
@@ -33,7 +34,7 @@ ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("Makefile", "Snakefile", "pyproject.toml", "requirements.lock")
 COPIED_FOLDERS = ("lib", "notebooks", "profiles")
 TOKEN = "LOCALSPEC_KILLS_TOKEN"  # in the environment of every process of a run
-VICTIMS = ("make", "stop", "run", "group")
+VICTIMS = ("make", "stop", "run", "group", "job")
 LOOKS = 5  # in a row, a tenth of a second apart
 GONE_WITHIN_S = 60.0
 OUTSIDE = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "CORES", "VERBOSE", "LOCALSPEC_RECORD")
@@ -160,8 +161,20 @@ class Run:
             with contextlib.suppress(psutil.Error):
                 process.kill()
 
+    def jobs(self) -> list[psutil.Process]:
+        """Return the processes that are jobs of Snakemake."""
+        jobs = []
+        for process in psutil.Process(self.process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                if "job" in process.cmdline():
+                    jobs.append(process)
+        return jobs
+
     def kill(self, victim: str) -> None:
-        if victim == "group":
+        jobs = self.jobs() if victim == "job" else []
+        if jobs:  # the others go on to their end
+            jobs[0].kill()
+        elif victim == "group":
             os.killpg(self.process.pid, signal.SIGKILL)
         elif victim == "stop":
             self.process.terminate()
@@ -203,8 +216,8 @@ def check_quiet(
 ) -> float:
     """Require that nothing of a killed run lives on or writes; return when the last was gone.
 
-    The children of a killed process notice it within a second or two, once they have imported what
-    they need, which takes its time on a busy machine.
+    The children of a killed process notice it within a second or two; kernels once they are up,
+    which takes its time on a busy machine.
     """
     gone_s = run.seconds_until_gone(gone_within_s)
     left = ", ".join(" ".join(process.cmdline()[:3]) for process in run.alive())

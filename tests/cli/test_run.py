@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 from nbformat.v4 import new_notebook
 
-from localspec.cli import main
+from localspec.cli import _start, main
 from localspec.cli._determinism import Outcome, count
 from localspec.cli._files import as_json, checksum, inside, write_if_changed
 from localspec.cli._run import drop_stale_markers, one_at_a_time
@@ -117,7 +117,7 @@ def test_a_file_that_is_equal_is_left_alone(tmp_path):
 def test_a_process_ends_soon_after_its_parent():
     child = (
         "import os, time\n"
-        "from localspec.cli._main import die_with_parent\n"
+        "from localspec.cli._start import die_with_parent\n"
         "die_with_parent(os.getppid(), 0.05); print('up', flush=True); time.sleep(60)\n"
     )
     parent = (
@@ -146,16 +146,19 @@ def alive(pid: int) -> bool:
     return bool(state.stdout.strip()) and not state.stdout.startswith("Z")
 
 
-def test_a_page_does_not_start_after_the_end_of_what_started_it(tmp_path):
+def test_the_end_of_the_parent_is_seen_before_anything_is_imported(tmp_path):
     gone = subprocess.Popen(["true"])
     gone.wait()
-    done = CliRunner().invoke(
-        main,
-        ["--parent", str(gone.pid), "page", "digits", "01_training"],
-        env={"LOCALSPEC_RESULTS": str(tmp_path)},
+    command = ["-X", "importtime", "-P", _start.__file__, str(gone.pid), "page", "digits"]
+    done = subprocess.run(
+        [sys.executable, *command, "01_training"],
+        env={**os.environ, "LOCALSPEC_RESULTS": str(tmp_path)},
+        capture_output=True,
+        text=True,
     )
-    assert done.exit_code == 1
+    assert done.returncode == 1
     assert f"process {gone.pid}, which this one was started for, has ended" in done.stderr
+    assert "torch" not in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 

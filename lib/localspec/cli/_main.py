@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -42,45 +39,9 @@ class Commands(click.Group):
             ) from error
 
 
-def die_with_parent(parent: int, interval_s: float = 0.5) -> None:
-    """End this process soon after process `parent`, which started it, has ended.
-
-    A killed ``make`` cannot tell its children, and a child that goes on would write into the
-    folder of the next run. Kernels watch their parent in the same way. The number of
-    the parent is passed, because a parent that ended while this process was starting can no longer
-    be looked up.
-
-    Parameters
-    ----------
-    parent : int
-        Number of the process that started this one.
-    interval_s : float, optional
-        Seconds between two looks.
-
-    Raises
-    ------
-    click.ClickException
-        If the parent has ended already.
-    """
-    if os.getppid() != parent:
-        raise click.ClickException(
-            f"process {parent}, which this one was started for, has ended: start it anew"
-        )
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(interval_s)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True, name="die-with-parent").start()
-
-
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--parent", type=int, hidden=True, help="End when this process ends.")
-def main(parent: int | None) -> None:
+def main() -> None:
     """Run, train, publish and verify the pages of a profile, inside a clone of the project."""
-    if parent is not None:
-        die_with_parent(parent)
 
 
 for command in (run, report, page, job, train, publish, verify, determinism, serve, costs):

@@ -1,0 +1,51 @@
+"""Start of a command that ends with its parent: ``python -P _start.py PARENT [ARGUMENTS]``.
+
+The watch begins before the library is imported, which takes seconds.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+
+
+def die_with_parent(parent: int, interval_s: float = 0.5) -> None:
+    """End this process soon after process `parent`, which started it, has ended.
+
+    A killed ``make`` cannot tell its children, and a child that goes on would write into the
+    folder of the next run. Kernels watch their parent in the same way. The number of
+    the parent is passed, because a parent that ended while this process was starting can no longer
+    be looked up.
+
+    Parameters
+    ----------
+    parent : int
+        Number of the process that started this one.
+    interval_s : float, optional
+        Seconds between two looks.
+
+    Raises
+    ------
+    SystemExit
+        If the parent has ended already.
+    """
+    if os.getppid() != parent:
+        sys.exit(
+            f"Error: process {parent}, which this one was started for, has ended: start it anew"
+        )
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(interval_s)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="die-with-parent").start()
+
+
+if __name__ == "__main__":
+    die_with_parent(int(sys.argv[1]))
+    from localspec.cli import main
+
+    main(sys.argv[2:], prog_name="localspec")

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from localspec.cli import _start
-from localspec.cli._grid import AFTER, REPLICATED, TRAINED, replicates_of
+from localspec.cli._grid import REPLICATED, TRAINED, replicates_of
 from localspec.pipeline import load_profile
 
 ROOT = Path(workflow.basedir)
@@ -49,12 +49,9 @@ def needed_by_page(wildcards):
     if Path(f"{NAME}/{page}.json").exists() and not config.get("report"):
         return []  # it is current, whatever happens to the others
     pairs = replicates_of(PROFILE, page)
-    needed = [f"{NAME}/{other}.json" for other in AFTER.get(page, []) if other in PROFILE.pages]
     if page in REPLICATED:
-        needed += [f"{JOBS}/{page}/{network}/{seed}.json" for network, seed in pairs]
-    elif page in TRAINED:
-        needed += trained(pairs)
-    return needed
+        return [f"{JOBS}/{page}/{network}/{seed}.json" for network, seed in pairs]
+    return trained(pairs) if page in TRAINED else []
 
 
 def needed_by_job(wildcards):

@@ -2,15 +2,19 @@
 
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
 
 from localspec.cli import main
-from localspec.cli._costs import PAGE, Cost, cost_of, estimate, read_costs
+from localspec.cli._costs import START, Cost, core_seconds, cost_of, estimate, read_costs
 from localspec.pipeline import load_profile
 
 TRAIN = ("train", "digits", "mlp", "epoch")
+PAGE = ("page", "", "", "page")  # that loads what its jobs computed
+GALLERY = ("12_gallery", "digits", "", "page")
 CLUSTER = ("02_clustering", "digits", "mlp", "network and seed")
 
 
@@ -24,8 +28,14 @@ def small(project):
     ("costs", "words"),
     [
         (
-            {TRAIN: Cost(600.0, 2.0), CLUSTER: Cost(1800.0, 3.0), PAGE: Cost(600.0, 0.0)},
+            {TRAIN: Cost(600.0, 2.0), CLUSTER: Cost(1750.0, 3.0), PAGE: Cost(500.0, 0.0)}
+            | {START: Cost(50.0, 0.0)},
             "about 1 core hours and 5 MB, without those that were never measured: 12_gallery (1)",
+        ),
+        (
+            {TRAIN: Cost(600.0, 2.0), CLUSTER: Cost(900.0, 3.0), PAGE: Cost(600.0, 0.0)}
+            | {GALLERY: Cost(900.0, 1.0)},
+            "about 1 core hours and 6 MB",
         ),
         (  # the same architecture on other data, then any
             {("train", "mnist", "mlp", "epoch"): Cost(900.0, 1.0), PAGE: Cost(0.0, 0.0)},
@@ -53,27 +63,45 @@ def test_a_job_is_measured_if_it_computed_all_that_it_stores(tmp_path):
         (folder / f"{key}.safetensors").write_bytes(b"12345")
         os.utime(folder / f"{key}.safetensors", (20, 10 if key == "old" else 20))
     new, old = ("lesions", "new"), ("lesions", "old")
-    assert cost_of([new], tmp_path, 15, 3.0) == {"seconds": 3.0, "bytes": 5, "measured": True}
-    assert not cost_of([new, old], tmp_path, 15, 3.0)["measured"]
-    assert not cost_of([], tmp_path, 15, 3.0)["measured"]
+    cost = cost_of([new], tmp_path, 15, 3.0, 1.5)
+    assert cost == {"seconds": 3.0, "start": 1.5, "bytes": 5, "measured": True}
+    assert not cost_of([new, old], tmp_path, 15, 3.0, 1.5)["measured"]
+    assert not cost_of([], tmp_path, 15, 3.0, 1.5)["measured"]
+
+
+def test_core_seconds_are_those_of_ended_children_too():
+    before = core_seconds()
+    busy = "import time\nwhile time.process_time() < 1: pass"
+    subprocess.run([sys.executable, "-c", busy], check=True)
+    assert 0.9 < core_seconds() - before < 3.0
 
 
 def test_the_table_is_written_from_records_and_read_by_a_dry_run(small, tmp_path):
     folder = tmp_path / "results" / "small" / ".jobs"
-    for job, seconds in (("train", 4.0), ("02_clustering", 36.0)):
-        path = folder / job / "mlp" / "0.json"
-        path.parent.mkdir(parents=True)
-        cost = {"seconds": seconds, "bytes": 2_000_000, "measured": True}
+    for job, seconds in (
+        ("train/mlp/0", 4.0),
+        ("02_clustering/mlp/0", 36.0),
+        ("02_clustering", 8.0),
+    ):
+        path = folder / f"{job}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        measured = job != "02_clustering"  # it stores nothing itself
+        cost = {"seconds": seconds, "start": 3.0, "bytes": 2_000_000, "measured": measured}
         path.write_text(json.dumps({"cost": cost}))
     done = CliRunner().invoke(main, ["costs", "small"])
     assert done.exit_code == 0, done.stderr
     table = tmp_path / "project" / "notebooks" / "profiles" / "costs.csv"
-    assert read_costs(table) == {TRAIN: Cost(2.0, 2.0), CLUSTER: Cost(36.0, 2.0)}
+    assert read_costs(table) == {
+        TRAIN: Cost(2.0, 2.0),
+        CLUSTER: Cost(36.0, 2.0),
+        PAGE: Cost(8.0, 2.0),
+        START: Cost(3.0, 0.0),
+    }
     (folder / "02_clustering" / "mlp" / "0.json").write_text("{")
     done = CliRunner().invoke(main, ["run", "small", "--dry"])
     assert done.exit_code == 0, done.stderr
     said, *jobs = done.stdout.splitlines()
-    assert said.startswith("small: 4 jobs (1 02_clustering, 2 pages, 1 train): about 0.011 core")
+    assert said.startswith("small: 4 jobs (1 02_clustering, 2 pages, 1 train): about 0.016 core")
     assert jobs == [
         "training of mlp, seed 0",
         "02_clustering (mlp, seed 0)",

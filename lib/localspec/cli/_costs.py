@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -15,30 +16,46 @@ import click
 from localspec._utils.artifacts import artifact_path
 from localspec._utils.files import project_root
 from localspec.cli._files import UNREADABLE, load_named_profile, results_folder, shown
-from localspec.cli._grid import REPLICATED
+from localspec.cli._grid import LOADING
 from localspec.cli._jobs import jobs_folder
 from localspec.networks import NetworkSettings
 from localspec.pipeline import Profile
 
 FIELDS = ("job", "dataset", "architecture", "unit", "seconds", "megabytes")
-PAGE = ("page", "", "", "page")
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Core seconds and megabytes on disk, of one unit of a kind of job."""
+    """Core seconds and megabytes on disk, of one unit of a kind of job.
+
+    Core seconds are processor time, which other work on the machine hardly changes.
+    """
 
     seconds: float
     megabytes: float
 
 
 Kind = tuple[str, str, str, str]  # job, data set, architecture, unit
+START: Kind = ("start", "", "", "job")  # of the process of any job, before it does its own work
+
+
+def core_seconds() -> float:
+    """Return the processor time of this process and of those that it started and that ended."""
+    return sum(os.times()[:4])
 
 
 def kind_of(job: str, settings: NetworkSettings) -> Kind:
     """Return what a measured cost is of: the unit of training is an epoch."""
     unit = "epoch" if job == "train" else "network and seed"
     return (job, settings.dataset, settings.architecture, unit)
+
+
+def page_kind(page: str, profile: Profile) -> Kind:
+    """Return what the cost of a page is of; pages whose jobs did the work are all alike."""
+    if page in LOADING:
+        return ("page", "", "", "page")
+    datasets = sorted({settings.dataset for settings in profile.networks.values()})
+    return (page, " ".join(datasets), "", "page")
 
 
 def n_units(job: str, settings: NetworkSettings) -> int:
@@ -52,14 +69,29 @@ def table_path() -> Path:
 
 
 def cost_of(
-    artifacts: Iterable[Sequence[str]], results: Path, since: float, seconds: float
+    artifacts: Iterable[Sequence[str]], results: Path, since: float, seconds: float, start: float
 ) -> dict[str, object]:
-    """Return the cost of a job; it counts only if the job computed all that it stores itself."""
+    """Return the cost of a job; it counts only if the job computed all that it stores itself.
+
+    Parameters
+    ----------
+    artifacts : iterable of (str, str)
+        Stages and keys of what it needs.
+    results : Path
+    since : float
+        When it began, in seconds of the clock.
+    seconds, start : float
+        Core seconds of its own work, and those of its process before.
+    """
     paths = [artifact_path(stage, key, results) for stage, key in artifacts]
     states = [path.stat() for path in paths if path.exists()]
     new = [state for state in states if state.st_mtime >= since]
-    n_bytes = sum(state.st_size for state in new)
-    return {"seconds": round(seconds, 2), "bytes": n_bytes, "measured": 0 < len(new) == len(paths)}
+    return {
+        "seconds": round(seconds, 2),
+        "start": round(start, 2),
+        "bytes": sum(state.st_size for state in new),
+        "measured": 0 < len(new) == len(paths),
+    }
 
 
 def read_costs(path: Path) -> dict[Kind, Cost]:
@@ -91,22 +123,20 @@ def _mean(costs: list[Cost]) -> Cost:
 
 def measured_costs(profile: Profile, results: Path) -> dict[Kind, Cost]:
     """Return the mean costs that the jobs of a profile's last run left in their records."""
-    folder, found = jobs_folder(results, profile.name), {}
-    for path in sorted(folder.glob("*/*/*.json")):
-        job, network = path.parts[-3:-1]
+    folder, costs = jobs_folder(results, profile.name), {}
+    for path in sorted([*folder.glob("*/*/*.json"), *folder.glob("*.json")]):
+        job, *replicate = path.relative_to(folder).with_suffix("").parts
         with suppress(UNREADABLE):
             cost = json.loads(path.read_text(encoding="utf-8"))["cost"]
-            settings = profile.networks[network]
-            n = n_units(job, settings)
-            if cost["measured"]:
+            kind, n = page_kind(job, profile), 1
+            if replicate:
+                settings = profile.networks[replicate[0]]
+                kind, n = kind_of(job, settings), n_units(job, settings)
+            if cost["measured"] or (not replicate and job in LOADING):
                 each = Cost(cost["seconds"] / n, cost["bytes"] / 1e6)
-                found.setdefault(kind_of(job, settings), []).append(each)
-    for path in sorted((results / profile.name).glob("*.json")):
-        with suppress(UNREADABLE):
-            about = json.loads(path.read_text(encoding="utf-8"))["information"]
-            if path.stem in REPLICATED:  # others compute, too
-                found.setdefault(PAGE, []).append(Cost(about["duration_s"], 0.0))
-    return {kind: _mean(costs) for kind, costs in found.items()}
+                costs.setdefault(kind, []).append(each)
+            costs.setdefault(START, []).append(Cost(cost["start"], 0.0))
+    return {kind: _mean(each) for kind, each in costs.items()}
 
 
 def expected_cost(kind: Kind, costs: dict[Kind, Cost]) -> Cost | None:
@@ -132,20 +162,18 @@ def estimate(profile: Profile, jobs: Sequence[str], costs: dict[Kind, Cost] | No
     costs = read_costs(table_path()) if costs is None else costs
     seconds = megabytes = 0.0
     unknown: Counter[str] = Counter()
+    start = costs.get(START, Cost(0.0, 0.0))
     for name in jobs:
         job, *replicate = name.split("/")
+        kind, n = page_kind(job, profile), 1
         if replicate:
             settings = profile.networks[replicate[0]]
             kind, n = kind_of(job, settings), n_units(job, settings)
-            n_cores = (settings.n_threads or 1) if job == "train" else 1
-        else:
-            kind, n, n_cores = PAGE, 1, 1
         cost = expected_cost(kind, costs)
-        computes = not replicate and job not in (*REPLICATED, "01_training", "05_synthesis")
-        if cost is None or computes:
+        if cost is None:
             unknown[job] += 1
         else:
-            seconds += n * n_cores * cost.seconds
+            seconds += n * cost.seconds + start.seconds
             megabytes += cost.megabytes
     amount = f"about {seconds / 3600:.2g} core hours and {max(megabytes, 0.1):.2g} MB"
     if sum(unknown.values()) == len(jobs):

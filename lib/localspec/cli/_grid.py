@@ -24,13 +24,10 @@ from localspec.pipeline import STAGES, Profile, Replicate
 
 # pages whose work is done by a job for each network and seed; a later one uses what an earlier
 # one stored, so that it comes after it
-REPLICATED = ("02_clustering", "03_importance", "04_coherence")
+REPLICATED = ("02_clustering", "03_importance", "04_coherence", "05_synthesis")
 LOADING = ("01_training", *REPLICATED)  # pages that compute nothing that is stored
 # pages whose networks are trained before, by jobs of their own
-TRAINED = (*LOADING, "05_synthesis", "07_calibration", "08_sensitivity", "11_more_draws")
-TRAINED += ("12_gallery",)
-# pages that use what other pages computed
-AFTER = {"05_synthesis": ("03_importance", "04_coherence")}
+TRAINED = (*LOADING, "07_calibration", "08_sensitivity", "11_more_draws", "12_gallery")
 
 
 def replicates_of(profile: Profile, page: str) -> list[tuple[str, int]]:
@@ -95,12 +92,17 @@ def jobs_to_do(
     return [*jobs, *pages]
 
 
+def stored_artifacts(entries: Iterable[dict], results: Path) -> list[tuple[str, str]]:
+    """Return stages and keys of the artifacts among what the library recorded line by line."""
+    stages = {(entry["stage"], entry["key"]) for entry in entries if "stage" in entry}
+    return sorted(pair for pair in stages if stored_path(*pair, results) is not None)
+
+
 def job_record(entries: Iterable[dict], hashes: dict[str, str], results: Path) -> dict[str, object]:
-    """Return the record of a job from what the library recorded line by line."""
-    stages = [(entry["stage"], entry["key"]) for entry in entries if "stage" in entry]
-    stored = sorted({pair for pair in stages if stored_path(*pair, results) is not None})
-    versions = {stage: STAGES[stage] for stage in sorted({stage for stage, _ in stages})}
-    return {**hashes, "versions": versions, "artifacts": stored}
+    """Return the record of a job from what the library recorded."""
+    stages = sorted({entry["stage"] for entry in entries if "stage" in entry})
+    versions = {stage: STAGES[stage] for stage in stages}
+    return {**hashes, "versions": versions, "artifacts": stored_artifacts(entries, results)}
 
 
 def job_is_current(path: Path, hashes: dict[str, str], results: Path) -> bool:

@@ -23,7 +23,7 @@ from nbformat import NotebookNode
 from traitlets.config import Config
 
 from localspec._utils.files import project_root
-from localspec.cli._costs import cost_of
+from localspec.cli._costs import core_seconds, cost_of
 from localspec.cli._files import (
     as_json,
     inside,
@@ -33,7 +33,7 @@ from localspec.cli._files import (
     shown,
     write_if_changed,
 )
-from localspec.cli._grid import LOADING, job_parameters, job_record
+from localspec.cli._grid import LOADING, job_parameters, job_record, stored_artifacts
 from localspec.cli._jobs import State, jobs_folder, kept_state, reason
 from localspec.cli._stamp import (
     LIBRARY,
@@ -215,10 +215,11 @@ def run_page(
     *,
     parameters: dict | None = None,
     compute: str = "auto",
-) -> None:
+) -> list[tuple[str, str]]:
     """Run a page into `results` and write its notebook, then its record; `state` says how.
 
-    With other parameters than the profile's if they are given.
+    With other parameters than the profile's if they are given. Returns stages and keys of the
+    artifacts that it needed.
     """
     parameters = profile.parameters(page) if parameters is None else parameters
     folder = inside(results, profile.name)
@@ -234,26 +235,25 @@ def run_page(
     write_if_changed(folder / f"{page}.ipynb", nbformat.writes(done.notebook) + "\n")
     write_if_changed(folder / f"{page}.json", as_json({**stamp, "information": about}))
     state.line = f"{page}: done in {done.duration_s:.1f} s"
+    return stored_artifacts(done.entries, results)
 
 
 def run_replicate(
     profile: Profile, page: str, network: str, seed: int, results: Path, state: State
-) -> None:
+) -> dict[str, object]:
     """Run a page's notebook for one network and seed: what it leaves are artifacts.
 
-    The executed copy is kept beside the job's record; its tables are not.
+    The executed copy is kept, its tables are not. Returns the job's record.
     """
     stem = jobs_folder(results, profile.name) / page / network / str(seed)
     files = stem.with_name(f"{seed}.files")
     parameters = job_parameters(profile, page, network, seed)
-    hashes, began = entry_hashes(profile, page, parameters), time.time()
+    hashes = entry_hashes(profile, page, parameters)
     done = run_notebook(page, parameters, stem, results, state, compute="auto", pages=files)
     shutil.rmtree(files, ignore_errors=True)
     write_if_changed(Path(f"{stem}.ipynb"), nbformat.writes(done.notebook) + "\n")
-    record = job_record(done.entries, hashes, results)
-    record["cost"] = cost_of(record["artifacts"], results, began, done.duration_s)
-    write_if_changed(Path(f"{stem}.json"), as_json(record))
     state.line = f"{state.title}: done in {done.duration_s:.1f} s"
+    return job_record(done.entries, hashes, results)
 
 
 @click.command()
@@ -269,25 +269,34 @@ def page(profile: str, page: str) -> None:
 
 
 def run_job(profile: Profile, name: str, results: Path, state: State) -> None:
-    """Do the job that is called `name`; `state` gets what it says of its end."""
+    """Do the job that is called `name` and keep its record, with what it took.
+
+    `state` gets what it says of its end.
+    """
     kind, *replicate = name.split("/")
+    start, began = core_seconds(), time.time()
     if not replicate:
-        run_loading_page(profile, kind, results, state)
-        return
-    network, seed = replicate
-    if kind == "train":
-        state.line, cost = train_one(profile, network, int(seed), results)
-        path = jobs_folder(results, profile.name) / f"{name}.json"
-        write_if_changed(path, as_json({"cost": cost}))
+        record: dict[str, object] = {"artifacts": run_loading_page(profile, kind, results, state)}
+    elif kind == "train":
+        state.line, artifact = train_one(profile, replicate[0], int(replicate[1]))
+        record = {"artifacts": [artifact]}
     else:
-        run_replicate(profile, kind, network, int(seed), results, state)
+        record = run_replicate(profile, kind, replicate[0], int(replicate[1]), results, state)
+    seconds = core_seconds() - start
+    record["cost"] = cost_of(record["artifacts"], results, began, seconds, start)
+    write_if_changed(jobs_folder(results, profile.name) / f"{name}.json", as_json(record))
 
 
-def run_loading_page(profile: Profile, page: str, results: Path, state: State) -> None:
-    """Run a page after its jobs; where they left something out, they are no longer current."""
+def run_loading_page(
+    profile: Profile, page: str, results: Path, state: State
+) -> list[tuple[str, str]]:
+    """Run a page after its jobs; where they left something out, they are no longer current.
+
+    Returns stages and keys of the artifacts that it needed.
+    """
     compute = "never" if page in LOADING else "auto"
     try:
-        run_page(profile, page, results, state, compute=compute)
+        return run_page(profile, page, results, state, compute=compute)
     except click.ClickException:
         state.lacking = compute == "never" and ArtifactError.__name__ in state.line
         if state.lacking:

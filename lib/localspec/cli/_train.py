@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from localspec._utils.validation import check_option
-from localspec.cli._costs import cost_of, estimate
+from localspec.cli._costs import estimate
 from localspec.cli._files import inside, profile_path, results_folder
 from localspec.cli._grid import job_name, pending_networks
 from localspec.cli._options import CORES, JOBS, VERBOSE, WORKFLOW
@@ -32,23 +32,22 @@ def describe(name: str, history: Mapping[str, Sequence[float]], duration_s: floa
     )
 
 
-def train_one(profile: Profile, network: str, seed: int, results: Path) -> tuple[str, dict]:
+def train_one(profile: Profile, network: str, seed: int) -> tuple[str, tuple[str, str]]:
     """Train a network, going on from the checkpoint of a killed training.
 
     Returns
     -------
     line : str
         How it ended.
-    cost : dict
-        From :func:`localspec.cli._costs.cost_of`.
+    artifact : (str, str)
+        Stage and key of the network.
     """
-    start, began = time.monotonic(), time.time()
+    start = time.monotonic()
     replicate = Replicate(profile, network, seed, progress=False)
     stored = replicate.stored_network()
     duration_s = time.monotonic() - start
     stage = "pruning" if replicate.settings.n_pruning_epochs else "training"
-    cost = cost_of([(stage, stored.key)], results, began, duration_s)
-    return describe(replicate.name, replicate.trained.history, duration_s), cost
+    return describe(replicate.name, replicate.trained.history, duration_s), (stage, stored.key)
 
 
 @click.command()

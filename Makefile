@@ -26,7 +26,7 @@ OPTIONS += $(if $(VERBOSE),--verbose)
 GRID := exec $(VENV_PYTHON) -P lib/localspec/cli/_start.py $$PPID
 
 .DEFAULT_GOAL := help
-.PHONY: help book test run report train publish serve lab test-cluster bench lint sync lock clean
+.PHONY: help book site links test run report train publish serve lab test-cluster bench lint sync lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r target what; \
@@ -35,8 +35,14 @@ help: ## list the targets
 book: $(INSTALLED) ## run the digits profile, publish it in place, build the book
 	@$(GRID) run $(OPTIONS) digits
 	@$(LOCALSPEC) publish digits
+	@$(MAKE) --no-print-directory site
+
+site: $(INSTALLED) ## build the book from the pages that are published, without running any
 	@rm -rf _build
 	@.venv/bin/jupyter-book build . --path-output . -q -W -n --keep-going
+
+links: $(INSTALLED) ## open every link of the book
+	@.venv/bin/jupyter-book build . --path-output _build/links -q --builder linkcheck
 
 test: $(INSTALLED) ## run every test
 	@case "$$CORES" in ''|0*|*[!0-9]*) \

@@ -6,10 +6,12 @@ profile's numbers lies in `book/notes/<profile>/<page>.md`: the part before the 
 end of the page's section of that name.
 """
 
+import ast
 import json
+import re
 from pathlib import Path
 
-from run_stamps import PAGE
+from run_stamps import PAGE, injected_parameters
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
@@ -25,7 +27,8 @@ RUN_OF = {  # what the titles of a profile's pages say besides the notebook's
     "paper": "the paper's protocol",
     "polynomials": "polynomials",
 }
-DEFAULTS = "# The notebook's defaults; what this run had is in the box below.\n"
+RUN_TIME = re.compile(r"\s+Expected run\s+time[^*]*\*")  # of digits; the box has that of this run
+PARAMETERS = "Show the parameters of this run"
 
 
 def with_notes(notebook: dict, notes: str) -> dict:
@@ -46,18 +49,40 @@ def with_notes(notebook: dict, notes: str) -> dict:
     return {**notebook, "cells": [*cells[: texts[0] + 1], note, *cells[texts[0] + 1 :]]}
 
 
+def with_values(source: str, parameters: dict[str, object]) -> str:
+    """Return a cell of parameters with the values of a run in place of the defaults."""
+    lines = source.split("\n")
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.AnnAssign) and node.target.id in parameters:
+            line, value = lines[node.lineno - 1], node.value
+            text = (
+                json.dumps(parameters[node.target.id])
+                if isinstance(parameters[node.target.id], str)
+                else repr(parameters[node.target.id])
+            )
+            lines[node.lineno - 1] = line[: value.col_offset] + text + line[value.end_col_offset :]
+    return "\n".join(lines)
+
+
 def of_this_run(notebook: dict, profile: str) -> dict:
-    """Return a notebook whose title names its profile and whose cell of defaults says so."""
-    cells = [dict(cell) for cell in notebook["cells"]]
+    """Return a notebook whose title names its profile, with the run's parameters, cells folded."""
+    injected, cells = injected_parameters(notebook), []
+    for cell in map(dict, notebook["cells"]):
+        tags = cell["metadata"].get("tags", [])
+        if "injected-parameters" in tags:
+            continue  # its values are put where the defaults stood
+        if "parameters" in tags:
+            cell["source"] = with_values("".join(cell["source"]), injected)
+            cell["metadata"] = {**cell["metadata"], "mystnb": {"code_prompt_show": PARAMETERS}}
+        if cell["cell_type"] == "code":
+            tags = [*cell["metadata"].get("tags", []), "hide-input"]
+            cell["metadata"] = {**cell["metadata"], "tags": tags}
+        cells.append(cell)
     added = RUN_OF.get(profile)
-    for cell in cells:
-        if added and cell["cell_type"] == "markdown":
-            first, *rest = "".join(cell["source"]).split("\n")
-            cell["source"] = "\n".join([f"{first.rstrip('?')}: {added}", *rest])
-            break
-    for cell in cells:
-        if "parameters" in cell["metadata"].get("tags", []):
-            cell["source"] = DEFAULTS + "".join(cell["source"])
+    title = next((cell for cell in cells if cell["cell_type"] == "markdown"), None)
+    if added and title is not None:
+        first, *rest = RUN_TIME.sub("*", "".join(title["source"])).split("\n")
+        title["source"] = "\n".join([f"{first.rstrip('?')}: {added}", *rest])
     return {**notebook, "cells": cells}
 
 

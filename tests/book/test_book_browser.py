@@ -132,7 +132,7 @@ def look(page, visit: Visit) -> None:
 def desktop(browser):
     """A desktop window, in which tests open pages."""
     context = browser.new_context(viewport={"width": DESKTOP, "height": 900})
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(60_000)
     yield context
     context.close()
 

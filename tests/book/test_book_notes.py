@@ -44,15 +44,45 @@ def test_the_second_part_may_be_missing():
     assert sources(found) == [TITLE, "Seven.", CODE, DIFFERS]
 
 
-def test_title_and_defaults_of_a_run():
-    given = page(TITLE, DIFFERS)
-    given["cells"][1]["metadata"] = {"tags": ["parameters"]}
-    given["cells"][0]["metadata"] = given["cells"][2]["metadata"] = {}
-    found = sources(run_notes.of_this_run(given, "mnist"))
-    assert found == ["# A page: MNIST\n\nText.", f"{run_notes.DEFAULTS}{CODE}", DIFFERS]
-    assert sources(run_notes.of_this_run(given, "digits"))[0] == TITLE
-    given["cells"][0]["source"] = "# Which?\n\nText."
-    assert sources(run_notes.of_this_run(given, "mnist"))[0] == "# Which: MNIST\n\nText."
+def cell(kind: str, source: str, *tags: str) -> dict:
+    return {"cell_type": kind, "source": source, "metadata": {"tags": list(tags)}}
+
+
+def test_a_title_names_the_profile():
+    given = {"cells": [cell("markdown", TITLE)]}
+    assert sources(run_notes.of_this_run(given, "mnist")) == ["# A page: MNIST\n\nText."]
+    assert sources(run_notes.of_this_run(given, "digits")) == [TITLE]
+    given = {
+        "cells": [cell("markdown", "# Which?\n\n*Rebuilds: A. Expected run time\non digits: 1 s.*")]
+    }
+    assert sources(run_notes.of_this_run(given, "mnist")) == ["# Which: MNIST\n\n*Rebuilds: A.*"]
+    assert "1 s" in sources(run_notes.of_this_run(given, "digits"))[0]
+
+
+def test_the_parameters_of_a_run_stand_where_the_defaults_stood_and_code_is_folded():
+    defaults = (
+        'profile: str = "digits"  # a name\nseeds: list = [0, 1]  # seeds\nlevel: float = 0.05'
+    )
+    injected = '# Parameters\nprofile = "paper"\nseeds = [0, 1, 2]\n'
+    given = {
+        "cells": [
+            cell("markdown", TITLE),
+            cell("code", defaults, "parameters"),
+            cell("code", injected, "injected-parameters", "hide-input"),
+            cell("code", CODE),
+        ]
+    }
+    shown = run_notes.of_this_run(given, "digits")
+    parameters = (
+        'profile: str = "paper"  # a name\nseeds: list = [0, 1, 2]  # seeds\nlevel: float = 0.05'
+    )
+    assert sources(shown) == [TITLE, parameters, CODE]
+    assert [part["metadata"]["tags"][-1:] for part in shown["cells"]] == [
+        [],
+        ["hide-input"],
+        ["hide-input"],
+    ]
+    assert len(given["cells"]) == 4  # left as it is
 
 
 def test_every_profile_but_that_of_the_digits_is_named():

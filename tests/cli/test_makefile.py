@@ -15,6 +15,8 @@ NOTEBOOKS = ROOT / "notebooks"
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="needs make on the path")
 TARGETS = (
     "book",
+    "site",
+    "links",
     "test",
     "run",
     "report",

@@ -12,7 +12,6 @@ from localspec.statistics import benjamini_hochberg, fisher, p_floor
 from localspec.studies.more_draws._rounds import sequential_p_values_of
 
 BOTH, MORE_ONLY, FIRST_ONLY, NEITHER = "both", "more draws only", "first draws only", "neither"
-VERDICTS = (BOTH, MORE_ONLY, FIRST_ONLY, NEITHER)
 GROUP = ["partitioning", "measure"]
 
 

@@ -29,7 +29,7 @@ def test_a_figure_gets_the_texts_of_the_function_that_drew_it():
         "image": {"alt": "A line."},
         "figure": {"caption": "How it rises."},
     }
-    with pytest.raises(ExtensionError, match="no text for the figure of .*plot_b"):
+    with pytest.raises(ExtensionError, match=r"no text for the figure of .*plot_b"):
         figure_texts.with_texts({"cells": [figure("plot_b(x)")]}, texts)
 
 
@@ -42,4 +42,5 @@ def test_every_published_figure_has_texts(path):
 def test_texts_are_sentences(name):
     assert set(TEXTS[name]) == {"alt", "caption"}
     for text in TEXTS[name].values():
-        assert text[0].isupper() and text.endswith(".")
+        assert text[0].isupper()
+        assert text.endswith(".")

@@ -12,7 +12,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from localspec._utils.files import RESULTS_VARIABLE, project_root, results_root, write_atomically
-from localspec.exceptions import InvalidInputError
+from localspec.exceptions import ArtifactError, InvalidInputError
 from localspec.pipeline import Profile, check_name, load_profile
 
 # what reading a damaged file may raise
@@ -112,7 +112,10 @@ def inside(folder: Path, *names: str) -> Path:
 
 def shown(path: Path) -> str:
     """Return `path` as people type it: relative to the project where it lies inside."""
-    root = project_root()
+    try:
+        root = project_root()
+    except ArtifactError:  # while Snakemake works in a folder for results outside of it
+        return str(path)
     return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
 
 

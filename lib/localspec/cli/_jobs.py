@@ -10,6 +10,7 @@ not say so itself.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -112,10 +113,16 @@ def kept_state(folder: Path, name: str) -> Iterator[State]:
     keep()
 
 
+def _state_files(folder: Path) -> list[Path]:
+    """Return the files with states; jobs may remove folders meanwhile, which `rglob` refuses."""
+    files = [Path(parent, name) for parent, _, names in os.walk(folder) for name in names]
+    return sorted(path for path in files if path.suffix == ".state")
+
+
 def states(folder: Path) -> dict[str, State]:
     """Return the states of the jobs that began, by name."""
     found = {}
-    for path in sorted(folder.rglob("*.state")):
+    for path in _state_files(folder):
         with suppress(OSError, ValueError, TypeError):  # removed or damaged meanwhile
             name = path.relative_to(folder).with_suffix("").as_posix()
             found[name] = State(**json.loads(path.read_text(encoding="utf-8")))
@@ -124,7 +131,7 @@ def states(folder: Path) -> dict[str, State]:
 
 def forget_states(folder: Path) -> None:
     """Remove the states that an earlier run left."""
-    for path in folder.rglob("*.state"):
+    for path in _state_files(folder):
         path.unlink(missing_ok=True)
 
 

@@ -53,7 +53,7 @@ from localspec.lesions import lesion_accuracies, lesion_draws
 from localspec.measures import assess, coherence, importance
 from localspec.networks import NetworkSettings, build_network, prune, train
 from localspec.screening import Report, screen, standardized
-from localspec.units import hook_units, trace_units
+from localspec.units import hook_units, preflight, trace_units
 from localspec.visualization import visualize
 
 __version__ = "0.1.0"
@@ -82,6 +82,7 @@ __all__ = [
     "lesion_draws",
     "load_dataset",
     "ncut",
+    "preflight",
     "prune",
     "screen",
     "standardized",

@@ -12,6 +12,7 @@ from localspec.units._hooked import Units, check_conventions, hook_units, units_
 from localspec.units._hooked_units import HookedLayer, HookedUnits
 from localspec.units._layers import BatchNormScale, ChannelNorm, Reader, UnitLayer
 from localspec.units._operations import Scaling
+from localspec.units._preflight import LayerCheck, Preflight, preflight
 from localspec.units._trace import Network, in_bfloat16, trace_units
 from localspec.units._unit_map import MAX_VALUES, UnitMap
 from localspec.units._values import (
@@ -31,7 +32,9 @@ __all__ = [
     "ChannelNorm",
     "HookedLayer",
     "HookedUnits",
+    "LayerCheck",
     "Network",
+    "Preflight",
     "Reader",
     "Scaling",
     "UnitLayer",
@@ -49,6 +52,7 @@ __all__ = [
     "in_bfloat16",
     "is_channels_last",
     "mean_values",
+    "preflight",
     "spatial_means",
     "trace_units",
     "unit_strengths",

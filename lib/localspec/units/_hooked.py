@@ -23,8 +23,14 @@ TRACED_CONVENTIONS = {"lesion_point": "unit", "lesion_readers": "all", "residual
 MOST_NAMED = 5  # modules of a name like one that is not there
 
 
-def _named(module: nn.Module, layers: object) -> dict[str, int | None]:
-    """Return the modules that layers are named by, each with its axis of units where given."""
+def check_names(module: nn.Module, layers: object) -> dict[str, int | None]:
+    """Return the modules that layers are named by, each with its axis of units where given.
+
+    Raises
+    ------
+    InvalidInputError
+        If `layers` is no list or mapping of the names of modules.
+    """
     listed = isinstance(layers, Sequence | Mapping) and not isinstance(layers, str)
     require(
         listed and len(layers) > 0 and all(isinstance(name, str) for name in layers),
@@ -101,7 +107,7 @@ def hook_units(
     [('0', 4, 1)]
     """
     module = checked_module(network.module if isinstance(network, Units) else network)
-    axes = None if layers is None else _named(module, layers)
+    axes = None if layers is None else check_names(module, layers)
     sample = take_sample(module, x)
     if axes is None:
         tried = {name: sample.usable(name) for name in candidates(sample)}
@@ -112,13 +118,9 @@ def hook_units(
             "and has a part in the logits, but for those that write them: name modules in layers",
         )
     else:
-        chosen = {name: sample.layer(name, axis) for name, axis in axes.items()}
+        chosen = {name: sample.layer_to_test(name, axis) for name, axis in axes.items()}
         for name, layer in chosen.items():
             require(not isinstance(layer, str), f"layer {name!r} {layer}")
-            require(
-                not sample.writes_logits(layer),
-                f"layer {name!r} writes the logits, whose units are not tested: leave it out",
-            )
     order = {name: place for place, name in enumerate(sample.together.outputs)}
     ordered = tuple(chosen[name] for name in sorted(chosen, key=order.__getitem__))
     return HookedUnits(module, ordered, sample.is_squashed)

@@ -207,14 +207,22 @@ class Sample:
         touched = gradient.abs().amax(dim=1).nonzero().flatten().tolist()
         return n_logits > 2 and bool(touched) and set(touched) <= {0, 1}
 
+    def layer_to_test(self, name: str, axis: int | None = None) -> HookedLayer | str:
+        """Return what :meth:`layer` does, or why the layer is not tested."""
+        layer = self.layer(name, axis)
+        if not isinstance(layer, str) and self.writes_logits(layer):
+            return "writes the logits, whose units are not tested: leave it out"
+        return layer
+
     def usable(self, name: str) -> HookedLayer | str:
         """Return a layer that is taken where none are named, or why it is not."""
-        layer = self.layer(name)
+        module = self.module.get_submodule(name)
+        layer = self.layer_to_test(name)
         if isinstance(layer, str):
             return layer
-        if self.writes_logits(layer):
-            return "writes the logits, whose units are not tested"
-        module, parent = (self.module.get_submodule(path) for path in (name, _parent(name)))
+        if not isinstance(module, BY_DEFAULT):
+            return "is not taken by default: to use it all the same, name it in layers"
+        parent = self.module.get_submodule(name.rpartition(".")[0])
         if isinstance(module, nn.Linear):
             by_type = "attention" in type(parent).__name__.lower()
             threefold = module.out_features == 3 * module.in_features
@@ -235,10 +243,6 @@ class Sample:
         return probable or any(
             isinstance(part, (*SQUASHING, *softmaxes)) for part in self.together.written
         )
-
-
-def _parent(name: str) -> str:
-    return name.rpartition(".")[0]
 
 
 def _two_images(x: torch.Tensor, module: nn.Module) -> torch.Tensor:
@@ -312,9 +316,8 @@ def _gradients(seen: Pass) -> dict[str, torch.Tensor | None]:
     return gradients
 
 
-def candidates(sample: Sample) -> list[str]:
-    """Return the modules that are taken by default if nothing speaks against it, in order."""
-    called = [*sample.together.outputs]
-    order = {name: place for place, name in enumerate(called)}
-    names = [name for name, part in sample.module.named_modules() if isinstance(part, BY_DEFAULT)]
+def candidates(sample: Sample, kinds: tuple[type, ...] = BY_DEFAULT) -> list[str]:
+    """Return the modules of some types, in the order of a pass; those not called come last."""
+    order = {name: place for place, name in enumerate(sample.together.outputs)}
+    names = [name for name, part in sample.module.named_modules() if isinstance(part, kinds)]
     return sorted(names, key=lambda name: order.get(name, len(order)))

@@ -93,6 +93,7 @@ class Preflight:
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
             for row in rows
         ]
+        lines = lines if self.layers else []
         return "\n".join([" ".join(filter(None, (heading, self.why))), *self.notes, *lines])
 
 
@@ -203,14 +204,13 @@ def preflight(
         layers = {layer.name: layer.axis for layer in network.layers}
     if isinstance(network, Units):
         network = network.module
-    if layers is not None:
-        axes = check_names(network, layers)
     try:
         module = checked_module(network)
     except InvalidInputError as error:
         if not isinstance(getattr(network, "module", network), nn.Module):
             raise
         return Preflight("-", str(error), (), ())
+    axes = None if layers is None else check_names(module, layers)
     shown = x.ndim == 4 and x.shape[1] in (1, 3)
     notes = [] if shown else [f"{NO_IMAGES} {tuple(x.shape[1:])}"]
     why = "Layers are named." if layers is not None else ""
@@ -243,5 +243,5 @@ def preflight(
         notes.append(f"No visualization: {_refusal(lambda: check_logits(units))}")
     uses = USES if shown and not squashed else USES[:-1]
     notes.append("No weights graph: what leads from one named module to the next is not known")
-    checks = _hooked(sample, None if layers is None else axes, uses)
+    checks = _hooked(sample, axes, uses)
     return Preflight("hooked", why, tuple(notes), tuple(checks))

@@ -143,6 +143,11 @@ class Sample:
                 "give each call a module of its own, or name a module that is called once"
             )
         (value,) = outputs
+        if isinstance(self.module.get_submodule(name), nn.MultiheadAttention):
+            return (
+                "holds weights in which the queries, keys and values of attention are packed: "
+                "name a module behind it, such as a dropout"
+            )
         if value is None or not value.is_floating_point():
             return (
                 f"returns a {self.together.kinds[name]}, not one tensor of values: name a module "

@@ -93,7 +93,7 @@ def test_hooked_networks(name):
     shown = len(shape) == 3
     assert found.uses == ALL[1:] if shown else ALL[1:-1]
     assert [note.split(":")[0] for note in found.notes][-1] == "No weights graph"
-    assert any(note.startswith("visualization makes images") for note in found.notes) != shown
+    assert any("No visualization: it makes images" in note for note in found.notes) != shown
     assert all(part.why for part in found.layers if part.door == "-")
 
 
@@ -133,6 +133,18 @@ def test_networks_that_cannot_be_used_are_described():
     found = ls.preflight(softmax, X)
     assert found.uses == ALL[1:-1]
     assert "No visualization: the network's outputs pass a softmax" in found.notes[0]
+
+
+def test_networks_without_a_layer_to_use_and_of_one_logit():
+    found = ls.preflight(nn.Sequential(nn.Flatten(), nn.Linear(64, 3)).double().eval(), X)
+    assert (found.door, found.uses) == ("-", ())
+    assert found.why.startswith("the network has no dense layer")
+    assert "writes the logits" in found.layers[0].why
+    for act in (nn.ReLU(), nn.LayerNorm(5)):
+        layers = (nn.Linear(64, 5), act, nn.Linear(5, 1))
+        found = ls.preflight(nn.Sequential(nn.Flatten(), *layers).double().eval(), X)
+        assert "lesions" not in found.uses
+        assert "No lesions and no visualization: the network returns 1 logit" in found.notes[0]
 
 
 def test_refusals():

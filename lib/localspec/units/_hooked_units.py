@@ -156,7 +156,7 @@ class HookedLayer:
 class HookedUnits:
     """A network and those of its modules whose outputs are units, in the order of a pass.
 
-    Public functions take it as they take a network, except :func:`localspec.weight_graph`.
+    Public functions take it as they take a network, except :func:`localspec.clustering.weight_graph`.
 
     Attributes
     ----------

@@ -85,12 +85,13 @@ TIMM = {  # sizes of images where they are not of 64 x 64 pixels
     "vit_tiny_patch16_224": FULL,
     "xcit_nano_12_p16_224": FULL,
 }
+TIMM_OPTIONS = {"beit_base_patch16_224": {"embed_dim": 192, "depth": 4, "num_heads": 3}}
 HIDDEN = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
 TRANSFORMER = {**HIDDEN, "intermediate_size": 64, "image_size": 64, "patch_size": 16}
 STAGES = {"embed_dim": 16, "depths": [1, 1], "num_heads": [2, 2], "image_size": 64}
 TRANSFORMERS = {  # options of the configuration
     "Beit": TRANSFORMER,
-    "Bit": {"depths": [1, 1], "hidden_sizes": [32, 64], "embedding_size": 32},
+    "Bit": {"depths": [1, 1], "hidden_sizes": [32, 64], "embedding_size": 32, "num_groups": 4},
     "ConvNext": {"depths": [1, 1], "hidden_sizes": [16, 32], "num_stages": 2},
     "DeiT": TRANSFORMER,
     "Dinov2": {**HIDDEN, "image_size": 64, "patch_size": 16},
@@ -131,7 +132,12 @@ def timm_networks() -> dict[str, Entry]:
     import timm
 
     return {
-        name: (lambda name=name: timm.create_model(name, num_classes=N_CLASSES), shape)
+        name: (
+            lambda name=name: timm.create_model(
+                name, num_classes=N_CLASSES, **TIMM_OPTIONS.get(name, {})
+            ),
+            shape,
+        )
         for name, shape in TIMM.items()
     }
 

@@ -119,7 +119,7 @@ class Windows(nn.Module):
         self.head = nn.Linear(28, 3)
 
     def forward(self, x):
-        windows = x.unfold(2, 4, 4).unfold(3, 4, 4).reshape(4 * len(x), 16)
+        windows = x.unfold(2, 4, 4).unfold(3, 4, 4).reshape(-1, 16)
         return self.head(self.inside(windows).tanh().reshape(len(x), -1))
 
 

@@ -171,6 +171,15 @@ def test_fused_attention_is_seen_by_hooks():
     assert unit_values(units, x)["1.linear1"].shape == (5, 12)
 
 
+def test_compiled_networks_are_run_by_their_modules():
+    network, x = made(VisionTransformer), images((4, *SHAPE))
+    plain = unit_values(hook_units(network, x), x)
+    network.mlp.compile()
+    compiled = unit_values(hook_units(torch.compile(network), x), x)
+    for name, values in plain.items():
+        np.testing.assert_allclose(compiled[name], values)
+
+
 def test_wrappers_and_reduced_precision():
     network, x = made(VisionTransformer), images((4, *SHAPE))
     assert hook_units(nn.DataParallel(network), x).module is network

@@ -7,7 +7,7 @@ import pytest
 import torch
 from helpers.networks import made as joined
 from helpers.refusals import cases, check_refused
-from helpers.untraced import SHAPE, Recurrent, TwoHeads, VisionTransformer, images, made
+from helpers.untraced import SHAPE, Recurrent, TwoHeads, VisionTransformer, Windows, images, made
 from torch import nn
 from torch.nn import functional as F
 
@@ -18,7 +18,7 @@ from localspec.visualization import exciting_images
 X = images((6, *SHAPE))
 VIT = made(VisionTransformer)
 UNITS = hook_units(VIT, X)
-TWO_HEADS = made(TwoHeads, (5,))
+TWO_HEADS, WINDOWS = made(TwoHeads, (5,)), made(Windows)
 
 
 def changed(change):
@@ -220,6 +220,11 @@ CASES = {
     "lesion of another unit": (
         lambda: ls.lesion_accuracies(UNITS, X, torch.arange(6) % 3, [{"mlp.0": [12]}]),
         "from 0 to 11",
+    ),
+    "images with more windows": (
+        lambda: hook_units(WINDOWS, X, ["inside"]).run(images((1, 1, 12, 8)), stops=["inside"]),
+        "'inside' returns values of shape (6, 7) for 1 image(s)",
+        "give it images of this shape",
     ),
     "labels": (
         lambda: ls.lesion_accuracies(UNITS, X, torch.arange(6), [{}]),

@@ -19,9 +19,9 @@ from localspec.units._checks import count_logits
 from localspec.units._hooked_units import (
     HookedLayer,
     HookedUnits,
+    by_modules,
     first_tensor,
     logits_of,
-    plain_attention,
     with_values,
 )
 from localspec.units._operations import SOFTMAXES, SQUASHING
@@ -102,7 +102,7 @@ def run_observed(module: nn.Module, x: torch.Tensor) -> Pass:
         for name, part in module.named_modules():
             if name:
                 stack.callback(part.register_forward_hook(hook(name)).remove)
-        stack.enter_context(plain_attention())
+        stack.enter_context(by_modules(module))
         seen.logits = logits_of(module(x.clone(memory_format=torch.contiguous_format)))
     seen.written = [part for part, value in handed_on if value is seen.logits]
     return seen

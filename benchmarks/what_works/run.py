@@ -103,8 +103,16 @@ def tried(network: torch.nn.Module, shape: tuple[int, ...]) -> dict:
 
 
 def one_line(text: str) -> str:
-    """Return a text without line ends and without the list of what a trace allows."""
-    return re.sub(r"[:;] allowed are .*?: hook_units", ".", " ".join(text.split()))
+    """Return a remark without what all rows of its kind would say."""
+    text = " ".join(text.split())
+    for advice in (
+        r"^The trace was refused: ",
+        r"[:;] (allowed are|the forward pass must take images alone).*?: hook_units",
+        r"No weights graph: what leads from one named module to the next is not known$",
+        r"\. See the torch.fx docs [^)]*",
+    ):
+        text = re.sub(advice, "." if advice[0] == "[" else "", text)
+    return text.strip(" .")
 
 
 def networks() -> dict[tuple[str, str], tuple]:

@@ -95,6 +95,8 @@ def hook_units(
     output of a recurrent layer, which is a tuple, the first element holds the units: its values
     at all steps. Modules that pass a layer's values on (activations, dropout) have its axis.
 
+    The activations graph of n units holds n^2 numbers: of a large network, name some layers.
+
     Units found so have no weights graph. What a lesion of them is, see
     :class:`localspec.units.HookedUnits`.
 

@@ -13,7 +13,7 @@ room                      what it holds
 ========================  ==========================================================================
 localspec.data            data sets: load them, derive others, check a user's own
 localspec.networks        settings, architectures, training, pruning
-localspec.units           a network traced into units and layers, and what they do on images
+localspec.units           a network's units, by a trace or by hooks, and what they do on images
 localspec.clustering      graphs of units, spectral clustering, partitions, random counterparts
 localspec.lesions         accuracies without some of the units
 localspec.visualization   images that excite units: made ones, and those of a data set
@@ -53,7 +53,7 @@ from localspec.lesions import lesion_accuracies, lesion_draws
 from localspec.measures import assess, coherence, importance
 from localspec.networks import NetworkSettings, build_network, prune, train
 from localspec.screening import Report, screen, standardized
-from localspec.units import trace_units
+from localspec.units import hook_units, preflight, trace_units
 from localspec.visualization import visualize
 
 __version__ = "0.1.0"
@@ -76,11 +76,13 @@ __all__ = [
     "clusterability",
     "coherence",
     "draw_counterparts",
+    "hook_units",
     "importance",
     "lesion_accuracies",
     "lesion_draws",
     "load_dataset",
     "ncut",
+    "preflight",
     "prune",
     "screen",
     "standardized",

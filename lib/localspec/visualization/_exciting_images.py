@@ -14,7 +14,7 @@ from localspec._utils.validation import check_flag, check_integer
 from localspec.clustering import Lesion
 from localspec.data import check_images
 from localspec.exceptions import InvalidInputError
-from localspec.units import Network, UnitMap, count_logits, trace_units
+from localspec.units import Network, UnitMap, Units, count_logits, units_of
 from localspec.visualization._visualize import check_targets, target_mask, targets_by_layer
 
 MAX_IMAGES = 500  # that go through the network at once
@@ -69,7 +69,7 @@ def top_images(
 
 
 def _scores(
-    unit_map: UnitMap, batch: torch.Tensor, masks: Mapping[str, np.ndarray]
+    unit_map: Units, batch: torch.Tensor, masks: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
     """Return by layer the objective of each target on each image, shape (n_targets, n_batch)."""
     stops = tuple(unit_map.layer(name).pre_activation for name in masks)
@@ -77,7 +77,7 @@ def _scores(
         values = unit_map.run(batch, stops=stops)
     scores = {}
     for (name, mask), value in zip(masks.items(), values, strict=True):
-        means = value.mean(dim=(2, 3)) if value.ndim == 4 else value
+        means = value.mean(dim=tuple(range(2, value.ndim))) if value.ndim > 2 else value
         scores[name] = (means.abs().double().cpu().numpy() @ mask).T
     return scores
 
@@ -95,7 +95,7 @@ def exciting_images(
 
     Parameters
     ----------
-    network : torch.nn.Module, TrainedNetwork or UnitMap
+    network : torch.nn.Module, TrainedNetwork, UnitMap or HookedUnits
     x : torch.Tensor, shape (n_images, ...)
     targets : sequence of mappings of one layer name to unit indices
         Layers may be named by tensor or by reader, which has the values of its tensor.
@@ -145,7 +145,7 @@ def exciting_images(
     if batch_size is not None:
         check_integer("batch_size", batch_size, 1)
     check_flag("progress", progress)
-    unit_map = trace_units(network)
+    unit_map = units_of(network)
     check_images(x)
     count_logits(unit_map, x)
     if n_images > len(x):
@@ -160,7 +160,9 @@ def exciting_images(
         masks[name] = np.ascontiguousarray(mask.T)
     n_bits = COMPARED_BITS.get(unit_map.dtype, COMPARED_BITS[torch.float32])
     stops = tuple(unit_map.layer(name).pre_activation for name in masks)
-    n_threads = torch.get_num_threads() if unit_map.device.type == "cpu" else 1
+    # hooks belong to a module, not to a thread
+    apart = isinstance(unit_map, UnitMap) and unit_map.device.type == "cpu"
+    n_threads = torch.get_num_threads() if apart else 1
     batch_size = batch_size or max(1, min(MAX_IMAGES, unit_map.n_together(x, stops) // n_threads))
     best = {
         name: (np.empty((len(rows), 0)), np.empty((len(rows), 0), int))
@@ -172,7 +174,7 @@ def exciting_images(
         batch = x[start : start + batch_size].to(unit_map.device, unit_map.dtype)
         return _scores(unit_map, batch, masks)
 
-    scored = side_by_side(work, starts, n_threads)
+    scored = side_by_side(work, starts, n_threads) if apart else map(work, starts)
     bar = tqdm(starts, desc="exciting images", unit="batch", disable=not progress)
     for start, scores_by_layer in zip(bar, scored, strict=True):
         for name, scores in scores_by_layer.items():

@@ -19,7 +19,7 @@ localspec.lesions         accuracies without some of the units
 localspec.visualization   images that excite units: made ones, and those of a data set
 localspec.statistics      p-values, their combination and correction, effect sizes
 localspec.measures        importance, and class, input and output coherence (one file)
-localspec.screening       all of it for a network of one's own (one file)
+localspec.screening       all of it for a network of one's own
 localspec.conventions     every choice where the method can be read in several ways (one file)
 localspec.exceptions      errors and warnings (one file)
 localspec.pipeline        profiles, stored results, tables and figures of the notebooks

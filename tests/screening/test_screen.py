@@ -186,6 +186,8 @@ def test_nothing_to_test():
     first, last = nn.Linear(8, 2), nn.Linear(2, 2)
     first.weight.data = torch.eye(2).repeat_interleave(4, dim=1)
     last.weight.data = torch.eye(2)
+    first.bias.data.zero_()
+    last.bias.data.zero_()
     network = nn.Sequential(nn.Flatten(), first, nn.ReLU(), last).double().eval()
     x, y = images()
     with pytest.warns(DegenerateDataWarning, match="has no subcluster to test"):
@@ -326,7 +328,7 @@ def test_everything_is_tried_on_two_images_first(monkeypatch):
         pytest.fail("long work began before the error")
 
     monkeypatch.setattr(nn.GELU, "forward", lambda _, value: NoGradient.apply(value))
-    monkeypatch.setattr("localspec.screening._partitions", fail)
+    monkeypatch.setattr("localspec.screening._screen._partitions", fail)
     network = planted()
     network[2] = nn.GELU().eval()
     with pytest.raises(InvalidInputError, match="fails on parts of a forward pass"):

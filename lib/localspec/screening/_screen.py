@@ -1,19 +1,15 @@
-"""Screening: one call for engineers, a network and data in, a ranked report out."""
+"""Screen: cluster a network's units, test every group, rank them."""
 
 from __future__ import annotations
 
 import warnings
-from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import nn
 
 from localspec._utils.validation import (
-    as_floats,
     check_flag,
     check_integer,
     check_real,
@@ -42,6 +38,7 @@ from localspec.lesions import (
     lesion_draws_traced,
 )
 from localspec.measures import LESIONED, MEASURES, Assessment, assess, measure_named
+from localspec.screening._report import Report
 from localspec.statistics import at_most
 from localspec.units import (
     Network,
@@ -54,53 +51,9 @@ from localspec.units import (
 )
 from localspec.visualization import check_image_shape, visualize_traced
 
-__all__ = [
-    "Report",
-    "screen",
-    "standardized",
-]
-
 SCOPES = ("global", "local")
 LAST_COLUMNS = ("evidence", "n_extreme")
 LEAST_SKILL = 1 / 3  # of the way from chance to no mistake, below which a warning is given
-
-
-@dataclass(frozen=True)
-class Report:
-    """What screening found.
-
-    Attributes
-    ----------
-    table : pandas.DataFrame
-        One row a tested subcluster, most specialized first: ``partitioning``, ``layer``,
-        ``cluster``, ``n_units``, for each measure its value and p, ``evidence`` (sum over
-        measures of -ln p) and ``n_extreme`` (measures with p at most `level`).
-    tests : pandas.DataFrame
-        One row a partitioning and measure: permutation Fisher over all its subclusters.
-    partitions : dict of str to Partition
-    draws : dict of str to Draws
-    assessments : dict of (str, str) to Assessment
-        By partitioning and measure.
-    baseline : float
-        Accuracy without a lesion, averaged over classes.
-    """
-
-    table: pd.DataFrame
-    tests: pd.DataFrame
-    partitions: dict[str, Partition]
-    draws: dict[str, Draws]
-    assessments: dict[tuple[str, str], Assessment]
-    baseline: float
-
-    def units(self, row: int) -> np.ndarray:
-        """Return the units of the subcluster in a row of the table, as indices in its layer."""
-        require(len(self.table) > 0, f"there is no row {shown(row)}: the table is empty")
-        check_integer("row", row, 0, len(self.table) - 1)
-        entry = self.table.iloc[row]
-        for part in self.draws[entry["partitioning"]].subclusters:
-            if (part.layer, part.cluster) == (entry["layer"], entry["cluster"]):
-                return part.units
-        raise InvalidInputError(f"row {row} names a subcluster that was not tested")
 
 
 def _check_data(
@@ -240,51 +193,6 @@ def _baseline(unit_map: UnitMap, x: torch.Tensor, y: torch.Tensor) -> float:
             stacklevel=3,
         )
     return accuracy
-
-
-def standardized(network: nn.Module, mean: Sequence[float], std: Sequence[float]) -> nn.Sequential:
-    """Return a network that reads images in [0, 1] and standardizes them itself.
-
-    Parameters
-    ----------
-    network : torch.nn.Module
-        Reads images of which every channel was shifted and scaled.
-    mean, std : sequence of float, length n_channels
-        What was subtracted from each channel, and what it was then divided by.
-
-    Returns
-    -------
-    torch.nn.Sequential
-        ``standardization`` (a batch normalization with these numbers), then ``network``, in
-        evaluation mode.
-
-    Raises
-    ------
-    InvalidInputError
-        If there are not as many means as deviations, a number is not finite, or a deviation is
-        not positive.
-
-    Examples
-    --------
-    >>> network = standardized(nn.Flatten(), mean=[0.5], std=[0.25])
-    >>> network(torch.tensor([[[[0.0, 0.5, 1.0]]]])).tolist()
-    [[-2.0, 0.0, 2.0]]
-    """
-    check_type("network", network, nn.Module, "pass the module of what holds one")
-    means, deviations = as_floats("mean", mean), as_floats("std", std)
-    fits = means.ndim == 1 and means.shape == deviations.shape and means.size > 0
-    finite = bool(np.isfinite(means).all() and np.isfinite(deviations).all())
-    require(
-        fits and finite and bool((deviations > 0).all()),
-        "mean and std must have a finite number for each channel, and std be positive, not "
-        f"{shown(mean)} and {shown(std)}",
-    )
-    norm = nn.BatchNorm2d(len(means), eps=0.0, affine=False)
-    shift, scale = torch.from_numpy(np.stack([means, deviations]))
-    norm.running_mean, norm.running_var = shift, scale.square()
-    first = next(network.parameters(), torch.zeros(1))
-    parts = {"standardization": norm.to(first.device, first.dtype), "network": network}
-    return nn.Sequential(OrderedDict(parts)).eval()
 
 
 def screen(

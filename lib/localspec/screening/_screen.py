@@ -2,212 +2,185 @@
 
 from __future__ import annotations
 
+import platform
+import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
-from localspec._utils.validation import (
-    check_flag,
-    check_integer,
-    check_real,
-    check_seed,
-    check_type,
-    require,
-    shown,
-)
-from localspec.clustering import (
-    KINDS,
-    MAX_DRAWS,
-    Draws,
-    Partition,
-    activation_graph_traced,
-    cluster,
-    draw_counterparts,
-    weight_graph_traced,
-)
-from localspec.conventions import Conventions, resolve
-from localspec.data import check_class_labels, check_images
-from localspec.exceptions import DegenerateDataWarning, InvalidInputError
-from localspec.lesions import (
-    LesionOptions,
-    class_sizes,
-    lesion_accuracies,
-    lesion_draws_traced,
-)
-from localspec.measures import LESIONED, MEASURES, Assessment, assess, measure_named
+from localspec._utils.hardware import machine
+from localspec.clustering import Draws, Partition, draw_counterparts
+from localspec.conventions import Conventions
+from localspec.exceptions import DegenerateDataWarning
+from localspec.lesions import LesionedAccuracies
+from localspec.measures import LESIONED, MEASURES, VISUALIZED, Measure, assess, measure_named
+from localspec.screening._bar import Bar
+from localspec.screening._evidence import Evidence, SequentialDraws, shown_images
+from localspec.screening._prepare import Prepared, prepare
 from localspec.screening._report import Report
-from localspec.statistics import at_most
-from localspec.units import (
-    Network,
-    UnitMap,
-    check_labels,
-    check_logits,
-    check_n_clusters,
-    count_logits,
-    trace_units,
-)
-from localspec.visualization import check_image_shape, visualize_traced
+from localspec.screening._run import Pictures, Run
+from localspec.screening._settings import MAX_MEMORY, PARTITIONINGS, Settings
+from localspec.screening._tables import group_table, tests_table
+from localspec.statistics import sequential_p_values
+from localspec.units import Network
+from localspec.visualization import Visualizations
 
-SCOPES = ("global", "local")
-LAST_COLUMNS = ("evidence", "n_extreme")
 LEAST_SKILL = 1 / 3  # of the way from chance to no mistake, below which a warning is given
 
 
-def _check_data(
-    unit_map: UnitMap, x: torch.Tensor, y: torch.Tensor, source: torch.Tensor
-) -> np.ndarray:
-    """Check images and labels; return the number of images of every class."""
-    check_images(x)
-    check_class_labels(y, len(x))
-    if source is not x:
-        check_images(source, name="x_train")
-    if x.ndim == 2:
-        raise InvalidInputError(
-            "x must have shape (n_images, n_channels, height, width), since screen makes images "
-            f"that excite units, and is a table of shape {tuple(x.shape)}: rows of pixels become "
-            "images by x.reshape(-1, n_channels, height, width), with a torch.nn.Flatten before "
-            "the network; for other inputs use weight_graph, cluster, lesion_draws and importance"
-        )
-    if x.ndim != 4 or source.shape[1:] != x.shape[1:]:
-        raise InvalidInputError(
-            "x and x_train must have shape (n_images, n_channels, height, width) and agree but for "
-            f"n_images, not {tuple(x.shape)} and {tuple(source.shape)}"
-        )
-    if x.shape[1] not in (1, 3) and x.shape[3] in (1, 3):
-        raise InvalidInputError(
-            f"x of shape {tuple(x.shape)} has its channels last, where they should come before "
-            "height and width: x.permute(0, 3, 1, 2)"
-        )
-    for name, images in (("images", x), ("x_train", source)):
-        low, high = (float(value) for value in images.detach().aminmax())
-        require(
-            low >= 0 and high <= 1,
-            f"{name} must lie in [0, 1], as visualizations do, not from {low:.3g} to {high:.3g}: "
-            "divide by 255, or pass images before they are standardized and "
-            "standardized(network, mean, std)",
-        )
-    check_labels(y, count_logits(unit_map, x))
-    check_image_shape(tuple(x.shape[1:]))
-    check_logits(unit_map)
-    n_classes = int(y.max()) + 1
-    require(n_classes > 1, "all labels are 0: coherence with classes needs images of two or more")
-    return class_sizes(y, n_classes)
-
-
-def _check_partitions(unit_map: UnitMap, partitions: Mapping[str, Partition]) -> None:
-    """Refuse partitions that are not of this network."""
-    require(
-        isinstance(partitions, Mapping),
-        "partitions must map names to partitions, such as {'mine': partition}, not be a "
-        f"{type(partitions).__name__}",
-    )
-    require(len(partitions) > 0, "partitions must hold at least one, or be None for the four")
-    for name, partition in partitions.items():
-        require(isinstance(name, str), f"partitions are named by text, not by {shown(name)}")
-        _check_partition(unit_map, name, partition)
-
-
-def _check_partition(unit_map: UnitMap, name: str, partition: Partition) -> None:
-    check_type(f"partition {name!r}", partition, Partition, "make one by Partition.from_labels")
-    for part in partition.tested:
-        layer = unit_map.layer(part.name)
-        if not unit_map.readers_of(layer):
-            raise InvalidInputError(
-                f"partition {name!r} names layer {part.name!r}, whose units are the logits: only "
-                "hidden layers are tested"
-            )
-        if part.n_units != layer.n_units:
-            raise InvalidInputError(
-                f"partition {name!r} has {part.n_units} labels for layer {part.name!r} of "
-                f"{layer.n_units} units: label every unit, -1 for those that take no part"
-            )
-
-
-def _partitions(
-    unit_map: UnitMap,
-    x: torch.Tensor,
-    conventions: Conventions,
-    *,
-    n_clusters: int,
-    n_images: int,
-    seed: int,
-) -> dict[str, Partition]:
-    """Cluster the network in all four ways, its activations on some of the images."""
-    rng = np.random.default_rng(seed)
-    chosen = torch.from_numpy(np.sort(rng.permutation(len(x))[:n_images]))
-    graphs = {
-        "weights": weight_graph_traced(unit_map, conventions),
-        "activations": activation_graph_traced(unit_map, x[chosen], conventions),
-    }
-    return {
-        f"{kind}/{scope}": cluster(
-            graphs[kind], n_clusters, scope=scope, seed=seed, conventions=conventions
-        )
-        for kind in KINDS
-        for scope in SCOPES
-    }
-
-
-def _rows(name: str, draws: Draws, assessed: dict[str, Assessment], level: float) -> list[dict]:
-    rows = []
-    for index, part in enumerate(draws.subclusters):
-        row = {"partitioning": name, "layer": part.layer, "cluster": part.cluster}
-        row["n_units"] = part.n_units
-        for measure, assessment in assessed.items():
-            row[measure] = float(assessment.measure.values[0, index])
-            row[f"{measure}_p"] = float(assessment.p_values[index])
-        p_values = np.array([assessment.p_values[index] for assessment in assessed.values()])
-        row["evidence"] = float(-np.nansum(np.log(p_values)))
-        row["n_extreme"] = int(at_most(p_values, level).sum())
-        rows.append(row)
-    return rows
-
-
-def _try_out(unit_map: UnitMap, x: torch.Tensor, conventions: Conventions) -> None:
-    """Lesion a unit of every layer on two images and take one step of visualization."""
-    targets = [{layer.name: np.array([0])} for layer in unit_map.tested]
-    x, y = x[:2], torch.zeros(len(x[:2]), dtype=torch.int64)  # labels do not matter
-    try:
-        lesion_accuracies(unit_map, x, y, targets, conventions=conventions)
-        visualize_traced(unit_map, targets, tuple(x.shape[1:]), n_steps=1)
-    except (RuntimeError, TypeError, NotImplementedError) as error:
-        raise InvalidInputError(
-            f"the network fails on parts of a forward pass, tried with two images ({error}): its "
-            "operations must work for any number of images, and have gradients"
-        ) from error
-
-
-def _baseline(unit_map: UnitMap, x: torch.Tensor, y: torch.Tensor) -> float:
-    """Return the accuracy without a lesion, averaged over classes; warn where it is near chance."""
-    (accuracies,) = lesion_accuracies(unit_map, x, y, [{}])
-    accuracy, chance = float(accuracies.mean()), 1 / len(accuracies)
+def _warn_near_chance(accuracy: float, chance: float) -> None:
     if accuracy < chance + LEAST_SKILL * (1 - chance):
         warnings.warn(
             f"the network's accuracy is {accuracy:.3g}, where chance is {chance:.3g}: lesions can "
             "show little. If it should be higher, are the labels in its order, and were its "
-            "training images standardized? Then pass standardized(network, mean, std)",
+            "training images standardized? Then pass preprocess=(mean, std) or "
+            "standardized(network, mean, std)",
             DegenerateDataWarning,
             stacklevel=3,
         )
-    return accuracy
+
+
+def _visualized(pictures: Pictures) -> Visualizations:
+    return Visualizations(np.empty(0), pictures.scores, pictures.entropies)
+
+
+def _measures(
+    accuracies: LesionedAccuracies | None,
+    images: Visualizations | None,
+    names: Sequence[str],
+    conventions: Conventions,
+) -> dict[str, Measure]:
+    """Return the measures asked for."""
+    return {
+        name: measure_named(
+            name, accuracies if name in LESIONED else images, conventions=conventions
+        )
+        for name in names
+    }
+
+
+def _decided(
+    run: Run,
+    index: int,
+    partition: Partition,
+    measures: dict[str, Measure],
+    accuracies: LesionedAccuracies | None,
+    max_draws: int,
+) -> dict[str, SequentialDraws]:
+    """Draw for every group until its p-values are decided.
+
+    Measures of the same evidence take the same draws. Each round draws with a generator of its
+    own, seeded by the seed, the partition and the number of the round.
+    """
+    decided = {}
+    for family in (LESIONED, VISUALIZED):
+        names = [name for name in measures if name in family]
+        if not names or not measures[names[0]].values.shape[1]:
+            continue
+        values = np.stack([measures[name].values for name in names])
+
+        def further(
+            number: int,
+            chosen: np.ndarray,
+            n: int,
+            names: list[str] = names,
+            values: np.ndarray = values,
+        ) -> np.ndarray:
+            draws = draw_counterparts(
+                partition, n, seed=(run.seed, index, number), conventions=run.conventions
+            ).chosen(chosen)
+            lesioned, images = None, None
+            if names[0] in LESIONED:
+                lesioned = replace(accuracies, lesioned=run.further_lesions(draws))
+            else:
+                images = run.further_visualizations(draws)
+            drawn = _measures(lesioned, images, names, run.conventions)
+            # a draw of the true units ties with them, whatever else was computed beside it
+            stacked = np.stack([drawn[name].values for name in names])
+            return np.where(draws.are_true, values[:, :1, chosen], stacked)
+
+        results = sequential_p_values(
+            values[:, 0],
+            values[:, 1:],
+            further,
+            [measures[name].side for name in names],
+            max_draws=max_draws,
+            undefined=run.conventions.undefined_ranges,
+        )
+        for name, groups in zip(names, results, strict=True):
+            n_draws = np.array([group.n_draws for group in groups])
+            drawn = np.full((n_draws.max(), len(groups)), np.nan)
+            for column, group in enumerate(groups):
+                drawn[: group.n_draws, column] = group.null_distribution
+            p_values = np.array([group.pvalue for group in groups])
+            decided[name] = SequentialDraws(p_values, n_draws, drawn)
+    return decided
+
+
+def _about(
+    network: Network, settings: Settings, prepared: Prepared, started: float
+) -> dict[str, Any]:
+    """Return what a report says of itself."""
+    run = prepared.run
+    module = network if isinstance(network, torch.nn.Module) else network.module
+    labels = np.flatnonzero(run.has_images).tolist()
+    seconds = {name: round(value, 3) for name, value in run.times.items()}
+    return {
+        "network": type(module).__name__,
+        "n_parameters": sum(part.numel() for part in module.parameters()),
+        "layers": [[layer.name, layer.n_units] for layer in run.unit_map.tested],
+        "n_images": len(run.x),
+        "n_images_correlated": None if run.source is None else len(run.source),
+        "image_shape": list(run.x.shape[1:]),
+        "n_classes": prepared.n_logits,
+        "labels": labels,
+        "class_names": [prepared.class_names[label] for label in labels],
+        "chance": 1 / prepared.n_logits,
+        "settings": settings.as_json(),
+        "versions": {
+            "localspec": version("localspec"),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+        "device": str(run.unit_map.device),
+        "machine": machine(),
+        "threads": torch.get_num_threads(),
+        "seconds": seconds | {"all": round(time.perf_counter() - started, 3)},
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
 
 
 def screen(
     network: Network,
-    x: torch.Tensor,
-    y: torch.Tensor,
+    data: object,
     *,
-    x_train: torch.Tensor | None = None,
+    x_train: object = None,
     n_clusters: int = 6,
     partitions: Mapping[str, Partition] | None = None,
+    partitionings: Sequence[str] = PARTITIONINGS,
+    layers: Sequence[str] | None = None,
+    measures: Sequence[str] = MEASURES,
     n_draws: int = 19,
+    max_draws: int | None = None,
     n_images: int = 4992,
     seed: int = 0,
     level: float = 0.05,
     conventions: Conventions | str = "paper",
+    class_names: Sequence[str] | None = None,
+    preprocess: object = None,
+    device: str | torch.device | None = None,
+    precision: str = "full",
+    max_memory: int = MAX_MEMORY,
+    folder: str | Path | None = None,
     progress: bool = False,
 ) -> Report:
     """Screen a network for groups of units worth understanding.
@@ -216,19 +189,36 @@ def screen(
     ----------
     network : torch.nn.Module, TrainedNetwork or UnitMap
         A classifier in evaluation mode that :func:`localspec.units.trace_units` can trace; it
-        reads images in [0, 1] of shape (n_channels, height, width); see :func:`standardized`.
-    x : torch.Tensor, shape (n_images, n_channels, height, width)
-        Images that were not trained on, for lesions.
-    y : torch.Tensor of int, shape (n_images,)
-    x_train : torch.Tensor, shape (n_images, n_channels, height, width), optional
-        Images for correlations of activations; by default `x`.
+        reads images in [0, 1] of shape (n_channels, height, width), or standardized ones: see
+        `preprocess`.
+    data : tuple, torch.utils.data.DataLoader, torch.utils.data.Dataset or Dataset
+        Images that were not trained on, with labels: ``(x, y)``, tensors of shapes (n_images,
+        n_channels, height, width) and (n_images,); a loader or a data set of such pairs, read once
+        and in order; or a :class:`localspec.data.Dataset`, of which the test images are lesioned
+        and the training images correlated. Classes without images are left out of the accuracy,
+        which is averaged over classes.
+    x_train : torch.Tensor or as `data`, optional
+        Images for correlations of activations; by default those of `data`.
     n_clusters : int, optional
     partitions : mapping of str to Partition, optional
-        Groups of one's own, see :meth:`localspec.clustering.Partition.from_labels`, by any names;
-        by default those of the four partitionings.
+        Groups of one's own, see :meth:`localspec.clustering.Partition.from_labels`, by any names,
+        in place of the partitionings.
+    partitionings : sequence of str, optional
+        Some of ``"weights/global"``, ``"weights/local"``, ``"activations/global"`` and
+        ``"activations/local"``; by default all.
+    layers : sequence of str, optional
+        Hidden layers whose groups are tested; by default the convolutions, or the dense layers of
+        a network without any. The weights graph has the others as well.
+    measures : sequence of str, optional
+        Some of ``"importance"``, ``"class_coherence"``, ``"input_coherence"`` and
+        ``"output_coherence"``; by default all.
     n_draws : int, optional
         Random counterparts of each subcluster; p cannot fall below ``1 / (2 n_draws + 2)``
         under the mid rule.
+    max_draws : int, optional
+        Draw on for each subcluster until 10 draws are at least as extreme in each measure, or so
+        many are drawn: p is then sequential, and cannot fall below ``1 / (max_draws + 1)``. Tests
+        of partitionings are those of the first `n_draws`.
     n_images : int, optional
         Random images of `x_train` used for correlations.
     seed : int, optional
@@ -236,7 +226,26 @@ def screen(
         What counts as extreme in ``n_extreme``; no correction for the number of subclusters.
     conventions : Conventions or str, optional
         All but those of training.
+    class_names : sequence of str, optional
+        One for each logit; by default those of `preprocess` or of `data`, else numbers.
+    preprocess : pair, mapping, transform or weights, optional
+        How images were standardized in training: (mean, std); a mapping with both, such as a
+        model's ``pretrained_cfg`` in timm; weights of torchvision or their transform. The network
+        is then wrapped, see :func:`standardized`, so that the names of its layers begin with
+        ``network.``, and standardized images of `data` are taken back into [0, 1].
+        Images of PIL pass the transform first.
+    device : str or torch.device, optional
+        Where to compute, on a copy; by default where the network is.
+    precision : {"full", "bfloat16"}, optional
+        Of lesions; bfloat16 is faster on devices that have it, and no longer exact.
+    max_memory : int, optional
+        Bytes that images may take in memory, 2 GiB by default. More lie in a file of `folder`
+        (else of the system's folder for temporary files), and need as much of its disk.
+    folder : str or Path, optional
+        Keeps the results of every step, so that a run that was killed goes on where it was when it
+        is called again with the same network, data and settings.
     progress : bool, optional
+        Show a bar that counts passes of images through the network.
 
     Returns
     -------
@@ -252,80 +261,137 @@ def screen(
     -----
     DegenerateDataWarning
         If the network's accuracy is near chance, or there is no subcluster to test.
+
+    References
+    ----------
+    Hod et al., arXiv:2110.08058.
     """
-    conventions = resolve(conventions)
-    n_clusters = check_integer("n_clusters", n_clusters, 2)
-    n_draws = check_integer("n_draws", n_draws, 1, MAX_DRAWS)
-    n_images = check_integer("n_images", n_images, 3)
-    seed = check_seed(seed)
-    check_real("level", level, 0, 1)
-    check_flag("progress", progress)
-    unit_map = trace_units(network, conventions=conventions)
-    source = x if x_train is None else x_train
-    sizes = _check_data(unit_map, x, y, source)
-    lesion_options = LesionOptions(conventions=conventions, progress=progress)
-    if partitions is None:
-        check_n_clusters(unit_map, n_clusters)
-        weight_graph_traced(unit_map, conventions)  # refuses gates
-        varied = bool((source != source[:1]).any())
-        require(varied, "no unit varies over these images: they are all the same")
-        require(len(source) >= 3, f"correlations need at least 3 images, not {len(source)}")
-    else:
-        _check_partitions(unit_map, partitions)
-    _try_out(unit_map, x, conventions)
-    baseline = _baseline(unit_map, x, y)
-    if partitions is None:
-        partitions = _partitions(
-            unit_map, source, conventions, n_clusters=n_clusters, n_images=n_images, seed=seed
+    started = time.perf_counter()
+    settings = Settings(
+        x_train=x_train,
+        n_clusters=n_clusters,
+        partitions=partitions,
+        partitionings=partitionings,
+        layers=layers,
+        measures=measures,
+        n_draws=n_draws,
+        max_draws=max_draws,
+        n_images=n_images,
+        seed=seed,
+        level=level,
+        conventions=conventions,
+        class_names=class_names,
+        preprocess=preprocess,
+        device=device,
+        precision=precision,
+        max_memory=max_memory,
+        folder=folder,
+        progress=progress,
+    ).checked()
+    bar = Bar(settings.progress)
+    with closing(bar):
+        prepared = prepare(network, data, settings, bar)
+        baseline = prepared.run.baseline()
+        _warn_near_chance(float(baseline.mean()), 1 / prepared.n_logits)
+        clustered = partitions or _clustered(prepared, settings)
+        drawn = _drawn(clustered, settings)
+        report = _tested(prepared, settings, clustered, drawn, baseline)
+        about = _about(network, settings, prepared, started)
+    return replace(report, about=about)
+
+
+def _clustered(prepared: Prepared, settings: Settings) -> dict[str, Partition]:
+    """Cluster the network in the ways that are asked for."""
+    return {
+        name: prepared.run.partition(name, prepared.graphs[name.split("/")[0]], settings.n_clusters)
+        for name in settings.partitionings
+    }
+
+
+def _index(name: str, settings: Settings) -> int:
+    """Return the number of a partition that seeds its draws, whichever others are asked for."""
+    names = PARTITIONINGS if settings.partitions is None else settings.partitions
+    return list(names).index(name)
+
+
+def _drawn(partitions: Mapping[str, Partition], settings: Settings) -> dict[str, Draws]:
+    """Draw random counterparts of every group; warn where a partition has none."""
+    drawn = {}
+    for name, partition in partitions.items():
+        drawn[name] = draw_counterparts(
+            partition,
+            settings.n_draws,
+            seed=(settings.seed, _index(name, settings)),
+            conventions=settings.conventions,
         )
-    image_shape = tuple(x.shape[1:])
-    rows: list[dict] = []
-    tests: list[dict] = []
-    drawn: dict[str, Draws] = {}
-    assessments: dict[tuple[str, str], Assessment] = {}
-    for index, (name, partition) in enumerate(partitions.items()):
-        draws = draw_counterparts(partition, n_draws, seed=(seed, index), conventions=conventions)
-        if not draws.subclusters:
+        if not drawn[name].subclusters:
             warnings.warn(
                 f"partition {name!r} has no subcluster to test: each has too few or too many of "
                 "its layer's units; try another n_clusters",
                 DegenerateDataWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
-        accuracies = lesion_draws_traced(unit_map, x, y, draws, sizes, lesion_options)
-        images = visualize_traced(
-            unit_map, draws.lesions(), image_shape, seed=seed, progress=progress
-        ).arranged(draws)
-        assessed = {}
-        for measure in MEASURES:
-            evidence = accuracies if measure in LESIONED else images
-            values = measure_named(measure, evidence, conventions=conventions)
-            assessed[measure] = assess(values, conventions=conventions, seed=seed)
-        rows += _rows(name, draws, assessed, level)
-        for measure, assessment in assessed.items():
-            tests.append(
-                {
-                    "partitioning": name,
-                    "measure": measure,
-                    "n_subclusters": len(assessment.p_values),
-                    "permutation_p": float(assessment.permutation.pvalue),
-                }
+    return drawn
+
+
+def _tested(
+    prepared: Prepared,
+    settings: Settings,
+    partitions: Mapping[str, Partition],
+    drawn: Mapping[str, Draws],
+    baseline: np.ndarray,
+) -> Report:
+    """Test every group of every partition."""
+    run, names = prepared.run, settings.measures
+    lesioned = any(name in LESIONED for name in names)
+    visualized = any(name in VISUALIZED for name in names)
+    run.bar.expect(sum(run.n_passes(draws, lesioned, visualized) for draws in drawn.values()))
+    assessments, evidence, sequential = {}, {}, {}
+    for name, draws in drawn.items():
+        n_groups = len(draws.subclusters)
+        accuracies = run.lesioned(draws, baseline) if lesioned else None
+        pictures = run.visualized(draws) if visualized else None
+        images = None if pictures is None else _visualized(pictures)
+        measures = _measures(accuracies, images, names, settings.conventions)
+        for measure, values in measures.items():
+            assessments[name, measure] = assess(
+                values, conventions=settings.conventions, seed=settings.seed
             )
-            assessments[name, measure] = assessment
-        drawn[name] = draws
-    parts = ("partitioning", "layer", "cluster", "n_units")
-    columns = [*parts, *(f"{m}{end}" for m in MEASURES for end in ("", "_p")), *LAST_COLUMNS]
-    table = pd.DataFrame(rows, columns=columns)
-    if len(table):
-        order = table.assign(evidence=table["evidence"].round(9)).sort_values(
-            ["n_extreme", "evidence"], ascending=False, kind="stable"
+        if settings.max_draws is not None:
+            decided = _decided(
+                run,
+                _index(name, settings),
+                partitions[name],
+                measures,
+                accuracies,
+                settings.max_draws,
+            )
+            for measure, part in decided.items():
+                sequential[name, measure] = part
+                assessments[name, measure] = replace(
+                    assessments[name, measure], p_values=part.p_values
+                )
+        lost = np.zeros((draws.n_draws + 1, n_groups, 0))
+        if accuracies is not None:
+            lost = accuracies.baseline - accuracies.lesioned
+        nothing = np.zeros((n_groups, 0, 0, 0), np.uint8)
+        evidence[name] = Evidence(
+            lost=lost[0],
+            random_lost=lost[1:].mean(axis=0),
+            pictures=nothing if pictures is None else pictures.pictures,
+            random_pictures=nothing if pictures is None else pictures.random_pictures,
+            excitations=run.excitations(draws),
         )
-        table = order.reset_index(drop=True)
+    named = [part.excitations.exciting.ravel() for part in evidence.values()]
+    shown = shown_images(run.x, run.y, np.unique(np.concatenate(named)).astype(np.int64))
     return Report(
-        table=table,
-        tests=pd.DataFrame(tests),
+        table=group_table(drawn, assessments, names, settings.level),
+        tests=tests_table(assessments),
         partitions=dict(partitions),
-        draws=drawn,
+        draws=dict(drawn),
         assessments=assessments,
-        baseline=baseline,
+        baseline=float(baseline.mean()),
+        evidence=evidence,
+        sequential=sequential,
+        shown=shown,
     )

@@ -100,8 +100,10 @@ class SequentialDraws:
     values: np.ndarray
 
 
-def small_pictures(images: np.ndarray | torch.Tensor) -> np.ndarray:
-    """Return images in [0, 1] in eight bits, at most 96 pixels high and wide.
+def small_pictures(
+    images: np.ndarray | torch.Tensor, largest_side: int = LARGEST_SIDE
+) -> np.ndarray:
+    """Return images in [0, 1] in eight bits, at most so many pixels high and wide.
 
     Examples
     --------
@@ -109,7 +111,7 @@ def small_pictures(images: np.ndarray | torch.Tensor) -> np.ndarray:
     (2, 1, 96, 48)
     """
     tensor = torch.as_tensor(images).detach().float().cpu()
-    scale = LARGEST_SIDE / max(tensor.shape[2:])
+    scale = largest_side / max(tensor.shape[2:])
     if scale < 1 and len(tensor):
         size = [max(1, round(scale * side)) for side in tensor.shape[2:]]
         tensor = F.interpolate(tensor, size=size, mode="bilinear", antialias=True)

@@ -7,13 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-LABELS = {  # what a measure's value is, in words
-    "importance": "accuracy without it",
-    "class_coherence": "spread of damage over classes",
-    "input_coherence": "score of its image",
-    "output_coherence": "entropy on its image",
-}
-
 
 @dataclass(frozen=True, eq=False)
 class Finding:

@@ -52,8 +52,8 @@ from localspec.exceptions import (
 from localspec.lesions import lesion_accuracies, lesion_draws
 from localspec.measures import assess, coherence, importance
 from localspec.networks import NetworkSettings, build_network, prune, train
-from localspec.screening import Report, screen, standardized
-from localspec.units import trace_units
+from localspec.screening import Estimate, Report, estimate, screen, standardized
+from localspec.units import hook_units, preflight, trace_units
 from localspec.visualization import visualize
 
 __version__ = "0.1.0"
@@ -63,6 +63,7 @@ __all__ = [
     "Conventions",
     "Dataset",
     "DegenerateDataWarning",
+    "Estimate",
     "InvalidInputError",
     "LocalspecError",
     "LocalspecWarning",
@@ -76,11 +77,14 @@ __all__ = [
     "clusterability",
     "coherence",
     "draw_counterparts",
+    "estimate",
+    "hook_units",
     "importance",
     "lesion_accuracies",
     "lesion_draws",
     "load_dataset",
     "ncut",
+    "preflight",
     "prune",
     "screen",
     "standardized",

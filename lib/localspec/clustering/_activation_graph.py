@@ -16,10 +16,10 @@ from localspec.statistics import RTOL
 from localspec.units import (
     MAX_VALUES,
     Network,
-    UnitMap,
+    Units,
     count_logits,
-    trace_units,
     unit_values_traced,
+    units_of,
 )
 
 CORRELATIONS = ("spearman", "pearson", "kendall")
@@ -172,7 +172,7 @@ def activation_graph(
 
     Parameters
     ----------
-    network : torch.nn.Module, TrainedNetwork or UnitMap
+    network : torch.nn.Module, TrainedNetwork, UnitMap or HookedUnits
     x : torch.Tensor, shape (n_images, ...)
         Training images, without augmentation; at least three.
     correlation : {"spearman", "pearson", "kendall"}
@@ -195,14 +195,14 @@ def activation_graph(
     """
     conventions = resolve(conventions)
     check_option("correlation", correlation, CORRELATIONS)
-    unit_map = trace_units(network, conventions=conventions)
+    unit_map = units_of(network, conventions=conventions)
     check_images(x)
     count_logits(unit_map, x)
     return activation_graph_traced(unit_map, x, conventions, correlation=correlation)
 
 
 def activation_graph_traced(
-    unit_map: UnitMap, x: torch.Tensor, conventions: Conventions, *, correlation: str = "spearman"
+    unit_map: Units, x: torch.Tensor, conventions: Conventions, *, correlation: str = "spearman"
 ) -> UnitGraph:
     """Return what :func:`activation_graph` does, of a traced network and images that fit it."""
     if len(x) < 3:

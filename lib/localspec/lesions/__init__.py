@@ -2,7 +2,6 @@
 
 from localspec.lesions._accuracies import (
     LesionedAccuracies,
-    LesionOptions,
     class_sizes,
     lesion_accuracies,
     lesion_accuracies_traced,
@@ -11,6 +10,7 @@ from localspec.lesions._accuracies import (
     lesion_predictions,
     other_predictions,
 )
+from localspec.lesions._options import LesionOptions
 
 __all__ = [
     "LesionOptions",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,6 @@ from tqdm.auto import tqdm
 from localspec._utils.hardware import side_by_side
 from localspec._utils.validation import (
     as_array,
-    check_flag,
     check_integer,
     check_option,
     check_type,
@@ -22,14 +21,17 @@ from localspec._utils.validation import (
     shown,
 )
 from localspec.clustering import Draws, Lesion
-from localspec.conventions import Conventions, resolve
+from localspec.conventions import Conventions
 from localspec.data import check_class_labels, check_images
 from localspec.exceptions import InvalidInputError
+from localspec.lesions._hooked import hooked_predictions
+from localspec.lesions._options import PRECISIONS, LesionOptions, checked_options
 from localspec.lesions._passes import BATCH_SIZE, LesionPass, batches
-from localspec.lesions._points import REPLACEMENTS, lesion_points
+from localspec.lesions._points import lesion_points
 from localspec.units import (
+    HookedUnits,
     Network,
-    UnitMap,
+    Units,
     Workspace,
     check_classes,
     check_labels,
@@ -37,11 +39,9 @@ from localspec.units import (
     fast_convolutions,
     in_bfloat16,
     mean_values,
-    trace_units,
 )
 
 MOST_NAMED = 10  # classes without an image, in a message
-PRECISIONS = ("full", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -76,19 +76,6 @@ class LesionedAccuracies:
         )
 
 
-@dataclass(frozen=True)
-class LesionOptions:
-    """What lesions are computed with, checked; see :func:`localspec.lesions.lesion_predictions`."""
-
-    conventions: Conventions
-    replacement: str = "zero"
-    x_mean: torch.Tensor | None = None
-    batch_size: int = BATCH_SIZE
-    max_values: int | None = None
-    progress: bool = False
-    advance: Callable[[int], object] | None = None  # told of images done, in place of a bar
-
-
 def class_sizes(y: torch.Tensor, n_classes: int) -> np.ndarray:
     """Return the number of images of every class.
 
@@ -117,45 +104,8 @@ def class_sizes(y: torch.Tensor, n_classes: int) -> np.ndarray:
     return sizes
 
 
-def checked_options(
-    network: Network,
-    *,
-    conventions: Conventions | str = "paper",
-    replacement: str = "zero",
-    x_mean: torch.Tensor | None = None,
-    precision: str = "full",
-    batch_size: int = BATCH_SIZE,
-    max_values: int | None = None,
-    progress: bool = False,
-) -> tuple[UnitMap, LesionOptions]:
-    """Check the options of :func:`localspec.lesions.lesion_predictions`.
-
-    The network returned is in the precision that lesions are computed in.
-    """
-    conventions = resolve(conventions)
-    check_option("precision", precision, PRECISIONS)
-    check_option("replacement", replacement, REPLACEMENTS)
-    check_integer("batch_size", batch_size, 1)
-    check_flag("progress", progress)
-    if max_values is not None:
-        check_integer("max_values", max_values, 1)
-    unit_map = in_bfloat16(network) if precision == "bfloat16" else trace_units(network)
-    if x_mean is not None:
-        check_images(x_mean, name="x_mean")
-        count_logits(unit_map, x_mean)
-    options = LesionOptions(
-        conventions=conventions,
-        replacement=replacement,
-        x_mean=x_mean,
-        batch_size=batch_size,
-        max_values=max_values,
-        progress=progress,
-    )
-    return unit_map, options
-
-
 def checked_class_sizes(
-    unit_map: UnitMap, x: torch.Tensor, y: torch.Tensor, n_classes: int | None
+    unit_map: Units, x: torch.Tensor, y: torch.Tensor, n_classes: int | None
 ) -> np.ndarray:
     """Check images and their classes; return the number of images of every class."""
     check_images(x)
@@ -164,7 +114,7 @@ def checked_class_sizes(
     return class_sizes(y, int(y.max()) + 1 if n_classes is None else n_classes)
 
 
-def check_lesions(unit_map: UnitMap, lesions: Sequence[Lesion]) -> None:
+def check_lesions(unit_map: Units, lesions: Sequence[Lesion]) -> None:
     """Refuse lesions of layers or units that a network does not have."""
     check_unit_sets("lesions", lesions)
     for index, lesion in enumerate(lesions):
@@ -201,7 +151,7 @@ def lesion_predictions(
 
     Parameters
     ----------
-    network : torch.nn.Module, TrainedNetwork or UnitMap
+    network : torch.nn.Module, TrainedNetwork, UnitMap or HookedUnits
         Returns logits (n_images, n_classes).
     x : torch.Tensor, shape (n_images, ...)
     lesions : sequence of mappings of layer name to unit indices
@@ -238,7 +188,8 @@ def lesion_predictions(
     The layers before the first lesioned one run once for each batch of images. At the next layer
     only what the lesioned units contribute is subtracted (or what the kept ones contribute added
     up, where they are fewer); from there lesions run stacked along the batch. On a CPU batches of
-    images run side by side, each on one thread.
+    images run side by side, each on one thread. Where units are hooked, lesions run stacked
+    through the whole network.
 
     References
     ----------
@@ -261,8 +212,10 @@ def lesion_predictions(
 
 
 def _lesion_predictions(
-    unit_map: UnitMap, x: torch.Tensor, lesions: Sequence[Lesion], options: LesionOptions
+    unit_map: Units, x: torch.Tensor, lesions: Sequence[Lesion], options: LesionOptions
 ) -> np.ndarray:
+    if isinstance(unit_map, HookedUnits):
+        return hooked_predictions(unit_map, x, lesions, options)
     first_image = x[:1].to(unit_map.device, unit_map.dtype)
     last = unit_map.tensors[-1].name  # where a lesion of nothing starts
     points = {
@@ -358,7 +311,7 @@ def lesion_accuracies(
 
     Parameters
     ----------
-    network : torch.nn.Module, TrainedNetwork or UnitMap
+    network : torch.nn.Module, TrainedNetwork, UnitMap or HookedUnits
         Returns logits (n_images, n_classes).
     x : torch.Tensor, shape (n_images, ...)
     y : torch.Tensor of int, shape (n_images,)
@@ -390,7 +343,7 @@ def lesion_accuracies(
 
 
 def lesion_accuracies_traced(
-    unit_map: UnitMap,
+    unit_map: Units,
     x: torch.Tensor,
     y: torch.Tensor,
     lesions: Sequence[Lesion],
@@ -442,7 +395,7 @@ def lesion_draws(
 
 
 def lesion_draws_traced(
-    unit_map: UnitMap,
+    unit_map: Units,
     x: torch.Tensor,
     y: torch.Tensor,
     draws: Draws,

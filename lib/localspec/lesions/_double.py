@@ -16,9 +16,9 @@ from localspec.lesions._accuracies import (
     check_draws,
     check_lesions,
     checked_class_sizes,
-    checked_options,
     lesion_accuracies_traced,
 )
+from localspec.lesions._options import checked_options
 from localspec.units import Network
 
 Pair = tuple[int, int]
@@ -55,7 +55,7 @@ def joint_lesions(
 
     Parameters
     ----------
-    network : torch.nn.Module, TrainedNetwork or UnitMap
+    network : torch.nn.Module, TrainedNetwork, UnitMap or HookedUnits
     x : torch.Tensor, shape (n_images, ...)
     y : torch.Tensor of int, shape (n_images,)
     draws : Draws
@@ -168,7 +168,7 @@ def conditional_lesions(
 
     Parameters
     ----------
-    network : torch.nn.Module, TrainedNetwork or UnitMap
+    network : torch.nn.Module, TrainedNetwork, UnitMap or HookedUnits
     x : torch.Tensor, shape (n_images, ...)
     y : torch.Tensor of int, shape (n_images,)
     partition : Partition

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from localspec.clustering import Draws
-from localspec.units import UnitMap
+from localspec.units import Units
 from localspec.visualization import compared_bits, excitations, top_images
 
 LARGEST_SIDE = 96  # pixels of a picture that is kept
@@ -118,7 +118,7 @@ def small_pictures(
     return (255 * tensor.clamp(0, 1)).round().to(torch.uint8).numpy()
 
 
-def group_excitations(unit_map: UnitMap, x: torch.Tensor, draws: Draws) -> Excitations:
+def group_excitations(unit_map: Units, x: torch.Tensor, draws: Draws) -> Excitations:
     """Return how strongly images excite groups and their first random counterparts."""
     parts, n_groups = draws.subclusters, len(draws.subclusters)
     random = [{part.layer: rows[SHOWN_DRAW]} for part, rows in zip(parts, draws.units, strict=True)]

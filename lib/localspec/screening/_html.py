@@ -217,12 +217,16 @@ def why(group: Group) -> str:
         value, random = number(finding.value), number(finding.random_mean)
         said.append(
             {
-                "importance": f"accuracy is {value} without it, {random} on average without random units",
+                "importance": (
+                    f"accuracy is {value} without it, {random} on average without random units"
+                ),
                 "class_coherence": (
                     f"its damage ranges over {value} times its mean, that of random units over "
                     f"{random} times"
                 ),
-                "input_coherence": f"its image scores {value}, that of random units {random} on average",
+                "input_coherence": (
+                    f"its image scores {value}, that of random units {random} on average"
+                ),
                 "output_coherence": (
                     f"the entropy on its image is {value} nats, on those of random units {random}"
                 ),

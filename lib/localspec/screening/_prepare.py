@@ -22,14 +22,16 @@ from localspec.screening._run import Run
 from localspec.screening._settings import Settings
 from localspec.screening._standardized import Preprocess, standardized
 from localspec.units import (
+    HookedUnits,
     Network,
     UnitMap,
+    Units,
     check_labels,
     check_logits,
     check_n_clusters,
     count_logits,
     in_bfloat16,
-    trace_units,
+    units_of,
 )
 from localspec.visualization import check_image_shape, visualize_traced
 
@@ -41,13 +43,14 @@ class Prepared:
     """What is screened, checked and read."""
 
     run: Run
+    settings: Settings
     graphs: dict[str, Callable[[], UnitGraph]]
     n_logits: int
     class_names: tuple[str, ...]  # of all logits
 
 
 def _check_data(
-    unit_map: UnitMap, x: torch.Tensor, y: torch.Tensor, source: torch.Tensor
+    unit_map: Units, x: torch.Tensor, y: torch.Tensor, source: torch.Tensor
 ) -> tuple[int, np.ndarray]:
     """Check images and labels; return the number of logits, and of images of every class."""
     check_images(x)
@@ -91,7 +94,7 @@ def _check_data(
     return n_logits, sizes
 
 
-def _check_partitions(unit_map: UnitMap, partitions: Mapping[str, Partition]) -> None:
+def _check_partitions(unit_map: Units, partitions: Mapping[str, Partition]) -> None:
     """Refuse partitions that are not of this network."""
     require(
         isinstance(partitions, Mapping),
@@ -104,11 +107,11 @@ def _check_partitions(unit_map: UnitMap, partitions: Mapping[str, Partition]) ->
         _check_partition(unit_map, name, partition)
 
 
-def _check_partition(unit_map: UnitMap, name: str, partition: Partition) -> None:
+def _check_partition(unit_map: Units, name: str, partition: Partition) -> None:
     check_type(f"partition {name!r}", partition, Partition, "make one by Partition.from_labels")
     for part in partition.tested:
         layer = unit_map.layer(part.name)
-        if not unit_map.readers_of(layer):
+        if isinstance(unit_map, UnitMap) and not unit_map.readers_of(layer):
             raise InvalidInputError(
                 f"partition {name!r} names layer {part.name!r}, whose units are the logits: only "
                 "hidden layers are tested"
@@ -120,7 +123,7 @@ def _check_partition(unit_map: UnitMap, name: str, partition: Partition) -> None
             )
 
 
-def _try_out(unit_map: UnitMap, x: torch.Tensor, settings: Settings) -> None:
+def _try_out(unit_map: Units, x: torch.Tensor, settings: Settings) -> None:
     """Lesion a unit of every layer on two images and take one step of visualization."""
     targets = [{layer.name: np.array([0])} for layer in unit_map.tested]
     x, y = x[:2], torch.zeros(len(x[:2]), dtype=torch.int64)  # labels do not matter
@@ -139,6 +142,11 @@ def _placed(network: Network, settings: Settings) -> Network:
     """Return the network on the device asked for, which standardizes images if it has to."""
     if settings.device is None and settings.preprocess is None:
         return network
+    require(
+        not isinstance(network, HookedUnits),
+        "units of named modules are those of one module: call hook_units with the network on its "
+        "device, or with standardized(network, mean, std), without device and preprocess here",
+    )
     module = network if isinstance(network, nn.Module) else getattr(network, "module", network)
     check_type("network", module, nn.Module, "pass the module of what holds one")
     if any(part.training for part in module.modules()):
@@ -152,11 +160,15 @@ def _placed(network: Network, settings: Settings) -> Network:
     return module
 
 
-def _with_layers(unit_map: UnitMap, settings: Settings) -> UnitMap:
+def _with_layers(unit_map: Units, settings: Settings) -> Units:
     """Return the network with only the layers tested that are asked for."""
     names = settings.layers
     if names is None:
         return unit_map
+    require(
+        not isinstance(unit_map, HookedUnits),
+        "layers of hooked units are chosen by hook_units(network, x, layers=...)",
+    )
     if settings.preprocess is not None and isinstance(names, list | tuple):
         known = {layer.name for layer in unit_map.layers}
         names = [name if name in known else f"{WRAPPED}{name}" for name in names]
@@ -205,7 +217,8 @@ def prepare(network: Network, data: object, settings: Settings, bar: Bar) -> Pre
     InvalidInputError
         If anything does not fit.
     """
-    unit_map = trace_units(_placed(network, settings), conventions=settings.conventions)
+    unit_map = units_of(_placed(network, settings), conventions=settings.conventions)
+    settings = settings.for_network(isinstance(unit_map, HookedUnits))
     unit_map = _with_layers(unit_map, settings)
     options = {
         "preprocess": settings.preprocess,
@@ -255,4 +268,5 @@ def prepare(network: Network, data: object, settings: Settings, bar: Bar) -> Pre
     graphs = run.graphs(list(kinds)) if settings.partitions is None else {}
     if "weights" in graphs:
         graphs["weights"]()  # refuses gates
-    return Prepared(run, graphs, n_logits, _class_names(settings, n_logits, images.class_names))
+    names = _class_names(settings, n_logits, images.class_names)
+    return Prepared(run, settings, graphs, n_logits, names)

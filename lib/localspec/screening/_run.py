@@ -31,7 +31,7 @@ from localspec.screening._evidence import (
     group_excitations,
     small_pictures,
 )
-from localspec.units import UnitMap
+from localspec.units import HookedUnits, Units
 from localspec.visualization import N_STEPS, Visualizations, visualize_traced
 
 # raise one when the values of its step change
@@ -58,7 +58,7 @@ class Run:
 
     Attributes
     ----------
-    unit_map, lesion_map : UnitMap
+    unit_map, lesion_map : UnitMap or HookedUnits
         The network, and the same one in the precision of lesions.
     x, y : torch.Tensor
     source : torch.Tensor or None
@@ -74,8 +74,8 @@ class Run:
         Seconds of each kind of step.
     """
 
-    unit_map: UnitMap
-    lesion_map: UnitMap
+    unit_map: Units
+    lesion_map: Units
     x: torch.Tensor
     y: torch.Tensor
     source: torch.Tensor | None
@@ -183,7 +183,7 @@ class Run:
         steps = STEP_PASSES * (N_STEPS + 1) * visualized
         return n_sets * (len(self.x) * lesioned + steps)
 
-    def _accuracies(self, sets: Sequence[Lesion]) -> np.ndarray:
+    def accuracies(self, sets: Sequence[Lesion]) -> np.ndarray:
         """Return the accuracies of classes that have images, shape (n_sets, n_classes)."""
         options = LesionOptions(conventions=self.conventions, advance=self.bar.advance)
         sizes = np.maximum(self.class_sizes, 1)
@@ -192,8 +192,9 @@ class Run:
 
     def baseline(self) -> np.ndarray:
         """Return the accuracy of every class that has images, without a lesion."""
+        self.bar.expect(len(self.x))
         with self.timed("lesions"):
-            (accuracies,) = self._accuracies([{}])
+            (accuracies,) = self.accuracies([{}])
         return accuracies
 
     def lesioned(self, draws: Draws, baseline: np.ndarray) -> LesionedAccuracies:
@@ -211,7 +212,7 @@ class Run:
             stored = self.stored(
                 "lesions",
                 dict,
-                lambda: {"accuracies": self._accuracies(sets)},
+                lambda: {"accuracies": self.accuracies(sets)},
                 ("network", "images"),
                 sets=sets_key(sets),
                 n_classes=len(self.class_sizes),
@@ -329,13 +330,14 @@ def sets_key(sets: Sequence[Lesion]) -> str:
     return fingerprint(*(torch.from_numpy(rows) for rows in units), names=names)
 
 
-def network_key(unit_map: UnitMap) -> str:
+def network_key(unit_map: Units) -> str:
     """Return a key of all that a network computes: its parts, its trace and its weights."""
     module = unit_map.module
     state = module.state_dict()
     weights = fingerprint(*_on_cpu(state.values()), names=state)
-    graph = getattr(unit_map, "graph_module", None)
-    parameters = {"module": str(module), "code": "" if graph is None else graph.code}
+    hooked = isinstance(unit_map, HookedUnits)
+    code = repr(unit_map.layers) if hooked else unit_map.graph_module.code
+    parameters = {"module": str(module), "code": code}
     return artifact_key("network", 1, parameters, (weights,))
 
 

@@ -166,7 +166,7 @@ def screen(
     x_train: object = None,
     n_clusters: int = 6,
     partitions: Mapping[str, Partition] | None = None,
-    partitionings: Sequence[str] = PARTITIONINGS,
+    partitionings: Sequence[str] | None = None,
     layers: Sequence[str] | None = None,
     measures: Sequence[str] = MEASURES,
     n_draws: int = 19,
@@ -187,10 +187,10 @@ def screen(
 
     Parameters
     ----------
-    network : torch.nn.Module, TrainedNetwork or UnitMap
-        A classifier in evaluation mode that :func:`localspec.units.trace_units` can trace; it
-        reads images in [0, 1] of shape (n_channels, height, width), or standardized ones: see
-        `preprocess`.
+    network : torch.nn.Module, TrainedNetwork, UnitMap or HookedUnits
+        A classifier in evaluation mode that :func:`localspec.units.trace_units` can trace, or, of
+        another, what :func:`localspec.units.hook_units` returns. It reads images in [0, 1] of
+        shape (n_channels, height, width), or standardized ones: see `preprocess`.
     data : tuple, torch.utils.data.DataLoader, torch.utils.data.Dataset or Dataset
         Images that were not trained on, with labels: ``(x, y)``, tensors of shapes (n_images,
         n_channels, height, width) and (n_images,); a loader or a data set of such pairs, read once
@@ -205,7 +205,7 @@ def screen(
         in place of the partitionings.
     partitionings : sequence of str, optional
         Some of ``"weights/global"``, ``"weights/local"``, ``"activations/global"`` and
-        ``"activations/local"``; by default all.
+        ``"activations/local"``; by default all, of hooked units those from activations.
     layers : sequence of str, optional
         Hidden layers whose groups are tested; by default the convolutions, or the dense layers of
         a network without any. The weights graph has the others as well.
@@ -291,6 +291,7 @@ def screen(
     bar = Bar(settings.progress)
     with closing(bar):
         prepared = prepare(network, data, settings, bar)
+        settings = prepared.settings
         baseline = prepared.run.baseline()
         _warn_near_chance(float(baseline.mean()), 1 / prepared.n_logits)
         clustered = partitions or _clustered(prepared, settings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from localspec.screening._standardized import Preprocess, read_preprocess
 
 SCOPES = ("global", "local")
 PARTITIONINGS = tuple(f"{kind}/{scope}" for kind in KINDS for scope in SCOPES)
+OF_WEIGHTS = tuple(name for name in PARTITIONINGS if name.startswith("weights"))
 PRECISIONS = ("full", "bfloat16")
 MAX_MEMORY = 2**31  # bytes of images kept in memory
 
@@ -38,7 +39,7 @@ class Settings:
     x_train: object = None
     n_clusters: int = 6
     partitions: Mapping[str, Partition] | None = None
-    partitionings: Sequence[str] = PARTITIONINGS
+    partitionings: Sequence[str] | None = None
     layers: Sequence[str] | None = None
     measures: Sequence[str] = MEASURES
     n_draws: int = 19
@@ -72,9 +73,13 @@ class Settings:
                 "max_draws has no stopping rule where undefined ranges are left out: use "
                 "Conventions(undefined_ranges='least_extreme')",
             )
-        check_options("partitionings", self.partitionings, PARTITIONINGS)
+        partitionings = self.partitionings
+        if partitionings is not None:
+            check_options("partitionings", partitionings, PARTITIONINGS)
+            require(len(partitionings) > 0, "partitionings must name at least one")
+            # in the order of the list: seeds and tables go by it
+            partitionings = [name for name in PARTITIONINGS if name in partitionings]
         check_options("measures", self.measures, MEASURES)
-        require(len(self.partitionings) > 0, "partitionings must name at least one")
         require(len(self.measures) > 0, "measures must name at least one")
         check_option("precision", self.precision, PRECISIONS)
         check_flag("progress", self.progress)
@@ -93,8 +98,7 @@ class Settings:
             x_train=self.x_train,
             n_clusters=check_integer("n_clusters", self.n_clusters, 2),
             partitions=self.partitions,
-            # in the order of their own lists: seeds and tables go by it
-            partitionings=[name for name in PARTITIONINGS if name in self.partitionings],
+            partitionings=partitionings,
             layers=self.layers,
             measures=[name for name in MEASURES if name in self.measures],
             n_draws=n_draws,
@@ -111,6 +115,13 @@ class Settings:
             folder=_folder(self.folder),
             progress=bool(self.progress),
         )
+
+    def for_network(self, hooked: bool) -> Settings:
+        """Return the settings with all partitionings that a network has, where none is named."""
+        if self.partitionings is not None:
+            return self
+        all_of_them = [name for name in PARTITIONINGS if not (hooked and name in OF_WEIGHTS)]
+        return replace(self, partitionings=all_of_them)
 
     def as_json(self) -> dict[str, Any]:
         """Return the settings that a report keeps."""

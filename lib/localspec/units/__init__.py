@@ -8,8 +8,11 @@ from localspec.units._checks import (
     count_logits,
 )
 from localspec.units._fast_convolutions import fast_convolutions, is_channels_last
+from localspec.units._hooked import Units, check_conventions, hook_units, units_of
+from localspec.units._hooked_units import HookedLayer, HookedUnits
 from localspec.units._layers import BatchNormScale, ChannelNorm, Reader, UnitLayer
 from localspec.units._operations import Scaling
+from localspec.units._preflight import LayerCheck, Preflight, preflight
 from localspec.units._trace import Network, in_bfloat16, trace_units
 from localspec.units._unit_map import MAX_VALUES, UnitMap
 from localspec.units._values import (
@@ -27,24 +30,33 @@ __all__ = [
     "STRATA",
     "BatchNormScale",
     "ChannelNorm",
+    "HookedLayer",
+    "HookedUnits",
+    "LayerCheck",
     "Network",
+    "Preflight",
     "Reader",
     "Scaling",
     "UnitLayer",
     "UnitMap",
+    "Units",
     "Workspace",
     "check_classes",
+    "check_conventions",
     "check_labels",
     "check_logits",
     "check_n_clusters",
     "count_logits",
     "fast_convolutions",
+    "hook_units",
     "in_bfloat16",
     "is_channels_last",
     "mean_values",
+    "preflight",
     "spatial_means",
     "trace_units",
     "unit_strengths",
     "unit_values",
     "unit_values_traced",
+    "units_of",
 ]

@@ -8,6 +8,7 @@ import torch
 from torch import fx, nn
 
 from localspec.exceptions import InvalidInputError
+from localspec.units._hooked_units import HookedUnits
 from localspec.units._operations import is_squashing, operation_kind
 from localspec.units._unit_map import UnitMap
 
@@ -48,12 +49,12 @@ def _check_trace(unit_map: UnitMap, sample: torch.Tensor, logits: torch.Tensor) 
         )
 
 
-def count_logits(unit_map: UnitMap, x: torch.Tensor) -> int:
+def count_logits(unit_map: UnitMap | HookedUnits, x: torch.Tensor) -> int:
     """Try a network on two images and return how many logits it has.
 
     Parameters
     ----------
-    unit_map : UnitMap
+    unit_map : UnitMap or HookedUnits
     x : torch.Tensor, shape (n_images, ...)
         Of which the first two are tried.
 
@@ -67,8 +68,8 @@ def count_logits(unit_map: UnitMap, x: torch.Tensor) -> int:
         If the network returns anything but one tensor, cannot read images of this shape, does
         not return one row of finite logits for each, or returns others than its trace.
     """
-    output = unit_map.output
-    if not isinstance(output, fx.Node):
+    output, is_traced = unit_map.output, isinstance(unit_map, UnitMap)
+    if is_traced and not isinstance(output, fx.Node):
         raise InvalidInputError(
             f"the network returns a {type(output).__name__.removeprefix('immutable_')} of "
             f"{len(output)} values: wrap it in a module that returns the logits alone"
@@ -77,6 +78,8 @@ def count_logits(unit_map: UnitMap, x: torch.Tensor) -> int:
     try:
         with torch.inference_mode():
             (logits,) = unit_map.run(sample)
+    except InvalidInputError:
+        raise
     except (RuntimeError, ValueError, IndexError, TypeError) as error:
         raise InvalidInputError(
             f"the network cannot read images of shape {tuple(sample.shape[1:])} ({error}): pass "
@@ -92,12 +95,20 @@ def count_logits(unit_map: UnitMap, x: torch.Tensor) -> int:
             "the network's logits are NaN or infinite: its weights are too large for "
             f"{unit_map.dtype}, or the images are not scaled as those it was trained on"
         )
-    _check_trace(unit_map, sample, logits)
+    if is_traced:
+        _check_trace(unit_map, sample, logits)
     return logits.shape[1]
 
 
-def check_logits(unit_map: UnitMap) -> None:
+def check_logits(unit_map: UnitMap | HookedUnits) -> None:
     """Refuse a network whose outputs are squashed: their softmax would not be its probabilities."""
+    if isinstance(unit_map, HookedUnits):
+        if unit_map.is_squashed:
+            raise InvalidInputError(
+                "the network's outputs pass a softmax, sigmoid or tanh or the like: return what "
+                "it reads, the logits"
+            )
+        return
     node = unit_map.output
     while operation_kind(node, unit_map.graph_module)[0] == "passed":
         node = node.all_input_nodes[0]
@@ -152,7 +163,7 @@ def check_labels(y: torch.Tensor, n_logits: int) -> None:
         )
 
 
-def check_n_clusters(unit_map: UnitMap, n_clusters: int) -> None:
+def check_n_clusters(unit_map: UnitMap | HookedUnits, n_clusters: int) -> None:
     """Refuse more clusters than the tested layers have units.
 
     Parameters

@@ -23,7 +23,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from localspec.units._unit_map import UnitMap
+from localspec.units._hooked import Units
+from localspec.units._hooked_units import HookedUnits
 
 # A matrix has n_pixels / n_kernel times the multiplications of its convolution. In float64, on one
 # core, images in batches of 256, it took (microseconds an image, convolution and matrix):
@@ -113,13 +114,13 @@ def is_channels_last(layer: nn.Module) -> bool:
 
 
 @contextmanager
-def fast_convolutions(unit_map: UnitMap, image: torch.Tensor, n_images: int) -> Iterator[None]:
+def fast_convolutions(unit_map: Units, image: torch.Tensor, n_images: int) -> Iterator[None]:
     """Let a network's convolutions run faster inside the block.
 
     Parameters
     ----------
-    unit_map : UnitMap
-        Left alone unless it is on a CPU.
+    unit_map : UnitMap or HookedUnits
+        Left alone unless it is traced and on a CPU.
     image : torch.Tensor, shape (1, n_channels, height, width)
         Of the size that the network will read.
     n_images : int
@@ -130,6 +131,9 @@ def fast_convolutions(unit_map: UnitMap, image: torch.Tensor, n_images: int) -> 
     Results differ by rounding only; the order of dimensions stays as it is. Matrices hold at most
     `MAX_ENTRIES` numbers together.
     """
+    if isinstance(unit_map, HookedUnits):  # what else uses its layers is not known
+        yield
+        return
     module = unit_map.graph_module
     replacements: dict[str, nn.Module] = {}
     if unit_map.device.type == "cpu":

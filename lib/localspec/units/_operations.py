@@ -91,7 +91,7 @@ SAME_MEMORY_CALLS = {
 ALLOWED = (
     "allowed are Linear, Conv2d, BatchNorm and PReLU as modules, activations, pooling, Dropout, "
     "Flatten, sums of two or more tensors of as many units each, products with a number or a "
-    "sigmoid, and concatenations along dimension 1"
+    "sigmoid, and concatenations along dimension 1. Units of any other network: hook_units"
 )
 KNOWN_MODULES = ("torch", "localspec.units", "_operator", "math", "builtins")
 

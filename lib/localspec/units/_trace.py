@@ -5,22 +5,19 @@ from __future__ import annotations
 import copy
 import math
 import operator
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
-import torch
 from torch import fx, nn
-from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.nn.utils.prune import BasePruningMethod
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
-from torch.optim.swa_utils import AveragedModel
 
 from localspec.conventions import Conventions, resolve
 from localspec.exceptions import InvalidInputError
+from localspec.units._hooked_units import UNTRACED, HookedUnits
 from localspec.units._layers import BatchNormScale, ChannelNorm, Reader, Reading, UnitLayer, Writer
+from localspec.units._modules import WithModule, checked_module
 from localspec.units._operations import operation_kind
 from localspec.units._rewrites import (
     drop_final_softmax,
@@ -31,16 +28,7 @@ from localspec.units._rewrites import (
 from localspec.units._tracer import UNARY, Tracer, source_of
 from localspec.units._unit_map import UnitMap
 
-
-class WithModule(Protocol):
-    """Anything that holds a network as its ``module``, such as a TrainedNetwork."""
-
-    module: nn.Module
-
-
-Network = nn.Module | UnitMap | WithModule
-QUANTIZED = ("torch.ao.nn.quantized", "torch.ao.nn.intrinsic.quantized", "torch.ao.nn.sparse")
-WRAPPERS = (DataParallel, DistributedDataParallel, AveragedModel)  # compute what they wrap
+Network = nn.Module | UnitMap | HookedUnits | WithModule
 
 
 @dataclass(frozen=True)
@@ -251,55 +239,6 @@ def _check_unseen(module: nn.Module, graph: fx.Graph) -> None:
             )
 
 
-def _is_compiled(module: object) -> bool:
-    dynamo = sys.modules.get("torch._dynamo.eval_frame")  # loaded if anything is compiled
-    return dynamo is not None and isinstance(module, dynamo.OptimizedModule)
-
-
-def _check_parts(module: nn.Module) -> None:
-    """Refuse modules without a forward pass or weights to read."""
-    for name, part in module.named_modules():
-        where = f"module {name!r}" if name else "the network"
-        if isinstance(part, torch.jit.ScriptModule):
-            raise InvalidInputError(
-                f"{where} is scripted and cannot be traced: pass the module that torch.jit.script "
-                "or torch.jit.trace was given"
-            )
-        if _is_compiled(part):
-            raise InvalidInputError(
-                f"{where} is compiled and cannot be traced: put the module that torch.compile was "
-                f"given in its place (it is kept as {name}._orig_mod)"
-            )
-        if type(part).__module__.startswith(QUANTIZED):
-            raise InvalidInputError(
-                f"{where} ({type(part).__name__}) is quantized, its weights are packed away: pass "
-                "the network in floating point that it was made from"
-            )
-
-
-def _check_tensors(module: nn.Module) -> None:
-    """Refuse weights and statistics that are not there or that nothing exact is computed from."""
-    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
-        if isinstance(tensor, nn.parameter.UninitializedTensorMixin):
-            raise InvalidInputError(
-                f"{name!r} has no shape yet: let the network read one image, network(x[:1]), first"
-            )
-        if tensor.is_meta:
-            raise InvalidInputError(
-                f"{name!r} is on the device 'meta', without values: load the network's weights and "
-                "statistics"
-            )
-        if tensor.layout != torch.strided:
-            raise InvalidInputError(
-                f"{name!r} is sparse ({tensor.layout}): make it dense, as by tensor.to_dense()"
-            )
-        if tensor.is_quantized or tensor.is_complex() or tensor.dtype == torch.float16:
-            raise InvalidInputError(
-                f"{name!r} is of type {tensor.dtype}, with which sums overflow or are not defined: "
-                "pass network.float() or network.bfloat16()"
-            )
-
-
 def _trace(module: nn.Module) -> fx.GraphModule:
     try:
         tracer = _ImageTracer()
@@ -309,7 +248,7 @@ def _trace(module: nn.Module) -> fx.GraphModule:
         raise InvalidInputError(
             f"torch.fx cannot trace {type(module).__name__} ({error}): the forward pass must take "
             "images alone, and not branch on values; wrap the part to study in a module whose "
-            "forward pass does"
+            "forward pass does, or take the outputs of named modules as units: hook_units"
         ) from error
     _check_unseen(module, graph)
     separate_overwritten(graph_module)
@@ -317,19 +256,6 @@ def _trace(module: nn.Module) -> fx.GraphModule:
     drop_final_softmax(graph_module)
     separate_readers(graph_module)
     return graph_module
-
-
-def _unwrapped(network: Network) -> object:
-    """Return the network inside what holds it or runs it in parallel or compiled."""
-    if isinstance(network, WRAPPERS):
-        return _unwrapped(network.module)
-    if _is_compiled(network):
-        return _unwrapped(network._orig_mod)
-    if not isinstance(network, nn.Module) and isinstance(
-        getattr(network, "module", None), nn.Module
-    ):
-        return _unwrapped(network.module)
-    return network
 
 
 def trace_units(network: Network, *, conventions: Conventions | str | None = None) -> UnitMap:
@@ -397,15 +323,9 @@ def trace_units(network: Network, *, conventions: Conventions | str | None = Non
     residual_units = None if conventions is None else resolve(conventions).residual_units
     if isinstance(network, UnitMap):
         return network if residual_units is None else network.with_residual_units(residual_units)
-    module = _unwrapped(network)
-    if not isinstance(module, nn.Module):
-        raise InvalidInputError(
-            f"a network must be a torch.nn.Module, not {type(network).__name__}"
-        )
-    _check_parts(module)
-    if any(part.training for part in module.modules()):
-        raise InvalidInputError("the network is in training mode: call network.eval() first")
-    _check_tensors(module)
+    if isinstance(network, HookedUnits):
+        raise InvalidInputError(UNTRACED)
+    module = checked_module(network)
     return _unit_map(_trace(module), module, residual_units or "tensor")
 
 
@@ -429,17 +349,17 @@ def _unit_map(graph_module: fx.GraphModule, module: nn.Module, residual_units: s
     )
 
 
-def in_bfloat16(network: Network) -> UnitMap:
+def in_bfloat16(network: Network) -> UnitMap | HookedUnits:
     """Return a copy of a network with weights and values in bfloat16.
 
     Parameters
     ----------
-    network : torch.nn.Module, UnitMap, or anything with a ``module``
+    network : torch.nn.Module, UnitMap, HookedUnits, or anything with a ``module``
         Left as it is.
 
     Returns
     -------
-    UnitMap
+    UnitMap or HookedUnits
 
     Examples
     --------
@@ -447,6 +367,8 @@ def in_bfloat16(network: Network) -> UnitMap:
     >>> in_bfloat16(module).dtype, trace_units(module).dtype
     (torch.bfloat16, torch.float32)
     """
+    if isinstance(network, HookedUnits):
+        return network.in_bfloat16()
     unit_map = trace_units(network)
     graph_module, module = copy.deepcopy((unit_map.graph_module, unit_map.module))
     return _unit_map(graph_module.bfloat16(), module.bfloat16(), unit_map.residual_units)

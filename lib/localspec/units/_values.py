@@ -9,12 +9,14 @@ import torch
 from torch import fx, nn
 from torch.nn import functional as F
 
-from localspec._utils.validation import check_integer, check_option
+from localspec._utils.validation import check_integer, check_option, require
 from localspec.conventions import Conventions, resolve
 from localspec.data import check_images
 from localspec.units._checks import count_logits
+from localspec.units._hooked import Units, units_of
+from localspec.units._hooked_units import UNTRACED, HookedUnits
 from localspec.units._layers import UnitLayer
-from localspec.units._trace import Network, trace_units
+from localspec.units._trace import Network
 from localspec.units._unit_map import MAX_VALUES, UnitMap
 
 
@@ -54,23 +56,23 @@ def _of_convolution(convolution: nn.Conv2d) -> Callable[[torch.Tensor], torch.Te
 
 
 def _of_values(value: torch.Tensor) -> torch.Tensor:
-    return value.mean(dim=(2, 3)) if value.ndim == 4 else value
+    return value.mean(dim=tuple(range(2, value.ndim))) if value.ndim > 2 else value
 
 
 def spatial_means(
-    unit_map: UnitMap, node: fx.Node
-) -> tuple[fx.Node, Callable[[torch.Tensor], torch.Tensor]]:
+    unit_map: Units, node: fx.Node | str
+) -> tuple[fx.Node | str, Callable[[torch.Tensor], torch.Tensor]]:
     """Return how to take means over space of a node's values with the least work.
 
     Parameters
     ----------
-    unit_map : UnitMap
-    node : torch.fx.Node
-        What a layer's values are read at: dense, or of shape (n_images, n_units, height, width).
+    unit_map : UnitMap or HookedUnits
+    node : torch.fx.Node or str
+        What a layer's values are read at: dense, or with places behind (n_images, n_units).
 
     Returns
     -------
-    torch.fx.Node
+    torch.fx.Node or str
         The node to run the network up to: `node`, or what a convolution in its place reads.
     callable
         From that node's value to means, shape (n_images, n_units).
@@ -80,6 +82,8 @@ def spatial_means(
     Batch normalization scales and shifts, which commutes with the mean. The weights are taken as
     constants.
     """
+    if isinstance(unit_map, HookedUnits):
+        return node, _of_values
     is_module = node.op == "call_module"
     module = unit_map.graph_module.get_submodule(node.target) if is_module else None
     if isinstance(module, nn.Conv2d) and module.groups == 1 and module.padding_mode == "zeros":
@@ -101,7 +105,7 @@ def unit_values(
 
     Parameters
     ----------
-    network : torch.nn.Module, TrainedNetwork or UnitMap
+    network : torch.nn.Module, TrainedNetwork, UnitMap or HookedUnits
     x : torch.Tensor, shape (n_images, ...)
     conventions : Conventions or str
         Uses ``spatial_norm``, which collapses a channel's map to one number, and
@@ -120,7 +124,7 @@ def unit_values(
         If the network cannot be traced or cannot read the images.
     """
     conventions = resolve(conventions)
-    unit_map = trace_units(network, conventions=conventions)
+    unit_map = units_of(network, conventions=conventions)
     check_integer("max_values", max_values, 1)
     check_images(x)
     count_logits(unit_map, x)
@@ -128,7 +132,7 @@ def unit_values(
 
 
 def unit_values_traced(
-    unit_map: UnitMap, x: torch.Tensor, conventions: Conventions, max_values: int
+    unit_map: Units, x: torch.Tensor, conventions: Conventions, max_values: int
 ) -> dict[str, np.ndarray]:
     """Return what :func:`unit_values` does, of a traced network and checked images."""
     parts = []
@@ -146,6 +150,15 @@ def _collapse(value: torch.Tensor, norm: str) -> torch.Tensor:
     if value.ndim == 2:
         return value
     columns = value.abs().sum(dim=2)
+    if value.ndim == 3:  # one column: of tokens, or of a signal
+        return columns
+    if value.ndim > 4:
+        require(
+            norm == "l1",
+            f"spatial_norm={norm!r} is a norm of maps of two dimensions, and a layer's have "
+            f"{value.ndim - 2}: use spatial_norm='l1'",
+        )
+        return columns.flatten(2).sum(dim=2)
     return columns.sum(dim=2) if norm == "l1" else columns.amax(dim=2)
 
 
@@ -154,7 +167,7 @@ def mean_outputs(network: Network, x: torch.Tensor) -> dict[str, torch.Tensor]:
 
     Parameters
     ----------
-    network : torch.nn.Module, TrainedNetwork or UnitMap
+    network : torch.nn.Module, TrainedNetwork, UnitMap or HookedUnits
     x : torch.Tensor, shape (n_images, ...)
 
     Returns
@@ -166,7 +179,7 @@ def mean_outputs(network: Network, x: torch.Tensor) -> dict[str, torch.Tensor]:
     ----------
     Hod et al., arXiv:2110.08058, "Lesion"; mean ablation is a check of this project's.
     """
-    unit_map = trace_units(network)
+    unit_map = units_of(network)
     check_images(x)
     count_logits(unit_map, x)
     means = mean_values(unit_map, x, tuple(layer.end for layer in unit_map.tested))
@@ -174,19 +187,19 @@ def mean_outputs(network: Network, x: torch.Tensor) -> dict[str, torch.Tensor]:
 
 
 def mean_values(
-    unit_map: UnitMap, x: torch.Tensor, nodes: tuple[fx.Node, ...]
-) -> dict[fx.Node, torch.Tensor]:
+    unit_map: Units, x: torch.Tensor, nodes: tuple[fx.Node | str, ...]
+) -> dict[fx.Node | str, torch.Tensor]:
     """Return the mean over images of the values of nodes.
 
     Parameters
     ----------
-    unit_map : UnitMap
+    unit_map : UnitMap or HookedUnits
     x : torch.Tensor, shape (n_images, ...)
-    nodes : tuple of torch.fx.Node
+    nodes : tuple of torch.fx.Node or str
 
     Returns
     -------
-    dict of torch.fx.Node to torch.Tensor, shape (n_channels, ...)
+    dict of torch.fx.Node or str to torch.Tensor, shape (n_channels, ...)
     """
     totals: list[torch.Tensor] = []
     with torch.inference_mode():
@@ -215,7 +228,7 @@ def unit_strengths(network, x: torch.Tensor, kind: str) -> dict[str, np.ndarray]
 
     Parameters
     ----------
-    network : torch.nn.Module, TrainedNetwork or UnitMap
+    network : torch.nn.Module, TrainedNetwork, UnitMap or HookedUnits
     x : torch.Tensor, shape (n_images, ...)
     kind : {"weight norm", "mean activation"}
         Euclidean norm of the unit's incoming weights, or the mean of what it hands on.
@@ -226,8 +239,9 @@ def unit_strengths(network, x: torch.Tensor, kind: str) -> dict[str, np.ndarray]
         For each tested layer.
     """
     check_option("strata", kind, STRATA)
-    unit_map = trace_units(network)
+    unit_map = units_of(network)
     if kind == "weight norm":
+        require(isinstance(unit_map, UnitMap), f"strata={kind!r}: {UNTRACED}")
         strengths = {
             layer.name: torch.linalg.vector_norm(_incoming(layer), dim=1)
             for layer in unit_map.tested

@@ -14,7 +14,7 @@ from localspec._utils.validation import check_flag, check_integer
 from localspec.clustering import Lesion
 from localspec.data import check_images
 from localspec.exceptions import InvalidInputError
-from localspec.units import Network, UnitMap, count_logits, trace_units
+from localspec.units import Network, UnitMap, Units, count_logits, units_of
 from localspec.visualization._visualize import check_targets, target_mask, targets_by_layer
 
 MAX_IMAGES = 500  # that go through the network at once
@@ -69,7 +69,7 @@ def top_images(
 
 
 def _scores(
-    unit_map: UnitMap, batch: torch.Tensor, masks: Mapping[str, np.ndarray]
+    unit_map: Units, batch: torch.Tensor, masks: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
     """Return by layer the objective of each target on each image, shape (n_targets, n_batch)."""
     stops = tuple(unit_map.layer(name).pre_activation for name in masks)
@@ -77,7 +77,7 @@ def _scores(
         values = unit_map.run(batch, stops=stops)
     scores = {}
     for (name, mask), value in zip(masks.items(), values, strict=True):
-        means = value.mean(dim=(2, 3)) if value.ndim == 4 else value
+        means = value.mean(dim=tuple(range(2, value.ndim))) if value.ndim > 2 else value
         scores[name] = (means.abs().double().cpu().numpy() @ mask).T
     return scores
 
@@ -95,7 +95,7 @@ def exciting_images(
 
     Parameters
     ----------
-    network : torch.nn.Module, TrainedNetwork or UnitMap
+    network : torch.nn.Module, TrainedNetwork, UnitMap or HookedUnits
     x : torch.Tensor, shape (n_images, ...)
     targets : sequence of mappings of one layer name to unit indices
         Layers may be named by tensor or by reader, which has the values of its tensor.
@@ -145,7 +145,7 @@ def exciting_images(
     if batch_size is not None:
         check_integer("batch_size", batch_size, 1)
     check_flag("progress", progress)
-    unit_map = trace_units(network)
+    unit_map = units_of(network)
     check_images(x)
     count_logits(unit_map, x)
     if n_images > len(x):
@@ -176,10 +176,10 @@ def exciting_images(
     return exciting
 
 
-def excitations(unit_map: UnitMap, x: torch.Tensor, targets: Sequence[Lesion]) -> np.ndarray:
+def excitations(unit_map: Units, x: torch.Tensor, targets: Sequence[Lesion]) -> np.ndarray:
     """Return the objective of each target on each image, shape (n_targets, n_images).
 
-    Of a traced network, images that fit it, and targets that are its units; see
+    Of the units of a network, images that fit it, and targets that are its units; see
     :func:`exciting_images`.
     """
     by_layer = targets_by_layer(targets)
@@ -190,13 +190,13 @@ def excitations(unit_map: UnitMap, x: torch.Tensor, targets: Sequence[Lesion]) -
     return values
 
 
-def compared_bits(unit_map: UnitMap) -> int:
+def compared_bits(unit_map: Units) -> int:
     """Return how many leading bits of a network's scores are compared."""
     return COMPARED_BITS.get(unit_map.dtype, COMPARED_BITS[torch.float32])
 
 
 def _scored(
-    unit_map: UnitMap,
+    unit_map: Units,
     x: torch.Tensor,
     targets: Sequence[Lesion],
     by_layer: Mapping[str, Sequence[int]],
@@ -209,7 +209,9 @@ def _scored(
         mask = target_mask(unit_map.layer(name).n_units, [targets[row][name] for row in rows])
         masks[name] = np.ascontiguousarray(mask.T)
     stops = tuple(unit_map.layer(name).pre_activation for name in masks)
-    n_threads = torch.get_num_threads() if unit_map.device.type == "cpu" else 1
+    # hooks belong to a module, not to a thread
+    apart = isinstance(unit_map, UnitMap) and unit_map.device.type == "cpu"
+    n_threads = torch.get_num_threads() if apart else 1
     batch_size = batch_size or max(1, min(MAX_IMAGES, unit_map.n_together(x, stops) // n_threads))
     starts = range(0, len(x) if masks else 0, batch_size)
 
@@ -218,4 +220,5 @@ def _scored(
         return _scores(unit_map, batch, masks)
 
     bar = tqdm(starts, desc="exciting images", unit="batch", disable=not progress)
-    yield from zip(bar, side_by_side(work, starts, n_threads), strict=True)
+    scored = side_by_side(work, starts, n_threads) if apart else map(work, starts)
+    yield from zip(bar, scored, strict=True)

@@ -27,14 +27,16 @@ from localspec._utils.validation import (
 from localspec.clustering import Draws, Lesion
 from localspec.exceptions import InvalidInputError
 from localspec.units import (
+    HookedUnits,
     Network,
     UnitMap,
+    Units,
     check_classes,
     check_logits,
     count_logits,
     fast_convolutions,
     spatial_means,
-    trace_units,
+    units_of,
 )
 from localspec.visualization._parametrisation import decoder, initial_parameters
 
@@ -112,9 +114,9 @@ def check_image_shape(image_shape: Sequence[int]) -> None:
         )
 
 
-def checked_network(network: Network, image_shape: Sequence[int]) -> UnitMap:
-    """Refuse a shape of images, or a network that cannot read them; return it traced."""
-    unit_map = trace_units(network)
+def checked_network(network: Network, image_shape: Sequence[int]) -> Units:
+    """Refuse a shape of images, or a network that cannot read them; return its units."""
+    unit_map = units_of(network)
     check_image_shape(image_shape)
     n_pixels = math.prod(image_shape)
     tried = torch.linspace(0, 1, 2 * n_pixels).reshape(2, *image_shape)
@@ -128,7 +130,7 @@ def checked_steps(n_steps: int, seed: int) -> tuple[int, int]:
     return check_integer("n_steps", n_steps, 1, MOST_STEPS), check_seed(seed)
 
 
-def check_targets(unit_map: UnitMap, targets: Sequence[Lesion]) -> None:
+def check_targets(unit_map: Units, targets: Sequence[Lesion]) -> None:
     """Refuse targets that are not units of one layer."""
     check_unit_sets("targets", targets)
     for index, target in enumerate(targets):
@@ -167,8 +169,8 @@ def target_mask(n_units: int, sets_of_units: Sequence[np.ndarray]) -> np.ndarray
 class _Objective:
     """What is maximised for sets of units of one layer: the sum of their means' magnitudes."""
 
-    unit_map: UnitMap
-    node: fx.Node
+    unit_map: Units
+    node: fx.Node | str
     means: Callable[[torch.Tensor], torch.Tensor]
     mask: torch.Tensor
 
@@ -183,8 +185,10 @@ class _Objective:
         return (self.means(value).abs() * self.mask).sum(dim=1)
 
 
-def _n_kept(unit_map: UnitMap, image: torch.Tensor) -> dict[fx.Node, int]:
+def _n_kept(unit_map: Units, image: torch.Tensor) -> dict[fx.Node | str, int]:
     """Return how many numbers of one image a pass up to each node keeps for its gradients."""
+    if isinstance(unit_map, HookedUnits):
+        return unit_map.n_kept(image)
     order = [node for node in unit_map.graph_module.graph.nodes if node.op != "output"]
     with torch.inference_mode():
         sizes = [value.numel() for value in unit_map.run(image, stops=tuple(order))]
@@ -206,7 +210,7 @@ def _optimise(objective, decode_all, start, n_steps, learning_rate, advance):
     return decode_all(parameters.detach()), scores.detach()
 
 
-def _entropy(unit_map: UnitMap, images: torch.Tensor) -> torch.Tensor:
+def _entropy(unit_map: Units, images: torch.Tensor) -> torch.Tensor:
     """Return the entropy of the softmax, accurate also where it is nearly 0.
 
     In double precision whatever the network's: exp(-104) is 0 in single precision already.
@@ -236,7 +240,7 @@ def visualize(
 
     Parameters
     ----------
-    network : torch.nn.Module, TrainedNetwork or UnitMap
+    network : torch.nn.Module, TrainedNetwork, UnitMap or HookedUnits
         Reads images (n_images, n_channels, height, width) in [0, 1].
     targets : sequence of mappings of one layer name to unit indices
         Layers may be named by tensor or by reader, which has the values of its tensor.
@@ -269,7 +273,8 @@ def visualize(
     Notes
     -----
     The objective is the sum over units of the absolute value of the spatial mean of the
-    pre-ReLU value. Images of a layer run together, through the network up to that layer and
+    pre-ReLU value; of hooked units, of the mean over space, time or tokens of what their module
+    returns. Images of a layer run together, through the network up to that layer and
     without the values of a convolution that are averaged at once. Adam works element by element,
     so images do not influence each other. Which images run together does not depend on the number
     of threads; on a CPU, each part runs on one thread, several side by side, except that a few
@@ -304,7 +309,7 @@ def visualize(
 
 @torch.inference_mode(False)  # gradients are needed also where the caller needs none
 def visualize_traced(
-    unit_map: UnitMap,
+    unit_map: Units,
     targets: Sequence[Lesion],
     image_shape: tuple[int, int, int],
     *,
@@ -317,7 +322,7 @@ def visualize_traced(
     progress: bool = False,
     advance: Callable[[int], object] | None = None,
 ) -> Visualizations:
-    """Return what :func:`visualize` does, of a traced network and checked input.
+    """Return what :func:`visualize` does, of a network's units and checked input.
 
     `advance` is told of steps done, in place of a bar.
     """
@@ -329,7 +334,7 @@ def visualize_traced(
     if max_values is None:
         max_values = MAX_VALUES["cpu" if unit_map.device.type == "cpu" else "cuda"]
 
-    def n_together(node: fx.Node) -> int:
+    def n_together(node: fx.Node | str) -> int:
         return max(1, min(max_images, max_values // (n_kept[node] + 4 * start.numel())))
 
     objectives, parts = {}, []
@@ -344,7 +349,6 @@ def visualize_traced(
         parts += [(name, rows) for rows in torch.arange(len(indices)).tensor_split(n_parts)]
     parts.sort(key=lambda part: n_kept[objectives[part[0]].node] * len(part[1]), reverse=True)
     n_rows = max((len(rows) for _, rows in parts), default=0)
-    small = is_small(unit_map.graph_module, blank, n_rows, SMALL_PASS)
     images = torch.zeros(len(targets), *image_shape, dtype=unit_map.dtype)
     scores = torch.zeros(len(targets), dtype=unit_map.dtype)
     entropies = torch.zeros(len(targets), dtype=torch.float64)
@@ -366,7 +370,10 @@ def visualize_traced(
             batches = optimised.split(n_together(unit_map.output))
             entropies[chosen] = torch.cat([_entropy(unit_map, batch) for batch in batches]).cpu()
 
-    apart = start.device.type == "cpu" and (small or len(parts) >= torch.get_num_threads())
+    apart = False  # hooks belong to a module, not to a thread
+    if isinstance(unit_map, UnitMap) and start.device.type == "cpu":
+        small = is_small(unit_map.graph_module, blank, n_rows, SMALL_PASS)
+        apart = small or len(parts) >= torch.get_num_threads()
     n_images = len(targets) * (n_steps + 1)
     with bar, fast_convolutions(unit_map, blank, n_images):
         for _ in side_by_side(optimise_part, parts) if apart else map(optimise_part, parts):

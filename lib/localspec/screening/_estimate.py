@@ -26,10 +26,14 @@ from localspec.screening._settings import Settings
 from localspec.units import Network
 from localspec.visualization import N_STEPS, visualize_traced
 
-N_TRIED = 32  # images
+LEAST_TRIED = 32  # images
+TRIED_VALUES = (
+    2**20
+)  # of small images as many as have so many pixels, so that overhead counts little
 N_LAYERS = 4  # tried, spread over the network; those between are interpolated
 LEAST_SECONDS = 0.3  # of a small pass: what takes less is repeated with more sets of units
 MOST_SETS = 256
+GROWTH = 4  # of their number
 FEW_STEPS = 4  # updates of a visualization that is timed
 
 
@@ -76,23 +80,35 @@ def _few(data: object) -> tuple[object, int]:
     """Return some images of the data, spread over them, and how many there are in all."""
     if isinstance(data, Dataset):
         data = data.x_test, data.y_test
-    if isinstance(data, tuple | list) and len(data) == 2 and hasattr(data[0], "__len__"):
-        rows = _spread(len(data[0]))
-        if all(isinstance(part, torch.Tensor) and part.ndim for part in data):
-            return tuple(part[torch.from_numpy(rows).to(part.device)] for part in data), len(
-                data[0]
-            )
+    pair = isinstance(data, tuple | list) and len(data) == 2
+    if pair and all(isinstance(part, torch.Tensor) and part.ndim for part in data):
+        x, y = data
+        rows = torch.from_numpy(_spread(len(x), x[:1]))
+        return (x[rows.to(x.device)], y[rows.to(y.device)]), len(x)
     if isinstance(data, DataLoader) and hasattr(data.dataset, "__len__"):
         indices = sorted(set(data.sampler))
-        part = Subset(data.dataset, [indices[row] for row in _spread(len(indices))])
-        return DataLoader(part, N_TRIED, collate_fn=data.collate_fn), len(indices)
+        part = Subset(
+            data.dataset, [indices[row] for row in _spread(len(indices), _first(data.dataset))]
+        )
+        return DataLoader(part, LEAST_TRIED, collate_fn=data.collate_fn), len(indices)
     if isinstance(data, TorchDataset) and hasattr(data, "__len__"):
-        return Subset(data, _spread(len(data)).tolist()), len(data)
+        return Subset(data, _spread(len(data), _first(data)).tolist()), len(data)
     return data, 0
 
 
-def _spread(n: int) -> np.ndarray:
-    return np.unique(np.linspace(0, n - 1, min(n, N_TRIED)).round().astype(np.int64))
+def _first(dataset: TorchDataset) -> object:
+    """Return the first image; what is no image is refused elsewhere."""
+    try:
+        return dataset[0][0]
+    except Exception:  # of the user's own code
+        return None
+
+
+def _spread(n: int, image: object) -> np.ndarray:
+    """Return the indices of images spread over so many, of which one is given."""
+    n_values = image.numel() if isinstance(image, torch.Tensor) else TRIED_VALUES
+    n_tried = max(LEAST_TRIED, TRIED_VALUES // max(n_values, 1))
+    return np.unique(np.linspace(0, n - 1, min(n, n_tried)).round().astype(np.int64))
 
 
 def _seconds(work: Callable[[], Any]) -> float:
@@ -102,15 +118,18 @@ def _seconds(work: Callable[[], Any]) -> float:
 
 
 def _per_set(work: Callable[[list], Any], sets: list) -> float:
-    """Return the seconds that one set of units takes, of as many as it takes to tell."""
+    """Return the seconds that one more set of units takes, of as many as it takes to tell."""
     work(sets[:1])  # what is made once
-    n = 1
+    n, before = 1, 0.0
     while True:
         repeated = [sets[index % len(sets)] for index in range(n)]
         taken = _seconds(lambda repeated=repeated: work(repeated))
-        if taken >= LEAST_SECONDS or n >= MOST_SETS:
-            return taken / n
-        n *= 4
+        if taken < 3 * LEAST_SECONDS:  # another process may have been in the way
+            taken = min(taken, _seconds(lambda repeated=repeated: work(repeated)))
+        if n > 1 and (taken >= LEAST_SECONDS or n >= MOST_SETS):
+            more = (taken - before) / (n - n // GROWTH)
+            return more if more > 0 else taken / n
+        n, before = n * GROWTH, taken
 
 
 def _by_layer(work: Callable[[list], Any], draws: Mapping[str, Draws]) -> dict[str, float]:
@@ -190,9 +209,9 @@ def estimate(network: Network, data: object, **settings: Any) -> Estimate:
 
     Notes
     -----
-    Reads 32 images spread over the data, clusters the network on them, and times a few lesions and
-    visualizations in four of its layers. What other processes do meanwhile counts, too. What is
-    in `folder` already is not taken into account.
+    Reads 32 images or more, spread over the data, clusters the network on them, and times a few
+    lesions and visualizations in four of its layers. What other processes do meanwhile counts, too.
+    What is in `folder` already is not taken into account.
     """
     checked = Settings(**settings).checked()
     few, n_images = _few(data)

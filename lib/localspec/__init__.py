@@ -19,7 +19,7 @@ localspec.lesions         accuracies without some of the units
 localspec.visualization   images that excite units: made ones, and those of a data set
 localspec.statistics      p-values, their combination and correction, effect sizes
 localspec.measures        importance, and class, input and output coherence (one file)
-localspec.screening       all of it for a network of one's own (one file)
+localspec.screening       all of it for a network of one's own
 localspec.conventions     every choice where the method can be read in several ways (one file)
 localspec.exceptions      errors and warnings (one file)
 localspec.pipeline        profiles, stored results, tables and figures of the notebooks
@@ -52,7 +52,7 @@ from localspec.exceptions import (
 from localspec.lesions import lesion_accuracies, lesion_draws
 from localspec.measures import assess, coherence, importance
 from localspec.networks import NetworkSettings, build_network, prune, train
-from localspec.screening import Report, screen, standardized
+from localspec.screening import Estimate, Report, estimate, screen, standardized
 from localspec.units import hook_units, preflight, trace_units
 from localspec.visualization import visualize
 
@@ -63,6 +63,7 @@ __all__ = [
     "Conventions",
     "Dataset",
     "DegenerateDataWarning",
+    "Estimate",
     "InvalidInputError",
     "LocalspecError",
     "LocalspecWarning",
@@ -76,6 +77,7 @@ __all__ = [
     "clusterability",
     "coherence",
     "draw_counterparts",
+    "estimate",
     "hook_units",
     "importance",
     "lesion_accuracies",

@@ -176,7 +176,7 @@ def test_screen(build):
     x, y = images()
     network = centred(build(seed=2), x)
     for conventions in ("paper", Conventions(residual_units="reader", lesion_readers="one")):
-        report = screen(network, x, y, n_clusters=3, n_draws=2, conventions=conventions)
+        report = screen(network, (x, y), n_clusters=3, n_draws=2, conventions=conventions)
         assert len(report.table)
         assert set(report.table["layer"]) <= {
             layer.name for layer in trace_units(network, conventions=conventions).tested

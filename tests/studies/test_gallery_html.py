@@ -12,10 +12,10 @@ import pytest
 from helpers.gallery import CLASSES, NAN, NUMBERS, made_gallery, record
 from PIL import Image
 
+from localspec._utils.sprites import sprite_sheet
 from localspec.exceptions import InvalidInputError
 from localspec.studies.gallery import gallery_html, gallery_table, linked_table
 from localspec.studies.gallery._records import Finding, Gallery, card_anchor
-from localspec.studies.gallery._sprites import sprite_sheet
 
 
 class Reader(HTMLParser):
@@ -50,7 +50,7 @@ def sort_keys(record):
 
 
 def unpacked(sheet):
-    return np.asarray(Image.open(io.BytesIO(sheet.png)))
+    return np.asarray(Image.open(io.BytesIO(sheet.file)))
 
 
 @pytest.fixture(scope="module")
@@ -259,7 +259,7 @@ def test_a_data_uri_holds_the_file():
     sheet = sprite_sheet([np.ones((1, 2, 2))])
     kind, data = sheet.data_uri.split(",")
     assert kind == "data:image/png;base64"
-    assert base64.b64decode(data) == sheet.png
+    assert base64.b64decode(data) == sheet.file
 
 
 @pytest.mark.parametrize(

@@ -378,9 +378,9 @@ def test_a_network_with_gates_is_screened_by_partitions_from_activations():
     net = network(between=squeezed, **parts)
     x, y = torch.rand(30, 1, 4, 4).double(), torch.arange(30) % 3
     with pytest.raises(InvalidInputError, match="undefined behind a gate"):
-        screen(net, x, y, n_clusters=2, n_draws=2)
+        screen(net, (x, y), n_clusters=2, n_draws=2)
     partition = cluster(activation_graph(net, x), 2)
-    report = screen(net, x, y, partitions={"mine": partition}, n_draws=2)
+    report = screen(net, (x, y), partitions={"mine": partition}, n_draws=2)
     assert set(report.partitions) == {"mine"}
 
 

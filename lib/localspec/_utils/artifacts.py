@@ -24,6 +24,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from localspec._utils.files import (
+    RESULTS_VARIABLE,
     check_is_file,
     locked,
     project_root,
@@ -197,8 +198,14 @@ def _digest(arrays: Mapping[str, np.ndarray], description: str) -> str:
     return digest.hexdigest()
 
 
-def _read(path: Path, key: str) -> Artifact:
-    """Read a file whose key and digest are right."""
+def read_artifact(path: Path, key: str) -> Artifact:
+    """Read a file of arrays that was written under a key.
+
+    Raises
+    ------
+    ArtifactError
+        If there is no such file, or its key or the digest of its content is another.
+    """
     with opened(path) as file:
         metadata = file.metadata() or {}
         stored_key = metadata.get("localspec_key")
@@ -217,6 +224,27 @@ def _read(path: Path, key: str) -> Artifact:
         return Artifact(arrays, description, key)
 
 
+def write_artifact(
+    path: Path,
+    key: str,
+    arrays: Mapping[str, np.ndarray],
+    description: Mapping[str, Any],
+    *,
+    variable: str = RESULTS_VARIABLE,
+) -> Artifact:
+    """Write arrays and a description under a key, whole or not at all; see :func:`read_artifact`.
+
+    `variable` is what messages say to choose another folder with.
+    """
+    arrays = {name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}
+    text = json.dumps(description)
+    metadata = {"localspec_key": key, "description": text, "sha256": _digest(arrays, text)}
+    write_atomically(
+        path, lambda part: save_file(arrays, part, metadata=metadata), variable=variable
+    )
+    return Artifact(arrays, json.loads(text), key)
+
+
 def check_artifact(path: Path) -> None:
     """Refuse a file of an artifact, whatever its key, whose content is damaged.
 
@@ -227,7 +255,7 @@ def check_artifact(path: Path) -> None:
     """
     with opened(path) as file:
         key = (file.metadata() or {}).get("localspec_key", "")
-    _read(path, key)
+    read_artifact(path, key)
 
 
 def take_apart(result: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -300,7 +328,7 @@ def cached(
         )
     if mode != "always" and stored is not None:
         try:
-            return _read(stored, key)
+            return read_artifact(stored, key)
         except _DamagedError as error:
             if mode == "never":
                 raise ArtifactError(f"{error}: {_remedy(stored, path)}") from error
@@ -308,15 +336,11 @@ def cached(
     with locked(path):
         if mode != "always" and path.exists():  # another process may have computed it meanwhile
             with suppress(_DamagedError):
-                return _read(path, key)
+                return read_artifact(path, key)
         _sweep(path)
-        arrays, description = compute()
-        arrays = {name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}
-        text = json.dumps(description)
-        metadata = {"localspec_key": key, "description": text, "sha256": _digest(arrays, text)}
-        write_atomically(path, lambda part: save_file(arrays, part, metadata=metadata))
+        artifact = write_artifact(path, key, *compute())
         Path(f"{path}.lock").unlink(missing_ok=True)  # whoever waits for it finds the artifact
-    return Artifact(arrays, json.loads(text), key)
+    return artifact
 
 
 def _remedy(stored: Path, path: Path) -> str:

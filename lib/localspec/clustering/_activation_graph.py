@@ -207,7 +207,7 @@ def activation_graph_traced(
     """Return what :func:`activation_graph` does, of a traced network and images that fit it."""
     if len(x) < 3:
         raise InvalidInputError(f"correlations need at least 3 images, not {len(x)}")
-    if (x == x[:1]).all():
+    if all((part == x[:1]).all() for part in x.split(BATCH_SIZE)):
         raise InvalidInputError("no unit varies over these images: they are all the same")
     values = unit_values_traced(unit_map, x, conventions, MAX_VALUES)
     layers = layer_ranges([(name, part.shape[1], True) for name, part in values.items()])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -82,6 +82,28 @@ class Draws:
             for subcluster, rows in zip(self.subclusters, self.units, strict=True)
         ]
         return np.reshape(same, (len(self.subclusters), self.n_draws)).T.astype(bool)
+
+    def chosen(self, positions: Sequence[int]) -> Draws:
+        """Return the draws of some of the subclusters, in the order of their positions.
+
+        Examples
+        --------
+        >>> partition = Partition.from_labels({"dense1": np.array([0, 0, 1, 1, 1])})
+        >>> draws = draw_counterparts(partition, 4).chosen([1])
+        >>> [part.cluster for part in draws.subclusters], draws.units[0].shape
+        ([1], (4, 3))
+        """
+        n_tested = len(self.subclusters)
+        for position in positions:
+            require(
+                0 <= position < n_tested,
+                f"there is no subcluster {position}: positions are from 0 to {n_tested - 1}",
+            )
+        return replace(
+            self,
+            subclusters=tuple(self.subclusters[position] for position in positions),
+            units=tuple(self.units[position] for position in positions),
+        )
 
     def lesions(self) -> list[Lesion]:
         """Return true and random sets as one list: subcluster by subcluster, true one first."""

@@ -216,7 +216,7 @@ def _lesion_predictions(
 ) -> np.ndarray:
     if isinstance(unit_map, HookedUnits):
         return hooked_predictions(unit_map, x, lesions, options)
-    x = x.to(unit_map.device, unit_map.dtype)
+    first_image = x[:1].to(unit_map.device, unit_map.dtype)
     last = unit_map.tensors[-1].name  # where a lesion of nothing starts
     points = {
         name: lesion_points(
@@ -237,7 +237,7 @@ def _lesion_predictions(
     on_cpu = unit_map.device.type == "cpu"
     n_together, sizes = batches(
         unit_map,
-        x,
+        first_image,
         points,
         firsts,
         batch_size=options.batch_size,
@@ -246,9 +246,11 @@ def _lesion_predictions(
     bar = tqdm(
         total=len(lesions) * len(x), desc="lesions", unit="image", disable=not options.progress
     )
+    advance = bar.update if options.advance is None else options.advance
 
     @torch.inference_mode()
     def predict(part: torch.Tensor) -> np.ndarray:
+        part = part.to(unit_map.device, unit_map.dtype)
         predicted, workspace = np.empty((len(lesions), len(part)), dtype=np.int64), Workspace()
         prefix_values = unit_map.run(part, stops=stops) if stops else []
         prefixes = dict(zip(stops, prefix_values, strict=True))
@@ -264,10 +266,10 @@ def _lesion_predictions(
                     logits = behind.logits([lesions[index] for index in chunk])
                     classes = logits.argmax(1).reshape(len(chunk), -1).cpu().numpy()
                     predicted[chunk, images] = classes
-                    bar.update(classes.size)
+                    advance(classes.size)
         return predicted
 
-    with fast_convolutions(unit_map, x[:1], len(x) * len(lesions)), bar:
+    with fast_convolutions(unit_map, first_image, len(x) * len(lesions)), bar:
         parts = x.split(n_together)
         predictions = list(side_by_side(predict, parts, None if on_cpu else 1))
     return np.concatenate(predictions, axis=1)

@@ -23,7 +23,6 @@ def hooked_predictions(
     Lesions run stacked along the batch, through the whole network: the rows of one lesion have its
     units set to zero, or to their means, where their module returns them.
     """
-    x = x.to(units.device, units.dtype)
     names = dict.fromkeys(name for lesion in lesions for name in lesion)
     points = {name: (LesionPoint(name, 0, units.layer(name).n_units),) for name in names}
     means = {}
@@ -38,10 +37,11 @@ def hooked_predictions(
     n_lesions = max(1, n_rows // n_images)
     predicted = np.empty((len(lesions), len(x)), dtype=np.int64)
     bar = tqdm(total=predicted.size, desc="lesions", unit="image", disable=not options.progress)
+    advance = bar.update if options.advance is None else options.advance
     with bar, torch.inference_mode():
         for start in range(0, len(x), n_images):
             images = slice(start, start + n_images)
-            part = x[images]
+            part = x[images].to(units.device, units.dtype)
             for begin in range(0, len(lesions), n_lesions):
                 chunk = lesions[begin : begin + n_lesions]
                 edits = lesion_edits(keep_masks(points, chunk, part), means)
@@ -49,5 +49,5 @@ def hooked_predictions(
                 (logits,) = units.run(stacked, edits=edits)
                 classes = logits.argmax(1).reshape(len(chunk), -1).cpu().numpy()
                 predicted[begin : begin + n_lesions, images] = classes
-                bar.update(classes.size)
+                advance(classes.size)
     return predicted

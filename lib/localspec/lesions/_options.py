@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -33,6 +34,7 @@ class LesionOptions:
     batch_size: int = BATCH_SIZE
     max_values: int | None = None
     progress: bool = False
+    advance: Callable[[int], object] | None = None  # told of images done, in place of a bar
 
 
 def checked_options(

@@ -35,6 +35,8 @@ class UnitMap:
         The network that was traced; what the trace computes is compared with it.
     residual_units : {"tensor", "reader"}
         Whether `layers` are the tensors, or one layer for each reader of a tensor with several.
+    chosen : tuple of str, optional
+        Names of the layers that are tested; by default all that can be.
     """
 
     graph_module: fx.GraphModule
@@ -43,6 +45,7 @@ class UnitMap:
     n_inputs: int
     module: nn.Module
     residual_units: str = "tensor"
+    chosen: tuple[str, ...] | None = None
 
     @cached_property
     def layers(self) -> tuple[UnitLayer, ...]:
@@ -56,6 +59,26 @@ class UnitMap:
         if residual_units == self.residual_units:
             return self
         return replace(self, residual_units=residual_units)
+
+    def with_tested(self, names: Sequence[str]) -> UnitMap:
+        """Return the map with only some of its hidden layers tested.
+
+        Raises
+        ------
+        InvalidInputError
+            If a name is none of a hidden layer, or there is none.
+        """
+        hidden = [layer.name for layer in self.layers if self.readers_of(layer)]
+        if isinstance(names, str) or not isinstance(names, Sequence) or not len(names):
+            raise InvalidInputError(
+                f"layers must be a list of one or more of {', '.join(hidden)}, not {names!r}"
+            )
+        for name in names:
+            if name not in hidden:
+                raise InvalidInputError(
+                    f"there is no hidden layer {name!r}; the network has: {', '.join(hidden)}"
+                )
+        return replace(self, chosen=tuple(names))
 
     def _parts(self, tensor: UnitLayer) -> tuple[UnitLayer, ...]:
         names = [reader.name for reader in self.readers_of(tensor)]
@@ -90,6 +113,8 @@ class UnitMap:
         Units whose values are the logits are no hidden units.
         """
         hidden = tuple(layer for layer in self.layers if self.readers_of(layer))
+        if self.chosen is not None:
+            return tuple(layer for layer in hidden if layer.name in self.chosen)
         return tuple(layer for layer in hidden if layer.is_conv) or hidden
 
     @property

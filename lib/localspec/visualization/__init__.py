@@ -1,6 +1,11 @@
 """Visualization: images made to excite units, and the images that excite them most."""
 
-from localspec.visualization._exciting_images import exciting_images
+from localspec.visualization._exciting_images import (
+    compared_bits,
+    excitations,
+    exciting_images,
+    top_images,
+)
 from localspec.visualization._visualize import (
     N_STEPS,
     Visualizations,
@@ -13,7 +18,10 @@ __all__ = [
     "N_STEPS",
     "Visualizations",
     "check_image_shape",
+    "compared_bits",
+    "excitations",
     "exciting_images",
+    "top_images",
     "visualize",
     "visualize_traced",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -154,29 +154,12 @@ def exciting_images(
         )
     check_targets(unit_map, targets)
     by_layer = targets_by_layer(targets)
-    masks = {}  # of shape (n_units, n_targets of the layer)
-    for name, rows in by_layer.items():
-        mask = target_mask(unit_map.layer(name).n_units, [targets[row][name] for row in rows])
-        masks[name] = np.ascontiguousarray(mask.T)
-    n_bits = COMPARED_BITS.get(unit_map.dtype, COMPARED_BITS[torch.float32])
-    stops = tuple(unit_map.layer(name).pre_activation for name in masks)
-    # hooks belong to a module, not to a thread
-    apart = isinstance(unit_map, UnitMap) and unit_map.device.type == "cpu"
-    n_threads = torch.get_num_threads() if apart else 1
-    batch_size = batch_size or max(1, min(MAX_IMAGES, unit_map.n_together(x, stops) // n_threads))
     best = {
         name: (np.empty((len(rows), 0)), np.empty((len(rows), 0), int))
         for name, rows in by_layer.items()
     }
-    starts = range(0, len(x) if masks else 0, batch_size)
-
-    def work(start: int) -> dict[str, np.ndarray]:
-        batch = x[start : start + batch_size].to(unit_map.device, unit_map.dtype)
-        return _scores(unit_map, batch, masks)
-
-    scored = side_by_side(work, starts, n_threads) if apart else map(work, starts)
-    bar = tqdm(starts, desc="exciting images", unit="batch", disable=not progress)
-    for start, scores_by_layer in zip(bar, scored, strict=True):
+    n_bits = compared_bits(unit_map)
+    for start, scores_by_layer in _scored(unit_map, x, targets, by_layer, batch_size, progress):
         for name, scores in scores_by_layer.items():
             indices = np.broadcast_to(np.arange(scores.shape[1]) + start, scores.shape)
             best_scores, best_indices = best[name]
@@ -191,3 +174,51 @@ def exciting_images(
     for name, rows in by_layer.items():
         exciting.scores[rows], exciting.indices[rows] = best[name]
     return exciting
+
+
+def excitations(unit_map: Units, x: torch.Tensor, targets: Sequence[Lesion]) -> np.ndarray:
+    """Return the objective of each target on each image, shape (n_targets, n_images).
+
+    Of the units of a network, images that fit it, and targets that are its units; see
+    :func:`exciting_images`.
+    """
+    by_layer = targets_by_layer(targets)
+    values = np.zeros((len(targets), len(x)))
+    for start, scores_by_layer in _scored(unit_map, x, targets, by_layer, None, False):
+        for name, scores in scores_by_layer.items():
+            values[by_layer[name], start : start + scores.shape[1]] = scores
+    return values
+
+
+def compared_bits(unit_map: Units) -> int:
+    """Return how many leading bits of a network's scores are compared."""
+    return COMPARED_BITS.get(unit_map.dtype, COMPARED_BITS[torch.float32])
+
+
+def _scored(
+    unit_map: Units,
+    x: torch.Tensor,
+    targets: Sequence[Lesion],
+    by_layer: Mapping[str, Sequence[int]],
+    batch_size: int | None,
+    progress: bool,
+) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+    """Yield the first index of each batch of images, and scores by layer."""
+    masks = {}  # of shape (n_units, n_targets of the layer)
+    for name, rows in by_layer.items():
+        mask = target_mask(unit_map.layer(name).n_units, [targets[row][name] for row in rows])
+        masks[name] = np.ascontiguousarray(mask.T)
+    stops = tuple(unit_map.layer(name).pre_activation for name in masks)
+    # hooks belong to a module, not to a thread
+    apart = isinstance(unit_map, UnitMap) and unit_map.device.type == "cpu"
+    n_threads = torch.get_num_threads() if apart else 1
+    batch_size = batch_size or max(1, min(MAX_IMAGES, unit_map.n_together(x, stops) // n_threads))
+    starts = range(0, len(x) if masks else 0, batch_size)
+
+    def work(start: int) -> dict[str, np.ndarray]:
+        batch = x[start : start + batch_size].to(unit_map.device, unit_map.dtype)
+        return _scores(unit_map, batch, masks)
+
+    bar = tqdm(starts, desc="exciting images", unit="batch", disable=not progress)
+    scored = side_by_side(work, starts, n_threads) if apart else map(work, starts)
+    yield from zip(bar, scored, strict=True)

@@ -320,8 +320,12 @@ def visualize_traced(
     max_values: int | None = None,
     small_part: int = SMALL_PART,
     progress: bool = False,
+    advance: Callable[[int], object] | None = None,
 ) -> Visualizations:
-    """Return what :func:`visualize` does, of a network's units and checked input."""
+    """Return what :func:`visualize` does, of a network's units and checked input.
+
+    `advance` is told of steps done, in place of a bar.
+    """
     by_layer = targets_by_layer(targets)
     start = initial_parameters(image_shape, seed=seed, dtype=unit_map.dtype).to(unit_map.device)
     decode_all = decoder(*image_shape[1:], start)
@@ -350,15 +354,15 @@ def visualize_traced(
     entropies = torch.zeros(len(targets), dtype=torch.float64)
     bar = tqdm(total=len(targets) * (n_steps + 1), desc="images", unit="step", disable=not progress)
 
-    def advance(n_images: int) -> None:
+    def count(n_images: int) -> None:
         with bar.get_lock():
-            bar.update(n_images)
+            (advance or bar.update)(n_images)
 
     @torch.enable_grad()
     def optimise_part(part: tuple[str, torch.Tensor]) -> None:
         name, rows = part
         optimised, reached = _optimise(
-            objectives[name].rows(rows), decode_all, start, n_steps, learning_rate, advance
+            objectives[name].rows(rows), decode_all, start, n_steps, learning_rate, count
         )
         chosen = torch.tensor(by_layer[name])[rows]
         images[chosen], scores[chosen] = optimised.cpu(), reached.cpu()

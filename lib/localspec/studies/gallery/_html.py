@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from localspec._utils.sprites import SpriteSheet, sprite_sheet
 from localspec.exceptions import InvalidInputError
 from localspec.measures import MEASURES
 from localspec.pipeline import format_number
 from localspec.statistics import RTOL
 from localspec.studies.gallery._records import Gallery, GalleryRecord
-from localspec.studies.gallery._sprites import SpriteSheet, sprite_sheet
 
 NOTABLE = 0.05  # p-values up to here are bold
 MAX_CLASSES = 20  # bars of one card; of more classes, those with the largest changes

@@ -14,7 +14,6 @@ from tqdm.auto import tqdm
 from localspec._utils.validation import check_option
 from localspec.clustering import Draws, Lesion, Partition, draw_counterparts
 from localspec.conventions import Conventions
-from localspec.exceptions import InvalidInputError
 from localspec.lesions import lesion_accuracies
 from localspec.measures import LESIONED, MEASURES, VISUALIZED, Measure, measure_named
 from localspec.pipeline import PARTITIONINGS, REPEATED_STAGES, Replicate
@@ -45,17 +44,7 @@ def further_draws(
     ([1], (4, 3))
     """
     everything = draw_counterparts(partition, n_draws, seed=seed, conventions=conventions)
-    n_tested = len(everything.subclusters)
-    for position in chosen:
-        if not 0 <= position < n_tested:
-            raise InvalidInputError(
-                f"chosen names subcluster {position}: positions are from 0 to {n_tested - 1}"
-            )
-    return replace(
-        everything,
-        subclusters=tuple(everything.subclusters[position] for position in chosen),
-        units=tuple(everything.units[position] for position in chosen),
-    )
+    return everything.chosen(chosen)
 
 
 def _in_blocks(

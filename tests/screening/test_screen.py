@@ -47,7 +47,7 @@ def images(n=160, seed=0):
 @pytest.fixture(scope="module")
 def report():
     """Screening of the planted network."""
-    return screen(planted(), *images(), n_clusters=4, n_draws=19)
+    return screen(planted(), images(), n_clusters=4, n_draws=19)
 
 
 def test_the_planted_groups_are_the_subclusters(report):
@@ -97,7 +97,7 @@ def scattered():
     x, _ = images()
     y = network(x).argmax(dim=1)  # whatever it says is right
     assert len(set(y.tolist())) == N_CLASSES
-    return screen(network, x, y, n_clusters=2, n_draws=19)
+    return screen(network, (x, y), n_clusters=2, n_draws=19)
 
 
 @pytest.mark.parametrize("name", ["report", "scattered"])
@@ -125,19 +125,19 @@ def test_units_of_a_row(report):
 
 
 def test_screening_repeats():
-    first, again = (screen(planted(), *images(60), n_clusters=4, n_draws=2) for _ in range(2))
+    first, again = (screen(planted(), images(60), n_clusters=4, n_draws=2) for _ in range(2))
     pd.testing.assert_frame_equal(first.table, again.table)
 
 
 def test_correlations_use_the_images_given_for_them():
     x, y = images(60)
     noise = torch.from_numpy(np.random.default_rng(0).random((50, 1, 2, 4)))
-    plain = screen(planted(), x, y, n_clusters=4, n_draws=1)
-    other = screen(planted(), x, y, x_train=noise, n_clusters=4, n_draws=1)
+    plain = screen(planted(), (x, y), n_clusters=4, n_draws=1)
+    other = screen(planted(), (x, y), x_train=noise, n_clusters=4, n_draws=1)
     first, second = (r.assessments["weights/global", "importance"].measure for r in (plain, other))
     assert first.values.tolist() == second.values.tolist()
     with pytest.raises(InvalidInputError, match="no unit varies"):
-        screen(planted(), x, y, x_train=torch.ones(5, 1, 2, 4).double(), n_clusters=4, n_draws=1)
+        screen(planted(), (x, y), x_train=torch.ones(5, 1, 2, 4).double(), n_clusters=4, n_draws=1)
 
 
 def test_groups_of_ones_own():
@@ -145,7 +145,7 @@ def test_groups_of_ones_own():
     right = {"1": group, "3": np.where(group == 1, -1, group)}
     wrong = {"1": np.arange(N_CLASSES * GROUP) % N_CLASSES}
     partitions = {"right": Partition.from_labels(right), "wrong": Partition.from_labels(wrong)}
-    report = screen(planted(), *images(), partitions=partitions, n_draws=19)
+    report = screen(planted(), images(), partitions=partitions, n_draws=19)
     assert report.partitions == partitions
     table = report.table.set_index(["partitioning", "layer"])
     assert sorted(table.loc[("right", "3"), "cluster"]) == [0, 2, 3]
@@ -166,7 +166,7 @@ def test_groups_of_ones_own():
 def test_groups_that_do_not_fit_are_refused(labels, message):
     partitions = {"mine": Partition.from_labels(labels)}
     with pytest.raises(InvalidInputError, match=message):
-        screen(planted(), *images(), partitions=partitions)
+        screen(planted(), images(), partitions=partitions)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_groups_that_do_not_fit_are_refused(labels, message):
 )
 def test_what_is_no_partition_is_refused(partitions, message):
     with pytest.raises(InvalidInputError, match=message):
-        screen(planted(), *images(), partitions=partitions)
+        screen(planted(), images(), partitions=partitions)
 
 
 def test_nothing_to_test():
@@ -186,10 +186,12 @@ def test_nothing_to_test():
     first, last = nn.Linear(8, 2), nn.Linear(2, 2)
     first.weight.data = torch.eye(2).repeat_interleave(4, dim=1)
     last.weight.data = torch.eye(2)
+    first.bias.data.zero_()
+    last.bias.data.zero_()
     network = nn.Sequential(nn.Flatten(), first, nn.ReLU(), last).double().eval()
     x, y = images()
     with pytest.warns(DegenerateDataWarning, match="has no subcluster to test"):
-        report = screen(network, x, y // 2, n_clusters=2, n_draws=3)
+        report = screen(network, (x, y // 2), n_clusters=2, n_draws=3)
     assert len(report.table) == 0
     assert {"partitioning", "layer", "n_units", "importance_p", "evidence"} <= set(report.table)
     with pytest.raises(InvalidInputError, match="row 0"):
@@ -222,14 +224,14 @@ def test_what_does_not_fit_is_refused_before_any_work(changes, message, monkeypa
     x, y = images()
     options = {"x": x, "y": y, "n_clusters": 4, "n_draws": 2, **changes}
     with pytest.raises(InvalidInputError, match=message):
-        screen(network, options.pop("x"), options.pop("y"), **options)
+        screen(network, (options.pop("x"), options.pop("y")), **options)
     assert all(n <= 2 for n in n_images)  # tried with two images at most
 
 
 def test_squashed_outputs_are_refused():
     for last in (nn.Sigmoid(), nn.Tanh()):
         with pytest.raises(InvalidInputError, match=r"sigmoid or tanh .* the logits"):
-            screen(nn.Sequential(planted(), last).eval(), *images(), n_clusters=4)
+            screen(nn.Sequential(planted(), last).eval(), images(), n_clusters=4)
 
 
 def test_a_network_of_standardized_images():
@@ -237,10 +239,10 @@ def test_a_network_of_standardized_images():
     network = standardized(planted(), mean=[0.5], std=[0.25])
     assert torch.allclose(network(x), planted()((x - 0.5) / 0.25), rtol=1e-12)
     settings = {"n_clusters": 4, "n_draws": 1}
-    report = screen(network, x, y, **settings)
+    report = screen(network, (x, y), **settings)
     assert set(report.table["layer"]) == {"network.1", "network.3"}
     # a softmax behind the logits changes nothing
-    after = screen(nn.Sequential(network, nn.Softmax(dim=1)).eval(), x, y, **settings)
+    after = screen(nn.Sequential(network, nn.Softmax(dim=1)).eval(), (x, y), **settings)
     assert after.table["output_coherence"].tolist() == report.table["output_coherence"].tolist()
 
 
@@ -266,19 +268,23 @@ def test_standardizations_that_are_refused(mean, std):
 def test_a_network_in_bfloat16():
     x, y = images(60)
     network = planted().bfloat16()
-    report = screen(network, x.bfloat16(), y, n_clusters=4, n_draws=1)
+    report = screen(network, (x.bfloat16(), y), n_clusters=4, n_draws=1)
     assert report.table["input_coherence"].gt(0).all()
 
 
-def test_a_class_without_images_is_refused():
+def test_classes_without_images_are_left_out():
     x, y = images()
-    with pytest.raises(InvalidInputError, match="class 2 has no image"):
-        screen(planted(), x, torch.where(y == 2, 3, y), n_clusters=4, n_draws=2)
+    report = screen(planted(), (x[y != 2], y[y != 2]), n_clusters=4, n_draws=2)
+    assert report.baseline == 1
+    assert report.about["labels"] == [0, 1, 3]
+    weights = report.table[report.table["partitioning"] == "weights/global"]
+    # without a group its class is never recognised: 2/3 of three classes, or 1 without class 2's
+    assert sorted(weights["importance"].tolist()) == pytest.approx([2 / 3] * 6 + [1] * 2)
 
 
 def test_a_network_that_cannot_be_traced():
     with pytest.raises(InvalidInputError, match="training mode"):
-        screen(planted().train(), *images())
+        screen(planted().train(), images())
 
 
 def test_the_report_carries_the_accuracy_without_a_lesion(report):
@@ -289,7 +295,7 @@ def test_an_accuracy_near_chance_warns():
     # images are read in the order of their classes, labels are shifted by one: none is right
     x, y = images(60)
     with pytest.warns(DegenerateDataWarning, match=r"accuracy is 0, where chance is 0\.25"):
-        report = screen(planted(), x, (y + 1) % N_CLASSES, n_clusters=4, n_draws=1)
+        report = screen(planted(), (x, (y + 1) % N_CLASSES), n_clusters=4, n_draws=1)
     assert report.baseline == 0
 
 
@@ -298,7 +304,7 @@ def test_logits_that_are_not_finite_are_refused(value):
     network = planted()
     network[5].weight.data[:] = value
     with pytest.raises(InvalidInputError, match="logits are NaN or infinite"):
-        screen(network, *images(), n_clusters=4)
+        screen(network, images(), n_clusters=4)
 
 
 @pytest.mark.parametrize(
@@ -309,7 +315,7 @@ def test_broken_statistics_are_refused(part, value):
     network = standardized(planted(), mean=[0.5], std=[0.25])
     getattr(network.standardization, part)[0] = value
     with pytest.raises(InvalidInputError, match="batch normalization 'standardization' holds"):
-        screen(network, *images(), n_clusters=4)
+        screen(network, images(), n_clusters=4)
 
 
 class NoGradient(torch.autograd.Function):
@@ -326,8 +332,8 @@ def test_everything_is_tried_on_two_images_first(monkeypatch):
         pytest.fail("long work began before the error")
 
     monkeypatch.setattr(nn.GELU, "forward", lambda _, value: NoGradient.apply(value))
-    monkeypatch.setattr("localspec.screening._partitions", fail)
+    monkeypatch.setattr("localspec.screening._screen._clustered", fail)
     network = planted()
     network[2] = nn.GELU().eval()
     with pytest.raises(InvalidInputError, match="fails on parts of a forward pass"):
-        screen(network, *images(), n_clusters=4)
+        screen(network, images(), n_clusters=4)

@@ -14,6 +14,7 @@ from PIL import Image
 from localspec._utils.validation import require
 
 MODES = {1: "L", 3: "RGB"}  # by number of channels
+OPTIONS = {"png": {"optimize": True}, "webp": {"quality": 60, "method": 4}}
 
 
 @dataclass(frozen=True)
@@ -22,15 +23,18 @@ class SpriteSheet:
 
     Attributes
     ----------
-    png : bytes
-        Lossless, eight bits a channel.
+    file : bytes
+        Eight bits a channel.
+    kind : {"png", "webp"}
+        Lossless, or smaller.
     height, width : int
         Of one image.
     n_rows, n_columns : int
         Of the grid.
     """
 
-    png: bytes
+    file: bytes
+    kind: str
     height: int
     width: int
     n_rows: int
@@ -43,16 +47,18 @@ class SpriteSheet:
     @property
     def data_uri(self) -> str:
         """Address that holds the file itself."""
-        return f"data:image/png;base64,{base64.b64encode(self.png).decode('ascii')}"
+        return f"data:image/{self.kind};base64,{base64.b64encode(self.file).decode('ascii')}"
 
 
-def sprite_sheet(images: Sequence[np.ndarray]) -> SpriteSheet:
+def sprite_sheet(images: Sequence[np.ndarray], *, kind: str = "png") -> SpriteSheet:
     """Put images into one sheet.
 
     Parameters
     ----------
     images : sequence of numpy.ndarray, shape (n_channels, height, width)
         One or more of the same shape, grey or in three channels, in [0, 1].
+    kind : {"png", "webp"}, optional
+        Lossless, or several times smaller with losses.
 
     Returns
     -------
@@ -84,9 +90,13 @@ def sprite_sheet(images: Sequence[np.ndarray]) -> SpriteSheet:
     rows = grid.reshape(n_rows, n_columns, n_channels, height, width)
     pixels = rows.transpose(0, 3, 1, 4, 2).reshape(n_rows * height, n_columns * width, n_channels)
     file = io.BytesIO()
-    Image.fromarray(pixels.squeeze(2) if n_channels == 1 else pixels, MODES[n_channels]).save(
-        file, "PNG", optimize=True
-    )
+    sheet = Image.fromarray(pixels.squeeze(2) if n_channels == 1 else pixels, MODES[n_channels])
+    sheet.save(file, kind, **OPTIONS[kind])
     return SpriteSheet(
-        png=file.getvalue(), height=height, width=width, n_rows=n_rows, n_columns=n_columns
+        file=file.getvalue(),
+        kind=kind,
+        height=height,
+        width=width,
+        n_rows=n_rows,
+        n_columns=n_columns,
     )

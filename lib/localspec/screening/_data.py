@@ -1,0 +1,308 @@
+"""Data of a screening: read images and labels once, from tensors, data sets or loaders."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL.Image import Image
+from torch.utils.data import DataLoader, IterableDataset, Subset
+from torch.utils.data import Dataset as TorchDataset
+
+from localspec._utils.validation import require
+from localspec.data import Dataset, check_class_labels, check_images
+from localspec.exceptions import InvalidInputError
+from localspec.screening._bar import Bar
+from localspec.screening._standardized import Preprocess
+
+BATCH_SIZE = 64  # images decoded together
+SLACK = 1e-3  # by which images may leave [0, 1] where a standardization is taken back
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """Images in [0, 1], in memory or in a file that is mapped into it.
+
+    Attributes
+    ----------
+    x : torch.Tensor, shape (n_images, n_channels, height, width)
+    y : torch.Tensor of int, shape (n_images,), or None
+    class_names : tuple of str
+        Empty where the data have none.
+    """
+
+    x: torch.Tensor
+    y: torch.Tensor | None
+    class_names: tuple[str, ...] = ()
+
+
+class _Transformed(TorchDataset):
+    """A data set whose images pass a transform."""
+
+    def __init__(self, dataset: TorchDataset, transform: Callable) -> None:
+        self.dataset, self.transform = dataset, transform
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> tuple:
+        image, *rest = self.dataset[index]
+        return self.transform(image), *rest
+
+
+def allocated(shape: Sequence[int], dtype: torch.dtype, max_bytes: int, folder: Path | None):
+    """Return a tensor of zeros: in memory if it fits, else in a file that ends with the process.
+
+    Parameters
+    ----------
+    shape : sequence of int
+    dtype : torch.dtype
+    max_bytes : int
+    folder : Path or None
+        Where the file lies; None stands for the system's folder for temporary files.
+    """
+    n_bytes = math.prod(shape) * torch.empty(0, dtype=dtype).element_size()
+    if n_bytes <= max_bytes:
+        return torch.zeros(shape, dtype=dtype)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.truncate(n_bytes)
+        # the memory map keeps the file, which has no name any more
+        mapped = np.memmap(file, np.uint8, "r+", shape=(n_bytes,))
+    return torch.from_numpy(mapped).view(dtype).view(*shape)
+
+
+def taken(x: torch.Tensor, rows: np.ndarray, max_bytes: int, folder: Path | None) -> torch.Tensor:
+    """Return some of the images; all of them as they are."""
+    if len(rows) == len(x):
+        return x
+    chosen = allocated((len(rows), *x.shape[1:]), x.dtype, max_bytes, folder)
+    for begin in range(0, len(rows), BATCH_SIZE):
+        part = torch.from_numpy(rows[begin : begin + BATCH_SIZE])
+        chosen[begin : begin + len(part)] = x[part.to(x.device)].detach().to(chosen.device)
+    return chosen
+
+
+def varies(x: torch.Tensor) -> bool:
+    """Return whether not all images are the same."""
+    return any(bool((part != x[:1]).any()) for part in x.split(BATCH_SIZE))
+
+
+def _class_names(dataset: object) -> tuple[str, ...]:
+    while isinstance(dataset, Subset | _Transformed):
+        dataset = dataset.dataset
+    names = getattr(dataset, "classes", None)
+    fits = isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)
+    return tuple(names) if fits else ()
+
+
+def _source(data: DataLoader | TorchDataset, name: str, preprocess: Preprocess | None):
+    """Return a data set, the indices of its images, and the options of the loader that reads it."""
+    options: dict[str, Any] = {"batch_size": BATCH_SIZE}
+    dataset, indices = data, None
+    if isinstance(data, DataLoader):
+        dataset = data.dataset
+        if not isinstance(dataset, IterableDataset):
+            indices = sorted(set(data.sampler))  # in the data set's order, whatever shuffles
+        options = {
+            "batch_size": data.batch_size or BATCH_SIZE,
+            "collate_fn": data.collate_fn,
+            "num_workers": data.num_workers,
+        }
+    if isinstance(dataset, IterableDataset) or not hasattr(dataset, "__len__"):
+        raise InvalidInputError(
+            f"{name} is a data set of unknown length ({type(dataset).__name__}): pass one with a "
+            "length, or images and labels as tensors, (x, y)"
+        )
+    indices = list(range(len(dataset))) if indices is None else indices
+    require(len(indices) > 0, f"{name} holds no image")
+    first, again = (_item(dataset, indices[0], name) for _ in range(2))
+    if isinstance(first, Image):
+        if preprocess is None or preprocess.transform is None:
+            raise InvalidInputError(
+                f"{name} gives images of PIL: let its transform end in "
+                "torchvision.transforms.ToTensor(), or pass the transform of the network's "
+                "weights as preprocess"
+            )
+        dataset = _Transformed(dataset, preprocess.transform)
+    elif isinstance(first, torch.Tensor) and not torch.equal(first, again):
+        raise InvalidInputError(
+            f"{name} gives another image each time it is asked for the same one: pass images "
+            "without random augmentation"
+        )
+    return dataset, indices, options
+
+
+def _item(dataset: TorchDataset, index: int, name: str) -> object:
+    """Return the image of one item of a data set."""
+    try:
+        item = dataset[index]
+    except Exception as error:  # of the user's own code
+        raise InvalidInputError(
+            f"{name} cannot give image {index} ({type(error).__name__}: {error})"
+        ) from error
+    if not isinstance(item, tuple | list) or len(item) < 2:
+        raise InvalidInputError(
+            f"{name} must give pairs of an image and a label, not {type(item).__name__}"
+        )
+    return item[0]
+
+
+def _batches(
+    dataset: TorchDataset, indices: Sequence[int], options: dict, name: str
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    loader = DataLoader(Subset(dataset, indices), **options)
+    try:
+        for batch in loader:
+            x, y = batch[0], batch[1]
+            if not isinstance(x, torch.Tensor) or x.ndim != 4:
+                shape = tuple(x.shape) if isinstance(x, torch.Tensor) else type(x).__name__
+                raise InvalidInputError(
+                    f"{name} must give batches of images (n_images, n_channels, height, width), "
+                    f"not {shape}"
+                )
+            yield x, torch.as_tensor(y)
+    except (RuntimeError, TypeError, OSError, IndexError) as error:
+        raise InvalidInputError(
+            f"{name} cannot be read ({error}): its images must be tensors of one shape, such as "
+            "torchvision.transforms.Resize, CenterCrop and ToTensor make them"
+        ) from error
+
+
+def read_images(
+    data: object,
+    name: str,
+    *,
+    preprocess: Preprocess | None = None,
+    n_chosen: int | None = None,
+    seed: int = 0,
+    max_bytes: int,
+    folder: Path | None = None,
+    bar: Bar | None = None,
+) -> Images:
+    """Read images and labels, once.
+
+    Parameters
+    ----------
+    data : tuple of tensors, Dataset, torch Dataset or DataLoader
+        Of a loader its data set is read in order, shuffled or not; of a
+        :class:`localspec.data.Dataset` the test images.
+    name : str
+        What messages call it.
+    preprocess : Preprocess, optional
+        Images that were standardized by its numbers are taken back into [0, 1]; images of PIL pass
+        its transform first.
+    n_chosen : int, optional
+        Read so many images at random, in their order; by default all.
+    seed : int, optional
+        Of the choice.
+    max_bytes : int
+        What images may take in memory; more lie in a file of `folder`.
+    folder : Path, optional
+    bar : Bar, optional
+
+    Returns
+    -------
+    Images
+
+    Raises
+    ------
+    InvalidInputError
+        If the data are anything else, or cannot be read.
+    """
+    class_names: tuple[str, ...] = ()
+    if isinstance(data, Dataset):
+        data, class_names = (data.x_test, data.y_test), tuple(data.class_names)
+    if isinstance(data, torch.Tensor | np.ndarray):
+        raise InvalidInputError(
+            f"{name} must be (images, labels), a data set or a DataLoader, not a "
+            f"{type(data).__name__} alone: pass (x, y)"
+        )
+    if isinstance(data, tuple | list):
+        require(
+            len(data) == 2,
+            f"{name} must be a pair of images and labels, (x, y), not {len(data)} parts",
+        )
+        x, y = data
+        check_images(x)
+        check_class_labels(y, len(x))
+        x = taken(x, _chosen(len(x), n_chosen, seed), max_bytes, folder)
+        return Images(_in_range(x, preprocess, own=False), y, class_names)
+    if not isinstance(data, DataLoader | TorchDataset) and not (
+        hasattr(data, "__len__") and hasattr(data, "__getitem__") and not isinstance(data, str)
+    ):
+        raise InvalidInputError(
+            f"{name} must be (images, labels), a data set or a DataLoader, not "
+            f"{type(data).__name__}"
+        )
+    dataset, indices, options = _source(data, name, preprocess)
+    rows = _chosen(len(indices), n_chosen, seed)
+    indices = [indices[row] for row in rows]
+    x, labels, begin = None, [], 0
+    if bar is not None:
+        bar.expect(len(indices))
+    for images, y in _batches(dataset, indices, options, name):
+        if x is None:
+            x = allocated((len(indices), *images.shape[1:]), images.dtype, max_bytes, folder)
+        require(
+            images.shape[1:] == x.shape[1:],
+            f"{name} must give images of one shape, not {tuple(x.shape[1:])} and "
+            f"{tuple(images.shape[1:])}",
+        )
+        x[begin : begin + len(images)] = images
+        labels.append(y)
+        begin += len(images)
+        if bar is not None:
+            bar.advance(len(images))
+    x, y = x[:begin], torch.cat(labels)
+    check_images(x, name=name)
+    check_class_labels(y, len(x))
+    return Images(_in_range(x, preprocess, own=True), y, _class_names(dataset))
+
+
+def read_source(data: object, name: str, **options: Any) -> torch.Tensor:
+    """Return the images alone of what :func:`read_images` reads, or of a tensor of images.
+
+    Of a :class:`localspec.data.Dataset` the training images.
+    """
+    if isinstance(data, Dataset):
+        data = (data.x_train, data.y_train)
+    if isinstance(data, tuple | list) and len(data) == 2:
+        data = data[0]
+    if isinstance(data, TorchDataset | DataLoader):
+        return read_images(data, name, **options).x
+    check_images(data, name=name)
+    rows = _chosen(len(data), options["n_chosen"], options["seed"])
+    x = taken(data, rows, options["max_bytes"], options.get("folder"))
+    return _in_range(x, options.get("preprocess"), own=False)
+
+
+def _chosen(n_images: int, n_chosen: int | None, seed: int) -> np.ndarray:
+    """Return the indices of random images, ascending."""
+    if n_chosen is None:
+        return np.arange(n_images)
+    return np.sort(np.random.default_rng(seed).permutation(n_images)[:n_chosen])
+
+
+def _in_range(x: torch.Tensor, preprocess: Preprocess | None, *, own: bool) -> torch.Tensor:
+    """Take back the standardization of images that were standardized; `own`: may be changed."""
+    if preprocess is None or float(x.detach().amin()) >= 0:
+        return x
+    mean, std = preprocess.tensors(x)
+    x = x if own else x.detach().clone()
+    for part in x.split(BATCH_SIZE):
+        part.mul_(std).add_(mean)
+    low, high = (float(value) for value in x.aminmax())
+    require(
+        low >= -SLACK and high <= 1 + SLACK,
+        f"images that preprocess takes back lie from {low:.3g} to {high:.3g}, not in [0, 1]: they "
+        "were standardized by other numbers",
+    )
+    for part in x.split(BATCH_SIZE):
+        part.clamp_(0, 1)
+    return x

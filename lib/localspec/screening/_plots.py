@@ -1,0 +1,74 @@
+"""Figures of reports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from localspec.screening._groups import Finding, Group
+
+OUT, OWN, RANDOM = "#b34700", "#0b5cad", "0.7"
+
+
+def _draw(axis, position: float, finding: Finding) -> None:
+    """Draw one value over its random counterparts, upwards."""
+    defined = finding.draws[~np.isnan(finding.draws)]
+    axis.scatter(np.full(len(defined), position), defined, s=5, color=RANDOM)
+    colour = OUT if finding.stands_out else OWN
+    axis.scatter([position], [finding.value], s=24, color=colour, zorder=3)
+
+
+def plot_measure(groups: Sequence[Group], measure: str) -> Figure:
+    """Draw one measure of every group, an axis for each partitioning."""
+    names = list(dict.fromkeys(group.partitioning for group in groups))
+    figure, axes = plt.subplots(
+        max(1, len(names)),
+        1,
+        figsize=(8, 2.2 * max(1, len(names))),
+        layout="constrained",
+        squeeze=False,
+        sharey=True,
+    )
+    label = measure.replace("_", " ")
+    for axis, name in zip(axes[:, 0], names, strict=False):
+        own = [group for group in groups if group.partitioning == name]
+        for position, group in enumerate(own):
+            _draw(axis, position, group.findings[measure])
+        out = sum(group.findings[measure].stands_out for group in own)
+        side = own[0].findings[measure].side
+        axis.set_title(f"{name}: {out} of {len(own)} stand out", fontsize=9)
+        axis.set_ylabel(f"{label}\n({side} is extreme)", fontsize=8)
+        axis.set_xticks([])
+    axes[-1, 0].set_xlabel("groups, most specialized first; grey: random groups")
+    return figure
+
+
+def plot_group(group: Group) -> Figure:
+    """Draw the measures of one group against its random counterparts, and its pictures."""
+    pictures = [
+        (title, picture)
+        for title, picture in (("this group", group.picture), ("random", group.random_picture))
+        if picture.size
+    ]
+    n_columns = len(group.findings) + len(pictures)
+    figure, axes = plt.subplots(
+        1, n_columns, figsize=(1.9 * n_columns, 2.6), layout="constrained", squeeze=False
+    )
+    for axis, (name, finding) in zip(axes[0], group.findings.items(), strict=False):
+        _draw(axis, 0, finding)
+        axis.set_xticks([])
+        axis.set_title(f"{name.replace('_', ' ')}\np {finding.p_value:.2g}", fontsize=9)
+        axis.set_ylabel(f"{finding.side} is extreme", fontsize=8)
+    for axis, (title, picture) in zip(axes[0][len(group.findings) :], pictures, strict=True):
+        pixels = picture.transpose(1, 2, 0)
+        axis.imshow(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels, cmap="gray")
+        axis.set_axis_off()
+        axis.set_title(title, fontsize=9)
+    figure.suptitle(
+        f"{group.layer}, cluster {group.cluster} ({len(group.units)} units, {group.partitioning})",
+        fontsize=10,
+    )
+    return figure

@@ -1,0 +1,272 @@
+"""Preparation: check a network, its data and settings before any long work."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from localspec._utils.validation import check_type, require, shown
+from localspec.clustering import Partition, UnitGraph
+from localspec.data import Dataset, check_class_labels, check_images
+from localspec.exceptions import InvalidInputError
+from localspec.lesions import lesion_accuracies
+from localspec.measures import VISUALIZED
+from localspec.screening._bar import Bar
+from localspec.screening._data import read_images, read_source, varies
+from localspec.screening._run import Run
+from localspec.screening._settings import Settings
+from localspec.screening._standardized import Preprocess, standardized
+from localspec.units import (
+    HookedUnits,
+    Network,
+    UnitMap,
+    Units,
+    check_labels,
+    check_logits,
+    check_n_clusters,
+    count_logits,
+    in_bfloat16,
+    units_of,
+)
+from localspec.visualization import check_image_shape, visualize_traced
+
+WRAPPED = "network."  # what the names of layers begin with inside of a standardized network
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """What is screened, checked and read."""
+
+    run: Run
+    settings: Settings
+    graphs: dict[str, Callable[[], UnitGraph]]
+    n_logits: int
+    class_names: tuple[str, ...]  # of all logits
+
+
+def _check_data(
+    unit_map: Units, x: torch.Tensor, y: torch.Tensor, source: torch.Tensor
+) -> tuple[int, np.ndarray]:
+    """Check images and labels; return the number of logits, and of images of every class."""
+    check_images(x)
+    check_class_labels(y, len(x))
+    if source is not x:
+        check_images(source, name="x_train")
+    if x.ndim == 2:
+        raise InvalidInputError(
+            "x must have shape (n_images, n_channels, height, width), since screen makes images "
+            f"that excite units, and is a table of shape {tuple(x.shape)}: rows of pixels become "
+            "images by x.reshape(-1, n_channels, height, width), with a torch.nn.Flatten before "
+            "the network; for other inputs use weight_graph, cluster, lesion_draws and importance"
+        )
+    if x.ndim != 4 or source.shape[1:] != x.shape[1:]:
+        raise InvalidInputError(
+            "x and x_train must have shape (n_images, n_channels, height, width) and agree but for "
+            f"n_images, not {tuple(x.shape)} and {tuple(source.shape)}"
+        )
+    if x.shape[1] not in (1, 3) and x.shape[3] in (1, 3):
+        raise InvalidInputError(
+            f"x of shape {tuple(x.shape)} has its channels last, where they should come before "
+            "height and width: x.permute(0, 3, 1, 2)"
+        )
+    for name, images in (("images", x), ("x_train", source)):
+        low, high = (float(value) for value in images.detach().aminmax())
+        require(
+            low >= 0 and high <= 1,
+            f"{name} must lie in [0, 1], as visualizations do, not from {low:.3g} to {high:.3g}: "
+            "divide by 255, or, of standardized images, pass preprocess=(mean, std) or "
+            "standardized(network, mean, std) with images as they were before",
+        )
+    n_logits = count_logits(unit_map, x)
+    check_labels(y, n_logits)
+    check_image_shape(tuple(x.shape[1:]))
+    check_logits(unit_map)
+    sizes = torch.bincount(y.cpu(), minlength=n_logits).numpy()
+    require(
+        int((sizes > 0).sum()) > 1,
+        f"all labels are {int(y[0])}: coherence with classes needs images of two or more",
+    )
+    return n_logits, sizes
+
+
+def _check_partitions(unit_map: Units, partitions: Mapping[str, Partition]) -> None:
+    """Refuse partitions that are not of this network."""
+    require(
+        isinstance(partitions, Mapping),
+        "partitions must map names to partitions, such as {'mine': partition}, not be a "
+        f"{type(partitions).__name__}",
+    )
+    require(len(partitions) > 0, "partitions must hold at least one, or be None for the four")
+    for name, partition in partitions.items():
+        require(isinstance(name, str), f"partitions are named by text, not by {shown(name)}")
+        _check_partition(unit_map, name, partition)
+
+
+def _check_partition(unit_map: Units, name: str, partition: Partition) -> None:
+    check_type(f"partition {name!r}", partition, Partition, "make one by Partition.from_labels")
+    for part in partition.tested:
+        layer = unit_map.layer(part.name)
+        if isinstance(unit_map, UnitMap) and not unit_map.readers_of(layer):
+            raise InvalidInputError(
+                f"partition {name!r} names layer {part.name!r}, whose units are the logits: only "
+                "hidden layers are tested"
+            )
+        if part.n_units != layer.n_units:
+            raise InvalidInputError(
+                f"partition {name!r} has {part.n_units} labels for layer {part.name!r} of "
+                f"{layer.n_units} units: label every unit, -1 for those that take no part"
+            )
+
+
+def _try_out(unit_map: Units, x: torch.Tensor, settings: Settings) -> None:
+    """Lesion a unit of every layer on two images and take one step of visualization."""
+    targets = [{layer.name: np.array([0])} for layer in unit_map.tested]
+    x, y = x[:2], torch.zeros(len(x[:2]), dtype=torch.int64)  # labels do not matter
+    try:
+        lesion_accuracies(unit_map, x, y, targets, conventions=settings.conventions)
+        if set(settings.measures) & set(VISUALIZED):
+            visualize_traced(unit_map, targets, tuple(x.shape[1:]), n_steps=1)
+    except (RuntimeError, TypeError, NotImplementedError) as error:
+        raise InvalidInputError(
+            f"the network fails on parts of a forward pass, tried with two images ({error}): its "
+            "operations must work for any number of images, and have gradients"
+        ) from error
+
+
+def _placed(network: Network, settings: Settings) -> Network:
+    """Return the network on the device asked for, which standardizes images if it has to."""
+    if settings.device is None and settings.preprocess is None:
+        return network
+    require(
+        not isinstance(network, HookedUnits),
+        "units of named modules are those of one module: call hook_units with the network on its "
+        "device, or with standardized(network, mean, std), without device and preprocess here",
+    )
+    module = network if isinstance(network, nn.Module) else getattr(network, "module", network)
+    check_type("network", module, nn.Module, "pass the module of what holds one")
+    if any(part.training for part in module.modules()):
+        raise InvalidInputError("the network is in training mode: call network.eval() first")
+    if settings.device is not None:
+        first = next(module.parameters(), None)
+        if first is None or first.device != settings.device:
+            module = copy.deepcopy(module).to(settings.device)
+    if isinstance(settings.preprocess, Preprocess):
+        module = standardized(module, settings.preprocess.mean, settings.preprocess.std)
+    return module
+
+
+def _with_layers(unit_map: Units, settings: Settings) -> Units:
+    """Return the network with only the layers tested that are asked for."""
+    names = settings.layers
+    if names is None:
+        return unit_map
+    require(
+        not isinstance(unit_map, HookedUnits),
+        "layers of hooked units are chosen by hook_units(network, x, layers=...)",
+    )
+    if settings.preprocess is not None and isinstance(names, list | tuple):
+        known = {layer.name for layer in unit_map.layers}
+        names = [name if name in known else f"{WRAPPED}{name}" for name in names]
+    chosen = unit_map.with_tested(names)
+    has_weights = any(name.startswith("weights") for name in settings.partitionings)
+    dense = [layer.name for layer in chosen.tested if not layer.is_conv]
+    if settings.partitions is None and has_weights and dense:
+        require(
+            not any(layer.is_conv for layer in unit_map.layers),
+            f"layer {dense[0]!r} is dense, and the weights graph of a network with convolutions "
+            "has its channels only: leave the layer out, or pass "
+            "partitionings=['activations/global', 'activations/local']",
+        )
+    return chosen
+
+
+def _class_names(settings: Settings, n_logits: int, of_data: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a name for every logit."""
+    if settings.class_names is not None:
+        require(
+            len(settings.class_names) == n_logits,
+            f"class_names must have a name for each of the {n_logits} logits, not "
+            f"{len(settings.class_names)}",
+        )
+        return tuple(settings.class_names)
+    of_weights = settings.preprocess.categories if settings.preprocess is not None else ()
+    for names in (of_weights, of_data):
+        if len(names) == n_logits:
+            return tuple(names)
+    return tuple(map(str, range(n_logits)))
+
+
+def prepare(network: Network, data: object, settings: Settings, bar: Bar) -> Prepared:
+    """Check everything and read the images.
+
+    Parameters
+    ----------
+    network, data
+        Those of :func:`localspec.screening.screen`.
+    settings : Settings
+        Checked.
+    bar : Bar
+
+    Raises
+    ------
+    InvalidInputError
+        If anything does not fit.
+    """
+    unit_map = units_of(_placed(network, settings), conventions=settings.conventions)
+    settings = settings.for_network(isinstance(unit_map, HookedUnits))
+    unit_map = _with_layers(unit_map, settings)
+    options = {
+        "preprocess": settings.preprocess,
+        "max_bytes": settings.max_memory,
+        "folder": settings.folder,
+        "bar": bar,
+    }
+    bar.describe("images")
+    images = read_images(data, "data", **options)
+    correlated = settings.partitions is None and any(
+        name.startswith("activations") for name in settings.partitionings
+    )
+    given = settings.x_train
+    if given is None and isinstance(data, Dataset):
+        given = data
+    options |= {"n_chosen": settings.n_images, "seed": settings.seed}
+    pair = images.x, images.y
+    source = images.x if given is None else read_source(given, "x_train", **options)
+    n_logits, sizes = _check_data(unit_map, images.x, images.y, source)
+    if not correlated:
+        source = None
+    elif given is None:
+        source = read_source(pair, "data", **options)
+    if settings.partitions is None:
+        check_n_clusters(unit_map, settings.n_clusters)
+        if source is not None:
+            require(varies(source), "no unit varies over these images: they are all the same")
+            require(len(source) >= 3, f"correlations need at least 3 images, not {len(source)}")
+    else:
+        _check_partitions(unit_map, settings.partitions)
+    _try_out(unit_map, images.x, settings)
+    reduced = settings.precision == "bfloat16"
+    run = Run(
+        unit_map=unit_map,
+        lesion_map=in_bfloat16(unit_map) if reduced else unit_map,
+        x=images.x,
+        y=images.y,
+        source=source,
+        class_sizes=sizes,
+        conventions=settings.conventions,
+        seed=settings.seed,
+        precision=settings.precision,
+        folder=settings.folder,
+        bar=bar,
+    )
+    kinds = dict.fromkeys(name.split("/")[0] for name in settings.partitionings)
+    graphs = run.graphs(list(kinds)) if settings.partitions is None else {}
+    if "weights" in graphs:
+        graphs["weights"]()  # refuses gates
+    names = _class_names(settings, n_logits, images.class_names)
+    return Prepared(run, settings, graphs, n_logits, names)

@@ -1,0 +1,103 @@
+"""A report in a real browser: by keyboard, in the dark, on a phone, without any request."""
+
+from dataclasses import replace
+
+import pytest
+from helpers.screening import CLASSES, IMAGES, SETTINGS, balanced
+
+from localspec.screening import screen
+from localspec.screening._html import report_html
+
+pytestmark = pytest.mark.book
+
+PER_PAGE = 24
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    """Page of a report of more groups than fit on one page."""
+    network, labels = balanced()
+    report = screen(network, (IMAGES, labels), class_names=CLASSES, **SETTINGS)
+    groups = [report.group(index % len(report.table)) for index in range(30)]
+    many = [replace(group, rank=rank) for rank, group in enumerate(groups)]
+    written = tmp_path_factory.mktemp("report") / "report.html"
+    written.write_text(report_html(many, report.counts(), report._page()), encoding="utf-8")
+    return written
+
+
+@pytest.fixture
+def opened(browser, path):
+    """Function that opens the page, and fails where it asks for anything."""
+    contexts = []
+
+    def open_page(anchor="", **options):
+        context = browser.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        page.errors, page.requests = [], []
+        page.on("pageerror", lambda error: page.errors.append(str(error)))
+        page.on("console", lambda message: page.errors.append(message.text))
+        page.on("request", lambda request: page.requests.append(request.url))
+        page.goto(path.as_uri() + anchor)
+        return page
+
+    yield open_page
+    for context in contexts:
+        for page in context.pages:
+            assert page.errors == []
+            assert [url[:5] for url in page.requests if not url.startswith("data:")] == ["file:"]
+        context.close()
+
+
+def visible(page):
+    return page.evaluate(
+        "() => [...document.querySelectorAll('article')].filter((c) => !c.hidden).length"
+    )
+
+
+def test_pages_turn_by_keyboard(opened):
+    page = opened()
+    assert visible(page) == PER_PAGE
+    page.keyboard.press("Tab")
+    assert page.evaluate("() => document.activeElement.textContent") == "to the groups"
+    page.locator(".pager button[data-step='1']").first.focus()
+    page.keyboard.press("Enter")
+    assert visible(page) == 30 - PER_PAGE
+    assert page.locator(".pager output").first.text_content() == "groups 25 to 30 of 30"
+    page.locator("#group-30 h3 a").focus()
+    page.keyboard.press("Enter")
+    assert page.evaluate("() => document.activeElement.id") == "group-30"
+
+
+def test_groups_are_chosen_and_sorted(opened):
+    page = opened()
+    page.get_by_label("groups from").select_option("weights/local")
+    shown = page.locator("article:visible")
+    assert 0 < shown.count() < PER_PAGE
+    assert all("weights/local" in text for text in shown.all_text_contents())
+    page.get_by_label("order").select_option("size")
+    sizes = [int(card.get_attribute("data-size")) for card in shown.all()]
+    assert sizes == sorted(sizes, reverse=True)
+    page.get_by_label("text").fill("no such layer")
+    assert visible(page) == 0
+
+
+def test_a_link_leads_to_a_card_of_another_page(opened):
+    page = opened("#group-28")
+    page.wait_for_function("() => document.getElementById('group-28').checkVisibility()")
+    assert page.evaluate("() => document.activeElement.id") == "group-28"
+
+
+@pytest.mark.parametrize("mode", ["light", "dark"])
+def test_it_fits_a_phone_and_follows_the_system(opened, mode):
+    page = opened(viewport={"width": 390, "height": 844}, color_scheme=mode)
+    width = "Math.max(document.documentElement.scrollWidth, document.body.scrollWidth)"
+    assert page.evaluate(f"() => {width}") <= 390
+    ground = page.evaluate("() => getComputedStyle(document.body).backgroundColor")
+    assert ground == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 24, 30)"}[mode]
+
+
+def test_without_scripts_all_cards_are_there(opened):
+    page = opened(java_script_enabled=False)
+    assert page.locator("article:visible").count() == 30
+    assert not page.locator(".tools").is_visible()

@@ -1,0 +1,181 @@
+"""Data of a screening: the same report whatever images come in, and what is refused."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from helpers.refusals import check_refused
+from helpers.screening import CLASSES, IMAGES, SETTINGS
+from PIL import Image
+from torch.utils.data import DataLoader, IterableDataset, Subset, TensorDataset
+from torch.utils.data import Dataset as TorchDataset
+
+from localspec.data import Dataset
+from localspec.screening import screen
+from localspec.screening._data import allocated, read_images
+from localspec.screening._standardized import read_preprocess
+
+MEAN, STD = [0.4], [0.2]
+ONE = {**SETTINGS, "partitionings": ["activations/local"], "measures": ["importance"]}
+
+
+def check_same(found, report):
+    """Check one partitioning and measure of a screening against those of the whole."""
+    key, columns = ["layer", "cluster"], ["n_units", "importance", "importance_p"]
+    whole = report.table[report.table["partitioning"] == "activations/local"]
+    tables = [part.set_index(key)[columns].sort_index() for part in (found.table, whole)]
+    pd.testing.assert_frame_equal(*tables)
+    assert found.baseline == report.baseline
+
+
+class Normalize:
+    """What a transform ends in."""
+
+    def __init__(self, mean=MEAN, std=STD):
+        self.mean, self.std = mean, std
+
+    def __call__(self, image):
+        pixels = torch.from_numpy(np.asarray(image) / 255)[None].float()
+        return (pixels - self.mean[0]) / self.std[0]
+
+
+class Compose(Normalize):
+    """A transform with its steps, as torchvision's."""
+
+    def __init__(self):
+        self.transforms = [len, Normalize()]
+
+    def __call__(self, image):
+        return self.transforms[-1](image)
+
+
+class Weights:
+    """Weights with a transform and names of classes, as torchvision's."""
+
+    def __init__(self):
+        self.meta = {"categories": ["a", "b", "c"]}
+
+    def transforms(self):
+        return Normalize()
+
+
+class Pictures(TorchDataset):
+    """Files: images of PIL."""
+
+    def __init__(self, labels):
+        self.labels, self.classes = labels, list(CLASSES)
+
+    def __len__(self):
+        return len(self.labels)
+
+    def __getitem__(self, index):
+        pixels = (255 * IMAGES[index, 0]).round().byte().numpy()
+        return Image.fromarray(pixels), int(self.labels[index])
+
+
+class Augmented(TensorDataset):
+    """Another image each time."""
+
+    def __getitem__(self, index):
+        x, y = super().__getitem__(index)
+        return (x + torch.rand(1)).clamp(0, 1), y
+
+
+class Sizes(TorchDataset):
+    """Images of two sizes."""
+
+    def __len__(self):
+        return 6
+
+    def __getitem__(self, index):
+        return torch.full((1, 4 + index % 2, 4), 0.5), index % 3
+
+
+class Stream(IterableDataset):
+    """Images without an end."""
+
+    def __iter__(self):
+        yield IMAGES[0], 0
+
+
+@pytest.mark.parametrize("kind", ["loader", "shuffled", "data set", "part", "library's"])
+def test_every_kind_of_data_gives_the_same_report(kind, network, labels, report):
+    pairs = TensorDataset(IMAGES, labels)
+    data = {
+        "loader": DataLoader(pairs, batch_size=7),
+        "shuffled": DataLoader(pairs, batch_size=7, shuffle=True),
+        "data set": pairs,
+        "part": Subset(TensorDataset(IMAGES.repeat(2, 1, 1, 1), labels.repeat(2)), range(60)),
+        "library's": Dataset("mine", IMAGES, labels, IMAGES, labels, tuple(CLASSES)),
+    }[kind]
+    found = screen(network, data, **ONE)
+    check_same(found, report)
+
+
+def test_images_that_do_not_fit_lie_in_a_file(network, labels, report, tmp_path):
+    data = TensorDataset(IMAGES, labels)
+    found = screen(network, data, max_memory=100, folder=tmp_path, **ONE)
+    check_same(found, report)
+    assert not [path for path in tmp_path.iterdir() if path.is_file()]  # it has no name
+
+
+def test_a_tensor_in_a_file_is_a_tensor(tmp_path):
+    stored = allocated((3, 2), torch.float32, 0, tmp_path)
+    stored[1] = 7
+    assert stored.sum() == 14
+    assert stored.dtype == torch.float32
+
+
+@pytest.mark.filterwarnings("ignore:the network's accuracy")
+def test_standardized_images_are_taken_back(network, labels, report):
+    given = (IMAGES - MEAN[0]) / STD[0]
+    before = given.clone()
+    read = read_images(
+        (given, labels), "data", preprocess=read_preprocess((MEAN, STD)), max_bytes=2**20
+    )
+    assert torch.allclose(read.x, IMAGES, atol=1e-6)
+    assert torch.equal(given, before)
+    # the network standardizes what it reads: here that undoes nothing, so predictions differ
+    found = screen(network, (given, labels), preprocess=(MEAN, STD), **ONE)
+    assert {name.removeprefix("network.") for name in found.table["layer"]} == {"1", "3"}
+
+
+@pytest.mark.filterwarnings("ignore:the network's accuracy")
+def test_files_pass_the_transform_and_their_classes_have_names(network, labels):
+    found = screen(network, Pictures(labels), preprocess=Compose(), **ONE)
+    assert found.about["class_names"] == CLASSES
+    assert found.about["settings"]["preprocess"] == {"mean": MEAN, "std": STD}
+    assert screen(network, Pictures(labels), preprocess=Weights(), **ONE).about["class_names"] == [
+        "a",
+        "b",
+        "c",
+    ]
+
+
+@pytest.mark.parametrize(
+    "given", [(MEAN, STD), {"mean": MEAN, "std": STD, "size": 4}, Normalize(), Compose(), Weights()]
+)
+def test_mean_and_std_are_read_from_many_forms(given):
+    read = read_preprocess(given)
+    assert (list(read.mean), list(read.std)) == (MEAN, STD)
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "words"),
+    [
+        (IMAGES, {}, ["(images, labels)", "not a Tensor alone", "(x, y)"]),
+        ((IMAGES, IMAGES, IMAGES), {}, ["a pair", "not 3 parts"]),
+        ("folder", {}, ["a data set or a DataLoader", "not str"]),
+        (Stream(), {}, ["unknown length", "(x, y)"]),
+        (DataLoader(Stream()), {}, ["unknown length"]),
+        (TensorDataset(IMAGES), {}, ["pairs of an image and a label"]),
+        (Augmented(IMAGES, torch.zeros(60).long()), {}, ["another image each time", "augment"]),
+        (Pictures(torch.zeros(60).long()), {}, ["images of PIL", "ToTensor", "preprocess"]),
+        (Sizes(), {}, ["one shape", "Resize"]),
+        ((5 * IMAGES - 2, torch.zeros(60).long()), {"preprocess": ([0.5], [1.0])}, ["other numb"]),
+        ((IMAGES, torch.zeros(60).long()), {"preprocess": 3}, ["preprocess must be", "not 3"]),
+        ((IMAGES, torch.zeros(60).long()), {"preprocess": ([0.5], [0.0])}, ["std be positive"]),
+    ],
+)
+def test_data_that_are_refused(data, options, words, network):
+    check_refused(lambda: screen(network, data, **SETTINGS, **options), words)

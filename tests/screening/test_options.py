@@ -1,0 +1,120 @@
+"""Options of a screening: parts of it are parts of the whole; draws until a decision."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from helpers.refusals import check_refused
+from helpers.screening import IMAGES, SETTINGS
+
+from localspec.clustering import draw_counterparts
+from localspec.lesions import lesion_draws
+from localspec.measures import importance
+from localspec.screening import screen
+from localspec.screening._settings import PARTITIONINGS
+from localspec.units import hook_units
+
+
+def test_one_partitioning_and_measure_are_those_of_the_whole(network, labels, report):
+    part = screen(
+        network,
+        (IMAGES, labels),
+        partitionings=["activations/local"],
+        measures=["input_coherence"],
+        **SETTINGS,
+    )
+    whole = report.table[report.table["partitioning"] == "activations/local"]
+    key = ["layer", "cluster"]
+    columns = ["input_coherence", "input_coherence_p", "n_units"]
+    pd.testing.assert_frame_equal(
+        part.table.set_index(key)[columns].sort_index(),
+        whole.set_index(key)[columns].sort_index(),
+    )
+    assert "importance" not in part.table
+    assert part.evidence["activations/local"].lost.shape[1] == 0
+
+
+@pytest.mark.filterwarnings("ignore:partition")  # some have nothing to test there
+def test_only_the_layers_asked_for_are_tested(network, labels):
+    settings = SETTINGS | {"measures": ["importance"]}
+    report = screen(network, (IMAGES, labels), layers=["1"], **settings)
+    assert set(report.table["layer"]) == {"1"}
+    # the weights graph has all layers, the activations graph that one
+    sizes = {name: len(part.labels) for name, part in report.partitions.items()}
+    assert sizes == dict(zip(PARTITIONINGS, [16 + 6 + 4 + 3] * 2 + [6] * 2, strict=True))
+
+
+def test_draws_go_on_until_a_decision(network, labels):
+    report = screen(
+        network,
+        (IMAGES, labels),
+        max_draws=30,
+        partitionings=["weights/global"],
+        measures=["importance"],
+        **SETTINGS,
+    )
+    name = "weights/global"
+    found = report.sequential[name, "importance"]
+    partition = report.partitions[name]
+    # 4, 4, 8 and 14 draws: all groups draw together here, and each p takes what it needs
+    sizes, values = [4, 4, 8, 14], []
+    for number, size in enumerate(sizes):
+        seed = (1, 0, number) if number else (1, 0)
+        draws = draw_counterparts(partition, size, seed=seed)
+        accuracies = lesion_draws(network, IMAGES, labels, draws)
+        values.append(importance(accuracies).values)
+    true, drawn = values[0][0], np.concatenate([rows[1:] for rows in values])
+    for column, value in enumerate(true):
+        as_extreme = np.cumsum(drawn[:, column] <= value + 1e-9)
+        if as_extreme[-1] >= 10:
+            n_draws = int(np.searchsorted(as_extreme, 10)) + 1
+            p_value = 10 / n_draws
+        else:
+            n_draws, p_value = 30, (as_extreme[-1] + 1) / 31
+        assert found.p_values[column] == pytest.approx(p_value)
+        assert found.n_draws[column] == n_draws
+    assert report.lowest_p == pytest.approx(1 / 31)
+    assert len(report.group(0).findings["importance"].draws) in found.n_draws
+
+
+def test_lesions_in_bfloat16_and_a_copy_on_a_device(network, labels, report):
+    found = screen(network, (IMAGES, labels), precision="bfloat16", device="cpu", **SETTINGS)
+    assert found.about["settings"]["precision"] == "bfloat16"
+    assert found.table["importance"].between(0, 1).all()
+    key = ["partitioning", "layer", "cluster"]
+    scores = [part.table.set_index(key)["input_coherence"].sort_index() for part in (found, report)]
+    pd.testing.assert_series_equal(*scores)  # images are made in the network's own precision
+    assert network[1].weight.dtype == torch.float32
+
+
+def test_hooked_units_are_screened_without_weights(network, labels):
+    units = hook_units(network, IMAGES[:4])
+    report = screen(units, (IMAGES, labels), **SETTINGS)
+    assert set(report.partitions) == {"activations/global", "activations/local"}
+    assert set(report.table["layer"]) == {"1", "3"}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"layers": ["7"]}, ["no hidden layer '7'", "1, 3"]),
+        ({"layers": ["5"]}, ["no hidden layer '5'"]),  # the logits
+        ({"layers": "1"}, ["layers must be a list"]),
+        ({"layers": []}, ["layers must be a list"]),
+        ({"partitionings": ["weights"]}, ["partitionings='weights' is not known"]),
+        ({"partitionings": []}, ["at least one"]),
+        ({"measures": ["size"]}, ["measures='size' is not known"]),
+        ({"measures": []}, ["at least one"]),
+        ({"max_draws": 4}, ["max_draws must be a whole number of at least 5"]),
+        ({"class_names": ["a"]}, ["a name for each of the 3 logits", "not 1"]),
+        ({"class_names": "abc"}, ["list of text"]),
+        ({"precision": "half"}, ["precision='half'", "'full', 'bfloat16'"]),
+        ({"device": "gpu"}, ["device 'gpu' cannot be used"]),
+        ({"device": "meta"}, ["holds no values"]),
+        ({"max_memory": -1}, ["max_memory", "at least 0"]),
+        ({"folder": 3}, ["folder must be the path"]),
+        ({"folder": __file__}, ["is a file"]),
+    ],
+)
+def test_options_that_are_refused(options, words, network, labels):
+    check_refused(lambda: screen(network, (IMAGES, labels), **(SETTINGS | options)), words)

@@ -1,0 +1,180 @@
+"""Reports: kept and read back, written in three forms, drawn; what the page says."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers.screening import CLASSES, IMAGES, SETTINGS
+
+from localspec.exceptions import ArtifactError, InvalidInputError
+from localspec.measures import MEASURES
+from localspec.screening import Report, screen
+from localspec.screening._tables import chance_rate, lowest_p
+
+
+class Reader(HTMLParser):
+    """Collects elements, and text outside of style and script."""
+
+    def __init__(self, content):
+        super().__init__()
+        self.elements, self.text, self.skipped = [], "", False
+        self.feed(content)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        self.skipped = tag in ("style", "script")
+
+    def handle_endtag(self, tag):
+        self.skipped = False
+
+    def handle_data(self, data):
+        if not self.skipped:
+            self.text += data
+
+
+@pytest.fixture(scope="module")
+def page(report, tmp_path_factory):
+    """The report's page as text."""
+    return report.to_html(tmp_path_factory.mktemp("report") / "report.html").read_text()
+
+
+@pytest.fixture(scope="module")
+def sequential(network, labels):
+    """A screening that draws on until groups are decided."""
+    return screen(network, (IMAGES, labels), **SETTINGS, max_draws=30)
+
+
+@pytest.mark.parametrize("name", ["report", "sequential"])
+def test_a_report_that_was_kept_is_the_same(name, request, tmp_path):
+    report = request.getfixturevalue(name)
+    again = Report.load(report.save(tmp_path / "mine.report"))
+    pd.testing.assert_frame_equal(again.table, report.table)
+    pd.testing.assert_frame_equal(again.tests, report.tests)
+    assert again.about == report.about
+    assert again.to_html(tmp_path / "a").read_text() == report.to_html(tmp_path / "b").read_text()
+    assert again.to_json(tmp_path / "a").read_text() == report.to_json(tmp_path / "b").read_text()
+
+
+def test_a_damaged_file_is_no_report(report, tmp_path):
+    path = report.save(tmp_path / "mine.report")
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ArtifactError, match="damaged"):
+        Report.load(path)
+    with pytest.raises(ArtifactError, match="cannot read"):
+        Report.load(tmp_path / "nothing.report")
+
+
+def test_a_card_has_all_that_is_known(report):
+    group = report.group(0)
+    entry = report.table.iloc[0]
+    partitioning = entry["partitioning"]
+    index = [(part.layer, part.cluster) for part in report.draws[partitioning].subclusters].index(
+        (entry["layer"], entry["cluster"])
+    )
+    for measure in MEASURES:
+        values = report.assessments[partitioning, measure].measure.values[:, index]
+        finding = group.findings[measure]
+        np.testing.assert_array_equal([finding.value, *finding.draws], values)
+        assert finding.p_value == entry[f"{measure}_p"]
+        assert finding.stands_out == (entry[f"{measure}_p"] <= 0.05)
+    # averaged over classes, what is lost is what importance lacks to the baseline
+    assert group.lost.mean() == pytest.approx(report.baseline - entry["importance"])
+    assert group.counts.sum() == group.random_counts.sum() == len(IMAGES)
+    assert group.picture.shape == group.random_picture.shape == (1, 4, 4)
+
+
+def test_json_and_csv_hold_every_number(report, tmp_path):
+    text = report.to_json(tmp_path / "r.json").read_text()
+    content = json.loads(text, parse_constant=pytest.fail)
+    assert len(content["groups"]) == len(report.table)
+    first = content["groups"][0]
+    assert first["units"] == report.units(0).tolist()
+    assert len(first["measures"]["importance"]["draws"]) == 4
+    table = pd.read_csv(report.to_csv(tmp_path / "r.csv"))
+    assert table["evidence"].tolist() == pytest.approx(report.table["evidence"].tolist())
+    assert table["units"][0] == " ".join(map(str, report.units(0)))
+
+
+def test_the_page_has_a_card_for_each_group_and_needs_nothing_else(page, report):
+    elements = Reader(page).elements
+    assert len([tag for tag, _ in elements if tag == "article"]) == len(report.table)
+    loaded = [
+        value
+        for tag, attributes in elements
+        for name, value in attributes.items()
+        if name in ("src", "href", "srcset", "action")
+    ]
+    assert {value[:5] for value in loaded} <= {"data:", "#grou", "#card"}
+    assert all(url.startswith("data:image/") for url in re.findall(r"url\(([^)]*)", page))
+    assert "@import" not in page
+    assert not {tag for tag, _ in elements} & {"iframe", "object", "embed"}
+
+
+def test_names_are_text_and_no_html(page):
+    text = Reader(page).text
+    assert "<b>bold</b>" not in page
+    assert all(name in text for name in CLASSES)
+
+
+def test_the_summary_says_how_many_stand_out_and_how_many_would(report, page):
+    text = " ".join(Reader(page).text.split())
+    n_groups = len(report.table)
+    assert f"{n_groups} groups of units" in text
+    for count in report.counts():
+        p_values = report.table[f"{count.measure}_p"]
+        assert count.n_extreme == (p_values <= 0.05).sum()
+        assert count.n_groups == n_groups
+    # four draws: p of the mid rule is 0.1 or more
+    assert report.lowest_p == 0.1
+    assert "Nothing can stand out" in text
+    assert "p cannot fall below 0.1" in text
+
+
+@pytest.mark.parametrize(
+    ("n_draws", "level", "rule", "rate", "lowest"),
+    [
+        (19, 0.05, "mid", 1 / 20, 0.025),  # of 20 ranks the first: 0.025
+        (39, 0.05, "mid", 2 / 40, 0.0125),  # 0.0125 and 0.0375
+        (9, 0.05, "mid", 1 / 10, 0.05),  # 0.05 itself: twice the level
+        (8, 0.05, "mid", 0, 0.5 / 9),
+        (19, 0.05, "strict", 1 / 20, 0.05),
+        (18, 0.05, "conservative", 0, 1 / 19),
+    ],
+)
+def test_how_often_chance_stands_out(n_draws, level, rule, rate, lowest):
+    assert chance_rate(level, n_draws, rule) == pytest.approx(rate)
+    assert lowest_p(n_draws, rule) == pytest.approx(lowest)
+
+
+def test_an_accuracy_near_chance_is_in_the_page(network, labels, tmp_path):
+    with pytest.warns(UserWarning, match="where chance is"):
+        report = screen(network, (IMAGES, (labels + 1) % 3), measures=["importance"], **SETTINGS)
+    assert "accuracy is near chance" in report.to_html(tmp_path / "r.html").read_text()
+
+
+def test_a_notebook_shows_the_summary_without_pictures(report):
+    shown = report._repr_html_()
+    assert "What these p-values cannot say" in shown
+    assert "data:image" not in shown
+    assert "<script" not in shown
+
+
+def test_figures(report):
+    import matplotlib.pyplot as plt
+
+    assert len(report.plot_measure("importance").axes) == 4
+    assert len(report.plot_group(0).axes) == 6  # four measures, two pictures
+    plt.close("all")
+    with pytest.raises(InvalidInputError, match="measure='size'"):
+        report.plot_measure("size")
+
+
+def test_a_report_made_by_hand_cannot_be_written(tmp_path):
+    table = pd.DataFrame({"partitioning": ["mine"]})
+    with pytest.raises(InvalidInputError, match="made by hand"):
+        Report(table, table, {}, {}, {}, 1.0).to_html(tmp_path / "r.html")

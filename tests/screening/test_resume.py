@@ -1,0 +1,84 @@
+"""A screening that is killed goes on from what it kept."""
+
+import copy
+import os
+import signal
+import subprocess
+import sys
+
+import pandas as pd
+import torch
+from helpers.screening import IMAGES, SETTINGS
+
+import localspec.screening._run as run
+from localspec.screening import screen
+
+# dies in the visualizations of the second partitioning
+KILLED = """
+import os, signal, sys, torch
+import localspec.screening._run as run
+from localspec.screening import screen
+plain, calls = run.visualize_traced, []
+
+def dies(*arguments, **options):
+    calls.append(1)
+    if len(calls) == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return plain(*arguments, **options)
+
+run.visualize_traced = dies
+network, x, y, settings, folder = torch.load(sys.argv[1], weights_only=False)
+screen(network, (x, y), folder=folder, **settings)
+"""
+
+
+def test_a_killed_screening_goes_on(network, labels, report, tmp_path, monkeypatch):
+    folder = tmp_path / "kept"
+    torch.save((network, IMAGES, labels, SETTINGS, folder), tmp_path / "task.pt")
+    ended = subprocess.run(
+        [sys.executable, "-c", KILLED, str(tmp_path / "task.pt")],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        check=False,
+    )
+    assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()[-2000:]
+    kept = {path: path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")}
+    steps = sorted(path.parent.name for path in kept)
+    assert steps.count("screen-partition") == 4
+    assert steps.count("screen-lesions") == 2
+    assert steps.count("screen-pictures") == 1
+
+    visualized, plain = [], run.visualize_traced
+
+    def counted(unit_map, sets, *arguments, **options):
+        visualized.append(len(sets))
+        return plain(unit_map, sets, *arguments, **options)
+
+    monkeypatch.setattr(run, "visualize_traced", counted)
+    again = screen(network, (IMAGES, labels), folder=folder, **SETTINGS)
+    pd.testing.assert_frame_equal(again.table, report.table)
+    pd.testing.assert_frame_equal(again.tests, report.tests)
+    assert len(visualized) == 3  # those of the other partitionings
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    visualized.clear()
+    screen(network, (IMAGES, labels), folder=folder, **SETTINGS)
+    assert not visualized
+
+
+def test_what_was_kept_of_something_else_is_not_taken(network, labels, tmp_path):
+    one = {"partitionings": ["activations/local"], "measures": ["importance"]}
+    settings = {**SETTINGS, **one, "folder": tmp_path}
+
+    def n_kept(network, x, **changes):
+        screen(network, (x, labels), **(settings | changes))
+        return len([*tmp_path.rglob("screen-lesions/*.safetensors")])
+
+    assert n_kept(network, IMAGES) == n_kept(copy.deepcopy(network), IMAGES.clone()) == 1
+    other = copy.deepcopy(network)
+    other[1].weight.data[0, 0] += 1e-3
+    assert n_kept(other, IMAGES) == 2
+    other_images = IMAGES.clone()
+    other_images[0, 0, 0, 0] += 1e-3
+    assert n_kept(network, other_images) == 3
+    assert n_kept(network, IMAGES, n_draws=5) == 4
+    assert n_kept(network, IMAGES, level=0.01) == 4  # what is computed is the same

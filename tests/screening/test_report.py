@@ -131,6 +131,8 @@ def test_the_summary_says_how_many_stand_out_and_how_many_would(report, page):
         p_values = report.table[f"{count.measure}_p"]
         assert count.n_extreme == (p_values <= 0.05).sum()
         assert count.n_groups == n_groups
+        assert count.n_undefined == report.table[count.measure].isna().sum()
+        assert count.by_chance == 0  # of four draws
     # four draws: p of the mid rule is 0.1 or more
     assert report.lowest_p == 0.1
     assert "Nothing can stand out" in text

@@ -101,6 +101,7 @@ def test_hooked_units_are_screened_without_weights(network, labels):
         ({"layers": ["5"]}, ["no hidden layer '5'"]),  # the logits
         ({"layers": "1"}, ["layers must be a list"]),
         ({"layers": []}, ["layers must be a list"]),
+        ({"layers": ["1"], "conventions": "released"}, ["weights/local", "leave layers out"]),
         ({"partitionings": ["weights"]}, ["partitionings='weights' is not known"]),
         ({"partitionings": []}, ["at least one"]),
         ({"measures": ["size"]}, ["measures='size' is not known"]),

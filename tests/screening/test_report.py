@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -12,6 +13,7 @@ from helpers.screening import CLASSES, IMAGES, SETTINGS
 from localspec.exceptions import ArtifactError, InvalidInputError
 from localspec.measures import MEASURES
 from localspec.screening import Report, screen
+from localspec.screening._html import report_html
 from localspec.screening._tables import chance_rate, lowest_p
 
 
@@ -129,10 +131,27 @@ def test_the_summary_says_how_many_stand_out_and_how_many_would(report, page):
         p_values = report.table[f"{count.measure}_p"]
         assert count.n_extreme == (p_values <= 0.05).sum()
         assert count.n_groups == n_groups
+        assert count.n_undefined == report.table[count.measure].isna().sum()
+        assert count.by_chance == 0  # of four draws
     # four draws: p of the mid rule is 0.1 or more
     assert report.lowest_p == 0.1
     assert "Nothing can stand out" in text
     assert "p cannot fall below 0.1" in text
+
+
+def test_pages_stay_small(report):
+    rng = np.random.default_rng(0)  # noise: nothing is harder to make small
+    pictures = rng.integers(0, 256, (80, 2, 3, 96, 96), dtype=np.uint8)
+    groups = [
+        replace(report.group(rank % len(report.table)), rank=rank, picture=one, random_picture=two)
+        for rank, (one, two) in enumerate(pictures)
+    ]
+    most = 200_000
+    text = report_html(groups, report.counts(), report._page(), most_bytes=most)
+    in_pictures = sum(map(len, re.findall(r"url\((data:[^)]*)", text)))
+    assert 0 < in_pictures < 1.5 * most
+    # of 500 groups: 3 MB, and 2.4 MB of pictures
+    assert len(text) - in_pictures < 6_000 * len(groups) + 30_000
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,11 @@ class Finding:
     stands_out: bool
 
     @property
+    def defined(self) -> bool:
+        """Whether it has a value; only class coherence may have none."""
+        return not np.isnan(self.value)
+
+    @property
     def random_mean(self) -> float:
         """Mean over the random counterparts whose value is defined; NaN without any."""
         defined = self.draws[~np.isnan(self.draws)]

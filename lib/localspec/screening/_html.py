@@ -17,8 +17,17 @@ from localspec.screening._svg import histogram_paths, null_paths
 from localspec.screening._tables import Count, chance_rate
 from localspec.statistics import at_most
 
-SIDES = (96, 72, 56, 40, 32, 24)  # pixels of pictures: the largest that keeps the page small
-MOST_BYTES = 2_600_000  # of all pictures
+SIDES = (
+    96,
+    80,
+    64,
+    56,
+    48,
+    40,
+    32,
+    24,
+)  # pixels of pictures: the largest that keeps the page small
+MOST_BYTES = 1_800_000  # of all pictures, of which base64 makes a third more
 LOSSLESS = 32  # pixels up to which pictures are kept without losses
 PER_SHEET = 64
 MOST_CLASSES = 6  # bars of a card
@@ -94,10 +103,19 @@ def _sheets(pictures: Sequence[np.ndarray], side: int) -> list[SpriteSheet]:
     return sheets
 
 
+def _n_bytes(kinds: Sequence[Sequence[np.ndarray]], side: int) -> float:
+    """Return about how many bytes pictures take, by the first sheet of each kind."""
+    n_bytes = 0.0
+    for pictures in kinds:
+        for sheet in _sheets(pictures[:PER_SHEET], side):
+            n_bytes += len(sheet.file) * max(1, len(pictures) / PER_SHEET)
+    return n_bytes
+
+
 class _Pictures:
     """All pictures of a page: sheets by the name of their class, and the place of each picture."""
 
-    def __init__(self, groups: Sequence[Group], shown: ShownImages | None) -> None:
+    def __init__(self, groups: Sequence[Group], shown: ShownImages | None, most_bytes: int) -> None:
         made = [
             picture
             for group in groups
@@ -112,11 +130,10 @@ class _Pictures:
             rows = {int(index): row for row, index in enumerate(shown.indices)}
             images = [shown.pictures[rows[index]] for index in named]
         self.has_images = bool(images)
-        for side in SIDES:
-            self.sheets = {"m": _sheets(made, side), "i": _sheets(images, side)}
-            n_bytes = sum(len(sheet.file) for part in self.sheets.values() for sheet in part)
-            if n_bytes <= MOST_BYTES:
-                break
+        side = next(
+            (side for side in SIDES if _n_bytes((made, images), side) <= most_bytes), SIDES[-1]
+        )
+        self.sheets = {"m": _sheets(made, side), "i": _sheets(images, side)}
 
     def _place(self, kind: str, index: int) -> dict[str, Any]:
         sheet, position = divmod(index, PER_SHEET)
@@ -296,7 +313,13 @@ def _summary(
     }
 
 
-def report_html(groups: Sequence[Group], counts: Sequence[Count], page: Mapping[str, Any]) -> str:
+def report_html(
+    groups: Sequence[Group],
+    counts: Sequence[Count],
+    page: Mapping[str, Any],
+    *,
+    most_bytes: int = MOST_BYTES,
+) -> str:
     """Return a report as a whole HTML page.
 
     Parameters
@@ -307,6 +330,8 @@ def report_html(groups: Sequence[Group], counts: Sequence[Count], page: Mapping[
         One a measure.
     page : mapping
         What the report says beside its groups.
+    most_bytes : int, optional
+        Of all pictures: of more groups they are smaller.
 
     Returns
     -------
@@ -314,7 +339,7 @@ def report_html(groups: Sequence[Group], counts: Sequence[Count], page: Mapping[
         With its own style, script and pictures: nothing is loaded from anywhere. Without scripts
         all cards are there.
     """
-    pictures = _Pictures(groups, page["shown"])
+    pictures = _Pictures(groups, page["shown"], most_bytes)
     return (
         _templates()
         .get_template("report.html.jinja")

@@ -173,6 +173,13 @@ def _with_layers(unit_map: Units, settings: Settings) -> Units:
         known = {layer.name for layer in unit_map.layers}
         names = [name if name in known else f"{WRAPPED}{name}" for name in names]
     chosen = unit_map.with_tested(names)
+    conventions = settings.conventions
+    own = conventions.cluster_count_layers == "own" and conventions.local_triples == "whole"
+    require(
+        own or settings.partitions is not None or "weights/local" not in settings.partitionings,
+        "the released code's way of weights/local takes labels by their place among all tested "
+        "layers: leave layers out, or weights/local",
+    )
     has_weights = any(name.startswith("weights") for name in settings.partitionings)
     dense = [layer.name for layer in chosen.tested if not layer.is_conv]
     if settings.partitions is None and has_weights and dense:

@@ -79,7 +79,7 @@ class Count:
     n_extreme : int
         Groups whose p is at most the level.
     by_chance : float
-        How many would be on average if groups were random ones.
+        How many of those with a value would be on average if groups were random ones.
     n_adjusted : int
         Groups still at most the level after Benjamini-Hochberg over this measure's groups.
     """
@@ -136,14 +136,15 @@ def counts(
         parts = [found for (_, name), found in assessments.items() if name == measure]
         p_values = np.concatenate([part.p_values for part in parts] or [np.empty(0)])
         defined = p_values[~np.isnan(p_values)]
+        n_undefined = sum(part.measure.n_undefined for part in parts)
         adjusted = benjamini_hochberg(defined, alpha=level).rejected if len(defined) else defined
         rows.append(
             Count(
                 measure=measure,
                 n_groups=len(p_values),
-                n_undefined=sum(part.measure.n_undefined for part in parts),
+                n_undefined=n_undefined,
                 n_extreme=int(at_most(p_values, level).sum()),
-                by_chance=rate * len(defined),
+                by_chance=rate * (len(p_values) - n_undefined),
                 n_adjusted=int(np.sum(adjusted)),
             )
         )

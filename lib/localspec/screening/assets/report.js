@@ -16,7 +16,7 @@
     const has = card.dataset[filter.dataset.filter];
     if (filter.type === "checkbox") return !filter.checked || has !== "0";
     if (filter.tagName === "SELECT") return !filter.value || has === filter.value;
-    const words = has.toLowerCase().split(/\s+/);
+    const words = card.querySelector("header").textContent.toLowerCase().split(/[\s,]+/);
     return filter.value.toLowerCase().split(/\s+/).every((word) => !word || words.some((one) => one.startsWith(word)));
   };
   const key = (card) => {

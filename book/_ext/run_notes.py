@@ -3,7 +3,7 @@
 A notebook serves many profiles, so its own text holds for all of them. What is said of one
 profile's numbers lies in `book/notes/<profile>/<page>.md`: the part before the heading
 `## What differs and why` is shown below the page's title and introduction, the part after it at the
-end of the page's section of that name.
+end of the page's section of that name. Its numbers come from the tables, see `note_numbers`.
 """
 
 import ast
@@ -11,7 +11,8 @@ import json
 import re
 from pathlib import Path
 
-from run_stamps import PAGE, injected_parameters
+from note_numbers import filled
+from run_stamps import PAGE, RUNS, injected_parameters
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
@@ -94,7 +95,8 @@ def insert_notes(app: Sphinx, docname: str, source: list[str]) -> None:
     app.env.note_dependency(str(path))
     notebook = of_this_run(json.loads(source[0]), match["profile"])
     if path.is_file():
-        notebook = with_notes(notebook, path.read_text(encoding="utf-8"))
+        notes = path.read_text(encoding="utf-8")
+        notebook = with_notes(notebook, filled(notes, Path(app.srcdir, RUNS), match["profile"]))
     source[0] = json.dumps(notebook)
 
 

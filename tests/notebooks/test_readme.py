@@ -1,13 +1,21 @@
 """The README's numbers are those of the published tables."""
 
+import json
 import re
+import shutil
+import sys
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+RUNS = ROOT / "book" / "runs"
 QUANTITIES = ("ncut", "shuffled_ncut_mean", "test_accuracy")
 READINGS = {"paper": "", "kernel_norm: induced": ", released kernel norm"}
+sys.path.insert(0, str(ROOT / "book"))
+import readme  # noqa: E402
+
 PAGES_OF = {  # profiles whose published figures the README shows, by the name of their data
     "MNIST": ["mnist", "mnist-dropout"],
     "Fashion-MNIST": ["fashion-mnist"],
@@ -28,8 +36,11 @@ def test_results_table_is_the_published_one():
     for network, kind, scope, cells in rows:
         for name, cell in zip(MEASURES, cells.split(" | "), strict=True):
             row = table.loc[(network.lower(), f"{kind}/{scope}", name)]
-            bold = "**" if row["verdict"] == "significant" else ""
-            assert cell == f"{bold}{row['p']}{bold}"
+            ratio, above = float(row["effect_ratio"]), row["favourable"] == "above"
+            expected = row["p"]
+            if row["verdict"] == "significant":
+                expected = f"**{expected}**" if (ratio > 1) == above else f"{expected}†"
+            assert cell == expected
 
 
 def published_rows(profile):
@@ -40,36 +51,72 @@ def published_rows(profile):
         if reading not in READINGS:
             continue
         part = part.set_index("quantity")
-        pairs = [
-            f"{part.loc[name, 'ours']}, {part.loc[name, 'published']}"
-            if name in part.index
-            else "none"
-            for name in QUANTITIES
-        ]
-        holds = f"{(part['verdict'] == 'holds').sum()} of {len(part)}"
-        rows.append((f"{network}{READINGS[reading]}", *pairs, holds))
+        cells = []
+        for name in QUANTITIES:
+            if name not in part.index:
+                cells.append(("none", True, None))
+                continue
+            row = part.loc[name]
+            means = f"{row['ours']}, {row['published']}"
+            cells.append((means, row["verdict"] == "holds", float(row["difference"])))
+        rows.append((f"{network}{READINGS[reading]}", cells))
     return rows
+
+
+def read_cell(cell):
+    """Return the means of a cell, whether it has no footnote, and its difference."""
+    difference, _, means = cell.rpartition(": ")
+    standardized = float(difference.split(" [")[0]) if difference else None
+    return means.removesuffix(" ‡"), not cell.endswith("‡"), standardized
 
 
 def test_published_figures_are_those_of_the_pages():
     rows = re.findall(
-        r"^\| (MNIST|Fashion-MNIST|Polynomials) \| ([\w, -]+)"
-        r" \| (.+?) \| (.+?) \| (.+?) \| (\d of \d) \|$",
+        r"^\| (MNIST|Fashion-MNIST|Polynomials) \| ([\w, -]+) \| (.+?) \| (.+?) \| (.+?) \|$",
         (ROOT / "README.md").read_text(encoding="utf-8"),
         re.MULTILINE,
     )
     for name, profiles in PAGES_OF.items():
-        shown = [tuple(row) for data, *row in rows if data == name]
-        assert shown == [row for profile in profiles for row in published_rows(profile)]
+        shown = [row for data, *row in rows if data == name]
+        expected = [row for profile in profiles for row in published_rows(profile)]
+        assert [row[0] for row in shown] == [network for network, _ in expected]
+        for (_, *cells), (_, quantities) in zip(shown, expected, strict=True):
+            for cell, (means, holds, difference) in zip(cells, quantities, strict=True):
+                read = read_cell(cell)
+                assert read[:2] == (means, holds)
+                assert difference is None or abs(read[2] - difference) <= 0.0501
 
 
-def test_claims_are_those_of_the_page():
+def test_every_table_is_up_to_date():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert readme.filled(text) == text, "run .venv/bin/python book/readme.py"
+    broken = text.replace("0.05717", "0.01717")
+    assert readme.filled(broken) == text
+    with pytest.raises(ValueError, match="digits, verdicts, published"):
+        readme.filled(text.replace("<!-- verdicts -->", ""))
+
+
+def test_verdicts_are_those_of_the_page(tmp_path, monkeypatch):
+    """Of the profile of digits, in place of the paper's."""
+    runs = tmp_path / "runs"
+    shutil.copytree(RUNS / "digits", runs / "paper")
+    monkeypatch.setattr(readme, "RUNS", runs)
     rows = re.findall(
-        r"^\| (C\d) \| (.+?) \| (\d+) of (\d+) \| (.+?) \|$",
-        (ROOT / "README.md").read_text(encoding="utf-8"),
-        re.MULTILINE,
+        r"^\| (C\d) (\w+): ([\w ]+?)(?:, all three)? \| (.+) \|$", readme.verdicts(), re.MULTILINE
     )
-    table = pd.read_csv(ROOT / "book/runs/paper/tables/claims.csv", dtype=str)
-    table = table[table["tests"] != "0"]
-    columns = ["id", "claim", "significant", "tests", "verdict"]
-    assert rows == list(table[columns].itertuples(index=False, name=None))
+    table = pd.read_csv(runs / "paper" / "tables" / "verdicts.csv")
+    networks = table["network"].nunique()
+    assert len(rows) * networks == len(table) > 0
+    cells = table.set_index(["claim", "measure"])
+    for claim, _, measure, texts in rows:
+        expected = cells.loc[(claim, measure.replace(" ", "_"))]
+        for text, row in zip(texts.split(" | "), expected.itertuples(), strict=True):
+            assert text.startswith(f"**{row.verdict}**")
+            numbers = [float(number) for number in re.findall(r"\d\.\d\d", text)]
+            given = [value for value in (row.ratio, row.low, row.high) if value == value]
+            assert numbers == pytest.approx(given, abs=0.0051)
+    # a page from before there were verdicts
+    stamps = json.loads((runs / "paper" / "stamps.json").read_text())
+    del stamps["pages"]["05_synthesis"]["tables"]["verdicts.csv"]
+    (runs / "paper" / "stamps.json").write_text(json.dumps(stamps))
+    assert "make run PROFILE=paper" in readme.verdicts()

@@ -5,13 +5,16 @@ import pytest
 from helpers.refusals import cases, check_refused
 
 from localspec.statistics import (
+    MeanInterval,
     at_most,
     bates_cdf,
     benjamini_hochberg,
     benjamini_yekutieli,
     combine_replicates,
+    crossed_interval,
     effect_size,
     empirical_p,
+    equivalence_p,
     exceedances,
     extremeness,
     fisher,
@@ -22,6 +25,8 @@ from localspec.statistics import (
     relative_compare,
     sequential_p_values,
     summarize_effects,
+    t_interval,
+    verdict,
 )
 
 NULL = np.linspace(0, 1, 19)
@@ -36,7 +41,26 @@ def sequential(values=((5.0,),), first=(((7.0,),),), further=len, sides=("high",
     return sequential_p_values(values, first, further, sides, **options)
 
 
+def judged(favourable="above", equivalence=0.5, n_significant=1, n_tests=2, **options):
+    interval = MeanInterval(1.2, 1.1, 1.3, 4, 5)
+    counts = {"n_significant": n_significant, "n_tests": n_tests}
+    return verdict(interval, equivalence, favourable, **counts, **options)
+
+
 CASES = {
+    "networks in two rows": (lambda: t_interval([[1.0, 2.0]]), "(n_networks,)", "(1, 2)"),
+    "networks in one row": (lambda: crossed_interval([1.0, 2.0]), "(n_networks, n_partitionings)"),
+    "an infinite ratio": (lambda: t_interval([1.0, np.inf]), "finite", "NaN"),
+    "no margin of equivalence": (lambda: equivalence_p([1.0, 1.1], 1, 0), "margin", "not 0"),
+    "confidence of a percent": (lambda: t_interval([1.0, 2.0], confidence=95), "confidence", "95"),
+    "a side of a ratio": (lambda: judged("left"), "favourable='left'", "'above', 'below'"),
+    "more significant than tests": (lambda: judged(n_significant=3), "n_significant", "2"),
+    "a claim without tests": (lambda: judged(n_tests=0), "n_tests", "at least 1"),
+    "a share of draws in percent": (
+        lambda: judged(undefined=97),
+        "undefined=97",
+        "between 0 and 1",
+    ),
     "p rule": (lambda: empirical_p(0.5, NULL, "low", "middle"), "'middle'", "'mid', 'strict'"),
     "side": (lambda: empirical_p(0.5, NULL, "left"), "side='left'", "'low', 'high'"),
     "a p-value of 0": (lambda: fisher([0.0, 0.5]), "(0, 1]"),

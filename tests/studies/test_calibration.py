@@ -6,10 +6,10 @@ import pytest
 
 from localspec.clustering import Partition
 from localspec.exceptions import InvalidInputError
+from localspec.statistics import judgement
 from localspec.studies.calibration import all_p_values, conclusions
 from localspec.studies.calibration._evidence import NullEvidence, null_draws
 from localspec.studies.calibration._false_positives import clustered_rate, combined, null_p_values
-from localspec.studies.calibration._tables import judgement
 
 LABELS = {"a": np.array([0, 0, 0, 1, 1, -1, 2]), "b": np.array([0, 1, 1, 1, 0])}
 

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from localspec.pipeline import CalibrationSection, format_table, load_profile, open_replicates
+from localspec.statistics import BOUND_RATIO
 from localspec.studies.calibration import conclusions, sample_table, stored_evidence
-from localspec.studies.calibration._false_positives import BOUND_RATIO
 
 pytestmark = pytest.mark.notebook
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,6 +10,7 @@ from localspec.studies.published import (
     has_published_figures,
     is_diagnosis,
     means_table,
+    plot_differences_from_published,
     plot_moved_quantities,
     plot_published_beside_ours,
     published_table,
@@ -115,6 +116,15 @@ def test_the_table(section):
         text.get_text() for text in plot_published_beside_ours(table).axes[0].get_yticklabels()
     ]
     assert labels == ["mlp", "cnn", "cnn, kernel_norm: induced", "cnn, dropped_weights: return"]
+    # drawn where the table has them, hollow where the interval leaves out zero
+    accuracies = rows.xs("test_accuracy", level="quantity")
+    panel = plot_differences_from_published(table).axes[list(QUANTITIES).index("test_accuracy")]
+    points = panel.collections[-1]
+    assert points.get_offsets()[:, 0].tolist() == accuracies["difference"].tolist()
+    without_zero = (accuracies["difference_low"] > 0) | (accuracies["difference_high"] < 0)
+    hollow = [colour[:3].tolist() == [1, 1, 1] for colour in points.get_facecolor()]
+    assert hollow == without_zero.tolist()
+    assert any(hollow)
 
 
 def test_every_replicate_has_the_columns_of_the_published_table(section):

@@ -12,6 +12,7 @@ from localspec.studies.sensitivity import (
     sensitivity_table,
     stability_table,
     survival_table,
+    variation_effects_table,
     variations,
 )
 
@@ -66,5 +67,24 @@ def test_tables_and_figures(varied):
     assert len(stability) == len(PARTITIONINGS) * (2 * 2 + 2 + 1)
     gaps = eigengap_table(varied[BASELINE], k_max=5)
     assert gaps.groupby(["seed", "graph"])["chosen"].sum().eq(1).all()
-    assert plot_survival_map(tests).axes
+    effects = variation_effects_table(varied)
+    assert len(effects) == len(tests)
+    row = effects.iloc[0]
+    summaries = [
+        replicate.assessment(row["measure"], row["partitioning"]).effects
+        for replicate in varied[BASELINE]
+    ]
+    means = [np.nanmean(each.effect) for each in summaries]
+    null_means = [each.null_effects.mean() for each in summaries]
+    assert row["effect_ratio"] == pytest.approx(np.mean(means) / np.mean(null_means))
+    # whatever is on the wrong side has no colour, and no star
+    tests["significant"] = True
+    effects["effect_ratio"], effects["favourable"] = 1.2, "above"
+    effects.loc[0, "effect_ratio"] = 0.8
+    axis, _ = plot_survival_map(tests, effects).axes
+    texts = {text.get_position(): text.get_text() for text in axis.texts}
+    first = PARTITIONINGS.index(effects.loc[0, "partitioning"])
+    assert texts.pop((0, first)).endswith("†")
+    assert all(text.endswith("*") for text in texts.values())
+    assert np.isnan(np.ma.filled(axis.images[0].get_array(), np.nan)[first, 0])
     assert plot_stability_and_eigengaps(stability, gaps, k=3).axes

@@ -61,6 +61,7 @@ from localspec.pipeline._synthesis import (
     coherence_checks_table,
     combined_rows,
     corrected_table,
+    on_favourable_side,
     synthesis_table,
 )
 from localspec.pipeline._tables import (
@@ -73,9 +74,12 @@ from localspec.pipeline._tables import (
     training_table,
     write_table,
 )
+from localspec.pipeline._verdict_plots import plot_verdicts, row_name, verdict_texts
+from localspec.pipeline._verdicts import CLAIMS, effects_table, read_controls, verdicts_table
 
 __all__ = [
     "BLUE",
+    "CLAIMS",
     "DEEPEST",
     "GREEN",
     "GREY",
@@ -118,10 +122,12 @@ __all__ = [
     "combined_rows",
     "corrected_table",
     "drawn_data",
+    "effects_table",
     "format_number",
     "format_table",
     "load_profile",
     "network_test_table",
+    "on_favourable_side",
     "open_replicates",
     "partition_table",
     "plot_against_uniform",
@@ -134,13 +140,18 @@ __all__ = [
     "plot_p_value_map",
     "plot_p_values_against_uniform",
     "plot_sorted_adjacency",
+    "plot_verdicts",
     "plot_visualization_pairs",
     "project_root",
+    "read_controls",
     "readings",
+    "row_name",
     "subcluster_table",
     "synthesis_table",
     "training_table",
     "use_style",
+    "verdict_texts",
+    "verdicts_table",
     "write_figure",
     "write_table",
 ]

@@ -17,11 +17,12 @@ from localspec.pipeline._style import (
     DEEPEST,
     GREEN,
     ORANGE,
+    PINK,
     annotated_heatmap,
     name_networks,
     plot_against_uniform,
 )
-from localspec.pipeline._synthesis import SIGNIFICANT
+from localspec.pipeline._synthesis import SIGNIFICANT, on_favourable_side
 from localspec.statistics import extremeness
 
 LABELS = {
@@ -206,6 +207,8 @@ def plot_p_values_against_uniform(
 def plot_effect_forest(table: pd.DataFrame) -> Figure:
     """Draw mean effects with standard errors over networks beside their null means.
 
+    What is significant on the wrong side of its null mean has another colour and a hollow marker.
+
     Parameters
     ----------
     table : pandas.DataFrame
@@ -216,12 +219,14 @@ def plot_effect_forest(table: pd.DataFrame) -> Figure:
     for axis, name in zip(axes, MEASURES, strict=True):
         part = table[table["measure"] == name].reset_index(drop=True)
         rows = np.arange(len(part))
-        colours = [GREEN if verdict == SIGNIFICANT else BLUE for verdict in part["verdict"]]
+        significant, is_there = part["verdict"] == SIGNIFICANT, on_favourable_side(part)
+        colours = np.select([significant & is_there, significant], [GREEN, PINK], BLUE)
         error = np.nan_to_num(part["effect_se"].to_numpy())
         axis.errorbar(
             part["effect"], rows, xerr=error, fmt="none", ecolor=colours, elinewidth=2, zorder=2
         )
-        axis.scatter(part["effect"], rows, s=40, color=colours, zorder=3)
+        faces = np.where(significant & ~is_there, "white", colours)
+        axis.scatter(part["effect"], rows, s=40, color=faces, edgecolor=colours, zorder=3)
         axis.scatter(part["effect_null"], rows, marker="|", s=200, color=ORANGE, zorder=4)
         names = part["partitioning"]
         if len(networks) > 1:
@@ -234,33 +239,47 @@ def plot_effect_forest(table: pd.DataFrame) -> Figure:
     handles = [
         Line2D([], [], marker="o", color=BLUE, label="mean effect, standard error"),
         Line2D([], [], marker="o", color=GREEN, label="the same, significant"),
+        Line2D(
+            [], [], marker="o", color=PINK, markerfacecolor="white", label="significant, wrong side"
+        ),
         Line2D([], [], marker="|", linestyle="", markersize=12, color=ORANGE, label="null mean"),
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    figure.legend(handles=handles, loc="outside lower center", ncols=4)
     return figure
 
 
 def plot_p_value_map(table: pd.DataFrame) -> Figure:
     """Draw the synthesis as one coloured cell a partitioning and measure.
 
+    Cells whose mean effect lies on the wrong side of its null mean, or that have none, have no
+    colour; a dagger marks those of them that are significant.
+
     Parameters
     ----------
     table : pandas.DataFrame
         From :func:`localspec.pipeline.synthesis_table`.
     """
-    grid = table.pivot(index=["network", "partitioning"], columns="measure", values="p")
-    verdicts = table.pivot(index=["network", "partitioning"], columns="measure", values="verdict")
-    order = table[["network", "partitioning"]].drop_duplicates().apply(tuple, axis=1)
-    grid, verdicts = grid.loc[order, list(MEASURES)], verdicts.loc[order, list(MEASURES)]
-    figure, axis = plt.subplots(figsize=(8.5, 0.5 * len(grid) + 1.3), layout="constrained")
-    stars = verdicts.map(lambda verdict: "*" if verdict == SIGNIFICANT else "")
-    texts = grid.map("{:.2g}".format) + stars
-    image = annotated_heatmap(axis, -np.log10(grid), texts, limit=DEEPEST)
+    keys = ["network", "partitioning"]
+    order = table[keys].drop_duplicates().apply(tuple, axis=1)
+    table = table.assign(is_there=on_favourable_side(table))
+
+    def cells(column: str) -> pd.DataFrame:
+        return table.pivot(index=keys, columns="measure", values=column).loc[order, list(MEASURES)]
+
+    grid, is_there = cells("p"), cells("is_there")
+    marks = np.where(cells("verdict") == SIGNIFICANT, np.where(is_there, "*", "\N{DAGGER}"), "")
+    texts = grid.map("{:.2g}".format) + marks
+    figure, axis = plt.subplots(figsize=(8.5, 0.5 * len(grid) + 1.5), layout="constrained")
+    depth = np.where(is_there, -np.log10(grid), np.nan)
+    image = annotated_heatmap(axis, depth, texts, limit=DEEPEST)
     networks = grid.index.get_level_values(0)
     single = networks.nunique() == 1
     names = [p if single else f"{n} {p}" for n, p in grid.index]
     axis.set_yticks(range(len(grid)), names)
     axis.set_xticks(range(len(MEASURES)), [name.replace("_", " ") for name in MEASURES])
-    axis.set_title("p over replicates; * significant after Benjamini-Hochberg")
+    axis.set_title(
+        "p over replicates; * significant after Benjamini-Hochberg\n"
+        "no colour: effect on the wrong side of its null mean, \N{DAGGER} although significant"
+    )
     figure.colorbar(image, ax=axis, label="-log10 p")
     return figure

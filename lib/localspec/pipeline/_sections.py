@@ -121,6 +121,8 @@ class CoherenceSection(Clustered, Drawn, Visualized, Interpreted, Section):
 class SynthesisSection(Clustered, Judged, Visualized, Interpreted, Section):
     """Parameters of ``05_synthesis``."""
 
+    controls: dict[str, str] = {}
+
 
 class ControlsSection(Clustered, Judged, Interpreted, Section):
     """Parameters of ``06_controls``: planted networks like one of the profile's."""

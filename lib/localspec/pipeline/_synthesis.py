@@ -9,7 +9,7 @@ import pandas as pd
 
 from localspec._utils.validation import check_options, check_real, check_type, require, shown
 from localspec.exceptions import InvalidInputError
-from localspec.measures import MEASURES
+from localspec.measures import MEASURES, Assessment
 from localspec.pipeline._choices import CHECKS
 from localspec.pipeline._open import by_network
 from localspec.pipeline._replicate import PARTITIONINGS, Replicate, checked_coherence
@@ -81,6 +81,24 @@ def _verdict(row: pd.Series) -> str:
     if np.isnan(row["p"]):
         return "no tested subcluster"
     return SIGNIFICANT if row["rejected"] else NOT_SIGNIFICANT
+
+
+def on_favourable_side(table: pd.DataFrame) -> pd.Series:
+    """Return for each row of a synthesis whether its mean effect speaks for specialization.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`synthesis_table`.
+
+    Returns
+    -------
+    pandas.Series of bool
+        False, too, where there is no effect. A test that is significant on the other side of its
+        null mean is no support.
+    """
+    ratio = table["effect_ratio"]
+    return pd.Series(np.where(table["favourable"] == "above", ratio > 1, ratio < 1), table.index)
 
 
 def combined_rows(
@@ -227,32 +245,34 @@ def coherence_checks_table(
     of_network = {group[0].network: group for group in by_network(replicates)}
     groups = [(of_network[row.network], row.partitioning) for row in rows.itertuples()]
     decided = synthesis["verdict"].isin((SIGNIFICANT, NOT_SIGNIFICANT)).to_numpy()
-    p_values, verdicts = {"p": rows["p"]}, {"verdict": rows["verdict"]}
+    p_values, verdicts, undefined = {"p": rows["p"]}, {"verdict": rows["verdict"]}, []
     for check in CHECKS:
-        p = np.array([_combined(group, partitioning, check) for group, partitioning in groups])
+        assessed = [
+            [checked_coherence(replicate, check, partitioning) for replicate in group]
+            for group, partitioning in groups
+        ]
+        if check == "defined":
+            undefined = [_undefined(assessments) for assessments in assessed]
+        p = np.array([_combined(assessments) for assessments in assessed])
         family = np.where(decided, synthesis["p"], np.nan)
         family[at] = np.where(decided[at], p, np.nan)
         rejected = benjamini_hochberg(family, alpha=level).rejected[at]
         p_values[f"p_{check}"] = p
         checked = np.where(rejected, SIGNIFICANT, NOT_SIGNIFICANT)
         verdicts[f"verdict_{check}"] = np.where(decided[at], checked, rows["verdict"])
-    undefined = [_undefined(group, partitioning) for group, partitioning in groups]
     return rows[["network", "partitioning"]].assign(
         **p_values, **verdicts, undefined_draws=undefined
     )
 
 
-def _undefined(group: Sequence[Replicate], partitioning: str) -> float:
+def _undefined(assessments: Sequence[Assessment]) -> float:
     """Return the share of undefined draws over all replicates; NaN without a draw."""
-    measures = [
-        checked_coherence(replicate, "defined", partitioning).measure for replicate in group
-    ]
-    undefined = np.concatenate([np.isnan(measure.values[1:]).ravel() for measure in measures])
+    values = [assessment.measure.values[1:] for assessment in assessments]
+    undefined = np.concatenate([np.isnan(draws).ravel() for draws in values])
     return float(undefined.mean()) if undefined.size else float("nan")
 
 
-def _combined(group: Sequence[Replicate], partitioning: str, check: str) -> float:
-    assessments = [checked_coherence(replicate, check, partitioning) for replicate in group]
+def _combined(assessments: Sequence[Assessment]) -> float:
     if len(assessments) == 1:  # plain Fisher stands in, as in the synthesis
         return float(assessments[0].fisher.pvalue)
     return combine_replicates([assessment.permutation.pvalue for assessment in assessments]).pvalue

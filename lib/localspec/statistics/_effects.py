@@ -9,9 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from localspec._utils.validation import check_option, require, shown
+from localspec.exceptions import InvalidInputError
 from localspec.statistics._ordering import UNDEFINED, relative_compare, sample_with_null
 
 EFFECT_KINDS = {"drop": "low", "range": "high", "score": "high", "entropy": "low"}  # extreme side
+# where an effect over its null mean lies if there is specialization
+FAVOURABLE = {"drop": "above", "range": "above", "score": "above", "entropy": "below"}
 NO_DROP = 1e-9  # an accuracy change this small is rounding: one image of a billion
 
 
@@ -203,13 +206,13 @@ class EffectSummary:
 
     @property
     def favourable_direction(self) -> str:
-        """Where the ratio lies if there is specialization: "above" 1, or "below" for entropy."""
-        return "below" if self.kind == "entropy" else "above"
+        """Where the ratio lies if there is specialization: "above" 1 or "below" it."""
+        return FAVOURABLE[self.kind]
 
     @property
     def favourable(self) -> bool:
         """Whether the mean effect lies on the favourable side of its null mean."""
-        sign = -1 if self.kind == "entropy" else 1
+        sign = 1 if self.favourable_direction == "above" else -1
         comparable = not np.isnan(self.mean) and not np.isnan(self.null_mean)
         return comparable and int(relative_compare(self.mean, self.null_mean)) == sign
 
@@ -251,11 +254,13 @@ def summarize_effects(effects: Sequence[EffectSize]) -> EffectSummary:
     >>> summarize_effects([network]).mean
     1.25
     """
-    require(
-        isinstance(effects, Sequence) and all(isinstance(part, EffectSize) for part in effects),
-        "effects must be a list of EffectSize, one a network, as effect_size returns them, not "
-        f"{shown(effects)}",
-    )
+    if not (
+        isinstance(effects, Sequence) and all(isinstance(part, EffectSize) for part in effects)
+    ):  # not by require: to write out all effects takes longer than to average them
+        raise InvalidInputError(
+            "effects must be a list of EffectSize, one a network, as effect_size returns them, not "
+            f"{shown(effects)}"
+        )
     require(len(effects) > 0, "effects is empty; at least one network is needed")
     kinds = sorted({effect.kind for effect in effects})
     require(len(kinds) == 1, f"effects mixes the kinds {', '.join(kinds)}; pass one at a time")

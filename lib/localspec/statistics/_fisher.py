@@ -12,6 +12,8 @@ from localspec._utils.validation import as_floats, check_integer, check_option, 
 from localspec.statistics._ordering import check_inside, relative_compare
 from localspec.statistics._pvalues import RULES, empirical_p, fisher_shift, generator
 
+MAX_RANKED = 2**20  # values that are ranked at once
+
 
 @dataclass(frozen=True, eq=False)
 class FisherResult:
@@ -178,7 +180,8 @@ def permutation_fisher(
     included. With draws that permute labels (a whole partition at once) the n + 1 rows are
     exchangeable under the null hypothesis, so p never exceeds its level, whatever the ties and
     the dependence between subclusters. It cannot fall below ``1 / (n_draws + 1)`` (`p_floor`).
-    Cost: n_draws + 1 rankings, each of n_draws x n_subclusters values.
+    Cost: n_draws + 1 rankings, each of n_draws x n_subclusters values, so many at once that memory
+    stays bounded.
 
     References
     ----------
@@ -201,11 +204,16 @@ def permutation_fisher(
     )
     n_draws, n = values.shape[-2] - 1, values.shape[-1]
     rng = generator(rng)
-    rows = []
-    for row in range(n_draws + 1):
-        others = np.swapaxes(np.delete(values, row, axis=-2), -1, -2)
-        rows.append(empirical_p(values[..., row, :], others, side, rule, rng, undefined=undefined))
-    p_values = np.stack(rows, axis=-2)
+    # the rule "randomised" takes its numbers row by row, for which one seed gives one result
+    at_once = 1 if rule == "randomised" else max(1, MAX_RANKED // max(1, values.size))
+    parts = []
+    for start in range(0, n_draws + 1, at_once):
+        rows = np.arange(start, min(start + at_once, n_draws + 1))
+        others = np.array([np.delete(np.arange(n_draws + 1), row) for row in rows])
+        null = np.swapaxes(values[..., others, :], -1, -2)
+        ranked = empirical_p(values[..., rows, :], null, side, rule, rng, undefined=undefined)
+        parts.append(ranked)
+    p_values = np.concatenate(parts, axis=-2)
     statistics = _mean_log(p_values - fisher_shift(rule, n_draws))
     true, null = statistics[..., 0], statistics[..., 1:]
     exceeding = (relative_compare(null, true[..., np.newaxis]) >= 0).sum(axis=-1)

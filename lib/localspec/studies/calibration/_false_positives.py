@@ -20,7 +20,6 @@ SUBCLUSTER, PLAIN, PERMUTATION = "subcluster", "plain Fisher", "permutation Fish
 RELEASED_CHAIN = "released"  # strict, on the released code's own draws and undefined values
 GROUP_SIZES = (3, 5)  # replicates that are combined
 CONFIDENCE = 0.95
-BOUND_RATIO = 1.3  # upper bound of a trusted test's rate over its level: 0.065 at 0.05
 PValues = dict[tuple[str, str], np.ndarray]
 
 

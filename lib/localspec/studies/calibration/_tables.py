@@ -9,10 +9,9 @@ import pandas as pd
 
 from localspec.measures import MEASURES
 from localspec.pipeline import Replicate
-from localspec.statistics import RULES, exceedances, fisher_shift
+from localspec.statistics import BOUND_RATIO, RULES, exceedances, fisher_shift, judgement
 from localspec.studies.calibration._evidence import NullEvidence
 from localspec.studies.calibration._false_positives import (
-    BOUND_RATIO,
     GROUP_SIZES,
     PERMUTATION,
     PLAIN,
@@ -154,26 +153,6 @@ def sample_table(replicate: Replicate, evidence: NullEvidence, *, n_shown: int =
             row["permutation_p"] = float(tests[PERMUTATION, "mid"][index])
             rows.append(row)
     return pd.DataFrame(rows)
-
-
-def judgement(low: float, high: float, level: float) -> str:
-    """Say what an interval of a false-positive rate means for a test at a level.
-
-    A test is trusted only where the interval ends at most 30 % above the level: that no excess
-    is shown, because few networks make the interval wide, is no proof that there is none.
-
-    Examples
-    --------
-    >>> judgement(0.06, 0.09, 0.05), judgement(0.03, 0.06, 0.05), judgement(0.01, 0.02, 0.05)
-    ('too often', 'as promised', 'too seldom')
-    >>> judgement(0.03, 0.20, 0.05)
-    'open'
-    """
-    if low > level:
-        return "too often"
-    if high < level:
-        return "too seldom"
-    return "as promised" if high <= BOUND_RATIO * level else "open"
 
 
 def conclusions(table: pd.DataFrame, *, level: float = 0.05) -> list[str]:

@@ -1,9 +1,13 @@
-"""Published figures beside ours, and the paper's claims: pages 10_published and 05_synthesis."""
+"""Published figures beside ours, and weights against activations: pages 10 and 05."""
 
-from localspec.studies.published._claims import claims_table, graph_difference_table
 from localspec.studies.published._compare import HOLDS, published_table
 from localspec.studies.published._diagnosis import diagnosis_table
-from localspec.studies.published._plots import plot_moved_quantities, plot_published_beside_ours
+from localspec.studies.published._graph_difference import graph_difference_table
+from localspec.studies.published._plots import (
+    plot_differences_from_published,
+    plot_moved_quantities,
+    plot_published_beside_ours,
+)
 from localspec.studies.published._tables import (
     has_published_figures,
     is_diagnosis,
@@ -15,12 +19,12 @@ from localspec.studies.published._tables import (
 
 __all__ = [
     "HOLDS",
-    "claims_table",
     "diagnosis_table",
     "graph_difference_table",
     "has_published_figures",
     "is_diagnosis",
     "means_table",
+    "plot_differences_from_published",
     "plot_moved_quantities",
     "plot_published_beside_ours",
     "published_table",

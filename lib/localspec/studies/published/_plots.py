@@ -19,6 +19,54 @@ TITLES = {
 }
 
 
+def plot_differences_from_published(table: pd.DataFrame) -> Figure:
+    """Draw standardised differences of means, ours less published, with their 95 % intervals.
+
+    Filled: the interval holds zero; hollow: it does not.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`localspec.studies.published.published_table`.
+    """
+    rows, names, quantities = _layout_of(table)
+    figure, axes = plt.subplots(
+        1,
+        len(quantities),
+        figsize=(11, 0.36 * len(rows) + 1.6),
+        sharey=True,
+        layout="constrained",
+        squeeze=False,
+    )
+    for axis, quantity in zip(axes[0], quantities, strict=True):
+        part = table[table["quantity"] == quantity]
+        at = np.array([rows[key] for key in zip(part["network"], part["reading"], strict=True)])
+        holds_zero = (part["difference_low"] <= 0) & (part["difference_high"] >= 0)
+        colours = np.where(holds_zero, BLUE, ORANGE)
+        axis.axvline(0, color=GREY, linestyle="--", linewidth=1)
+        axis.hlines(at, part["difference_low"], part["difference_high"], color=colours, linewidth=2)
+        faces = np.where(holds_zero, BLUE, "white")
+        axis.scatter(part["difference"], at, s=30, color=faces, edgecolor=colours, zorder=3)
+        axis.set_title(TITLES[quantity])
+    axes[0, 0].set_yticks(np.arange(len(names)), names, fontsize=9)
+    axes[0, 0].set_ylim(len(names) - 0.4, -0.6)
+    figure.supxlabel("ours less published, in standard deviations (Hedges' g, 95 % interval)")
+    handles = [
+        Line2D([], [], color=BLUE, marker="o", label="interval holds zero"),
+        Line2D([], [], color=ORANGE, marker="o", markerfacecolor="white", label="does not"),
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=2)
+    return figure
+
+
+def _layout_of(table: pd.DataFrame) -> tuple[dict[tuple[str, str], int], list[str], list[str]]:
+    """Return the row of each configuration, the names of the rows, and the quantities."""
+    configurations = table[["network", "reading"]].drop_duplicates()
+    rows = {tuple(each): row for row, each in enumerate(configurations.to_numpy())}
+    names = [name if reading == "paper" else f"{name}, {reading}" for name, reading in rows]
+    return rows, names, [name for name in QUANTITIES if name in set(table["quantity"])]
+
+
 def plot_published_beside_ours(table: pd.DataFrame) -> Figure:
     """Draw our replicates' range and mean beside the published ones: one row a configuration.
 
@@ -27,10 +75,7 @@ def plot_published_beside_ours(table: pd.DataFrame) -> Figure:
     table : pandas.DataFrame
         From :func:`localspec.studies.published.published_table`.
     """
-    configurations = table[["network", "reading"]].drop_duplicates()
-    rows = {tuple(each): row for row, each in enumerate(configurations.to_numpy())}
-    names = [name if reading == "paper" else f"{name}, {reading}" for name, reading in rows]
-    quantities = [name for name in QUANTITIES if name in set(table["quantity"])]
+    rows, names, quantities = _layout_of(table)
     figure, axes = plt.subplots(
         1,
         len(quantities),

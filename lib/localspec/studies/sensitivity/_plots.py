@@ -17,29 +17,40 @@ from localspec.pipeline import (
     PARTITIONINGS,
     SKY,
     annotated_heatmap,
+    on_favourable_side,
 )
 
 
-def plot_survival_map(table: pd.DataFrame) -> Figure:
+def plot_survival_map(table: pd.DataFrame, effects: pd.DataFrame) -> Figure:
     """Draw every conclusion as a row and every variation as a column.
+
+    Tests whose mean effect lies on the wrong side of its null mean have no colour; a dagger marks
+    those of them that are significant.
 
     Parameters
     ----------
     table : pandas.DataFrame
         From :func:`localspec.studies.sensitivity.sensitivity_table`.
+    effects : pandas.DataFrame
+        From :func:`localspec.studies.sensitivity.variation_effects_table`.
     """
+    keys = ["partitioning", "measure", "variation"]
+    table = table.merge(effects, on=keys, validate="one_to_one")
+    table["is_there"] = on_favourable_side(table)
     rows = [(partitioning, name) for name in MEASURES for partitioning in PARTITIONINGS]
     columns = list(dict.fromkeys(table["variation"]))
-    cells = table.set_index(["partitioning", "measure", "variation"])
+    cells = table.set_index(keys)
     depth = np.full((len(rows), len(columns)), np.nan)
     significant = np.zeros(depth.shape, dtype=bool)
     texts = np.full(depth.shape, "", dtype=object)
     for row, column in np.ndindex(depth.shape):
         key = (*rows[row], columns[column])
         if key in cells.index:
-            p, significant[row, column] = cells.loc[key, ["p", "significant"]]
-            depth[row, column] = -np.log10(p)
-            texts[row, column] = f"{p:.2g}*" if significant[row, column] else f"{p:.2g}"
+            p, is_significant, is_there = cells.loc[key, ["p", "significant", "is_there"]]
+            significant[row, column] = is_significant and is_there
+            depth[row, column] = -np.log10(p) if is_there else np.nan
+            mark = ("*" if is_there else "\N{DAGGER}") if is_significant else ""
+            texts[row, column] = f"{p:.2g}{mark}"
     figure, axis = plt.subplots(figsize=(10.5, 6.6), layout="constrained")
     image = annotated_heatmap(axis, depth, texts, limit=DEEPEST, bold=significant, fontsize=8)
     for border in range(len(PARTITIONINGS), len(rows), len(PARTITIONINGS)):

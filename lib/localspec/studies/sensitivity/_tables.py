@@ -10,7 +10,12 @@ import pandas as pd
 from localspec._utils.validation import check_real
 from localspec.measures import MEASURES
 from localspec.pipeline import PARTITIONINGS, Replicate
-from localspec.statistics import at_most, benjamini_hochberg, combine_replicates
+from localspec.statistics import (
+    at_most,
+    benjamini_hochberg,
+    combine_replicates,
+    summarize_effects,
+)
 from localspec.studies.sensitivity._variations import Variation
 
 ROW = ["partitioning", "measure"]
@@ -78,6 +83,42 @@ def _row(key: tuple[str, str], p_values: Sequence[float], level: float) -> dict:
         "n_significant": int(at_most(p_values, level).sum()),
         "stands_without_one": int((at_most(rest, level) == at_most(p, level)).sum()),
     }
+
+
+def variation_effects_table(varied: dict[Variation, Sequence[Replicate]]) -> pd.DataFrame:
+    """Return on which side of its null mean the effect lies under every variation.
+
+    Parameters
+    ----------
+    varied : dict of Variation to sequence of Replicate
+        The replicates of one network under each variation.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The rows of :func:`sensitivity_table`: ``effect_ratio``, the mean effect over its null
+        mean, and ``favourable``, on which side of 1 it speaks for specialization.
+
+    References
+    ----------
+    Hod et al., arXiv:2110.08058, "Effect size".
+    """
+    rows = []
+    for variation, replicates in varied.items():
+        for partitioning in PARTITIONINGS:
+            for name in variation.measures:
+                effects = [each.assessment(name, partitioning).effects for each in replicates]
+                summary = summarize_effects(effects)
+                rows.append(
+                    {
+                        "variation": variation.name,
+                        "partitioning": partitioning,
+                        "measure": name,
+                        "effect_ratio": summary.ratio,
+                        "favourable": summary.favourable_direction,
+                    }
+                )
+    return pd.DataFrame(rows)
 
 
 def survival_table(table: pd.DataFrame) -> pd.DataFrame:

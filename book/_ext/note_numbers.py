@@ -1,0 +1,196 @@
+"""Fill the numbers of notes from published tables: `{{ number(...) }}` and its like.
+
+A note names what it says of a table and never the number itself. A build fails where a table, a
+column or a row is missing, or a value is empty.
+"""
+
+from functools import cache
+from pathlib import Path
+
+import jinja2
+import pandas as pd
+from sphinx.errors import ExtensionError
+
+
+class NumberError(ExtensionError):
+    """A number of a note is not in the tables."""
+
+    category = "Notes"
+
+
+@cache
+def _table(path: Path, modified: int) -> pd.DataFrame:
+    return pd.read_csv(path)
+
+
+class Numbers:
+    """What expressions of a profile's notes can ask of tables.
+
+    Parameters
+    ----------
+    runs : Path
+        Folder of the published profiles.
+    profile : str
+        Whose tables are meant where no other profile is named.
+    """
+
+    def __init__(self, runs: Path, profile: str) -> None:
+        self.runs, self.profile = runs, profile
+
+    def _rows(self, table: str, where: str, profile: str | None) -> pd.DataFrame:
+        path = self.runs / (profile or self.profile) / "tables" / f"{table}.csv"
+        if not path.is_file():
+            raise NumberError(f"there is no table {path}")
+        rows = _table(path, path.stat().st_mtime_ns)
+        try:
+            rows = rows.query(where) if where else rows
+        except Exception as error:
+            raise NumberError(f"{table}, {where!r}: {error}") from error
+        if rows.empty:
+            raise NumberError(f"{table} has no row where {where}")
+        return rows
+
+    def number(
+        self,
+        table: str,
+        column: str,
+        where: str = "",
+        how: str = "only",
+        *,
+        by: str = "",
+        then: str = "min",
+        digits: int | None = None,
+        profile: str | None = None,
+    ) -> str:
+        """Return a number of a table: a column, or an expression of columns, of some rows.
+
+        `how` is "only" where there is one row (or one value in all), or what pandas calls a
+        summary: "mean", "median", "min", "max", "sum". With `by`, names of columns, the summary
+        is made in each group, and `then` is the summary of these. Four significant digits, or as
+        many places after the point as `digits` says.
+        """
+        rows = self._rows(table, where, profile)
+        try:
+            values = rows.eval(column) if column not in rows else rows[column]
+        except Exception as error:
+            raise NumberError(f"{table}, {column!r}: {error}") from error
+        if by:
+            values = values.groupby([rows[name] for name in by.split()]).agg(how).agg([then])
+        elif how != "only":
+            values = pd.Series([values.agg(how)])
+        unique = values.unique()
+        if len(unique) != 1 or pd.isna(unique[0]):
+            raise NumberError(f"{table}, {column!r} where {where}: {unique.tolist()}, not a value")
+        value = unique[0]
+        if isinstance(value, str):
+            return value
+        text = f"{value:.4g}" if digits is None else f"{value:.{digits}f}"
+        return text.replace("-", "\N{MINUS SIGN}") if "e" not in text else text
+
+    def count(
+        self, table: str, where: str = "", *, of: str = "", profile: str | None = None
+    ) -> int:
+        """Return the number of rows, or of different values of the columns `of`; none is 0."""
+        rows = self._rows(table, "", profile)
+        rows = rows.query(where) if where else rows
+        return len(rows[of.split()].drop_duplicates() if of else rows)
+
+    def rejected(
+        self,
+        table: str,
+        p: str,
+        where: str = "",
+        *,
+        level: float = 0.05,
+        profile: str | None = None,
+    ) -> int:
+        """Return how many rows are significant where all of a table are corrected together.
+
+        By Benjamini and Hochberg over the column `p`; only rows that fulfil `where` are counted.
+        """
+        from localspec.statistics import benjamini_hochberg
+
+        rows = self._rows(table, "", profile)
+        passed = rows[benjamini_hochberg(rows[p].to_numpy(), alpha=level).rejected]
+        return len(passed.query(where) if where else passed)
+
+    def differences(self) -> str:
+        """Return published figures beside ours as a table, standardised differences first."""
+        path = self.runs / self.profile / "tables" / "published.csv"
+        if not path.is_file():
+            raise NumberError(f"there is no table {path}")
+        return markdown_table(["network", *QUANTITIES.values()], differences_rows(path))
+
+    def share(
+        self,
+        table: str,
+        condition: str,
+        where: str = "",
+        *,
+        digits: int = 0,
+        profile: str | None = None,
+    ) -> str:
+        """Return in percent which share of some rows fulfils a condition."""
+        rows = self._rows(table, where, profile)
+        return f"{100 * len(rows.query(condition)) / len(rows):.{digits}f}"
+
+
+QUANTITIES = {
+    "ncut": "n-cut",
+    "shuffled_ncut_mean": "n-cut of shuffled copies",
+    "test_accuracy": "test accuracy",
+}
+
+
+def difference_text(row: pd.Series) -> str:
+    """Return a standardised difference with its interval, the means, and a mark if they differ.
+
+    ‡: our mean lies outside the widened range of the published ones.
+    """
+    numbers = (row[name] for name in ("difference", "difference_low", "difference_high"))
+    g, low, high = (f"{float(number) + 0.0:.1f}".replace("-0.0", "0.0") for number in numbers)
+    mark = "" if row["verdict"] == "holds" else " ‡"
+    return f"{g} [{low}, {high}]: {row['ours']}, {row['published']}{mark}"
+
+
+def markdown_table(head: list[str], rows: list[list[str]]) -> str:
+    """Return a table in Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def differences_rows(path: Path, readings: dict[str, str] | None = None) -> list[list[str]]:
+    """Return the rows of published figures beside ours: a configuration, then three quantities.
+
+    Where `readings` are given, of these only, by what is added to the network's name.
+    """
+    table, rows = pd.read_csv(path, dtype=str), []
+    for (network, reading), part in table.groupby(["network", "reading"], sort=False):
+        if readings is not None and reading not in readings:
+            continue
+        added = "" if reading == "paper" else f", {reading}"
+        name = network + (added if readings is None else readings[reading])
+        part = part.set_index("quantity")
+        known = [each in part.index for each in QUANTITIES]
+        cells = [
+            difference_text(part.loc[each]) if there else "none"
+            for each, there in zip(QUANTITIES, known, strict=True)
+        ]
+        rows.append([name, *cells])
+    return rows
+
+
+def filled(text: str, runs: Path, profile: str) -> str:
+    """Return a note with every number in it."""
+    numbers = Numbers(runs, profile)
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined, comment_start_string="{##", keep_trailing_newline=True
+    )
+    names = {
+        name: getattr(numbers, name)
+        for name in ("number", "count", "share", "rejected", "differences")
+    }
+    try:
+        return environment.from_string(text).render(**names)
+    except jinja2.TemplateError as error:
+        raise NumberError(f"notes of {profile}: {error}") from error

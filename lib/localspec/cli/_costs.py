@@ -69,28 +69,33 @@ def table_path() -> Path:
 
 
 def cost_of(
-    artifacts: Iterable[Sequence[str]], results: Path, since: float, seconds: float, start: float
+    artifacts: Iterable[Sequence[str]],
+    results: Path,
+    *,
+    job_began: float,
+    run_began: float,
+    seconds: float,
+    start: float,
 ) -> dict[str, object]:
-    """Return the cost of a job; it counts only if the job computed all that it stores itself.
+    """Return the cost of a job; it counts only if its run computed all that the job needs.
 
     Parameters
     ----------
     artifacts : iterable of (str, str)
-        Stages and keys of what it needs.
+        Stages and keys of what it needs; published networks among them do not matter.
     results : Path
-    since : float
-        When it began, in seconds of the clock.
+    job_began, run_began : float
+        In seconds of the clock.
     seconds, start : float
         Core seconds of its own work, and those of its process before.
     """
     paths = [artifact_path(stage, key, results) for stage, key in artifacts]
     states = [path.stat() for path in paths if path.exists()]
-    new = [state for state in states if state.st_mtime >= since]
     return {
         "seconds": round(seconds, 2),
         "start": round(start, 2),
-        "bytes": sum(state.st_size for state in new),
-        "measured": 0 < len(new) == len(paths),
+        "bytes": sum(state.st_size for state in states if state.st_mtime >= job_began),
+        "measured": bool(states) and all(state.st_mtime >= run_began for state in states),
     }
 
 
@@ -139,15 +144,6 @@ def measured_costs(profile: Profile, results: Path) -> dict[Kind, Cost]:
     return {kind: _mean(each) for kind, each in costs.items()}
 
 
-def expected_cost(kind: Kind, costs: dict[Kind, Cost]) -> Cost | None:
-    """Return the cost of a kind, else the mean of those that share most with it; None without."""
-    for same in ((0, 1, 2, 3), (0, 2, 3), (0, 3)):
-        alike = [c for k, c in costs.items() if all(k[i] == kind[i] for i in same)]
-        if alike:
-            return _mean(alike)
-    return None
-
-
 def estimate(profile: Profile, jobs: Sequence[str], costs: dict[Kind, Cost] | None = None) -> str:
     """Return in one line how many jobs there are, and what they will take.
 
@@ -169,7 +165,7 @@ def estimate(profile: Profile, jobs: Sequence[str], costs: dict[Kind, Cost] | No
         if replicate:
             settings = profile.networks[replicate[0]]
             kind, n = kind_of(job, settings), n_units(job, settings)
-        cost = expected_cost(kind, costs)
+        cost = costs.get(kind)
         if cost is None:
             unknown[job] += 1
         else:

@@ -13,6 +13,7 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -27,6 +28,7 @@ from localspec.exceptions import ArtifactError
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 FULL_DISK = ("No space left on device", "Disk quota exceeded")
 NO_MEMORY = ("MemoryError", "OutOfMemoryError", "can't allocate memory", "out of memory")
+BEGAN = "began"  # a file whose date says when the run began
 LITTLE_SPACE = 1_000_000  # bytes that a full disk may have left: of other files' last blocks
 KILLED = "it was killed: most likely memory ran out"
 
@@ -57,6 +59,20 @@ class State:
 def jobs_folder(results: Path, profile: str) -> Path:
     """Return the folder for states and logs of a profile's jobs."""
     return inside(results, profile, ".jobs")
+
+
+def begin(folder: Path) -> None:
+    """Forget the states that an earlier run left, and note when this one began."""
+    for path in _state_files(folder):
+        path.unlink(missing_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / BEGAN).touch()
+
+
+def began(folder: Path) -> float:
+    """Return when the run began, in seconds of the clock; now if that was not noted."""
+    path = folder / BEGAN
+    return path.stat().st_mtime if path.exists() else time.time()
 
 
 def title_of(name: str) -> str:
@@ -127,12 +143,6 @@ def states(folder: Path) -> dict[str, State]:
             name = path.relative_to(folder).with_suffix("").as_posix()
             found[name] = State(**json.loads(path.read_text(encoding="utf-8")))
     return found
-
-
-def forget_states(folder: Path) -> None:
-    """Remove the states that an earlier run left."""
-    for path in _state_files(folder):
-        path.unlink(missing_ok=True)
 
 
 def why_stopped(folder: Path) -> str:

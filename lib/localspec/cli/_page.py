@@ -34,7 +34,7 @@ from localspec.cli._files import (
     write_if_changed,
 )
 from localspec.cli._grid import LOADING, job_parameters, job_record, stored_artifacts
-from localspec.cli._jobs import State, jobs_folder, kept_state, reason
+from localspec.cli._jobs import State, began, jobs_folder, kept_state, reason
 from localspec.cli._stamp import (
     LIBRARY,
     entry_hashes,
@@ -274,7 +274,7 @@ def run_job(profile: Profile, name: str, results: Path, state: State) -> None:
     `state` gets what it says of its end.
     """
     kind, *replicate = name.split("/")
-    start, began = core_seconds(), time.time()
+    start, job_began = core_seconds(), time.time()
     if not replicate:
         record: dict[str, object] = {"artifacts": run_loading_page(profile, kind, results, state)}
     elif kind == "train":
@@ -282,9 +282,16 @@ def run_job(profile: Profile, name: str, results: Path, state: State) -> None:
         record = {"artifacts": [artifact]}
     else:
         record = run_replicate(profile, kind, replicate[0], int(replicate[1]), results, state)
-    seconds = core_seconds() - start
-    record["cost"] = cost_of(record["artifacts"], results, began, seconds, start)
-    write_if_changed(jobs_folder(results, profile.name) / f"{name}.json", as_json(record))
+    folder = jobs_folder(results, profile.name)
+    record["cost"] = cost_of(
+        record["artifacts"],
+        results,
+        job_began=job_began,
+        run_began=began(folder),
+        seconds=core_seconds() - start,
+        start=start,
+    )
+    write_if_changed(folder / f"{name}.json", as_json(record))
 
 
 def run_loading_page(

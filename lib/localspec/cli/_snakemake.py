@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from localspec._utils.files import project_root
 from localspec._utils.validation import check_option
-from localspec.cli._jobs import forget_states, jobs_folder, states, why_stopped
+from localspec.cli._jobs import begin, jobs_folder, states, why_stopped
 from localspec.cli._signals import GOES_ON
 
 LOCAL = "local"
@@ -183,7 +183,7 @@ def run_jobs(
         look.
     """
     folder = jobs_folder(results, Path(str(config["profile"])).stem)
-    forget_states(folder)
+    begin(folder)
     if not snakemake(target, config, results, manner, n_jobs=n_jobs):
         reasons = why_stopped(folder) or (
             "Snakemake stopped before a job failed (--verbose, or VERBOSE=1 of make, shows why)"

@@ -8,7 +8,7 @@ from localspec.data._torchvision import import_torchvision
 
 Entry = tuple[Callable[[], nn.Module], tuple[int, ...]]
 N_CLASSES = 5
-SMALL, FULL, CLIP = (3, 64, 64), (3, 224, 224), (3, 8, 64, 64)
+SMALL, FULL, CLIP = (3, 64, 64), (3, 224, 224), (3, 8, 32, 32)
 
 TORCHVISION = {  # options, and images where they are not of 64 x 64 pixels
     "alexnet": ({}, None),
@@ -40,10 +40,8 @@ TORCHVISION = {  # options, and images where they are not of 64 x 64 pixels
 }
 VIDEO = {
     "mc3_18": CLIP,
-    "mvit_v1_b": (3, 16, 224, 224),
     "r2plus1d_18": CLIP,
     "r3d_18": CLIP,
-    "s3d": (3, 16, 64, 64),
     "swin3d_t": CLIP,
 }
 TIMM = {  # sizes of images where they are not of 64 x 64 pixels
@@ -95,7 +93,6 @@ RESIZED = (  # made for images of another size, if not told otherwise
     "pit_ti_224",
     "resmlp_12_224",
     "swin_tiny_patch4_window7_224",
-    "tiny_vit_5m_224",
     "twins_svt_small",
     "visformer_tiny",
     "vit_tiny_patch16_224",

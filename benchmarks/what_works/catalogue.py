@@ -8,7 +8,7 @@ from localspec.data._torchvision import import_torchvision
 
 Entry = tuple[Callable[[], nn.Module], tuple[int, ...]]
 N_CLASSES = 5
-SMALL, FULL, CLIP = (3, 64, 64), (3, 224, 224), (3, 8, 64, 64)
+SMALL, FULL, CLIP = (3, 64, 64), (3, 224, 224), (3, 8, 32, 32)
 
 TORCHVISION = {  # options, and images where they are not of 64 x 64 pixels
     "alexnet": ({}, None),
@@ -40,20 +40,18 @@ TORCHVISION = {  # options, and images where they are not of 64 x 64 pixels
 }
 VIDEO = {
     "mc3_18": CLIP,
-    "mvit_v1_b": (3, 16, 224, 224),
     "r2plus1d_18": CLIP,
     "r3d_18": CLIP,
-    "s3d": (3, 16, 64, 64),
     "swin3d_t": CLIP,
 }
 TIMM = {  # sizes of images where they are not of 64 x 64 pixels
     "beit_base_patch16_224": FULL,
-    "cait_xxs24_224": FULL,
-    "coat_lite_tiny": FULL,
+    "cait_xxs24_224": SMALL,
+    "coat_lite_tiny": SMALL,
     "convnext_atto": SMALL,
     "convnextv2_atto": SMALL,
     "crossvit_tiny_240": (3, 240, 240),
-    "deit_tiny_distilled_patch16_224": FULL,
+    "deit_tiny_distilled_patch16_224": SMALL,
     "dla34": SMALL,
     "dpn48b": SMALL,
     "edgenext_xx_small": SMALL,
@@ -62,30 +60,46 @@ TIMM = {  # sizes of images where they are not of 64 x 64 pixels
     "eva02_tiny_patch14_224": FULL,
     "fastvit_t8": SMALL,
     "ghostnet_050": SMALL,
-    "gmlp_s16_224": FULL,
+    "gmlp_s16_224": SMALL,
     "hrnet_w18_small": SMALL,
-    "lambda_resnet26t": (3, 128, 128),
-    "levit_128s": FULL,
-    "mixer_s32_224": FULL,
+    "lambda_resnet26t": SMALL,
+    "levit_128s": SMALL,
+    "mixer_s32_224": SMALL,
     "mobileone_s0": SMALL,
     "mobilevit_xxs": SMALL,
     "nf_resnet26": SMALL,
-    "pit_ti_224": FULL,
+    "pit_ti_224": SMALL,
     "poolformer_s12": SMALL,
     "pvt_v2_b0": SMALL,
     "repvit_m0_9": SMALL,
-    "resmlp_12_224": FULL,
+    "resmlp_12_224": SMALL,
     "resnest14d": SMALL,
     "rexnet_100": SMALL,
     "skresnet18": SMALL,
-    "swin_tiny_patch4_window7_224": FULL,
-    "tiny_vit_5m_224": FULL,
-    "twins_svt_small": FULL,
-    "visformer_tiny": FULL,
-    "vit_tiny_patch16_224": FULL,
-    "xcit_nano_12_p16_224": FULL,
+    "swin_tiny_patch4_window7_224": SMALL,
+    "tiny_vit_5m_224": SMALL,
+    "twins_svt_small": SMALL,
+    "visformer_tiny": SMALL,
+    "vit_tiny_patch16_224": SMALL,
+    "xcit_nano_12_p16_224": SMALL,
 }
-TIMM_OPTIONS = {"beit_base_patch16_224": {"embed_dim": 192, "depth": 4, "num_heads": 3}}
+RESIZED = (  # made for images of another size, if not told otherwise
+    "cait_xxs24_224",
+    "coat_lite_tiny",
+    "deit_tiny_distilled_patch16_224",
+    "gmlp_s16_224",
+    "levit_128s",
+    "mixer_s32_224",
+    "pit_ti_224",
+    "resmlp_12_224",
+    "swin_tiny_patch4_window7_224",
+    "twins_svt_small",
+    "visformer_tiny",
+    "vit_tiny_patch16_224",
+    "xcit_nano_12_p16_224",
+)
+TIMM_OPTIONS = {name: {"img_size": 64} for name in RESIZED}
+TIMM_OPTIONS["beit_base_patch16_224"] = {"embed_dim": 192, "depth": 4, "num_heads": 3}
 HIDDEN = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
 TRANSFORMER = {**HIDDEN, "intermediate_size": 64, "image_size": 64, "patch_size": 16}
 STAGES = {"embed_dim": 16, "depths": [1, 1], "num_heads": [2, 2], "image_size": 64}

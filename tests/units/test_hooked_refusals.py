@@ -107,6 +107,18 @@ CASES = {
         "'twice' is called 2 times in a pass",
         "a module of its own",
     ),
+    "called for some images": (
+        lambda: hook_units(
+            joined(
+                lambda m, x: m.head(x.flatten(1) if x.sum() > 0 else m.side(x.flatten(1))),
+                side=nn.Identity(),
+                head=nn.Linear(64, 3),
+            ),
+            torch.stack([images(SHAPE).abs(), -images(SHAPE).abs()]),
+            ["side"],
+        ),
+        "'side' is called 0 or 1 times in a pass",
+    ),
     "no tensor": (
         lambda: hook_units(
             joined(

@@ -124,25 +124,26 @@ class Sample:
     together: Pass
     alone: tuple[Pass, Pass]
     gradients: dict[str, torch.Tensor | None]
-    refused: str = ""
 
     def layer(self, name: str, axis: int | None = None) -> HookedLayer | str:
         """Return a module's layer of units, or why it has none and what to do.
 
         `axis` is that of the units, where it was given.
         """
-        outputs = self.together.outputs.get(name, [])
-        if not outputs:
+        passes = (self.together, *self.alone)
+        n_calls = {len(seen.outputs.get(name, [])) for seen in passes}
+        if n_calls == {0}:
             return (
                 "is not called in a pass: name a module that is, such as the one that uses its "
                 "weights"
             )
-        if len(outputs) > 1:
+        if n_calls != {1}:
+            times = " or ".join(map(str, sorted(n_calls)))
             return (
-                f"is called {len(outputs)} times in a pass, so that its units are not one layer: "
-                "give each call a module of its own, or name a module that is called once"
+                f"is called {times} times in a pass, so that its units are not one layer: give "
+                "each call a module of its own, or name a module that is called once"
             )
-        (value,) = outputs
+        (value,) = self.together.outputs[name]
         if isinstance(self.module.get_submodule(name), nn.MultiheadAttention):
             return (
                 "holds weights in which the queries, keys and values of attention are packed: "

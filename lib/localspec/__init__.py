@@ -13,7 +13,7 @@ room                      what it holds
 ========================  ==========================================================================
 localspec.data            data sets: load them, derive others, check a user's own
 localspec.networks        settings, architectures, training, pruning
-localspec.units           a network traced into units and layers, and what they do on images
+localspec.units           a network's units, by a trace or by hooks, and what they do on images
 localspec.clustering      graphs of units, spectral clustering, partitions, random counterparts
 localspec.lesions         accuracies without some of the units
 localspec.visualization   images that excite units: made ones, and those of a data set

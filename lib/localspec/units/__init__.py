@@ -1,4 +1,4 @@
-"""Units: trace a network into its units, their layers and what they do on images."""
+"""Units: find a network's units, by a trace or by hooks, and what they do on images."""
 
 from localspec.units._checks import (
     check_classes,

@@ -20,6 +20,10 @@ from localspec.units._unit_map import UnitMap
 Units = UnitMap | HookedUnits
 # where one value alone asks for nothing that stands behind a module
 TRACED_CONVENTIONS = {"lesion_point": "unit", "lesion_readers": "all", "residual_units": "tensor"}
+NO_LAYERS = (
+    "the network has no dense layer, convolution or recurrent layer that is called once and has a "
+    "part in the logits, but for those that write them: name modules in layers"
+)
 MOST_NAMED = 5  # modules of a name like one that is not there
 
 
@@ -91,6 +95,8 @@ def hook_units(
     output of a recurrent layer, which is a tuple, the first element holds the units: its values
     at all steps. Modules that pass a layer's values on (activations, dropout) have its axis.
 
+    The activations graph of n units holds n^2 numbers: of a large network, name some layers.
+
     Units found so have no weights graph. What a lesion of them is, see
     :class:`localspec.units.HookedUnits`.
 
@@ -114,8 +120,7 @@ def hook_units(
         chosen = {name: layer for name, layer in tried.items() if not isinstance(layer, str)}
         require(
             bool(chosen),
-            "the network has no dense layer, convolution or recurrent layer that is called once "
-            "and has a part in the logits, but for those that write them: name modules in layers",
+            NO_LAYERS,
         )
     else:
         chosen = {name: sample.layer_to_test(name, axis) for name, axis in axes.items()}

@@ -53,12 +53,18 @@ class _OtherReLU(TorchFunctionMode):
 
 
 @contextmanager
-def plain_attention() -> Iterator[None]:
-    """Let attention call its modules inside the block, never one fused function without hooks."""
+def by_modules(network: nn.Module) -> Iterator[None]:
+    """Let a network call its modules inside the block, so that their hooks are called.
+
+    Attention has a fused function that takes the place of its modules, and modules may be compiled
+    in their places.
+    """
+    compiled = any(part._compiled_call_impl is not None for part in network.modules())
     enabled = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        yield
+        with torch.compiler.set_stance("force_eager") if compiled else nullcontext():
+            yield
     finally:
         torch.backends.mha.set_fastpath_enabled(enabled)
 
@@ -156,7 +162,8 @@ class HookedLayer:
 class HookedUnits:
     """A network and those of its modules whose outputs are units, in the order of a pass.
 
-    Public functions take it as they take a network, except :func:`localspec.weight_graph`.
+    Public functions take it as they take a network, but for those of weights, such as
+    :func:`localspec.clustering.weight_graph`.
 
     Attributes
     ----------
@@ -252,7 +259,7 @@ class HookedUnits:
             for name, module in self.module.named_modules():
                 if name in self._by_name or not [*module.children()]:
                     stack.callback(module.register_forward_hook(hook(name)).remove)
-            with torch.inference_mode(False), torch.no_grad(), plain_attention():
+            with torch.inference_mode(False), torch.no_grad(), by_modules(self.module):
                 self.module(image.to(self.device, self.dtype))
         return counted
 
@@ -310,10 +317,17 @@ class HookedUnits:
         """
         stops, edits = (LOGITS,) if stops is None else tuple(stops), edits or {}
         values: dict[str, torch.Tensor] = {}
+        n_images = len(x)
 
         def hook(layer: HookedLayer):
             def read(module: nn.Module, _, output: object) -> object:
                 value = first_tensor(output)
+                if value.shape[layer.image_axis] != n_images * layer.n_rows:
+                    raise InvalidInputError(
+                        f"layer {layer.name!r} returns values of shape {tuple(value.shape)} for "
+                        f"{n_images} image(s), other rows than for those that hook_units was "
+                        "given: give it images of this shape"
+                    )
                 units = layer.read(value)
                 if layer.name in edits:
                     units = edits[layer.name](units)
@@ -335,7 +349,7 @@ class HookedUnits:
                 # a network may keep what it computes once, and need it for gradients later
                 stack.enter_context(torch.inference_mode(False))
                 stack.enter_context(torch.no_grad())
-            stack.enter_context(plain_attention())
+            stack.enter_context(by_modules(self.module))
             stack.enter_context(nullcontext() if relu is None else _OtherReLU(relu))
             try:
                 # a copy, in the order in memory that it was trained on: it may be overwritten

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,8 +10,8 @@ from torch import nn
 
 from localspec.data import check_images
 from localspec.exceptions import InvalidInputError
-from localspec.units._checks import check_logits, count_logits
-from localspec.units._hooked import Units, check_names
+from localspec.units._checks import check_classes, check_logits, count_logits
+from localspec.units._hooked import NO_LAYERS, Units, check_names
 from localspec.units._hooked_units import HookedUnits
 from localspec.units._modules import checked_module
 from localspec.units._sample import BY_DEFAULT, Sample, candidates, take_sample
@@ -20,9 +20,7 @@ from localspec.units._unit_map import UnitMap
 
 USES = ("activations graph", "lesions", "visualization")
 WITH_WEIGHTS = (*BY_DEFAULT, nn.MultiheadAttention, nn.RNNCellBase, nn.Bilinear, nn.Embedding)
-NO_IMAGES = (
-    "visualization makes images of shape (1 or 3, height, width) only: not for inputs of shape"
-)
+NO_IMAGES = "it makes images of shape (1 or 3, height, width), and the network reads"
 
 
 @dataclass(frozen=True)
@@ -93,6 +91,7 @@ class Preflight:
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
             for row in rows
         ]
+        lines = lines if self.layers else []
         return "\n".join([" ".join(filter(None, (heading, self.why))), *self.notes, *lines])
 
 
@@ -158,13 +157,26 @@ def _hooked(sample: Sample, layers: Mapping[str, int | None] | None, uses) -> li
     return checks
 
 
-def _refusal(call) -> str:
-    """Return why a call refuses its input; empty if it does not."""
+def _refusal(check: Callable[..., None], checked: object) -> str:
+    """Return why a check refuses something; empty if it does not."""
     try:
-        call()
+        check(checked)
     except InvalidInputError as error:
         return str(error)
     return ""
+
+
+def _uses(units: Units, x: torch.Tensor, n_logits: int) -> tuple[tuple[str, ...], list[str]]:
+    """Return what works beside the weights graph, and why something does not."""
+    alone = _refusal(check_classes, n_logits)
+    if alone:
+        return USES[:1], [f"No lesions and no visualization: {alone}"]
+    if x.ndim != 4 or x.shape[1] not in (1, 3):
+        return USES[:-1], [f"No visualization: {NO_IMAGES} {tuple(x.shape[1:])}"]
+    squashed = _refusal(check_logits, units)
+    if squashed:
+        return USES[:-1], [f"No visualization: {squashed}"]
+    return USES, []
 
 
 def preflight(
@@ -203,27 +215,22 @@ def preflight(
         layers = {layer.name: layer.axis for layer in network.layers}
     if isinstance(network, Units):
         network = network.module
-    if layers is not None:
-        axes = check_names(network, layers)
     try:
         module = checked_module(network)
     except InvalidInputError as error:
         if not isinstance(getattr(network, "module", network), nn.Module):
             raise
         return Preflight("-", str(error), (), ())
-    shown = x.ndim == 4 and x.shape[1] in (1, 3)
-    notes = [] if shown else [f"{NO_IMAGES} {tuple(x.shape[1:])}"]
+    axes = None if layers is None else check_names(module, layers)
     why = "Layers are named." if layers is not None else ""
     if layers is None:
         try:
             unit_map = trace_units(module)
-            count_logits(unit_map, x)
+            n_logits = count_logits(unit_map, x)
         except InvalidInputError as error:
             why = f"The trace was refused: {error}"
         else:
-            squashed = _refusal(lambda: check_logits(unit_map))
-            notes += filter(None, [squashed and f"No visualization: {squashed}"])
-            uses = USES if shown and not squashed else USES[:-1]
+            uses, notes = _uses(unit_map, x, n_logits)
             gate = _gated(unit_map)
             if gate is None:
                 uses = ("weights graph", *uses)
@@ -236,12 +243,13 @@ def preflight(
     try:
         sample = take_sample(module, x)
     except InvalidInputError as error:
-        return Preflight("-", f"{error}. {why}", (), ())
-    squashed = sample.is_squashed
-    if squashed:
-        units = HookedUnits(module, (), True)
-        notes.append(f"No visualization: {_refusal(lambda: check_logits(units))}")
-    uses = USES if shown and not squashed else USES[:-1]
+        return Preflight("-", str(error), (), ())
+    units = HookedUnits(module, (), sample.is_squashed)
+    uses, notes = _uses(units, x, sample.together.logits.shape[1])
+    checks = tuple(_hooked(sample, axes, uses))
+    if all(check.door == "-" for check in checks):
+        return Preflight(
+            "-", NO_LAYERS if axes is None else "No named layer can be used.", (), checks
+        )
     notes.append("No weights graph: what leads from one named module to the next is not known")
-    checks = _hooked(sample, None if layers is None else axes, uses)
-    return Preflight("hooked", why, tuple(notes), tuple(checks))
+    return Preflight("hooked", why, tuple(notes), checks)

@@ -19,9 +19,9 @@ from localspec.units._checks import count_logits
 from localspec.units._hooked_units import (
     HookedLayer,
     HookedUnits,
+    by_modules,
     first_tensor,
     logits_of,
-    plain_attention,
     with_values,
 )
 from localspec.units._operations import SOFTMAXES, SQUASHING
@@ -102,7 +102,7 @@ def run_observed(module: nn.Module, x: torch.Tensor) -> Pass:
         for name, part in module.named_modules():
             if name:
                 stack.callback(part.register_forward_hook(hook(name)).remove)
-        stack.enter_context(plain_attention())
+        stack.enter_context(by_modules(module))
         seen.logits = logits_of(module(x.clone(memory_format=torch.contiguous_format)))
     seen.written = [part for part, value in handed_on if value is seen.logits]
     return seen
@@ -124,25 +124,31 @@ class Sample:
     together: Pass
     alone: tuple[Pass, Pass]
     gradients: dict[str, torch.Tensor | None]
-    refused: str = ""
 
     def layer(self, name: str, axis: int | None = None) -> HookedLayer | str:
         """Return a module's layer of units, or why it has none and what to do.
 
         `axis` is that of the units, where it was given.
         """
-        outputs = self.together.outputs.get(name, [])
-        if not outputs:
+        passes = (self.together, *self.alone)
+        n_calls = {len(seen.outputs.get(name, [])) for seen in passes}
+        if n_calls == {0}:
             return (
                 "is not called in a pass: name a module that is, such as the one that uses its "
                 "weights"
             )
-        if len(outputs) > 1:
+        if n_calls != {1}:
+            times = " or ".join(map(str, sorted(n_calls)))
             return (
-                f"is called {len(outputs)} times in a pass, so that its units are not one layer: "
-                "give each call a module of its own, or name a module that is called once"
+                f"is called {times} times in a pass, so that its units are not one layer: give "
+                "each call a module of its own, or name a module that is called once"
             )
-        (value,) = outputs
+        (value,) = self.together.outputs[name]
+        if isinstance(self.module.get_submodule(name), nn.MultiheadAttention):
+            return (
+                "holds weights in which the queries, keys and values of attention are packed: "
+                "name a module behind it, such as a dropout"
+            )
         if value is None or not value.is_floating_point():
             return (
                 f"returns a {self.together.kinds[name]}, not one tensor of values: name a module "

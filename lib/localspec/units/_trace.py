@@ -287,6 +287,7 @@ def trace_units(network: Network, *, conventions: Conventions | str | None = Non
         made anew in every pass (``torch.nn.utils.prune``, ``weight_norm``, ``spectral_norm``), has
         no hidden layer, has parts that are scripted, compiled or quantized, or holds weights or
         statistics that are not finite, sparse, of half precision or nowhere; the message names it.
+        If it is given as hooked units, which have no trace.
 
     Notes
     -----

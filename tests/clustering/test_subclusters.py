@@ -196,3 +196,13 @@ def test_more_draws_than_memory_holds():
         InvalidInputError, match="n_draws must be from 1 to 1000000, not 10000000000"
     ):
         draw_counterparts(partition, 10**18)
+
+
+def test_draws_of_some_subclusters():
+    partition = Partition.from_labels({"a": [0, 0, 1, 1, 1], "b": [0, 0, 1, 1]})
+    draws = draw_counterparts(partition, 3, seed=1)
+    part = draws.chosen([2, 0])
+    assert [(one.layer, one.cluster) for one in part.subclusters] == [("b", 0), ("a", 0)]
+    assert part.units[0].tolist() == draws.units[2].tolist()
+    with pytest.raises(InvalidInputError, match="no subcluster 4: positions are from 0 to 3"):
+        draws.chosen([4])

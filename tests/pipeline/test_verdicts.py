@@ -264,11 +264,11 @@ def test_the_matrix_says_in_words_what_it_shows(shown):
     (axis,) = shown(plot_verdicts(table))
     texts = [text.get_text() for text in axis.texts]
     assert texts[::2] == table["verdict"].tolist()
-    assert "0 of 2 significant, 2 on the wrong side" in texts[2 * 3 + 1]
+    assert "0 of 2 significant\n2 on the wrong side" in texts[2 * 3 + 1]
     faces = [to_hex(patch.get_facecolor()) for patch in axis.patches if type(patch) is Rectangle]
     assert faces == [FACES[word].lower() for word in table["verdict"]]
     names = [label.get_text() for label in axis.get_yticklabels()]
-    assert names[:2] == ["C1 weights\nimportance", "C2 weights\ncoherence, all three"]
+    assert names[:2] == ["C1 weights\nimportance", "C2 weights\ncoherence,\nall three"]
     assert len(set(FACES.values())) == 4  # that of "mixed" is that of "undecidable": white
 
 

@@ -82,7 +82,7 @@ def plot_verdicts(table: pd.DataFrame) -> Figure:
     rows = list(dict.fromkeys(zip(table["claim"], table["measure"], strict=True)))
     networks = list(dict.fromkeys(table["network"]))
     figure, axis = plt.subplots(
-        figsize=(2.6 + 2.7 * len(networks), 0.78 * len(rows) + 1.0), layout="constrained"
+        figsize=(1.9 + 2.5 * len(networks), 1.12 * len(rows) + 1.0), layout="constrained"
     )
     for row in table.to_dict(orient="records"):
         at = (networks.index(row["network"]), rows.index((row["claim"], row["measure"])))
@@ -91,7 +91,7 @@ def plot_verdicts(table: pd.DataFrame) -> Figure:
     axis.set_ylim(len(rows) - 0.5, -0.5)
     axis.set_xticks(range(len(networks)), networks)
     axis.xaxis.tick_top()
-    axis.set_yticks(range(len(rows)), [row_name(*row).replace(": ", "\n") for row in rows])
+    axis.set_yticks(range(len(rows)), [_row_label(*row) for row in rows])
     axis.tick_params(length=0)
     axis.grid(False)
     figure.supxlabel(
@@ -118,9 +118,18 @@ def _draw_cell(axis: plt.Axes, at: tuple[int, int], row: Mapping) -> None:
     box.set_hatch_linewidth(0.3)
     axis.add_patch(box)
     weight = "bold" if word in (SUPPORTED, CONTRADICTED) else "normal"
-    lines = [texts["ratio"], texts["tests"], texts["checks"]]
-    rest = [text for text in lines if text]
-    axis.text(
-        column, line - 0.24, word, ha="center", va="center", weight=weight, fontsize=10.5, zorder=4
-    )
-    axis.text(column, line + 0.15, "\n".join(rest), ha="center", va="center", fontsize=7, zorder=4)
+    style = {"ha": "center", "linespacing": 1.15, "zorder": 4}
+    lines = [texts["ratio"], texts["tests"].replace(", ", "\n"), _in_two_lines(texts["checks"])]
+    axis.text(column, line - 0.4, word, va="top", weight=weight, fontsize=11, **style)
+    rest = "\n".join(filter(None, lines))
+    axis.text(column, line + 0.42, rest, va="bottom", fontsize=8.5, **style)
+
+
+def _row_label(claim: str, measure: str) -> str:
+    return row_name(claim, measure).replace(": ", "\n").replace(", ", ",\n")
+
+
+def _in_two_lines(checks: str) -> str:
+    """Put the last two checks, which concern every measure, into a line of their own."""
+    parts = checks.split(" ")
+    return "\n".join(filter(None, (" ".join(parts[:-2]), " ".join(parts[-2:]))))

@@ -1,0 +1,48 @@
+"""The matrix of verdicts in the book: from the table, in words, and only where there is one."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import verdict_matrix
+
+pytestmark = pytest.mark.book
+RUNS = Path(__file__).resolve().parents[2] / "book" / "runs"
+
+
+@pytest.fixture(scope="module")
+def table():
+    return verdict_matrix.read_verdicts(RUNS, "digits")
+
+
+def test_every_cell_says_its_verdict(table):
+    html = verdict_matrix.matrix_html(table)
+    cells = re.findall(r"<td class='verdict-(\w+)'><strong>(\w+)</strong>(.*?)</td>", html)
+    assert [word for word, _, _ in cells] == [word for _, word, _ in cells]
+    assert [word for word, _, _ in cells] == table["verdict"].tolist()
+    for (_, _, text), row in zip(cells, table.itertuples(), strict=True):
+        assert f"{row.n_significant} of {row.n_tests} significant" in text
+        assert ("on the wrong side" in text) == (row.n_wrong_side > 0)
+        assert ("side\N{NO-BREAK SPACE}✗" in text) == (row.direction == "failed")
+        assert "nan" not in text
+    assert "?" in html
+    heads = re.findall(r"<th scope='col'>(.*?)</th>", html)
+    assert heads == list(dict.fromkeys(table["network"]))
+
+
+def test_colours_are_those_of_the_words(table):
+    css = (RUNS.parent / "_static" / "localspec.css").read_text(encoding="utf-8")
+    coloured = re.findall(r"td\.verdict-(\w+) \{\n  background: var\(--verdict-(\w+)\)", css)
+    assert coloured == [(word, word) for word in ("supported", "negligible", "contradicted")]
+
+
+def test_a_page_from_before_there_were_verdicts(tmp_path):
+    shutil.copytree(RUNS / "digits", tmp_path / "old")
+    path = tmp_path / "old" / "stamps.json"
+    stamps = json.loads(path.read_text(encoding="utf-8"))
+    del stamps["pages"]["05_synthesis"]["tables"]["verdicts.csv"]
+    path.write_text(json.dumps(stamps), encoding="utf-8")
+    assert verdict_matrix.read_verdicts(tmp_path, "old") is None
+    assert "make run PROFILE=old" in verdict_matrix.missing("old")

@@ -56,6 +56,14 @@ class _Transformed(TorchDataset):
         return self.transform(image), *rest
 
 
+def is_dataset(data: object) -> bool:
+    """Return whether something gives images by index, as a data set of torch."""
+    if isinstance(data, TorchDataset):
+        return True
+    other = (tuple, list, str, torch.Tensor, np.ndarray)
+    return hasattr(data, "__getitem__") and hasattr(data, "__len__") and not isinstance(data, other)
+
+
 def allocated(shape: Sequence[int], dtype: torch.dtype, max_bytes: int, folder: Path | None):
     """Return a tensor of zeros: in memory if it fits, else in a file that ends with the process.
 
@@ -233,9 +241,7 @@ def read_images(
         check_class_labels(y, len(x))
         x = taken(x, _chosen(len(x), n_chosen, seed), max_bytes, folder)
         return Images(_in_range(x, preprocess, own=False), y, class_names)
-    if not isinstance(data, DataLoader | TorchDataset) and not (
-        hasattr(data, "__len__") and hasattr(data, "__getitem__") and not isinstance(data, str)
-    ):
+    if not isinstance(data, DataLoader) and not is_dataset(data):
         raise InvalidInputError(
             f"{name} must be (images, labels), a data set or a DataLoader, not "
             f"{type(data).__name__}"
@@ -274,7 +280,7 @@ def read_source(data: object, name: str, **options: Any) -> torch.Tensor:
         data = (data.x_train, data.y_train)
     if isinstance(data, tuple | list) and len(data) == 2:
         data = data[0]
-    if isinstance(data, TorchDataset | DataLoader):
+    if isinstance(data, DataLoader) or is_dataset(data):
         return read_images(data, name, **options).x
     check_images(data, name=name)
     rows = _chosen(len(data), options["n_chosen"], options["seed"])

@@ -19,6 +19,7 @@ from localspec.clustering import Draws, Partition, activation_graph_traced, draw
 from localspec.data import Dataset
 from localspec.measures import LESIONED, VISUALIZED
 from localspec.screening._bar import Bar
+from localspec.screening._data import is_dataset
 from localspec.screening._evidence import group_excitations
 from localspec.screening._prepare import Prepared, prepare
 from localspec.screening._run import BLOCK_BYTES, Run
@@ -91,7 +92,7 @@ def _few(data: object) -> tuple[object, int]:
             data.dataset, [indices[row] for row in _spread(len(indices), _first(data.dataset))]
         )
         return DataLoader(part, LEAST_TRIED, collate_fn=data.collate_fn), len(indices)
-    if isinstance(data, TorchDataset) and hasattr(data, "__len__"):
+    if is_dataset(data) and hasattr(data, "__len__"):
         return Subset(data, _spread(len(data), _first(data)).tolist()), len(data)
     return data, 0
 

@@ -71,7 +71,7 @@ test-cluster: $(INSTALLED) ## run digits through a Slurm on this machine, and co
 	@exec $(VENV_PYTHON) tests/cluster/cluster.py
 
 bench: $(INSTALLED) ## run the benchmarks
-	@for name in clustering correlations lesions training visualization; do \
+	@for name in clustering correlations lesions training visualization weight_graphs growth full_grid; do \
 		$(VENV_PYTHON) benchmarks/$$name.py || exit 1; done
 
 lint: sync ## check style, the order of modules, and that the notebooks are committed as they are

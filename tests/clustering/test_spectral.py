@@ -282,6 +282,25 @@ def test_large_sides_go_through_arpack():
     assert np.allclose(vectors, direct, atol=1e-8)
 
 
+@pytest.mark.parametrize("apart", [False, True], ids=["joined", "two components"])
+def test_a_large_sparse_graph_without_two_sides_stays_sparse(apart, monkeypatch):
+    rng = np.random.default_rng(3)
+    adjacency = np.triu(rng.random((300, 300)) * (rng.random((300, 300)) < 0.1), 1)
+    adjacency[:100, 100:] *= not apart
+    adjacency += adjacency.T
+    direct = spectral_embedding(adjacency, 5)  # computed densely
+    monkeypatch.setattr(sparse.csr_array, "toarray", None)  # which would make it dense
+    vectors = spectral_embedding(sparse.csr_array(adjacency), 5, large_side=60, sparse_size=60)
+    if apart:  # two vectors of the eigenvalue 1, of which any mixtures are others
+        volumes = [adjacency[:100].sum(), adjacency[100:].sum()]
+        expected = np.zeros((300, 2))
+        expected[:100, 0], expected[100:, 1] = np.sqrt(1 / np.array(volumes))
+        first = expected[:, np.argsort(volumes)[::-1]]
+        assert vectors[:, :2] == pytest.approx(first, abs=1e-9)
+        direct, vectors = direct[:, 2:], vectors[:, 2:]
+    assert vectors == pytest.approx(direct, abs=1e-8)
+
+
 def test_a_side_of_too_few_directions_is_left_to_the_whole():
     # one unit in the middle: the only positive eigenvalue is 1, the second is 0
     adjacency, side = sided((4, 1, 3), seed=0)

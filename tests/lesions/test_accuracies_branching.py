@@ -19,7 +19,9 @@ from helpers.networks import (
 from localspec.clustering import Partition, draw_counterparts
 from localspec.conventions import Conventions
 from localspec.lesions import lesion_accuracies, lesion_draws
-from localspec.lesions._contributions import reader_of
+from localspec.lesions._contributions import subtracting_readers
+from localspec.lesions._passes import Part
+from localspec.lesions._points import lesion_points
 from localspec.units import trace_units
 
 ONE = Conventions(lesion_readers="one")
@@ -265,15 +267,46 @@ def test_one_reader_of_a_concatenation_sees_the_right_channels():
     assert len({tuple(row) for row in expected}) >= 3
 
 
-def test_contributions_only_where_one_layer_reads_a_tensor_and_writes_another():
-    def shortcut(network):
+def test_contributions_only_where_a_layer_reads_one_tensor():
+    def shortcuts(network):
         unit_map = trace_units(network)
-        readers = {layer.name: reader_of(unit_map, layer) for layer in unit_map.layers}
-        return {name: reader.name for name, reader in readers.items() if reader is not None}
+        readers = {layer.name: subtracting_readers(unit_map, layer) for layer in unit_map.layers}
+        return {name: [reader.name for reader in each] for name, each in readers.items() if each}
 
-    assert shortcut(skip()) == {"b": "out"}  # a is read twice
-    assert shortcut(resnet()) == {"b.down": "fc"}  # inside the blocks, conv2 writes a sum
-    assert shortcut(inception()) == {"squeeze": "three", "last": "fc"}
+    assert shortcuts(skip()) == {"a": ["b"], "b": ["out"]}
+    assert shortcuts(resnet()) == {
+        "stem": ["a.conv1"],  # and the skip, where units are set to zero
+        "a.conv1": ["a.conv2"],
+        "a.conv2": ["b.conv1", "b.down"],
+        "b.conv1": ["b.conv2"],
+        "b.down": ["fc"],
+    }
+    assert shortcuts(inception()) == {  # what `last` reads comes from three tensors
+        "stem": ["one", "squeeze", "pool"],
+        "squeeze": ["three"],
+        "last": ["fc"],
+    }
+
+
+def test_only_what_a_lesion_can_change_runs_again():
+    unit_map = trace_units(inception())
+    names = {layer.name: layer.value.name for layer in unit_map.layers}
+    points = {
+        layer.name: lesion_points(unit_map, layer, Conventions()) for layer in unit_map.layers
+    }
+
+    def rerun(*layers):
+        acting = [unit_map.layer(name).value for name in layers]
+        part = Part(unit_map, acting[0], points, acting)
+        again = {node.name for node in part.needed}
+        return {name for name in names if names[name] in again}, {n.name for n in part.same}
+
+    # `squeeze` is subtracted at `three`, beside which the other two ways stay as they are
+    assert rerun("squeeze") == ({"last", "fc"}, {"relu_1", "relu_4"})
+    assert rerun("one") == ({"last", "fc"}, {"relu_3", "relu_4"})
+    # `squeeze` has its value before units are set to zero from the images alone
+    assert rerun("one", "squeeze") == ({"three", "last", "fc"}, {"squeeze", "relu_4"})
+    assert rerun("squeeze", "three") == ({"last", "fc"}, {"relu_1", "relu_4"})
 
 
 def test_draws_of_a_residual_network_are_lesioned():

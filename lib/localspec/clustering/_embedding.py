@@ -10,6 +10,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import ArpackError, LinearOperator, aslinearoperator, eigsh
 
 LARGE_SIDE = 1000  # units above which the largest eigenvectors come from ARPACK, which is faster
+SPARSE_SIZE = 2000  # units above which a sparse matrix stays so where ARPACK multiplies by it
 SMALLEST_SQUARE = 1e-12  # of a singular value that the other side's vector is divided by
 WEAK = 1e-18  # of all edge weight: units with less get their rows of the embedding from the others
 ROUNDING = 1e-10  # of eigenpairs: more in a residual or an inner product is an error
@@ -23,6 +24,7 @@ def spectral_embedding(
     *,
     side: np.ndarray | None = None,
     large_side: int = LARGE_SIDE,
+    sparse_size: int = SPARSE_SIZE,
 ) -> np.ndarray:
     """Return the eigenvectors of the largest eigenvalues of D^-1/2 A D^-1/2, times D^-1/2.
 
@@ -30,7 +32,8 @@ def spectral_embedding(
     eigenvalue, the trivial one first; each one's entry of largest magnitude is positive. Where all
     edges run between two sides, `side` says which unit is on which: then the eigenvectors come from
     singular vectors of the one block between them. Above `large_side` units (of the smaller side)
-    they come from ARPACK, where few are asked for.
+    they come from ARPACK, where few are asked for. Without two sides it multiplies by the dense
+    matrix up to `sparse_size` units, above by the sparse one, if the adjacency is sparse.
 
     Shi and Malik (2000); von Luxburg (2007), "normalized spectral clustering"; Dhillon (2001) for
     two sides.
@@ -54,7 +57,7 @@ def spectral_embedding(
     """
     degrees = np.asarray(adjacency.sum(axis=1)).ravel()
     scale = 1 / np.sqrt(degrees)
-    values, vectors = _eigenpairs(adjacency, scale, side, n_components, large_side)
+    values, vectors = _eigenpairs(adjacency, scale, side, n_components, (large_side, sparse_size))
     embedding = vectors * scale[:, None]
     weak = weak_units(degrees)
     if weak.any():
@@ -89,21 +92,30 @@ def _follow(
 
 
 def _eigenpairs(
-    adjacency, scale: np.ndarray, side: np.ndarray | None, n: int, large_side: int
+    adjacency, scale: np.ndarray, side: np.ndarray | None, n: int, limits: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the n largest eigenvalues of D^-1/2 A D^-1/2, in descending order, and vectors."""
+    """Return the n largest eigenvalues of D^-1/2 A D^-1/2, in descending order, and vectors.
+
+    `limits` are `large_side` and `sparse_size` of :func:`spectral_embedding`.
+    """
+    large_side, sparse_size = limits
     size = len(scale) if side is None else min(side.sum(), (~side).sum())
     if _is_large(size, n, large_side):
         n_parts, parts = connected_components(adjacency, directed=False)
         if n_parts > 1:
-            return _eigenpairs_by_part(adjacency, scale, side, n, large_side, parts)
+            return _eigenpairs_by_part(adjacency, scale, side, n, limits, parts)
     if side is not None:
         larger = side if side.sum() >= (~side).sum() else ~side
         eigenpairs = _two_sided(adjacency, scale, larger, n, large_side)
-        return eigenpairs or _eigenpairs(adjacency, scale, None, n, large_side)
+        return eigenpairs or _eigenpairs(adjacency, scale, None, n, limits)
+    is_large = _is_large(size, n, large_side)
+    if sparse.issparse(adjacency) and is_large and size > sparse_size:
+        weights = sparse.diags_array(scale)
+        normalized = (weights @ sparse.csr_array(adjacency) @ weights).tocsr()
+        return _largest_eigenvectors(aslinearoperator(normalized), n, normalized.toarray)
     dense = adjacency.toarray() if sparse.issparse(adjacency) else np.asarray(adjacency)
     normalized = dense * scale[:, None] * scale[None, :]
-    operator = aslinearoperator(normalized) if _is_large(size, n, large_side) else None
+    operator = aslinearoperator(normalized) if is_large else None
     return _largest_eigenvectors(operator, n, lambda: normalized)
 
 
@@ -112,7 +124,7 @@ def _eigenpairs_by_part(
     scale: np.ndarray,
     side: np.ndarray | None,
     n: int,
-    large_side: int,
+    limits: tuple[int, int],
     parts: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return what `_eigenpairs` does, from the eigenpairs of each connected component.
@@ -134,7 +146,7 @@ def _eigenpairs_by_part(
             scale[chosen],
             None if side is None else side[chosen],
             min(n_each, len(chosen)),
-            large_side,
+            limits,
         )
         values.append(part_values)
         columns.append((chosen, part_vectors))

@@ -233,10 +233,14 @@ def from_blocks(
     `links` names the layers that each block joins; by default they are consecutive ones.
     """
     n = layers[-1].stop
-    upper = sparse.lil_array((n, n), dtype=np.float64)
+    edges, rows, columns = [np.empty(0)], [np.empty(0, np.int32)], [np.empty(0, np.int32)]
     for (before, after), block in zip(_linked(layers, links), blocks, strict=False):
-        upper[before.units, after.units] = block
-    upper = upper.tocsr()
+        part = sparse.coo_array(block)  # without zeros
+        edges.append(part.data)
+        rows.append(part.coords[0].astype(np.int32) + before.start)
+        columns.append(part.coords[1].astype(np.int32) + after.start)
+    coordinates = (np.concatenate(rows), np.concatenate(columns))
+    upper = sparse.csr_array((np.concatenate(edges), coordinates), shape=(n, n), dtype=np.float64)
     inactive = np.zeros(n, dtype=bool)
     return UnitGraph((upper + upper.T).tocsr(), layers, "weights", inactive, links)
 

@@ -26,7 +26,7 @@ from localspec.data import check_class_labels, check_images
 from localspec.exceptions import InvalidInputError
 from localspec.lesions._hooked import hooked_predictions
 from localspec.lesions._options import PRECISIONS, LesionOptions, checked_options
-from localspec.lesions._passes import BATCH_SIZE, LesionPass, batches
+from localspec.lesions._passes import BATCH_SIZE, LesionPass, Part, batches
 from localspec.lesions._points import lesion_points
 from localspec.units import (
     HookedUnits,
@@ -229,17 +229,20 @@ def _lesion_predictions(
         nodes = tuple({point.node: None for layer in points.values() for point in layer})
         means = mean_values(unit_map, x if options.x_mean is None else options.x_mean, nodes)
     groups: dict[fx.Node, list[int]] = {}
+    acting: dict[fx.Node, set[fx.Node]] = {}
     for index, lesion in enumerate(lesions):
-        acting = [point.node for name in (lesion or (last,)) for point in points[name]]
-        groups.setdefault(min(acting, key=unit_map.position), []).append(index)
+        nodes = [point.node for name in (lesion or (last,)) for point in points[name]]
+        first = min(nodes, key=unit_map.position)
+        groups.setdefault(first, []).append(index)
+        acting.setdefault(first, set()).update(nodes)
     firsts = sorted(groups, key=unit_map.position)
+    changed = {first: Part(unit_map, first, points, acting[first]) for first in firsts}
     stops = tuple({node: None for first in firsts for node in unit_map.live_nodes(first)})
     on_cpu = unit_map.device.type == "cpu"
     n_together, sizes = batches(
         unit_map,
         first_image,
-        points,
-        firsts,
+        list(changed.values()),
         batch_size=options.batch_size,
         max_values=options.max_values,
     )
@@ -260,7 +263,7 @@ def _lesion_predictions(
             for start in range(0, len(part), n_images):
                 images = slice(start, start + n_images)
                 batch = [value[images] for value in values]
-                behind = LesionPass(unit_map, first, batch, points, means, workspace)
+                behind = LesionPass(changed[first], batch, points, means, workspace)
                 for begin in range(0, len(groups[first]), n_lesions):
                     chunk = groups[first][begin : begin + n_lesions]
                     logits = behind.logits([lesions[index] for index in chunk])

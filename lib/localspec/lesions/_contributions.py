@@ -24,22 +24,25 @@ from torch.nn import functional as F
 from localspec.units import Reader, UnitLayer, UnitMap, Workspace, is_channels_last
 
 
-def reader_of(unit_map: UnitMap, layer: UnitLayer) -> Reader | None:
-    """Return what reads a layer if lesions of the layer can be subtracted there.
+def subtracting_readers(unit_map: UnitMap, layer: UnitLayer) -> list[Reader]:
+    """Return those that read a layer at which lesions of the layer can be subtracted.
 
-    It must be the only one that sees the layer, read nothing else, and write a tensor alone; no
-    gate may lie between.
+    They must read nothing else, and no gate may lie between.
     """
-    reader = unit_map.only_reader(layer)
-    if reader is None or len(reader.readings) > 1 or reader.readings[0].gate is not None:
-        return None
-    if all(tensor.value is not reader.node for tensor in unit_map.tensors):
-        return None
-    module = reader.module
-    if isinstance(module, nn.Conv2d):
-        simple = module.groups == 1 and module.padding_mode == "zeros"
-        return reader if simple and isinstance(module.padding, tuple) else None
-    return reader if module.in_features % layer.n_units == 0 else None
+    return [
+        reader
+        for reader in unit_map.readers_of(layer)
+        if len(reader.readings) == 1
+        and reader.readings[0].gate is None
+        and _is_simple(reader.module, layer.n_units)
+    ]
+
+
+def _is_simple(module: nn.Linear | nn.Conv2d, n_units: int) -> bool:
+    if isinstance(module, nn.Linear):
+        return module.in_features % n_units == 0
+    padded = module.padding_mode == "zeros" and isinstance(module.padding, tuple)
+    return padded and module.groups == 1
 
 
 def n_contributed(reader: Reader, n_values: int) -> int:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import fx
 
 from localspec.clustering import Lesion
-from localspec.lesions._contributions import Contributions, n_contributed, reader_of
+from localspec.lesions._contributions import Contributions, n_contributed, subtracting_readers
 from localspec.lesions._points import LesionPoint, keep_masks, lesion_edits
-from localspec.units import Reader, UnitMap, Workspace
+from localspec.units import UnitMap, Workspace
 
 BATCH_SIZE = 1000  # images that pass the layers before lesions together
 MAX_VALUES = {"cpu": 2**19, "cuda": 2**27}  # on a CPU they then stay in its caches
@@ -22,64 +22,93 @@ MIN_LESIONS = 16  # of each image together, where contributions are kept
 Points = Mapping[str, tuple[LesionPoint, ...]]
 
 
-def reader_at(unit_map: UnitMap, node: fx.Node, points: Points) -> Reader | None:
-    """Return the reader at which lesions that act first at a node can be subtracted."""
-    name = next(
-        name for name, layer in points.items() if any(point.node is node for point in layer)
-    )
-    return reader_of(unit_map, unit_map.layer(name))
+class Part:
+    """The part of a network that lesions can change, for lesions that act first at one node.
+
+    Attributes
+    ----------
+    node : torch.fx.Node
+        Where they act first.
+    readers : list of Reader
+        At which lesions at `node` are subtracted.
+    needed : list of torch.fx.Node
+        What runs for each lesion, in order.
+    read : list of torch.fx.Node
+        What these read: nodes of `readers`, values that no lesion changes, and values that some
+        lesions set units of to zero, such as `node`.
+    """
+
+    def __init__(
+        self, unit_map: UnitMap, node: fx.Node, points: Points, acting: Collection[fx.Node]
+    ) -> None:
+        self.node, self.unit_map = node, unit_map
+        name = next(
+            name for name, layer in points.items() if any(point.node is node for point in layer)
+        )
+        own = unit_map.behind([node])
+        others = unit_map.behind(other for other in acting if other is not node)
+        self.readers = [
+            reader
+            for reader in subtracting_readers(unit_map, unit_map.layer(name))
+            if reader.source in own and reader.source not in others
+        ]
+        changed = unit_map.behind(user for other in acting for user in other.users)
+        known = {other for other in unit_map.graph_module.graph.nodes if other not in changed}
+        known |= {reader.node for reader in self.readers}
+        self.needed, self.read = unit_map.between(known, (unit_map.output,))
+
+    @property
+    def same(self) -> tuple[fx.Node, ...]:
+        """Nodes of `read` whose values are the same for all lesions before units are set to zero.
+
+        `node`, whose values are at hand, is not among them.
+        """
+        ends = {reader.node for reader in self.readers} | {self.node}
+        return tuple(node for node in self.read if node not in ends)
 
 
 class LesionPass:
     """Run lesions that act first at one and the same node, on one batch of images.
 
-    `values` are those of the live nodes of `node`, `points` are those of every layer that a lesion
-    names, and `means` replace lesioned units where that is not zero. Layers write into the
+    `values` are those of the live nodes of the part's node, `points` are those of every layer that
+    a lesion names, and `means` replace lesioned units where that is not zero. Layers write into the
     workspace; logits lie there.
     """
 
     def __init__(
         self,
-        unit_map: UnitMap,
-        node: fx.Node,
+        part: Part,
         values: Sequence[torch.Tensor],
         points: Points,
         means: Mapping[fx.Node, torch.Tensor],
         workspace: Workspace,
     ) -> None:
-        self.workspace = workspace
-        self.unit_map, self.node, self.values = unit_map, node, values
-        self.points, self.means, self.reader = points, means, reader_at(unit_map, node, points)
-        if self.reader is not None:
-            self.contributions = Contributions(unit_map, self.reader, node, values, means.get(node))
-            passed = unit_map.live_nodes(self.reader.node)[:-1]  # the reader's own value is last
-            passed_values = unit_map.run(values, start=node, stops=passed) if passed else []
-            self.passed = dict(zip(passed, passed_values, strict=True))
+        self.part, self.points, self.means, self.workspace = part, points, means, workspace
+        unit_map, node = part.unit_map, part.node
+        before = dict(zip(unit_map.live_nodes(node), values, strict=True))
+        self.example = before[node]
+        same = unit_map.run(before, stops=part.same) if part.same else []
+        self.values = dict(zip(part.same, same, strict=True))
+        if node in part.read:
+            self.values[node] = before[node]
+        self.contributions = {
+            reader.node: Contributions(unit_map, reader, node, values, means.get(node))
+            for reader in part.readers
+        }
 
     def logits(self, lesions: Sequence[Lesion]) -> torch.Tensor:
         """Return logits, shape (n_lesions * n_images, n_classes); the next call overwrites them."""
-        unit_map, n_lesions = self.unit_map, len(lesions)
-        masks = keep_masks(self.points, lesions, self.values[0])
-        others = {node: mask for node, mask in masks.items() if node is not self.node}
-        reader = self.reader
-        if reader is not None and all(_is_behind(unit_map, node, reader) for node in others):
-            stacked = {node: _stacked(value, n_lesions) for node, value in self.passed.items()}
-            stacked[reader.node] = self.contributions.read(masks[self.node], self.workspace)
-            start, edits = reader.node, lesion_edits(others, self.means)
-            values = [stacked[node] for node in unit_map.live_nodes(start)]
-        else:
-            start, edits = self.node, lesion_edits(masks, self.means)
-            values = [_stacked(value, n_lesions) for value in self.values]
-        options = {"overwrite": True, "workspace": self.workspace}
-        return unit_map.run(values, start=start, edits=edits, **options)[0]
-
-
-def _is_behind(unit_map: UnitMap, node: fx.Node, reader: Reader) -> bool:
-    return unit_map.position(node) >= unit_map.position(reader.node)
-
-
-def _stacked(value: torch.Tensor, n_lesions: int) -> torch.Tensor:
-    return value.repeat(n_lesions, *(1,) * (value.ndim - 1))
+        node = self.part.node
+        masks = keep_masks(self.points, lesions, self.example)
+        known = {other: torch.cat([value] * len(lesions)) for other, value in self.values.items()}
+        for other, contributions in self.contributions.items():
+            known[other] = contributions.read(masks[node], self.workspace)
+        return self.part.unit_map.run(
+            known,
+            edits=lesion_edits(masks, self.means),
+            overwrite=True,
+            workspace=self.workspace,
+        )[0]
 
 
 @dataclass(frozen=True)
@@ -99,8 +128,7 @@ class Batch:
 def batches(
     unit_map: UnitMap,
     x: torch.Tensor,
-    points: Points,
-    nodes: Sequence[fx.Node],
+    parts: Sequence[Part],
     *,
     batch_size: int,
     max_values: int | None,
@@ -108,7 +136,7 @@ def batches(
     """Return how much of the work before lesions and behind each node is done at a time.
 
     Returns the images that pass the layers before lesions together, at most `batch_size`, and what
-    follows each of the `nodes` where lesions act first. `max_values` bounds the numbers in the
+    is done at a time of each part that lesions change. `max_values` bounds the numbers in the
     largest array that is stacked; None stands for as many as suit the device.
     """
     device = "cpu" if unit_map.device.type == "cpu" else "cuda"
@@ -121,6 +149,7 @@ def batches(
     def most(maps: bool) -> int:
         return max_values or MAX_VALUES[device] * (MAPS_FACTOR if maps else 1)
 
+    nodes = [part.node for part in parts]
     last = max((position(node) for node in nodes), default=0)
     before = [other for other in order if position(other) <= last]
     carried = {other for node in nodes for other in unit_map.live_nodes(node)}
@@ -130,16 +159,13 @@ def batches(
     )
     n_together = max(1, min(batch_size, n_together))
     by_node = {}
-    for node in nodes:
-        reader = reader_at(unit_map, node, points)
-        begin = node if reader is None else reader.node
-        behind = [other for other in order if position(other) >= position(begin)]
-        live = sum(sizes[other] for other in unit_map.live_nodes(begin))
-        stacked = max(live, *(sizes[other] for other in behind))
-        n_kept = 0 if reader is None else n_contributed(reader, sizes[reader.node])
-        at_once = most(maps=values[node].ndim > 2)
+    for part in parts:
+        read = sum(sizes[other] for other in part.read)
+        stacked = max(read, *(sizes[other] for other in (*part.read, *part.needed)))
+        n_kept = sum(n_contributed(reader, sizes[reader.node]) for reader in part.readers)
+        at_once = most(maps=values[part.node].ndim > 2)
         n_images = at_once // (stacked * (MIN_LESIONS if n_kept else 1))
         n_images = max(1, min(n_together, n_images, most_kept // max(n_kept, 1)))
         n_lesions = max(1, at_once // (stacked * n_images))
-        by_node[node] = Batch(n_images=n_images, n_lesions=n_lesions)
+        by_node[part.node] = Batch(n_images=n_images, n_lesions=n_lesions)
     return n_together, by_node

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -191,15 +191,42 @@ class UnitMap:
     def _live_nodes(self) -> dict[fx.Node, tuple[fx.Node, ...]]:
         return {}
 
-    def _between(self, start: fx.Node, stops: Sequence[fx.Node]) -> list[fx.Node]:
-        """Return, in order, the nodes behind the live nodes of `start` that `stops` depend on."""
-        begin, needed, waiting = self._order[start], set(), list(stops)
+    def behind(self, nodes: Iterable[fx.Node]) -> set[fx.Node]:
+        """Return all nodes whose values depend on those of some nodes, and these themselves."""
+        reached, waiting = set(), list(nodes)
         while waiting:
             node = waiting.pop()
-            if self._order[node] > begin and node not in needed:
-                needed.add(node)
-                waiting += node.all_input_nodes
-        return sorted(needed, key=self._order.__getitem__)
+            if node not in reached:
+                reached.add(node)
+                waiting += node.users
+        return reached
+
+    def between(
+        self, known: Container[fx.Node], stops: Sequence[fx.Node]
+    ) -> tuple[list[fx.Node], list[fx.Node]]:
+        """Return what must run for the values of `stops` where others are known.
+
+        Parameters
+        ----------
+        known : container of torch.fx.Node
+        stops : sequence of torch.fx.Node
+
+        Returns
+        -------
+        needed : list of torch.fx.Node
+            Nodes that must run, in order.
+        read : list of torch.fx.Node
+            Known ones that are among `stops` or that needed ones read, in order.
+        """
+        reached, waiting = set(), list(stops)
+        while waiting:
+            node = waiting.pop()
+            if node not in reached:
+                reached.add(node)
+                waiting += () if node in known else node.all_input_nodes
+        ordered = sorted(reached, key=self._order.__getitem__)
+        needed = [node for node in ordered if node not in known]
+        return needed, [node for node in ordered if node in known]
 
     @cached_property
     def _overwritable(self) -> dict[fx.Node, tuple[fx.Node, ...]]:
@@ -232,7 +259,8 @@ class UnitMap:
         int
             At least 1 and at most `max_images`.
         """
-        nodes = (*self.live_nodes(self.input), *self._between(self.input, stops))
+        needed, read = self.between({self.input}, stops)
+        nodes = (*read, *needed)
         with torch.inference_mode():
             values = self.run(x[:1].to(self.device, self.dtype), stops=nodes)
         n_values = sum(value.numel() for value in values if isinstance(value, torch.Tensor))
@@ -240,7 +268,7 @@ class UnitMap:
 
     def run(
         self,
-        value: torch.Tensor | Sequence[torch.Tensor],
+        value: torch.Tensor | Sequence[torch.Tensor] | Mapping[fx.Node, torch.Tensor],
         *,
         start: fx.Node | None = None,
         stops: tuple[fx.Node, ...] | None = None,
@@ -253,8 +281,9 @@ class UnitMap:
 
         Parameters
         ----------
-        value : torch.Tensor or sequence of torch.Tensor, shape (n_images, ...)
-            Value of `start`; where it has several live nodes, a value for each of them.
+        value : torch.Tensor, sequence or mapping of torch.fx.Node to it, shape (n_images, ...)
+            Value of `start`; where it has several live nodes, a value for each of them. A mapping
+            says itself whose values they are.
         start : torch.fx.Node, optional
             By default the images.
         stops : tuple of torch.fx.Node, optional
@@ -279,18 +308,10 @@ class UnitMap:
         InvalidInputError
             If there are not as many values as live nodes.
         """
-        start, stops, edits = start or self.input, stops or (self.output,), edits or {}
-        values = (value,) if isinstance(value, torch.Tensor) else tuple(value)
-        live = self.live_nodes(start)
-        if len(values) != len(live):
-            names = ", ".join(node.name for node in live)
-            raise InvalidInputError(
-                f"to go on behind {start.name!r} takes the values of {names}: pass "
-                f"{len(live)}, not {len(values)}"
-            )
+        stops, edits = stops or (self.output,), edits or {}
+        known = value if isinstance(value, Mapping) else self._known(value, start or self.input)
         runner = Runner(self.graph_module, relu)
-        known = dict(zip(live, values, strict=True))
-        for node in (*live, *self._between(start, stops)):
+        for node in (*known, *self.between(known, stops)[0]):
             if node in known:
                 result = known[node]
             elif overwrite and relu is None and self._may_overwrite(node, stops):
@@ -302,6 +323,20 @@ class UnitMap:
                 result = runner.run_node(node)
             runner.env[node] = edits[node](result) if node in edits else result
         return [runner.env[node] for node in stops]
+
+    def _known(
+        self, value: torch.Tensor | Sequence[torch.Tensor], start: fx.Node
+    ) -> dict[fx.Node, torch.Tensor]:
+        """Return values by live node of `start`."""
+        values = (value,) if isinstance(value, torch.Tensor) else tuple(value)
+        live = self.live_nodes(start)
+        if len(values) != len(live):
+            names = ", ".join(node.name for node in live)
+            raise InvalidInputError(
+                f"to go on behind {start.name!r} takes the values of {names}: pass "
+                f"{len(live)}, not {len(values)}"
+            )
+        return dict(zip(live, values, strict=True))
 
     def _dense(self, node: fx.Node, runner: Runner, workspace: Workspace) -> bool:
         if node.op != "call_module" or len(node.args) != 1 or node.kwargs:

@@ -50,9 +50,8 @@ def test_every_heading_of_the_method_page_can_be_linked_to():
 def test_the_table_of_forks_agrees_with_the_library():
     assert set(FORKS) >= set(Conventions.model_fields)
     for option in Conventions.model_fields:
-        plain, released = (
-            re.match(r"`(\w+)`", FORKS[option][key])[1] for key in ("here", "released")
-        )
+        here, there = FORKS[option]["here"], FORKS[option]["released"]
+        plain, released = (re.match(r"`(\w+)`", text)[1] for text in (here, there))
         assert getattr(PAPER, option) == plain, option
         assert getattr(RELEASED, option) == released, option
 

@@ -5,6 +5,7 @@ of its rows, and shows the columns that `book/tables.yml` names; a check box sho
 Numbers stand on the right. `_static/tables.js` sorts; without it nothing is lost.
 """
 
+import csv
 import json
 import re
 from html import escape, unescape
@@ -12,9 +13,11 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import yaml
+from docutils import nodes
 from run_stamps import PAGE
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
+from sphinx.util.docutils import SphinxDirective
 
 SETTINGS = "book/tables.yml"
 TABLE = re.compile(r'<table border="1" class="dataframe">.*?</table>', re.DOTALL)
@@ -114,6 +117,22 @@ def render(header: list[str], rows: list[list[str]], name: str, entry: dict) -> 
     )
 
 
+class CsvTable(SphinxDirective):
+    """Put the table of a CSV file beside the page here: its name is that of the settings."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        path = Path(self.env.doc2path(self.env.docname)).parent / f"{self.arguments[0]}.csv"
+        settings = Path(self.env.srcdir, SETTINGS)
+        for file in (path, settings):
+            self.env.note_dependency(str(file))
+        with open(path, encoding="utf-8", newline="") as file:
+            header, *rows = [[escape(cell) for cell in row] for row in csv.reader(file)]
+        html = render(header, rows, "", read_settings(settings).get(path.stem, {}))
+        return [nodes.raw("", html, format="html")]
+
+
 def with_tables(notebook: dict, settings: dict[str, dict]) -> dict:
     """Return a notebook whose tables are shown so; see the module."""
     for cell in notebook["cells"]:
@@ -138,5 +157,6 @@ def show_tables(app: Sphinx, docname: str, source: list[str]) -> None:
 
 
 def setup(app: Sphinx) -> dict:
+    app.add_directive("shown-csv", CsvTable)
     app.connect("source-read", show_tables)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -40,4 +40,4 @@ def test_doors(table):
 
 
 def test_the_page_shows_it():
-    assert ":file: networks.csv" in (BOOK / "networks.md").read_text(encoding="utf-8")
+    assert "{shown-csv} networks" in (BOOK / "networks.md").read_text(encoding="utf-8")

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 N_LISTED = 10  # groups that a notebook lists
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Report:
     """What screening found.
 
@@ -105,6 +105,10 @@ class Report:
         """Lowest p-value that the draws can give, if nothing ties."""
         settings = self.about["settings"]
         return lowest_p(settings["max_draws" if self.sequential else "n_draws"], self.rule)
+
+    def __repr__(self) -> str:
+        network = self.about.get("network", "a network")
+        return f"<Report of {network}: {len(self.table)} groups in {len(self.draws)} partitions>"
 
     def counts(self) -> list[Count]:
         """Return how many groups stand out in each measure, and how many would by chance."""

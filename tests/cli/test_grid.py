@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from localspec.cli._grid import (
-    drop_stale_jobs,
     job_is_current,
+    job_name,
     job_parameters,
     job_record,
+    jobs_to_do,
     networks_to_train,
     replicates_of,
+    stale_jobs,
 )
 from localspec.cli._stamp import entry_hashes
 from localspec.pipeline import STAGES, load_profile
@@ -75,8 +77,7 @@ def test_a_job_is_current_as_long_as_entry_notebook_stages_and_artifacts_are(sma
     assert record["artifacts"] == [("lesions", "k")]  # draws are never stored
     path.write_text(json.dumps(record))
     assert job_is_current(path, hashes(small), results)
-    drop_stale_jobs(small, [page], results)
-    assert path.exists()
+    assert stale_jobs(small, [page], results) == []
     # another network or seed changes nothing for this one, its own settings do
     assert hashes(small.model_copy(update={"seeds": [0, 5]})) == hashes(small)
     other = small.networks["mlp"].model_copy(update={"l2": 0.5})
@@ -88,8 +89,10 @@ def test_a_job_is_current_as_long_as_entry_notebook_stages_and_artifacts_are(sma
     artifact.unlink()
     assert not job_is_current(path, hashes(small), results)
     path.write_text("{")
-    drop_stale_jobs(small, [page], results)
-    assert not path.exists()
+    assert stale_jobs(small, [page], results) == [path]
+    name = job_name(page, "mlp", 0)
+    assert name in jobs_to_do(small, [page], [], results, [path])
+    assert name not in jobs_to_do(small, [page], [], results)
 
 
 def run(results: Path, *arguments: str) -> list[str]:

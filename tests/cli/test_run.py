@@ -17,7 +17,7 @@ from nbformat.v4 import new_notebook
 from localspec.cli import _start, main
 from localspec.cli._determinism import Outcome, count
 from localspec.cli._files import as_json, checksum, inside, write_if_changed
-from localspec.cli._run import drop_stale_markers, one_at_a_time
+from localspec.cli._run import one_at_a_time, stale_pages
 from localspec.cli._stamp import source_hashes
 from localspec.exceptions import InvalidInputError
 from localspec.pipeline import load_profile
@@ -197,8 +197,9 @@ def test_pages_that_are_not_current_are_run_again(tmp_path):
         nbformat.write(new_notebook(), tmp_path / f"{page}.ipynb")
     (tmp_path / "torn.ipynb").write_text('{"cells": [')
     pages = [*records, "damaged", "missing"]
-    drop_stale_markers(tmp_path, dict.fromkeys(pages, now))
-    assert [path.name for path in tmp_path.glob("*.json")] == ["good.json"]
+    stale = stale_pages(tmp_path, dict.fromkeys(pages, now))
+    assert set(stale) == set(pages) - {"good", "missing"}
+    assert len(list(tmp_path.glob("*.json"))) == len(pages) - 1  # nothing is removed by looking
 
 
 @pytest.fixture

@@ -80,15 +80,25 @@ def job_parameters(profile: Profile, page: str, network: str, seed: int) -> dict
 
 
 def jobs_to_do(
-    profile: Profile, pages: Iterable[str], pending: Iterable[tuple[str, int]], results: Path
+    profile: Profile,
+    pages: Iterable[str],
+    pending: Iterable[tuple[str, int]],
+    results: Path,
+    stale: Iterable[Path] = (),
 ) -> list[str]:
-    """Return the names of the jobs that pages need, of those that are not current."""
-    folder = jobs_folder(results, profile.name)
+    """Return the names of the jobs that pages need, of those that are not current.
+
+    `stale` holds the records from :func:`stale_jobs`.
+    """
+    folder, stale = jobs_folder(results, profile.name), set(stale)
     jobs = [job_name("train", *pair) for pair in pending]
     for page in pages:
-        if page in REPLICATED:
-            names = [job_name(page, *pair) for pair in replicates_of(profile, page)]
-            jobs += [name for name in names if not (folder / f"{name}.json").exists()]
+        if page not in REPLICATED:
+            continue
+        for pair in replicates_of(profile, page):
+            name = job_name(page, *pair)
+            path = folder / f"{name}.json"
+            jobs += [] if path.exists() and path not in stale else [name]
     return [*jobs, *pages]
 
 
@@ -119,8 +129,9 @@ def job_is_current(path: Path, hashes: dict[str, str], results: Path) -> bool:
         return False
 
 
-def drop_stale_jobs(profile: Profile, pages: Iterable[str], results: Path) -> None:
-    """Remove the records of pages' jobs that are not current, so that these are done again."""
+def stale_jobs(profile: Profile, pages: Iterable[str], results: Path) -> list[Path]:
+    """Return the records of pages' jobs that are not current."""
+    stale = []
     for page in pages:
         if page not in REPLICATED:
             continue
@@ -129,4 +140,5 @@ def drop_stale_jobs(profile: Profile, pages: Iterable[str], results: Path) -> No
             parameters = job_parameters(profile, page, network, seed)
             hashes = entry_hashes(profile, page, parameters)
             if path.exists() and not job_is_current(path, hashes, results):
-                path.unlink()
+                stale.append(path)
+    return stale

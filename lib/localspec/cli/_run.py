@@ -23,7 +23,7 @@ from localspec.cli._files import (
     results_folder,
     shown,
 )
-from localspec.cli._grid import drop_stale_jobs, jobs_to_do, networks_to_train, pending_networks
+from localspec.cli._grid import jobs_to_do, networks_to_train, pending_networks, stale_jobs
 from localspec.cli._jobs import jobs_folder, states, title_of
 from localspec.cli._options import CORES, JOBS, VERBOSE, WORKFLOW
 from localspec.cli._signals import ended_by_signals
@@ -51,8 +51,8 @@ def one_at_a_time(path: Path) -> Iterator[None]:
         yield
 
 
-def drop_stale_markers(folder: Path, pages: Mapping[str, Mapping[str, str]]) -> None:
-    """Remove the markers of pages that are not current, so that these pages are run again.
+def stale_pages(folder: Path, pages: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """Return the pages that were run and are not current, and say why.
 
     Parameters
     ----------
@@ -61,6 +61,7 @@ def drop_stale_markers(folder: Path, pages: Mapping[str, Mapping[str, str]]) -> 
     pages : mapping
         From :func:`localspec.cli._stamp.source_hashes`: content, not a file's date, decides.
     """
+    stale = []
     for page, hashes in pages.items():
         marker = folder / f"{page}.json"
         if not marker.exists():
@@ -77,7 +78,8 @@ def drop_stale_markers(folder: Path, pages: Mapping[str, Mapping[str, str]]) -> 
             problem = "its record cannot be read"
         if problem:
             click.echo(f"{page}: {problem}; running it again")
-            marker.unlink()
+            stale.append(page)
+    return stale
 
 
 def check_notebooks(pages: list[str]) -> None:
@@ -91,14 +93,17 @@ def check_notebooks(pages: list[str]) -> None:
 
 
 def run_once(profile: Profile, results: Path, manner: Manner, *, dry: bool) -> None:
-    """Do the jobs of a profile's pages that are not current; if `dry`, only list them."""
+    """Do the jobs of a profile's pages that are not current; if `dry`, only list them.
+
+    Snakemake does what has no record: those that are not current are removed.
+    """
     folder = inside(results, profile.name)
-    drop_stale_markers(folder, source_hashes(profile, profile.pages))
-    pages = [page for page in profile.pages if not (folder / f"{page}.json").exists()]
-    drop_stale_jobs(profile, pages, results)
-    shutil.rmtree(folder / ".trained", ignore_errors=True)
+    old = stale_pages(folder, source_hashes(profile, profile.pages))
+    records = {page: folder / f"{page}.json" for page in profile.pages}
+    pages = [page for page, path in records.items() if page in old or not path.exists()]
+    stale = stale_jobs(profile, pages, results)
     pending = pending_networks(profile, networks_to_train(profile, pages))
-    jobs = jobs_to_do(profile, pages, pending, results)
+    jobs = jobs_to_do(profile, pages, pending, results, stale)
     if not jobs:
         if dry:
             click.echo(f"{profile.name}: every page is current")
@@ -107,6 +112,9 @@ def run_once(profile: Profile, results: Path, manner: Manner, *, dry: bool) -> N
     if dry:
         click.echo("\n".join(title_of(job) for job in jobs))
         return
+    for path in [*(records[page] for page in old), *stale]:
+        path.unlink()
+    shutil.rmtree(folder / ".trained", ignore_errors=True)
     config = {"profile": str(profile_path(profile.name)), "pending": pending}
     run_jobs("all", config, results, manner, n_jobs=len(jobs))
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import measured
 import pytest
+from helpers.pages import build_project
 
 pytestmark = pytest.mark.book
 
@@ -56,23 +57,13 @@ class Book:
         (self.source / measured.TABLES / "grid.csv").write_text(TABLE)
 
     def build(self, text: str) -> str:
-        from sphinx.application import Sphinx
-        from sphinx.util.docutils import docutils_namespace, patch_docutils
-
         (self.source / "index.md").write_text(f"# Page\n\n{text}\n")
-        settings = {"extensions": ["myst_nb", "measured"], "exclude_patterns": ["benchmarks"]}
-        with patch_docutils(), docutils_namespace():
-            app = Sphinx(
-                self.source,
-                None,
-                self.target,
-                self.target.parent / "doctrees",
-                "html",
-                confoverrides=settings,
-                status=None,
-                warningiserror=True,
-            )
-            app.build()
+        build_project(
+            self.source,
+            self.target,
+            extensions=["myst_nb", "measured"],
+            exclude_patterns=["benchmarks"],
+        )
         return (self.target / "index.html").read_text()
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import run_stamps
 from docutils import nodes
+from helpers.pages import build_project
 
 pytestmark = pytest.mark.book
 
@@ -72,26 +73,11 @@ class Project:
 
     def build(self) -> str:
         """Build the project and return the page."""
-        from sphinx.application import Sphinx
-        from sphinx.util.docutils import docutils_namespace, patch_docutils
-
         (self.run / "page.ipynb").write_text(json.dumps(self.notebook))
         stamps = {"profile": self.run.name, "pages": {"page": self.record}}
         (self.run / "stamps.json").write_text(json.dumps(stamps))
-        settings = {"extensions": ["myst_nb", "run_stamps"], "nb_execution_mode": "off"}
-        with patch_docutils(), docutils_namespace():
-            app = Sphinx(
-                self.source,
-                None,
-                self.target,
-                self.target.parent / "doctrees",
-                "html",
-                confoverrides=settings,
-                status=None,
-                warningiserror=True,
-            )
-            app.build()
-            assert app.statuscode == 0
+        extensions = ["myst_nb", "run_stamps"]
+        build_project(self.source, self.target, extensions=extensions, nb_execution_mode="off")
         return (self.target / "book" / "runs" / self.run.name / "page.html").read_text()
 
 

@@ -3,11 +3,11 @@
 import json
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.html import Reader
 from helpers.screening import CLASSES, IMAGES, SETTINGS
 
 from localspec.exceptions import ArtifactError, InvalidInputError
@@ -15,26 +15,6 @@ from localspec.measures import MEASURES
 from localspec.screening import Report, screen
 from localspec.screening._html import report_html
 from localspec.screening._tables import chance_rate, lowest_p
-
-
-class Reader(HTMLParser):
-    """Collects elements, and text outside of style and script."""
-
-    def __init__(self, content):
-        super().__init__()
-        self.elements, self.text, self.skipped = [], "", False
-        self.feed(content)
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-        self.skipped = tag in ("style", "script")
-
-    def handle_endtag(self, tag):
-        self.skipped = False
-
-    def handle_data(self, data):
-        if not self.skipped:
-            self.text += data
 
 
 @pytest.fixture(scope="module")
@@ -118,13 +98,13 @@ def test_the_page_has_a_card_for_each_group_and_needs_nothing_else(page, report)
 
 
 def test_names_are_text_and_no_html(page):
-    text = Reader(page).text
+    text = "".join(Reader(page).text)
     assert "<b>bold</b>" not in page
     assert all(name in text for name in CLASSES)
 
 
 def test_the_summary_says_how_many_stand_out_and_how_many_would(report, page):
-    text = " ".join(Reader(page).text.split())
+    text = " ".join("".join(Reader(page).text).split())
     n_groups = len(report.table)
     assert f"{n_groups} groups of units" in text
     for count in report.counts():

@@ -4,41 +4,18 @@ import base64
 import io
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
 import pytest
 from helpers.gallery import CLASSES, NAN, NUMBERS, made_gallery, record
+from helpers.html import Reader
 from PIL import Image
 
 from localspec._utils.sprites import sprite_sheet
 from localspec.exceptions import InvalidInputError
 from localspec.studies.gallery import gallery_html, gallery_table, linked_table
 from localspec.studies.gallery._records import Finding, Gallery, card_anchor
-
-
-class Reader(HTMLParser):
-    """Collects elements, and text outside of style and script."""
-
-    def __init__(self, content):
-        super().__init__()
-        self.elements, self.text, self.skipped = [], [], False
-        self.feed(content)
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-        self.skipped = tag in ("style", "script")
-
-    def handle_endtag(self, tag):
-        self.skipped = False
-
-    def handle_data(self, data):
-        if not self.skipped:
-            self.text.append(data)
-
-    def all(self, tag):
-        return [attributes for name, attributes in self.elements if name == tag]
 
 
 def sort_keys(record):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from localspec._utils.formatting import points
 from localspec._utils.sprites import SpriteSheet, sprite_sheet
 from localspec.screening._evidence import ShownImages, small_pictures
 from localspec.screening._groups import Finding, Group
@@ -80,11 +81,6 @@ def number(value: float) -> str:
     if abs(value) >= 1000:
         return f"{value:,.0f}"
     return f"{value:.{2 if abs(value) < 0.01 else 3}g}"
-
-
-def points(lost: float) -> str:
-    """Return an accuracy lost in points, with one decimal and without a negative zero."""
-    return f"{round(100 * lost, 1) + 0.0:.1f}".replace("-", "\u2212")
 
 
 def _asset(name: str) -> str:

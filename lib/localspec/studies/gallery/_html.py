@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from localspec._utils.formatting import points
 from localspec._utils.sprites import SpriteSheet, sprite_sheet
 from localspec.exceptions import InvalidInputError
 from localspec.measures import MEASURES
@@ -71,11 +72,6 @@ def _number(value: float) -> str:
     if abs(value) >= 1000:
         return f"{value:.0f}"
     return f"{value:.{2 if abs(value) < 0.01 else 3}g}"
-
-
-def _points(lost: float) -> str:
-    """Return an accuracy lost in points, with one decimal and without a negative zero."""
-    return f"{round(100 * lost, 1) + 0.0:.1f}".replace("-", "\u2212")
 
 
 def _sort_keys(record: GalleryRecord) -> dict[str, str]:
@@ -150,7 +146,7 @@ def _bars(record: GalleryRecord, class_names: tuple[str, ...], longest_bar: floa
         bars.append(
             {
                 "class_name": class_names[label],
-                "points": _points(lost[label]),
+                "points": points(lost[label]),
                 "length": f"{abs(length):.3g}",
                 "random": f"{max(random, 0.0):.3g}",
                 "gained": length < 0,

@@ -28,7 +28,7 @@ RUN_OF = {  # what the titles of a profile's pages say besides the notebook's
     "paper": "the paper's protocol",
     "polynomials": "polynomials",
 }
-RUN_TIME = re.compile(r"\s+Expected run\s+time[^*]*\*")  # of digits; the box has that of this run
+RUN_TIME = re.compile(r"\s+Expected run\s+time[^*]*\*")  # the box has this run's
 PARAMETERS = "Show the parameters of this run"
 
 
@@ -79,11 +79,12 @@ def of_this_run(notebook: dict, profile: str) -> dict:
             tags = [*cell["metadata"].get("tags", []), "hide-input"]
             cell["metadata"] = {**cell["metadata"], "tags": tags}
         cells.append(cell)
-    added = RUN_OF.get(profile)
     title = next((cell for cell in cells if cell["cell_type"] == "markdown"), None)
-    if added and title is not None:
+    if title is not None:
         first, *rest = RUN_TIME.sub("*", "".join(title["source"])).split("\n")
-        title["source"] = "\n".join([f"{first.rstrip('?')}: {added}", *rest])
+        if profile in RUN_OF:
+            first = f"{first.rstrip('?')}: {RUN_OF[profile]}"
+        title["source"] = "\n".join([first, *rest])
     return {**notebook, "cells": cells}
 
 

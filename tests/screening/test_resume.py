@@ -1,6 +1,7 @@
 """A screening that is killed goes on from what it kept."""
 
 import copy
+import importlib
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from helpers.screening import IMAGES, SETTINGS
 
 import localspec.screening._run as run
 from localspec.screening import screen
+from localspec.units import hook_units
 
 TWO = ["activations/global", "activations/local"]
 # dies in the visualizations of the second partitioning
@@ -84,3 +86,24 @@ def test_what_was_kept_of_something_else_is_not_taken(network, labels, tmp_path)
     assert n_kept(network, other_images) == 3
     assert n_kept(network, IMAGES, n_draws=5) == 4
     assert n_kept(network, IMAGES, level=0.01) == 4  # what is computed is the same
+
+
+def test_a_network_whose_code_changes_is_another_one(tmp_path, monkeypatch):
+    code = (
+        "import torch\n\n\nclass Steps(torch.nn.Module):\n"
+        "    def __init__(self):\n        super().__init__()\n"
+        "        self.first, self.last = torch.nn.LSTM(4, 4), torch.nn.Linear(4, 2)\n\n"
+        "    def forward(self, x):\n"
+        "        return self.last(self.first(x.flatten(1, 2).transpose(0, 1))[0][-1])\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def key(name, text):
+        (tmp_path / f"{name}.py").write_text(text)
+        torch.manual_seed(0)
+        network = importlib.import_module(name).Steps().eval()
+        return run.network_key(hook_units(network, IMAGES[:2].float()))
+
+    before = key("steps_before", code)
+    assert key("steps_same", code) == before
+    assert key("steps_after", code.replace("[0][-1]", "[0][0]")) != before

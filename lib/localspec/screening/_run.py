@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -331,14 +332,28 @@ def sets_key(sets: Sequence[Lesion]) -> str:
 
 
 def network_key(unit_map: Units) -> str:
-    """Return a key of all that a network computes: its parts, its trace and its weights."""
+    """Return a key of all that a network computes: its parts, its code and its weights.
+
+    The code is that of the trace or, of a network that is not traced, that of its classes.
+    """
     module = unit_map.module
     state = module.state_dict()
     weights = fingerprint(*_on_cpu(state.values()), names=state)
-    hooked = isinstance(unit_map, HookedUnits)
-    code = repr(unit_map.layers) if hooked else unit_map.graph_module.code
+    if isinstance(unit_map, HookedUnits):
+        code = repr(unit_map.layers) + "".join(_sources(module))
+    else:
+        code = unit_map.graph_module.code
     parameters = {"module": str(module), "code": code}
     return artifact_key("network", 1, parameters, (weights,))
+
+
+def _sources(module: torch.nn.Module) -> list[str]:
+    """Return the source of a module's classes, of those whose files can be read."""
+    sources = []
+    for kind in dict.fromkeys(type(part) for part in module.modules()):
+        with suppress(OSError, TypeError):
+            sources.append(inspect.getsource(kind))
+    return sources
 
 
 def _on_cpu(tensors) -> list[torch.Tensor]:

@@ -10,7 +10,7 @@ from helpers.screening import IMAGES, SETTINGS
 from localspec.clustering import draw_counterparts
 from localspec.lesions import lesion_draws
 from localspec.measures import importance
-from localspec.screening import screen
+from localspec.screening import estimate, screen
 from localspec.screening._settings import PARTITIONINGS
 from localspec.units import hook_units
 
@@ -92,6 +92,51 @@ def test_hooked_units_are_screened_without_weights(network, labels):
     report = screen(units, (IMAGES, labels), **SETTINGS)
     assert set(report.partitions) == {"activations/global", "activations/local"}
     assert set(report.table["layer"]) == {"1", "3"}
+    assert "have no weights graph" in report._repr_html_()
+    assert "is not traced" not in report._repr_html_()
+
+
+class Branching(torch.nn.Module):
+    """Branches on a value of its images, which a trace cannot follow."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, x):
+        return self.network(x.clamp(min=0) if x.max() > 2 else x)
+
+
+def test_a_network_that_is_not_traced_is_hooked(network, labels):
+    pair = IMAGES, labels
+    report = screen(Branching(network).eval(), pair, **SETTINGS)
+    assert report.about["hooked"]
+    assert "torch.fx cannot trace Branching" in report.about["untraced"]
+    assert "is not traced: torch.fx cannot trace Branching" in report._repr_html_()
+    same = screen(hook_units(Branching(network).eval(), IMAGES), pair, **SETTINGS)
+    pd.testing.assert_frame_equal(report.table, same.table)
+    chosen = screen(Branching(network).eval(), pair, layers=["network.3"], **SETTINGS)
+    assert set(chosen.table["layer"]) == {"network.3"}
+    assert estimate(Branching(network).eval(), pair, **SETTINGS).n_groups > 0
+
+
+def test_layers_of_a_network_that_is_hooked_and_standardized(network, labels):
+    settings = SETTINGS | {"preprocess": ([0.0] * IMAGES.shape[1], [1.0] * IMAGES.shape[1])}
+    report = screen(Branching(network).eval(), (IMAGES, labels), layers=["network.3"], **settings)
+    assert report.about["layers"] == [["network.network.3", 4]]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"partitionings": ["weights/global"]}, ["torch.fx cannot trace Branching"]),
+        ({"layers": ["network.9"]}, ["no module 'network.9'", "torch.fx cannot trace"]),
+        ({"conventions": "released"}, ["needs a network that can be traced"]),
+    ],
+)
+def test_what_a_network_that_is_hooked_lacks(network, labels, options, words):
+    module = Branching(network).eval()
+    check_refused(lambda: screen(module, (IMAGES, labels), **SETTINGS | options), words)
 
 
 @pytest.mark.parametrize(

@@ -75,8 +75,16 @@ def screened(network=None, x=IMAGES, y=LABELS, **settings):
 CASES = {
     "a function": (lambda: screened(len), "must be a torch.nn.Module", "builtin_function"),
     "in training mode": (lambda: screened(mlp().train()), "training mode", "network.eval()"),
-    "a product": (lambda: screened(Gated().eval()), "call of mul (node 'mul')", "sums of two"),
-    "an unknown operation": (lambda: screened(mlp(nn.LayerNorm(3))), "LayerNorm", "Conv2d"),
+    "a product": (
+        lambda: screened(Gated().eval(), partitionings=["weights/global"]),
+        "call of mul (node 'mul')",
+        "sums of two",
+    ),
+    "an unknown operation": (
+        lambda: screened(mlp(nn.LayerNorm(3)), partitionings=["weights/global"]),
+        "LayerNorm",
+        "Conv2d",
+    ),
     "no hidden layer": (
         lambda: screened(nn.Sequential(nn.Flatten(), nn.Linear(16, 3)).eval()),
         "1 layer(s)",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,22 +19,26 @@ from localspec.measures import VISUALIZED
 from localspec.screening._bar import Bar
 from localspec.screening._data import read_images, read_source, varies
 from localspec.screening._run import Run
-from localspec.screening._settings import Settings
+from localspec.screening._settings import OF_WEIGHTS, Settings
 from localspec.screening._standardized import Preprocess, standardized
 from localspec.units import (
     HookedUnits,
     Network,
     UnitMap,
     Units,
+    check_conventions,
     check_labels,
     check_logits,
     check_n_clusters,
+    checked_module,
     count_logits,
+    hook_units,
     in_bfloat16,
-    units_of,
+    trace_units,
 )
 from localspec.visualization import check_image_shape, visualize_traced
 
+N_HOOKED = 2  # images that modules are tried with
 WRAPPED = "network."  # what the names of layers begin with inside of a standardized network
 
 
@@ -45,6 +49,7 @@ class Prepared:
     run: Run
     settings: Settings
     graphs: dict[str, Callable[[], UnitGraph]]
+    untraced: str  # why the network is not traced; empty if it is, or if hooked units were passed
     n_logits: int
     class_names: tuple[str, ...]  # of all logits
 
@@ -160,19 +165,19 @@ def _placed(network: Network, settings: Settings) -> Network:
     return module
 
 
-def _with_layers(unit_map: Units, settings: Settings) -> Units:
+def _named(layers: object, known: Iterable[str], settings: Settings) -> object:
+    """Return the names of layers as they are in a network that may be wrapped."""
+    if settings.preprocess is None or not isinstance(layers, list | tuple):
+        return layers
+    return [name if name in known else f"{WRAPPED}{name}" for name in layers]
+
+
+def _with_layers(unit_map: UnitMap, settings: Settings) -> UnitMap:
     """Return the network with only the layers tested that are asked for."""
-    names = settings.layers
-    if names is None:
+    if settings.layers is None:
         return unit_map
-    require(
-        not isinstance(unit_map, HookedUnits),
-        "layers of hooked units are chosen by hook_units(network, x, layers=...)",
-    )
-    if settings.preprocess is not None and isinstance(names, list | tuple):
-        known = {layer.name for layer in unit_map.layers}
-        names = [name if name in known else f"{WRAPPED}{name}" for name in names]
-    chosen = unit_map.with_tested(names)
+    known = {layer.name for layer in unit_map.layers}
+    chosen = unit_map.with_tested(_named(settings.layers, known, settings))
     conventions = settings.conventions
     own = conventions.cluster_count_layers == "own" and conventions.local_triples == "whole"
     require(
@@ -190,6 +195,34 @@ def _with_layers(unit_map: Units, settings: Settings) -> Units:
             "partitionings=['activations/global', 'activations/local']",
         )
     return chosen
+
+
+def _traced(network: Network, settings: Settings) -> tuple[UnitMap | nn.Module, str]:
+    """Return the traced network; or its module and why it is not traced but to be hooked.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is not traced and clusters of its weights are asked for.
+    """
+    try:
+        return trace_units(network, conventions=settings.conventions), ""
+    except InvalidInputError as refusal:
+        of_weights = set(settings.partitionings or ()) & set(OF_WEIGHTS)
+        if of_weights and settings.partitions is None:
+            raise
+        return checked_module(network), str(refusal)
+
+
+def _hooked(module: nn.Module, x: torch.Tensor, settings: Settings, untraced: str) -> HookedUnits:
+    """Return the units of the modules of a network that is not traced."""
+    names = _named(settings.layers, dict(module.named_modules()), settings)
+    try:
+        units = hook_units(module, x, layers=names)
+        check_conventions(units, settings.conventions)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{error} (not traced either: {untraced})") from error
+    return units
 
 
 def _class_names(settings: Settings, n_logits: int, of_data: tuple[str, ...]) -> tuple[str, ...]:
@@ -224,9 +257,19 @@ def prepare(network: Network, data: object, settings: Settings, bar: Bar) -> Pre
     InvalidInputError
         If anything does not fit.
     """
-    unit_map = units_of(_placed(network, settings), conventions=settings.conventions)
-    settings = settings.for_network(isinstance(unit_map, HookedUnits))
-    unit_map = _with_layers(unit_map, settings)
+    placed, untraced = _placed(network, settings), ""
+    if isinstance(placed, HookedUnits):
+        require(
+            settings.layers is None,
+            "layers of hooked units are chosen by hook_units(network, x, layers=...)",
+        )
+        check_conventions(placed, settings.conventions)
+        unit_map = placed
+    else:
+        unit_map, untraced = _traced(placed, settings)
+    settings = settings.for_network(not isinstance(unit_map, UnitMap))
+    if isinstance(unit_map, UnitMap):
+        unit_map = _with_layers(unit_map, settings)
     options = {
         "preprocess": settings.preprocess,
         "max_bytes": settings.max_memory,
@@ -235,6 +278,9 @@ def prepare(network: Network, data: object, settings: Settings, bar: Bar) -> Pre
     }
     bar.describe("images")
     images = read_images(data, "data", **options)
+    if isinstance(unit_map, nn.Module):
+        check_images(images.x)
+        unit_map = _hooked(unit_map, images.x[:N_HOOKED], settings, untraced)
     correlated = settings.partitions is None and any(
         name.startswith("activations") for name in settings.partitionings
     )
@@ -276,4 +322,4 @@ def prepare(network: Network, data: object, settings: Settings, bar: Bar) -> Pre
     if "weights" in graphs:
         graphs["weights"]()  # refuses gates
     names = _class_names(settings, n_logits, images.class_names)
-    return Prepared(run, settings, graphs, n_logits, names)
+    return Prepared(run, settings, graphs, untraced, n_logits, names)

@@ -30,7 +30,7 @@ from localspec.screening._run import Pictures, Run
 from localspec.screening._settings import MAX_MEMORY, PARTITIONINGS, Settings
 from localspec.screening._tables import group_table, tests_table
 from localspec.statistics import sequential_p_values
-from localspec.units import Network
+from localspec.units import HookedUnits, Network
 from localspec.visualization import Visualizations
 
 LEAST_SKILL = 1 / 3  # of the way from chance to no mistake, below which a warning is given
@@ -137,6 +137,8 @@ def _about(
         "network": type(module).__name__,
         "n_parameters": sum(part.numel() for part in module.parameters()),
         "layers": [[layer.name, layer.n_units] for layer in run.unit_map.tested],
+        "hooked": isinstance(run.unit_map, HookedUnits),
+        "untraced": prepared.untraced,
         "n_images": len(run.x),
         "n_images_correlated": None if run.source is None else len(run.source),
         "image_shape": list(run.x.shape[1:]),
@@ -188,9 +190,10 @@ def screen(
     Parameters
     ----------
     network : torch.nn.Module, TrainedNetwork, UnitMap or HookedUnits
-        A classifier in evaluation mode that :func:`localspec.units.trace_units` can trace, or, of
-        another, what :func:`localspec.units.hook_units` returns. It reads images in [0, 1] of
-        shape (n_channels, height, width), or standardized ones: see `preprocess`.
+        A classifier in evaluation mode. It reads images in [0, 1] of shape (n_channels, height,
+        width), or standardized ones: see `preprocess`. Where
+        :func:`localspec.units.trace_units` refuses it, its units are the outputs of its modules,
+        as :func:`localspec.units.hook_units` finds them.
     data : tuple, torch.utils.data.DataLoader, torch.utils.data.Dataset or Dataset
         Images that were not trained on, with labels: ``(x, y)``, tensors of shapes (n_images,
         n_channels, height, width) and (n_images,); a loader or a data set of such pairs, read once
@@ -205,10 +208,11 @@ def screen(
         in place of the partitionings.
     partitionings : sequence of str, optional
         Some of ``"weights/global"``, ``"weights/local"``, ``"activations/global"`` and
-        ``"activations/local"``; by default all, of hooked units those from activations.
+        ``"activations/local"``; by default all, of units of modules those from activations.
     layers : sequence of str, optional
         Hidden layers whose groups are tested; by default the convolutions, or the dense layers of
-        a network without any. The weights graph has the others as well.
+        a network without any. The weights graph has the others as well. Of a network that is not
+        traced: names of modules, by default those of :func:`localspec.units.hook_units`.
     measures : sequence of str, optional
         Some of ``"importance"``, ``"class_coherence"``, ``"input_coherence"`` and
         ``"output_coherence"``; by default all.
@@ -254,8 +258,9 @@ def screen(
     Raises
     ------
     InvalidInputError
-        If the network cannot be traced, its trace does not compute what it does, two images do not
-        pass all steps, or data or settings do not fit; before long work.
+        If the network can be neither traced nor hooked, or not traced where partitionings of its
+        weights are asked for; if two images do not pass all steps, or data or settings do not fit;
+        before long work.
 
     Warns
     -----

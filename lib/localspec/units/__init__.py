@@ -11,6 +11,7 @@ from localspec.units._fast_convolutions import fast_convolutions, is_channels_la
 from localspec.units._hooked import Units, check_conventions, hook_units, units_of
 from localspec.units._hooked_units import HookedLayer, HookedUnits
 from localspec.units._layers import BatchNormScale, ChannelNorm, Reader, UnitLayer
+from localspec.units._modules import checked_module
 from localspec.units._operations import Scaling
 from localspec.units._preflight import LayerCheck, Preflight, preflight
 from localspec.units._trace import Network, in_bfloat16, trace_units
@@ -46,6 +47,7 @@ __all__ = [
     "check_labels",
     "check_logits",
     "check_n_clusters",
+    "checked_module",
     "count_logits",
     "fast_convolutions",
     "hook_units",

@@ -7,6 +7,8 @@ from typing import Protocol
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.conv import _ConvNd
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 
@@ -71,6 +73,34 @@ def _check_tensors(module: nn.Module) -> None:
             )
 
 
+def _check_numbers(module: nn.Module) -> None:
+    """Refuse weights and statistics, as a pass reads them, that no pass can use."""
+    for name, part in module.named_modules():
+        if isinstance(part, nn.Linear | _ConvNd):
+            _check_weights(name, part)
+        elif isinstance(part, _BatchNorm) and part.running_var is not None:
+            _check_statistics(name, part)
+
+
+def _check_weights(name: str, layer: nn.Linear | _ConvNd) -> None:
+    for parameter in (layer.weight, layer.bias):
+        if parameter is not None and not torch.isfinite(parameter).all():
+            raise InvalidInputError(
+                f"layer {name!r} holds NaN or infinite weights: training diverged, or the file "
+                "is damaged"
+            )
+
+
+def _check_statistics(name: str, norm: _BatchNorm) -> None:
+    numbers = (norm.weight, norm.bias, norm.running_mean, norm.running_var)
+    finite = all(part.isfinite().all() for part in numbers if part is not None)
+    if not finite or (norm.running_var + norm.eps <= 0).any():
+        raise InvalidInputError(
+            f"batch normalization {name!r} holds numbers that are not finite, or a variance that "
+            "is not positive: training diverged, or the file is damaged"
+        )
+
+
 def _unwrapped(network: object) -> object:
     """Return the network inside what holds it or runs it in parallel or compiled."""
     if isinstance(network, WRAPPERS):
@@ -91,7 +121,8 @@ def checked_module(network: object) -> nn.Module:
     ------
     InvalidInputError
         If there is none, it is in training mode, it has parts that are scripted, compiled or
-        quantized, or holds weights or statistics that are sparse, of half precision or nowhere.
+        quantized, or holds weights or statistics that are sparse, of half precision, not finite
+        or nowhere.
     """
     module = _unwrapped(network)
     if not isinstance(module, nn.Module):
@@ -102,4 +133,5 @@ def checked_module(network: object) -> nn.Module:
     if any(part.training for part in module.modules()):
         raise InvalidInputError("the network is in training mode: call network.eval() first")
     _check_tensors(module)
+    _check_numbers(module)
     return module

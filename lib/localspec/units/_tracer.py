@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import torch
 from torch import fx, nn
 
 from localspec.exceptions import InvalidInputError
@@ -113,7 +112,6 @@ class Tracer:
         elif kind == "batch norm":
             if module.running_mean is None:
                 refuse(node, "it normalizes by the batch (track_running_stats=False)")
-            _check_statistics(node.target, module)
             self._check_width(node, module, module.num_features)
             self._scale(node)
         elif kind == "scaling":
@@ -171,7 +169,6 @@ class Tracer:
 
     def _follow_layer(self, node: fx.Node, module: nn.Linear | nn.Conv2d) -> None:
         name, is_conv, source = node.target, isinstance(module, nn.Conv2d), source_of(node)
-        _check_weights(name, module)
         if any(other.target == name for other in self.readers):
             raise InvalidInputError(
                 f"layer {name!r} is used twice: its units are not one layer; {ALLOWED}"
@@ -240,22 +237,3 @@ def _is_behind(node: fx.Node, other: fx.Node) -> bool:
         seen |= inputs
         waiting += inputs
     return other in seen
-
-
-def _check_statistics(name: str, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
-    numbers = (norm.weight, norm.bias, norm.running_mean, norm.running_var)
-    finite = all(part.isfinite().all() for part in numbers if part is not None)
-    if not finite or (norm.running_var + norm.eps <= 0).any():
-        raise InvalidInputError(
-            f"batch normalization {name!r} holds numbers that are not finite, or a variance that "
-            "is not positive: training diverged, or the file is damaged"
-        )
-
-
-def _check_weights(name: str, layer: nn.Linear | nn.Conv2d) -> None:
-    for parameter in (layer.weight, layer.bias):
-        if parameter is not None and not torch.isfinite(parameter).all():
-            raise InvalidInputError(
-                f"layer {name!r} holds NaN or infinite weights: training diverged, or the file "
-                "is damaged"
-            )

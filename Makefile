@@ -10,8 +10,6 @@ PORT ?= 8000
 # the first of these names that is a Python >= 3.11
 PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13 python3.14 python; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
-# `make lock` leaves these at the versions that are locked
-TORCH ?= $(shell grep -E '^torch(vision)?==' requirements.lock)
 # recipes read them as "$$PROFILE", so that the shell runs nothing that stands in them
 export PROFILE PAGES CORES JOBS WORKFLOW PORT
 
@@ -84,15 +82,13 @@ sync: $(INSTALLED) ## make notebooks/*.ipynb from their .md twins, without outpu
 	@$(VENV_PYTHON) -m jupytext --quiet --to ipynb --update notebooks/*.md
 	@$(VENV_PYTHON) -m nbstripout --keep-id notebooks/*.ipynb
 
-# Without hashes: pip wants them of all packages or of none, and torch's own, which are left out, and
-# the wheels of PyTorch's CPU index have none here.
-lock: export LOCKED = $(TORCH)
 lock: $(INSTALLED) ## write requirements.lock anew from pyproject.toml (needs uv)
-	@{ echo '# The exact versions tested, for every platform. Made by `make lock`; do not edit.'; \
-		echo "# torch's CUDA packages are left to torch's own metadata."; \
-		printf '%s\n' $$LOCKED | uv pip compile --quiet --universal --no-annotate --no-header \
-		--python-version 3.11 --extra book --extra slurm --extra test --constraint - pyproject.toml | \
-		grep -Ev '^(nvidia|cuda|triton)\b'; } > .requirements.lock.part
+	@{ echo '# The exact versions tested, for every platform, with the hashes of their files. Made by `make lock`;'; \
+		echo '# do not edit. PyTorch stands in requirements-torch.txt.'; \
+		uv pip compile --quiet --universal --no-annotate --no-header --generate-hashes \
+		--python-version 3.11 --extra book --extra slurm --extra test \
+		--constraint requirements-torch.txt pyproject.toml | \
+		awk '/^[^ ]/ { kept = !/^(torch|torchvision|triton|nvidia|cuda)[-=]/ } kept'; } > .requirements.lock.part
 	@mv .requirements.lock.part requirements.lock
 
 clean: ## remove what was built and computed, except .venv
@@ -101,13 +97,14 @@ clean: ## remove what was built and computed, except .venv
 
 # An interrupted installation is started anew: the stamp is written last.
 $(INSTALLED): export FOUND = $(PYTHON)
-$(INSTALLED): requirements.lock pyproject.toml
+$(INSTALLED): requirements.lock requirements-torch.txt pyproject.toml
 	@test -n "$$FOUND" || { echo "Python 3.11 or newer is needed: install it, or name it with PYTHON=/path/to/python3" >&2; exit 1; }
 	@echo "installing into .venv, which takes minutes: from PyPI, PyTorch for Linux is the build with CUDA, several GB; for the build without, of 200 MB, interrupt, set PIP_EXTRA_INDEX_URL to the CPU index that PyTorch's installation page names, and start again"
 	@"$$FOUND" -m venv --clear .venv
-	@$(VENV_PYTHON) -m pip install --quiet -r requirements.lock
+	@$(VENV_PYTHON) -m pip install --quiet --no-deps --require-hashes -r requirements.lock
+	@$(VENV_PYTHON) -m pip install --quiet -r requirements-torch.txt
 	@$(VENV_PYTHON) -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(LAB): | $(INSTALLED)
-	@$(VENV_PYTHON) -m pip install --quiet --no-build-isolation -c requirements.lock -e '.[lab]'
+	@$(VENV_PYTHON) -m pip install --quiet --no-build-isolation -e '.[lab]'

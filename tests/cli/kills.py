@@ -31,7 +31,7 @@ import nbformat
 import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
-COPIED = ("Makefile", "Snakefile", "pyproject.toml", "requirements.lock")
+COPIED = ("Makefile", "Snakefile", "pyproject.toml", "requirements.lock", "requirements-torch.txt")
 COPIED_FOLDERS = ("lib", "notebooks", "profiles")
 TOKEN = "LOCALSPEC_KILLS_TOKEN"  # in the environment of every process of a run
 VICTIMS = ("make", "stop", "run", "group", "job")

@@ -59,7 +59,7 @@ def clone(tmp_path):
     """A clone with a Python that installs nothing."""
     clone = tmp_path / "clone"
     clone.mkdir()
-    for name in ("Makefile", "requirements.lock", "pyproject.toml"):
+    for name in ("Makefile", "requirements.lock", "requirements-torch.txt", "pyproject.toml"):
         shutil.copy2(ROOT / name, clone / name)
     python = tmp_path / "python"
     python.write_text(PYTHON)
@@ -77,17 +77,19 @@ def asked(clone: Path, *arguments: str, fails: str = "nothing") -> tuple[int, li
 
 
 VENV = "-m venv --clear .venv"
-LOCKED = "-m pip install --quiet -r requirements.lock"
+LOCKED = "-m pip install --quiet --no-deps --require-hashes -r requirements.lock"
+PYTORCH = "-m pip install --quiet -r requirements-torch.txt"
 PROJECT = "-m pip install --quiet --no-deps --no-build-isolation -e ."
 TESTS = "-m pytest -n 2 --dist loadfile"
 
 
 def test_an_interrupted_installation_is_started_anew(clone):
-    for fails, steps in ((LOCKED, [VENV, LOCKED]), (PROJECT, [VENV, LOCKED, PROJECT])):
+    installed = [VENV, LOCKED, PYTORCH, PROJECT]
+    for n_steps, fails in enumerate(installed[1:], start=2):
         code, commands, _ = asked(clone, "test", fails=fails)
-        assert (code, commands) == (2, steps)
+        assert (code, commands) == (2, installed[:n_steps])
     code, commands, said = asked(clone, "test")
-    assert (code, commands) == (0, [VENV, LOCKED, PROJECT, TESTS])
+    assert (code, commands) == (0, [*installed, TESTS])
     assert "several GB" in said
     assert "PIP_EXTRA_INDEX_URL" in said
     assert asked(clone, "test") == (0, [TESTS], "")
@@ -96,7 +98,7 @@ def test_an_interrupted_installation_is_started_anew(clone):
 def test_a_new_lock_is_installed(clone):
     asked(clone, "test")
     os.utime(clone / ".venv" / ".installed", (1, 1))
-    assert asked(clone, "test")[1] == [VENV, LOCKED, PROJECT, TESTS]
+    assert asked(clone, "test")[1] == [VENV, LOCKED, PYTORCH, PROJECT, TESTS]
 
 
 def test_without_python_one_line_says_what_to_do(clone):
@@ -115,7 +117,6 @@ def test_the_shell_runs_nothing_that_stands_in_a_variable(clone):
         assert code == 0
         assert evil in command
     asked(clone, "test", f"CORES={evil.replace('$', '$$')}")
-    asked(clone, "lock", f"TORCH={evil.replace('$', '$$')}")
     os.utime(clone / ".venv" / ".installed", (1, 1))
     assert make(clone, "test", f"PYTHON={evil.replace('$', '$$')}").returncode == 2
     assert not (clone / "evil").exists()
@@ -161,7 +162,13 @@ def test_the_continuous_integration_script_is_sound():
 @pytest.fixture
 def synced(tmp_path):
     """Function that runs `make sync` in a copy of the notebooks; returns the copy's folder."""
-    for name in ("Makefile", "requirements.lock", "pyproject.toml", "jupytext.toml"):
+    for name in (
+        "Makefile",
+        "requirements.lock",
+        "requirements-torch.txt",
+        "pyproject.toml",
+        "jupytext.toml",
+    ):
         shutil.copy2(ROOT / name, tmp_path / name)
     shutil.copytree(NOTEBOOKS, tmp_path / "notebooks")
     (tmp_path / ".venv").symlink_to(ROOT / ".venv")

@@ -32,6 +32,13 @@ SETTINGS = {
     "onednn-sse41": {"ONEDNN_MAX_CPU_ISA": "SSE41"},
     "openblas-prescott": {"OPENBLAS_CORETYPE": "Prescott"},
 }
+# two threads, and all newer instructions switched off at once: what the tests recompute
+SETTINGS["together"] = {
+    name: value
+    for setting in list(SETTINGS)
+    if setting != "1-thread"
+    for name, value in SETTINGS[setting].items()
+}
 
 COUNTED = ("tests", "failures", "errors", "skipped")  # attributes of pytest's report
 

@@ -1,9 +1,15 @@
-"""Put the notes on a published page into it: what this profile's run of the notebook shows.
+"""Open a published page with what was found: a summary, a figure, then the notes on the run.
 
 A notebook serves many profiles, so its own text holds for all of them. What is said of one
-profile's numbers lies in `book/notes/<profile>/<page>.md`: the part before the heading
-`## What differs and why` is shown below the page's title and introduction, the part after it at the
-end of the page's section of that name. Its numbers come from the tables, see `note_numbers`.
+profile's numbers lies in `book/notes/<profile>/<page>.md`, in three parts:
+
+- the summary, before the first heading: at most 60 words, shown in a box below the page's title;
+- from the first heading, which says a finding, to the heading `## What differs and why`: shown
+  below the introduction of the notebook;
+- what follows that heading: shown at the end of the page's section of that name.
+
+Between the summary and the introduction stands the figure that `book/opening.yml` names, moved
+there from the cell that drew it. Numbers of notes come from the tables, see `note_numbers`.
 """
 
 import ast
@@ -11,12 +17,19 @@ import json
 import re
 from pathlib import Path
 
+import yaml
 from note_numbers import filled
 from run_stamps import PAGE, RUNS, injected_parameters
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
 NOTES = "book/notes"
+OPENING = "book/opening.yml"
+SUMMARY = "In short"  # the title of the box
+MOST_WORDS = 60  # of the box, its title included
+FIGURES = {"image/png", "text/html"}  # kinds of outputs that can open a page
+ANCHOR = '<span id="first-figure"></span>'
+MOVED = '*<a href="#first-figure">This figure</a> is at the top of the page.*'
 DIFFERS = "## What differs and why"
 RUN_OF = {  # what the titles of a profile's pages say besides the notebook's
     "cifar10": "CIFAR-10",
@@ -32,9 +45,55 @@ RUN_TIME = re.compile(r"\s+Expected run\s+time[^*]*\*")  # the box has this run'
 PARAMETERS = "Show the parameters of this run"
 
 
-def with_notes(notebook: dict, notes: str) -> dict:
-    """Return a notebook with the two parts of its notes in their places."""
-    first, _, differs = notes.partition(DIFFERS)
+def markdown(source: str, name: str) -> dict:
+    """Return a cell of text."""
+    return {"cell_type": "markdown", "id": name, "metadata": {}, "source": source.strip()}
+
+
+def split_notes(notes: str) -> tuple[str, str, str]:
+    """Return the summary, the finding under its heading, and what differs."""
+    before, _, differs = notes.partition(DIFFERS)
+    summary, heading, finding = before.partition("\n## ")
+    if not summary.strip() or not finding.partition("\n")[2].strip():
+        raise ExtensionError("notes need a summary, then a heading that says a finding, then text")
+    return summary.strip(), heading.strip() + " " + finding.strip(), differs.strip()
+
+
+def n_words(text: str) -> int:
+    """Return the number of words that a reader sees of a text in MyST."""
+    return len(re.sub(r"{[a-z]+}|<[^>]*>", " ", text).split())
+
+
+def summary_box(summary: str) -> str:
+    """Return a summary as a box, in MyST; too long a summary is refused."""
+    words = n_words(f"{SUMMARY} {summary}")
+    if words > MOST_WORDS:
+        raise ExtensionError(f"a summary of {words} words; at most {MOST_WORDS}: {summary}")
+    return f":::{{admonition}} {SUMMARY}\n:class: run-summary\n\n{summary}\n:::"
+
+
+def take_figure(cells: list[dict], functions: list[str]) -> dict:
+    """Take the first figure of the first of some functions out of its cell; return it as a cell.
+
+    What is left in its place says where it is.
+    """
+    for name in functions:
+        for index, cell in enumerate(cells):
+            if cell["cell_type"] != "code" or f"{name}(" not in "".join(cell["source"]):
+                continue
+            for output in cell["outputs"]:
+                if FIGURES & output.get("data", {}).keys():
+                    rest = [other for other in cell["outputs"] if other is not output]
+                    cells[index] = {**cell, "outputs": rest}
+                    cells.insert(index + 1, markdown(MOVED, "moved-figure"))
+                    metadata = {**cell["metadata"], "tags": ["remove-input"]}
+                    return {**cell, "id": "first-figure", "metadata": metadata, "outputs": [output]}
+    raise ExtensionError(f"the page has no figure of {' or '.join(functions)}")
+
+
+def with_opening(notebook: dict, notes: str, functions: list[str]) -> dict:
+    """Return a notebook with its notes and its first figure in their places."""
+    summary, finding, differs = split_notes(notes)
     cells = [dict(cell) for cell in notebook["cells"]]
     texts = [index for index, cell in enumerate(cells) if cell["cell_type"] == "markdown"]
     if differs:
@@ -44,10 +103,18 @@ def with_notes(notebook: dict, notes: str) -> dict:
         text = "".join(cells[places[0]]["source"])
         before, after = text.split(DIFFERS)
         section, *others = after.split("\n## ")
-        parts = [f"{before}{DIFFERS}{section.rstrip()}\n{differs.strip()}\n", *others]
+        parts = [f"{before}{DIFFERS}{section.rstrip()}\n{differs}\n", *others]
         cells[places[0]]["source"] = "\n## ".join(parts)
-    note = {"cell_type": "markdown", "id": "notes", "metadata": {}, "source": first.strip()}
-    return {**notebook, "cells": [*cells[: texts[0] + 1], note, *cells[texts[0] + 1 :]]}
+    title, _, introduction = "".join(cells[0]["source"]).partition("\n")
+    figure = take_figure(cells, functions)
+    opening = [
+        {**cells[0], "source": title},
+        markdown(f"{summary_box(summary)}\n\n{ANCHOR}", "summary"),
+        figure,
+        markdown(introduction, "introduction"),
+        markdown(finding, "notes"),
+    ]
+    return {**notebook, "cells": [*opening, *cells[1:]]}
 
 
 def with_values(source: str, parameters: dict[str, object]) -> str:
@@ -93,11 +160,17 @@ def insert_notes(app: Sphinx, docname: str, source: list[str]) -> None:
     if not match:
         return
     path = Path(app.srcdir, NOTES, match["profile"], f"{match['page']}.md")
-    app.env.note_dependency(str(path))
+    opening = Path(app.srcdir, OPENING)
+    for file in (path, opening):
+        app.env.note_dependency(str(file))
     notebook = of_this_run(json.loads(source[0]), match["profile"])
     if path.is_file():
-        notes = path.read_text(encoding="utf-8")
-        notebook = with_notes(notebook, filled(notes, Path(app.srcdir, RUNS), match["profile"]))
+        notes = filled(path.read_text(encoding="utf-8"), Path(app.srcdir, RUNS), match["profile"])
+        functions = yaml.safe_load(opening.read_text(encoding="utf-8"))[match["page"]]
+        try:
+            notebook = with_opening(notebook, notes, functions)
+        except ExtensionError as error:
+            raise ExtensionError(f"{path}: {error}") from error
     source[0] = json.dumps(notebook)
 
 

@@ -1,9 +1,12 @@
-"""Put the matrix of verdicts of a profile into a page: the directive `verdict-matrix`.
+"""Put verdicts of a profile into a page, as matrix and as effects: the directive `verdict-matrix`.
 
 The table is `book/runs/<profile>/tables/verdicts.csv`, as the page 05_synthesis wrote it. Of a
-profile whose page was published before there were verdicts it says so.
+profile whose page was published before there were verdicts it says so. `_static/verdicts.js` shows
+the numbers of a cell or mark that is pointed at, and one network at a time.
 """
 
+import math
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 
@@ -19,6 +22,13 @@ LEGEND = (
     "significant after correction, with the effect on the favourable side. "
     "Checks: ✓ passed, ✗ failed, ? not made."
 )
+EFFECTS = (
+    "Effect over its null mean with its 95 % interval over networks. Right of the line at 1 speaks "
+    "for specialization, but for output coherence, where it is left of it. What lies beyond the "
+    "axis is drawn at its end."
+)
+AXIS, TICKS = (0.4, 2.0), (0.5, 1, 1.5, 2)  # of effects over their null means
+NAMES_WIDTH, PLOT_WIDTH, SPACE = 210, 430, 12  # of the figure, in its own units
 
 
 def read_verdicts(runs: Path, profile: str) -> pd.DataFrame | None:
@@ -52,27 +62,109 @@ def cells(table: pd.DataFrame) -> tuple[list[str], dict[str, list[dict[str, str]
     return networks, rows
 
 
-def _cell(texts: dict[str, str]) -> str:
+def numbers_text(row: Mapping) -> str:
+    """Return all that a row of the table says, in one line."""
+    from localspec.pipeline import row_name, verdict_texts
+
+    texts = verdict_texts(row)
+    parts = [f"{row_name(row['claim'], row['measure'])}, {row['network']}: {texts['verdict']}"]
+    if texts["ratio"]:
+        parts.append(f"effect over its null mean {texts['ratio']}")
+    parts.append(texts["tests"])
+    if not math.isnan(row["p_equivalent"]):
+        parts.append(f"p of equivalence {row['p_equivalent']:.2g}")
+    if row["undefined_draws"] > 0:
+        parts.append(f"{100 * row['undefined_draws']:.0f} % of the random counterparts undefined")
+    if texts["checks"]:
+        parts.append(f"checks: {texts['checks']}")
+    return "; ".join(parts)
+
+
+def _cell(row: Mapping) -> str:
+    from localspec.pipeline import verdict_texts
+
+    texts = verdict_texts(row)
     lines = "".join(
         f"<span>{escape(texts[name])}</span>"
         for name in ("ratio", "tests", "checks")
         if texts[name]
     )
-    return f"<td class='verdict-{texts['verdict']}'><strong>{texts['verdict']}</strong>{lines}</td>"
+    return (
+        f"<td class='verdict-{texts['verdict']}' data-network='{escape(row['network'])}' "
+        f"data-numbers='{escape(numbers_text(row))}'>"
+        f"<strong>{texts['verdict']}</strong>{lines}</td>"
+    )
 
 
 def matrix_html(table: pd.DataFrame) -> str:
     """Return the matrix as HTML."""
-    networks, rows = cells(table)
-    head = "".join(f"<th scope='col'>{escape(network)}</th>" for network in networks)
+    from localspec.pipeline import row_name
+
+    networks = list(dict.fromkeys(table["network"]))
+    head = "".join(
+        f"<th scope='col' data-network='{escape(name)}'>{escape(name)}</th>" for name in networks
+    )
+    rows: dict[str, list[str]] = {}
+    for row in table.to_dict(orient="records"):
+        rows.setdefault(row_name(row["claim"], row["measure"]), []).append(_cell(row))
     body = "".join(
-        f"<tr><th scope='row'>{escape(name)}</th>{''.join(map(_cell, row))}</tr>"
-        for name, row in rows.items()
+        f"<tr><th scope='row'>{escape(name)}</th>{''.join(row)}</tr>" for name, row in rows.items()
     )
     return (
         "<div class='verdict-matrix'><table class='table'>"
         f"<thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table>"
         f"<p>{escape(LEGEND)}</p></div>"
+    )
+
+
+def _across(ratio: float) -> float:
+    """Return where a ratio lies in the figure; what is beyond the axis lies at its end."""
+    low, high = AXIS
+    return NAMES_WIDTH + PLOT_WIDTH * (min(max(ratio, low), high) - low) / (high - low)
+
+
+def _mark(row: Mapping, height: float, colour: int) -> str:
+    low, ratio, high = (f"{_across(row[name]):.1f}" for name in ("low", "ratio", "high"))
+    text = escape(numbers_text(row))
+    return (
+        f"<g role='img' aria-label='{text}' class='network-{colour}' "
+        f"data-network='{escape(row['network'])}' data-numbers='{text}'>"
+        f"<rect x='{NAMES_WIDTH}' y='{height - SPACE / 2}' width='{PLOT_WIDTH}' height='{SPACE}'/>"
+        f"<line x1='{low}' x2='{high}' y1='{height}' y2='{height}'/>"
+        f"<circle cx='{ratio}' cy='{height}' r='4'/></g>"
+    )
+
+
+def effects_html(table: pd.DataFrame) -> str:
+    """Return the effects over their null means as a figure: a row a claim and measure."""
+    from localspec.pipeline import row_name
+
+    networks = list(dict.fromkeys(table["network"]))
+    parts, height = [], 0.0
+    for (claim, measure), rows in table.dropna(subset=["low"]).groupby(
+        ["claim", "measure"], sort=False
+    ):
+        name = escape(row_name(claim, measure))
+        middle = height + SPACE * (len(rows) + 1) / 2
+        parts.append(f"<text x='0' y='{middle}' dominant-baseline='middle'>{name}</text>")
+        for row in rows.to_dict(orient="records"):
+            height += SPACE
+            parts.append(_mark(row, height, networks.index(row["network"])))
+        height += 1.5 * SPACE
+    ticks = "".join(
+        f"<text x='{_across(tick):.1f}' y='{height + 10}' text-anchor='middle'>{tick:g}</text>"
+        for tick in TICKS
+    )
+    one = f"<line class='one' x1='{_across(1):.1f}' x2='{_across(1):.1f}' y1='0' y2='{height}'/>"
+    keys = "".join(
+        f"<span class='network-{index}' data-network='{escape(name)}'>{escape(name)}</span> "
+        for index, name in enumerate(networks)
+    )
+    return (
+        "<figure class='verdict-effects'>"
+        f"<div><svg viewBox='0 0 {NAMES_WIDTH + PLOT_WIDTH + 20} {height + 16}' role='group' "
+        f"aria-label='Effects over their null means'>{one}{''.join(parts)}{ticks}</svg></div>"
+        f"<figcaption>{keys}{escape(EFFECTS)}</figcaption></figure>"
     )
 
 
@@ -88,7 +180,8 @@ class VerdictMatrix(SphinxDirective):
         if table is None:
             text = missing(profile).replace("`", "")
             return [nodes.note("", nodes.paragraph("", text))]
-        return [nodes.raw("", matrix_html(table), format="html")]
+        html = f"<div class='verdicts'>{matrix_html(table)}{effects_html(table)}</div>"
+        return [nodes.raw("", html, format="html")]
 
 
 def setup(app: Sphinx) -> dict:

@@ -1,47 +1,103 @@
-"""Notes on one profile's run: in their places on the page, and of pages that are published."""
+"""Notes on one profile's run: each published page opens with a summary and a figure."""
 
 import json
 from pathlib import Path
 
 import pytest
 import run_notes
+import yaml
+from note_numbers import filled
 from sphinx.errors import ExtensionError
 
 pytestmark = pytest.mark.book
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTES = sorted((ROOT / "book" / "notes").glob("*/*.md"))
+PAGES = sorted((ROOT / "book" / "runs").glob("*/*.ipynb"))
+OPENING = yaml.safe_load((ROOT / run_notes.OPENING).read_text(encoding="utf-8"))
 TITLE, CODE = "# A page\n\nText.", "print(1)"
 DIFFERS = "## What differs and why\n\n- First.\n"
 
 
+SUMMARY = "Seven of nine.\n\n## Most are there\n\nAll but two.\n"
+DRAWN = "plot_a(x)"
+
+
+def picture(content: str) -> dict:
+    return {"output_type": "display_data", "data": {"image/png": content}}
+
+
 def page(*texts: str) -> dict:
-    cells = [{"cell_type": "markdown", "source": text.splitlines(True)} for text in texts]
-    cells.insert(1, {"cell_type": "code", "source": CODE})
-    return {"cells": cells, "metadata": {}}
+    """Return a page of texts, with a cell of code and one of two figures after the first."""
+    cells = [
+        {"cell_type": "markdown", "metadata": {}, "source": text.splitlines(True)} for text in texts
+    ]
+    code = {"cell_type": "code", "metadata": {}, "source": CODE, "outputs": []}
+    outputs = [picture("one"), picture("two")]
+    figure = {"cell_type": "code", "metadata": {}, "source": DRAWN, "outputs": outputs}
+    return {"cells": [cells[0], code, figure, *cells[1:]], "metadata": {}}
 
 
 def sources(notebook: dict) -> list[str]:
     return ["".join(cell["source"]) for cell in notebook["cells"]]
 
 
-def test_both_parts_are_put_in_their_places():
+def opened(notebook: dict, notes: str) -> dict:
+    return run_notes.with_opening(notebook, notes, ["plot_b", "plot_a"])
+
+
+def test_a_page_opens_with_its_summary_and_its_figure():
     given = page(TITLE, DIFFERS)
-    found = run_notes.with_notes(given, f"**Here.** Seven.\n\n{run_notes.DIFFERS}\n\n- Second.\n")
-    assert sources(found) == [TITLE, "**Here.** Seven.", CODE, f"{DIFFERS}- Second.\n"]
-    assert sources(given) == [TITLE, CODE, DIFFERS]  # left as it is
+    found = opened(given, f"{SUMMARY}\n{run_notes.DIFFERS}\n\n- Second.\n")
+    title, summary, figure, text, finding, code, drawn, moved, differs = found["cells"]
+    assert title["source"] == "# A page"
+    assert "Seven of nine." in summary["source"]
+    assert figure["outputs"] == [picture("one")]
+    assert figure["metadata"]["tags"] == ["remove-input"]
+    assert text["source"] == "Text."
+    assert finding["source"] == "## Most are there\n\nAll but two."
+    assert code["source"] == CODE
+    assert drawn["outputs"] == [picture("two")]
+    assert 'href="#first-figure"' in moved["source"]
+    assert 'id="first-figure"' in summary["source"]
+    assert differs["source"] == f"{DIFFERS}- Second.\n"
+    assert given == page(TITLE, DIFFERS)  # left as it is
 
 
 def test_a_section_among_others_of_one_cell():
     given = page(TITLE, f"## One\n\nA.\n\n{DIFFERS}\n## Three\n\nC.\n")
-    found = run_notes.with_notes(given, f"Seven.\n\n{run_notes.DIFFERS}\n\n- Second.\n")
+    found = opened(given, f"{SUMMARY}\n{run_notes.DIFFERS}\n\n- Second.\n")
     expected = f"## One\n\nA.\n\n{DIFFERS}- Second.\n\n## Three\n\nC.\n"
     assert sources(found)[-1] == expected
 
 
-def test_the_second_part_may_be_missing():
-    found = run_notes.with_notes(page(TITLE, DIFFERS), "Seven.\n")
-    assert sources(found) == [TITLE, "Seven.", CODE, DIFFERS]
+def test_what_differs_may_be_missing():
+    assert sources(opened(page(TITLE, DIFFERS), SUMMARY))[-1] == DIFFERS
+
+
+@pytest.mark.parametrize(
+    "notes", ["Seven.\n", "## Most are there\n\nAll.\n", "Seven.\n\n## Most\n"]
+)
+def test_notes_without_a_part(notes):
+    with pytest.raises(ExtensionError, match="notes need a summary, then a heading"):
+        opened(page(TITLE, DIFFERS), notes)
+
+
+def test_a_summary_that_is_too_long():
+    title = run_notes.n_words(run_notes.SUMMARY)
+    run_notes.summary_box("word " * (60 - title))
+    with pytest.raises(ExtensionError, match="a summary of 61 words; at most 60"):
+        run_notes.summary_box("word " * (61 - title))
+
+
+def test_words_are_those_that_are_seen():
+    assert run_notes.n_words('See {doc}`../a/b` of <a href="#x y">two words</a>.') == 6
+
+
+def test_a_page_without_the_figure():
+    given = page(TITLE, DIFFERS)
+    with pytest.raises(ExtensionError, match="no figure of plot_c"):
+        run_notes.with_opening(given, SUMMARY, ["plot_c"])
 
 
 def cell(kind: str, source: str, *tags: str) -> dict:
@@ -92,12 +148,21 @@ def test_every_profile_but_that_of_the_digits_is_named():
 
 def test_a_page_without_the_section():
     with pytest.raises(ExtensionError, match="which the page lacks"):
-        run_notes.with_notes(page(TITLE), f"Seven.\n\n{run_notes.DIFFERS}\n\n- Second.\n")
+        opened(page(TITLE), f"{SUMMARY}\n{run_notes.DIFFERS}\n\n- Second.\n")
 
 
-@pytest.mark.parametrize("path", NOTES, ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_notes_belong_to_a_published_page(path):
-    published = ROOT / "book" / "runs" / path.parent.name / f"{path.stem}.ipynb"
-    notebook = json.loads(published.read_text(encoding="utf-8"))
-    found = run_notes.with_notes(notebook, path.read_text(encoding="utf-8"))
-    assert len(found["cells"]) == len(notebook["cells"]) + 1
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_every_published_page_opens_with_what_was_found(path):
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    notes = ROOT / run_notes.NOTES / path.parent.name / f"{path.stem}.md"
+    text = filled(notes.read_text(encoding="utf-8"), ROOT / "book" / "runs", path.parent.name)
+    found = run_notes.with_opening(notebook, text, OPENING[path.stem])
+    assert len(found["cells"]) == len(notebook["cells"]) + 5
+    kinds = [cell["cell_type"] for cell in found["cells"][:6]]
+    assert kinds == ["markdown", "markdown", "code", "markdown", "markdown", "code"]
+    assert run_notes.FIGURES & found["cells"][2]["outputs"][0]["data"].keys()
+
+
+def test_notes_belong_to_published_pages():
+    notes = {f"{path.parent.name}/{path.stem}" for path in NOTES}
+    assert notes == {f"{path.parent.name}/{path.stem}" for path in PAGES}

@@ -57,7 +57,7 @@ def test_the_table_of_forks_agrees_with_the_library():
 
 
 def test_forks_named_in_the_text_are_in_the_table():
-    named = set(re.findall(r"\(Fork `(\w+)`", METHOD))
+    named = set(re.findall(r"\(Option `(\w+)`", METHOD))
     assert named
     assert named <= set(FORKS)
 

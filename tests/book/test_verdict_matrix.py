@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import verdict_matrix
+from helpers.html import Reader
 
 pytestmark = pytest.mark.book
 RUNS = Path(__file__).resolve().parents[2] / "book" / "runs"
@@ -19,7 +20,7 @@ def table():
 
 def test_every_cell_says_its_verdict(table):
     html = verdict_matrix.matrix_html(table)
-    cells = re.findall(r"<td class='verdict-(\w+)'><strong>(\w+)</strong>(.*?)</td>", html)
+    cells = re.findall(r"<td class='verdict-(\w+)'[^>]*><strong>(\w+)</strong>(.*?)</td>", html)
     assert [word for word, _, _ in cells] == [word for _, word, _ in cells]
     assert [word for word, _, _ in cells] == table["verdict"].tolist()
     for (_, _, text), row in zip(cells, table.itertuples(), strict=True):
@@ -28,8 +29,26 @@ def test_every_cell_says_its_verdict(table):
         assert ("side\N{NO-BREAK SPACE}✗" in text) == (row.direction == "failed")
         assert "nan" not in text
     assert "?" in html
-    heads = re.findall(r"<th scope='col'>(.*?)</th>", html)
+    heads = re.findall(r"<th scope='col'[^>]*>(.*?)</th>", html)
     assert heads == list(dict.fromkeys(table["network"]))
+
+
+def test_the_figure_has_a_mark_for_each_effect(table):
+    reader = Reader(verdict_matrix.effects_html(table))
+    marks = reader.all("g")
+    known = table.dropna(subset=["low"])
+    assert len(marks) == len(known) > 10
+    assert sorted(mark["data-network"] for mark in marks) == sorted(known["network"])
+    assert all(mark["aria-label"] == mark["data-numbers"] for mark in marks)
+    at = {
+        one["aria-label"]: float(circle["cx"])
+        for one, circle in zip(marks, reader.all("circle"), strict=True)
+    }
+    row = known.iloc[0]
+    expected = verdict_matrix.numbers_text(row)
+    assert f"{row['ratio']:.2f} [{row['low']:.2f}, {row['high']:.2f}]" in expected
+    one = next(float(line["x1"]) for line in reader.all("line") if line.get("class") == "one")
+    assert (at[expected] > one) == (row["ratio"] > 1)
 
 
 def test_colours_are_those_of_the_words(table):

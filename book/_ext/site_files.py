@@ -1,0 +1,81 @@
+"""Keep the site small, and say what a page is about where links to it are shown.
+
+Notebooks to download come without the outputs, which their pages show; source maps of the theme's
+scripts and styles are left out. Every page names its title, a description (its summary, or its
+first paragraph) and a picture (its first figure, or that of the book) as OpenGraph properties.
+Pictures have full addresses where `html_baseurl` is set.
+"""
+
+import json
+from html import escape
+from pathlib import Path
+
+from docutils import nodes
+from sphinx.application import Sphinx
+
+PREVIEW = "_static/preview.png"
+LONGEST = 300  # characters of a description
+
+
+def without_outputs(notebook: dict) -> dict:
+    """Return a notebook as it was before it was run, with the parameters of its run."""
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            cell["outputs"], cell["execution_count"] = [], None
+    return notebook
+
+
+def make_light(app: Sphinx, exception: Exception | None) -> None:
+    if exception is not None or app.builder.format != "html":
+        return
+    for path in Path(app.outdir, "_sources").rglob("*.ipynb"):
+        notebook = without_outputs(json.loads(path.read_text(encoding="utf-8")))
+        path.write_text(json.dumps(notebook, indent=1), encoding="utf-8")
+    for path in Path(app.outdir, "_static").rglob("*.map"):
+        path.unlink()
+
+
+def description(doctree: nodes.document) -> str:
+    """Return what a page says first: its summary, or its first paragraph."""
+    boxes = [
+        box for box in doctree.findall(nodes.admonition) if "run-summary" in box.get("classes", [])
+    ]
+    where = boxes[0] if boxes else doctree
+    paragraph = next(iter(where.findall(nodes.paragraph)), None)
+    text = " ".join(paragraph.astext().split()) if paragraph else ""
+    return text if len(text) <= LONGEST else text[: LONGEST - 1].rsplit(" ", 1)[0] + "…"
+
+
+def picture(app: Sphinx, doctree: nodes.document) -> str:
+    """Return where the first picture of a page is, from the root of the site."""
+    for image in doctree.findall(nodes.image):
+        name = app.builder.images.get(image["uri"], "")
+        if name.endswith(".png"):
+            return f"_images/{name}"
+    return PREVIEW
+
+
+def add_properties(
+    app: Sphinx, pagename: str, template: str, context: dict, doctree: nodes.document | None
+) -> None:
+    if doctree is None or app.builder.format != "html":
+        return
+    base = app.config.html_baseurl or "../" * pagename.count("/")
+    properties = {
+        "title": app.env.titles[pagename].astext(),
+        "type": "article",
+        "site_name": app.config.html_title,
+        "description": description(doctree) or app.config.html_title,
+        "image": base + picture(app, doctree),
+    }
+    tags = "".join(
+        f'<meta property="og:{name}" content="{escape(content)}">\n'
+        for name, content in properties.items()
+    )
+    context["metatags"] = context.get("metatags", "") + tags
+
+
+def setup(app: Sphinx) -> dict:
+    app.connect("html-page-context", add_properties)
+    app.connect("build-finished", make_light)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

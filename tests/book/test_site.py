@@ -1,0 +1,109 @@
+"""The built site: light enough, every link of its own leads somewhere, pages say what they are."""
+
+import json
+import re
+from functools import cache
+from pathlib import Path
+from urllib.parse import unquote, urldefrag
+
+import pytest
+import site_files
+import yaml
+from helpers.html import Reader
+from PIL import Image
+
+pytestmark = pytest.mark.book
+ROOT = Path(__file__).resolve().parents[2]
+MB = 1_000_000
+TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+PAGES = [TOC["root"]] + [chapter["file"] for part in TOC["parts"] for chapter in part["chapters"]]
+RUNS = [page for page in PAGES if page.startswith("book/runs/")]
+
+
+@cache
+def read(path: Path) -> Reader:
+    return Reader(path.read_text(encoding="utf-8"))
+
+
+@cache
+def anchors(path: Path) -> set[str]:
+    """Return what can be linked to on a page."""
+    attributes = [attributes for _, attributes in read(path).elements]
+    return {one[key] for one in attributes for key in ("id", "name") if one.get(key)}
+
+
+def broken(site: Path, page: Path) -> list[str]:
+    """Return the links of a page to files or places of the site that are not there."""
+    found = []
+    for _, attributes in read(page).elements:
+        for address in filter(None, (attributes.get("href"), attributes.get("src"))):
+            path, place = urldefrag(unquote(address))
+            if re.match(r"[a-z]+:|//|javascript", path) or path.startswith("?"):
+                continue
+            target = (page.parent / path.partition("?")[0]).resolve() if path else page
+            lands = not place or target.suffix != ".html"
+            if not target.is_file() or not (lands or place in anchors(target)):
+                found.append(address)
+    return found
+
+
+def test_the_site_is_light(html):
+    sizes = {path: path.stat().st_size for path in html.rglob("*") if path.is_file()}
+    assert sum(sizes.values()) < 40 * MB
+    pages = {str(path): size for path, size in sizes.items() if path.suffix == ".html"}
+    assert {path: size for path, size in pages.items() if size > 1.5 * MB} == {}
+    galleries = {path: size for path, size in pages.items() if path.endswith("12_gallery.html")}
+    assert len(galleries) == 3
+    assert {path: size for path, size in galleries.items() if size > MB} == {}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_links_of_the_book_lead_somewhere(html, name):
+    assert broken(html, html / f"{name}.html") == []
+
+
+def test_broken_links_are_found(tmp_path):
+    (tmp_path / "b.html").write_text('<p id="here">x</p>', encoding="utf-8")
+    page = tmp_path / "a.html"
+    links = ["b.html", "b.html#here", "b.html#there", "c.html", "#x", "https://example.org/d"]
+    page.write_text("".join(f'<a href="{link}">l</a>' for link in links), encoding="utf-8")
+    assert broken(tmp_path, page) == ["b.html#there", "c.html", "#x"]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_pages_say_what_they_are_about(html, name):
+    path = html / f"{name}.html"
+    metas = {meta.get("property"): meta.get("content") for meta in read(path).all("meta")}
+    assert metas["og:title"]
+    assert 0 < len(metas["og:description"]) <= site_files.LONGEST
+    Image.open(path.parent / metas["og:image"]).verify()
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_results_open_with_a_summary_and_a_figure(html, name):
+    text = (html / f"{name}.html").read_text(encoding="utf-8")
+    article = text[text.index("<article") :]
+    summary = article.index("run-summary")
+    figure = min(
+        place
+        for place in (article.find("<img", summary), article.find('class="lsg"', summary))
+        if place > 0
+    )
+    assert article.index("<h1") < summary < figure
+    assert figure < article.index("cell_input")
+    assert figure < article.index("<h2")
+
+
+def test_notebooks_to_download_have_no_outputs(html):
+    paths = sorted((html / "_sources").rglob("*.ipynb"))
+    assert len(paths) == len(RUNS)
+    cells = [c for path in paths for c in json.loads(path.read_text(encoding="utf-8"))["cells"]]
+    assert [cell for cell in cells if cell.get("outputs")] == []
+    assert any("injected-parameters" in cell["metadata"].get("tags", []) for cell in cells)
+
+
+def test_terms_say_what_they_mean(html):
+    page = read(html / "book/runs/paper/05_synthesis.html")
+    terms = [one for one in page.all("a") if "term" in (one.get("class") or "").split()]
+    assert len(terms) >= 2
+    assert all(len(term["title"]) > 30 for term in terms)

@@ -14,7 +14,7 @@ RUNS = ROOT / "book" / "runs"
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
 from note_numbers import QUANTITIES, differences_rows, markdown_table  # noqa: E402
-from verdict_matrix import cells, missing, read_verdicts  # noqa: E402
+from verdict_matrix import cells, read_verdicts  # noqa: E402
 
 from localspec.measures import MEASURES  # noqa: E402
 from localspec.pipeline import SIGNIFICANT, on_favourable_side  # noqa: E402
@@ -53,10 +53,7 @@ def digits() -> str:
 
 def verdicts() -> str:
     """Return the matrix of verdicts of the paper's protocol."""
-    table = read_verdicts(RUNS, "paper")
-    if table is None:
-        return missing("paper") + "\n"
-    networks, rows = cells(table)
+    networks, rows = cells(read_verdicts(RUNS, "paper"))
     return markdown_table(
         ["claim", *networks],
         [

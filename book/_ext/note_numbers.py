@@ -50,10 +50,6 @@ class Numbers:
             raise NumberError(f"{table} has no row where {where}")
         return rows
 
-    def has(self, table: str) -> bool:
-        """Whether the profile has published a table."""
-        return (self.runs / self.profile / "tables" / f"{table}.csv").is_file()
-
     def number(
         self,
         table: str,
@@ -192,7 +188,7 @@ def filled(text: str, runs: Path, profile: str) -> str:
     )
     names = {
         name: getattr(numbers, name)
-        for name in ("has", "number", "count", "share", "rejected", "differences")
+        for name in ("number", "count", "share", "rejected", "differences")
     }
     try:
         return environment.from_string(text).render(**names)

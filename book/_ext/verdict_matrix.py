@@ -1,8 +1,8 @@
 """Put verdicts of a profile into a page, as matrix and as effects: the directive `verdict-matrix`.
 
-The table is `book/runs/<profile>/tables/verdicts.csv`, as the page 05_synthesis wrote it. Of a
-profile whose page was published before there were verdicts it says so. `_static/verdicts.js` shows
-the numbers of a cell or mark that is pointed at, and one network at a time.
+The table is `book/runs/<profile>/tables/verdicts.csv`, as the page 05_synthesis wrote it.
+`_static/verdicts.js` shows the numbers of a cell or mark that is pointed at, and one network at a
+time.
 """
 
 import math
@@ -12,11 +12,10 @@ from pathlib import Path
 
 import pandas as pd
 from docutils import nodes
-from run_stamps import RUNS, read_stamps
+from run_stamps import RUNS
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-PAGE, TABLE = "05_synthesis", "verdicts.csv"
 LEGEND = (
     "Effect over its null mean with its 95 % interval over networks; partitionings that are "
     "significant after correction, with the effect on the favourable side. "
@@ -31,23 +30,12 @@ AXIS, TICKS = (0.4, 2.0), (0.5, 1, 1.5, 2)  # of effects over their null means
 NAMES_WIDTH, PLOT_WIDTH, SPACE = 210, 430, 12  # of the figure, in its own units
 
 
-def read_verdicts(runs: Path, profile: str) -> pd.DataFrame | None:
-    """Return the verdicts of a published profile; none of a page that has none yet."""
-    record = read_stamps(runs / profile)[PAGE]
-    if TABLE not in record["tables"]:
-        return None
+def read_verdicts(runs: Path, profile: str) -> pd.DataFrame:
+    """Return the verdicts of a published profile."""
     return pd.read_csv(
-        runs / profile / "tables" / TABLE, keep_default_na=False, na_values=[""]
+        runs / profile / "tables" / "verdicts.csv", keep_default_na=False, na_values=[""]
     ).fillna(
         {"direction": "", "defined": "", "equal_damage": "", "calibrated": "", "other_choices": ""}
-    )
-
-
-def missing(profile: str) -> str:
-    """Return what is said where there are no verdicts."""
-    return (
-        f"The published synthesis of the profile `{profile}` was computed before there were "
-        f"verdicts by this rule: `make run PROFILE={profile}` computes them."
     )
 
 
@@ -175,11 +163,7 @@ class VerdictMatrix(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         self.env.note_reread()  # tables change without the page
-        profile = self.arguments[0]
-        table = read_verdicts(Path(self.env.srcdir, RUNS), profile)
-        if table is None:
-            text = missing(profile).replace("`", "")
-            return [nodes.note("", nodes.paragraph("", text))]
+        table = read_verdicts(Path(self.env.srcdir, RUNS), self.arguments[0])
         html = f"<div class='verdicts'>{matrix_html(table)}{effects_html(table)}</div>"
         return [nodes.raw("", html, format="html")]
 

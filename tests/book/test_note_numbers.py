@@ -40,8 +40,6 @@ def fill(tmp_path):
         ("count('t', 'p > 0.95')", "0"),
         ("count('t', of='network')", "2"),
         ("share('t', 'p <= 0.02', \"network == 'a'\")", "50"),
-        ("has('t')", "True"),
-        ("has('other')", "False"),
         ("rejected('t', 'p')", "2"),  # 0.01 and 0.02 of four: 0.04 both
         ("rejected('t', 'p', \"network == 'b'\")", "1"),
     ],

@@ -1,8 +1,6 @@
 """The matrix of verdicts in the book: from the table, in words, and only where there is one."""
 
-import json
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -55,13 +53,3 @@ def test_colours_are_those_of_the_words(table):
     css = (RUNS.parent / "_static" / "localspec.css").read_text(encoding="utf-8")
     coloured = re.findall(r"td\.verdict-(\w+) \{\n  background: var\(--verdict-(\w+)\)", css)
     assert coloured == [(word, word) for word in ("supported", "negligible", "contradicted")]
-
-
-def test_a_page_from_before_there_were_verdicts(tmp_path):
-    shutil.copytree(RUNS / "digits", tmp_path / "old")
-    path = tmp_path / "old" / "stamps.json"
-    stamps = json.loads(path.read_text(encoding="utf-8"))
-    del stamps["pages"]["05_synthesis"]["tables"]["verdicts.csv"]
-    path.write_text(json.dumps(stamps), encoding="utf-8")
-    assert verdict_matrix.read_verdicts(tmp_path, "old") is None
-    assert "make run PROFILE=old" in verdict_matrix.missing("old")

@@ -16,6 +16,7 @@ from localspec.pipeline import (
     GREEN,
     PARTITIONINGS,
     PINK,
+    format_number,
     format_table,
     on_favourable_side,
     plot_effect_forest,
@@ -283,6 +284,14 @@ def test_texts_of_a_cell():
     assert row_name(row["claim"], row["measure"]) == "C2 weights: class coherence"
     row = verdicts_table(*tables()).iloc[1]
     assert verdict_texts(row)["ratio"] == verdict_texts(row)["checks"] == ""
+
+
+def test_a_cell_says_the_same_of_a_table_and_of_its_file():
+    row = verdicts_table(*tables()).iloc[2].to_dict()
+    row |= {"ratio": 1.5153, "low": 1.4049, "high": 1.62496}
+    written = {name: float(format_number(row[name])) for name in ("ratio", "low", "high")}
+    assert verdict_texts(row) == verdict_texts(row | written)
+    assert verdict_texts(row)["ratio"] == "1.51 [1.41, 1.62]"
 
 
 WRONG = {("weights/global", "importance"): 0.9, ("weights/local", "output_coherence"): 1.1}

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from localspec._utils.validation import check_type
+from localspec.pipeline._tables import format_number
 from localspec.pipeline._verdicts import CLAIMS, COHERENCE, FAILED, NOT_MADE, PASSED, VERDICT_CHECKS
 from localspec.statistics import CONTRADICTED, MIXED, NEGLIGIBLE, SUPPORTED, UNDECIDABLE
 
@@ -55,9 +56,11 @@ def verdict_texts(row: Mapping) -> dict[str, str]:
         partitionings are significant on the favourable side and, if any are, on the other one;
         ``checks``, each with a sign: ✓ passed, ✗ failed, ? not made.
     """
-    ratio = (
-        "" if np.isnan(row["low"]) else f"{row['ratio']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
-    )
+    ratio = ""
+    if not np.isnan(row["low"]):
+        # as the written table has them: what is read from it says the same
+        written = [float(format_number(row[name])) for name in ("ratio", "low", "high")]
+        ratio = f"{written[0]:.2f} [{written[1]:.2f}, {written[2]:.2f}]"
     tests = f"{row['n_significant']} of {row['n_tests']} significant"
     if row["n_wrong_side"]:
         tests += f", {row['n_wrong_side']} on the wrong side"

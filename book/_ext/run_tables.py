@@ -21,7 +21,7 @@ from sphinx.util.docutils import SphinxDirective
 
 SETTINGS = "book/tables.yml"
 TABLE = re.compile(r'<table border="1" class="dataframe">.*?</table>', re.DOTALL)
-WRITTEN = re.compile(r'write_table\((?:[^"\n]|\n)*?"(\w+)"')
+WRITTEN = re.compile(r'write_table\(.*?"(\w+)",\s*profile=', re.DOTALL)
 LONG = 32  # characters, from which on a cell wraps
 ENTITIES = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|#\d+);)(\w+);")
 

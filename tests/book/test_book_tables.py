@@ -48,6 +48,11 @@ def test_a_table_without_settings_is_whole_and_a_truncated_one_is_not_sorted():
     assert html.count("<tr>") == 6
 
 
+def test_the_link_leads_to_the_file_and_not_to_a_word_before_its_name():
+    call = 'write_table(\n    tests(x, ["importance"]), "importance_tests", profile=profile\n)'
+    assert run_tables.WRITTEN.findall(call) == ["importance_tests"]
+
+
 def test_names_of_rows_stay():
     pivot = TABLE.set_index("network").rename_axis(columns=None)
     assert re.findall(r'<th scope="col"[^>]*>(\w+)</th>', shown(pivot, entry={})) == [

@@ -107,3 +107,4 @@ def test_terms_say_what_they_mean(html):
     terms = [one for one in page.all("a") if "term" in (one.get("class") or "").split()]
     assert len(terms) >= 2
     assert all(len(term["title"]) > 30 for term in terms)
+    assert [term["title"] for term in terms if "(method" in term["title"]] == []

@@ -7,8 +7,8 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+from helpers.data import TEST_DATA, needs_test_data
 from PIL import Image
-from tests.helpers.data import TEST_DATA, needs_test_data
 
 from localspec.data import load_dataset
 from localspec.data._imagenet import cropped, imagenet_classes, load_imagenet_sample

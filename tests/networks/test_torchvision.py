@@ -2,8 +2,8 @@
 
 import pytest
 import torch
+from helpers.data import TEST_DATA, needs_test_data
 from safetensors.torch import save_file
-from tests.helpers.data import TEST_DATA, needs_test_data
 
 from localspec.data import import_torchvision, load_dataset
 from localspec.exceptions import InvalidInputError

@@ -150,6 +150,7 @@ def load_imagenet_sample(
                 )
     pixels = tensors["images"]
     x, y = pixels.to(dtype).div_(255), torch.arange(len(wnids))
+    groups = tuple(row["group"] for row in classes)
     return Dataset(
         name=NAME,
         x_train=x,
@@ -158,6 +159,6 @@ def load_imagenet_sample(
         y_test=y,
         class_names=tuple(row["name"] for row in classes),
         source=f"one image a class ({place.name})",
-        fingerprint=fingerprint(pixels, y),
-        groups=tuple(row["group"] for row in classes),
+        fingerprint=fingerprint(pixels, y, names=groups),
+        groups=groups,
     )

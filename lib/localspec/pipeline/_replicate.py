@@ -310,9 +310,14 @@ class Replicate:
             "seed": self.seed,
             "dtype": self.profile.dtype,
             "device": resolve_device(self.profile.device).type,
-            "dataset": settings.dataset,
         }
         return stage_key("opening", STAGES["opening"], parameters, ())
+
+    def _data_key(self) -> dict[str, str]:
+        """Return what the data add to a key: nothing where the weights were trained on them."""
+        if not isinstance(self.settings, TorchvisionSettings):
+            return {}
+        return {"data": self.dataset.fingerprint}
 
     def _load(self, artifact: Artifact) -> TrainedNetwork:
         if isinstance(self.settings, TorchvisionSettings):
@@ -374,6 +379,7 @@ class Replicate:
         else:
             own = conventions.subset("spatial_norm")
             own |= {"correlation": method.correlation, "n_images": method.n_images}
+            own |= self._data_key()
         parameters = {"kind": kind, **own, **conventions.subset("residual_units")}
         return stage_key("graph", STAGES["graph"], parameters, (self.stored_network().key,))
 
@@ -482,6 +488,7 @@ class Replicate:
             "images_seed": self.seed,
             "precision": self.settings.lesion_precision,
             "replacement": self.choices.replacement,
+            **self._data_key(),
         }
 
     def lesioned(self, partitioning: str) -> LesionedAccuracies:

@@ -35,6 +35,8 @@ RUN_OF = {  # what the titles of a profile's pages say besides the notebook's
     "cifar10": "CIFAR-10",
     "fashion-controls": "Fashion-MNIST",
     "fashion-mnist": "Fashion-MNIST",
+    "imagenet": "SqueezeNet, ImageNet",
+    "imagenet-ncuts": "published n-cuts",
     "mnist": "MNIST",
     "mnist-controls": "MNIST",
     "mnist-dropout": "MNIST, CNN with dropout",

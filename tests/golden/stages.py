@@ -23,7 +23,16 @@ from localspec.clustering import (
 from localspec.clustering._unit_graph import from_blocks, layer_ranges
 from localspec.data import Dataset
 from localspec.lesions import lesion_draws
-from localspec.networks import HISTORY, NetworkSettings, TrainedNetwork, build_network, prune, train
+from localspec.networks import (
+    HISTORY,
+    NetworkSettings,
+    TorchvisionSettings,
+    TrainedNetwork,
+    build_network,
+    open_torchvision,
+    prune,
+    train,
+)
 from localspec.pipeline import STAGES as VERSIONS
 from localspec.studies.calibration._evidence import null_draws, null_evidence
 from localspec.studies.controls._planted import glue, shuffle_weights
@@ -94,6 +103,12 @@ def pruning() -> list[float]:
     module = build_network(settings, (1, 3, 4), 3, seed=5, dtype="float64")
     start = TrainedNetwork(module, {})
     return _numbers(prune(start, settings, _dataset(), seed=5, device="cpu"))
+
+
+def opening() -> list[float]:
+    settings = TorchvisionSettings(dataset="golden", architecture="squeezenet1_1")
+    state = open_torchvision(settings, seed=1, dtype="float64").module.state_dict()
+    return [float(weights.abs().sum()) for weights in state.values()]
 
 
 def graph() -> list[float]:
@@ -181,6 +196,7 @@ def more_draws() -> list[float]:
 STAGES = {
     "training": training,
     "pruning": pruning,
+    "opening": opening,
     "graph": graph,
     "clustering": clustering,
     "clusterability": _clusterability,

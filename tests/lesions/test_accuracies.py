@@ -429,3 +429,30 @@ def test_lesions_of_a_partition_without_subclusters_can_be_assessed():
     assessed = assess(importance(result))
     assert assessed.p_values.shape == (0,)
     assert np.isnan(assessed.permutation.pvalue)
+
+
+def test_accuracies_of_groups_are_judged_by_the_class():
+    network = random_mlp([4, 6, 5], 0)
+    x, y = images((12, 4), 5)
+    groups = torch.tensor([1, 0, 0, 1, 2])[y]
+    wanted = [{}, {"0": [0, 3, 4]}]
+    accuracies = lesion_accuracies(network, x, y, wanted, n_classes=3, groups=groups)
+    right = [hooked(network, x[i : i + 1], y[i : i + 1], wanted, 5) for i in range(len(x))]
+    for lesion in range(len(wanted)):
+        for group in range(3):
+            own = [sum(right[i][lesion]) for i in range(len(x)) if groups[i] == group]
+            assert accuracies[lesion, group] == pytest.approx(np.mean(own))
+    partition = Partition.from_labels({"0": np.array([0, 0, 0, 1, 1, 1])})
+    draws = draw_counterparts(partition, 2)
+    lesioned = lesion_draws(network, x, y, draws, groups=groups)
+    assert lesioned.lesioned.shape == (3, 2, 3)
+    assert lesioned.class_sizes.tolist() == np.bincount(groups).tolist()
+
+
+def test_groups_that_do_not_fit_are_refused():
+    network = random_mlp([4, 6, 5], 0)
+    x, y = images((12, 4), 5)
+    with pytest.raises(InvalidInputError, match="one label an image"):
+        lesion_accuracies(network, x, y, [{}], groups=y[:3])
+    with pytest.raises(InvalidInputError, match="class 2 has no image"):
+        lesion_accuracies(network, x, y, [{}], n_classes=3, groups=y % 2)

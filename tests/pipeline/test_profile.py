@@ -23,7 +23,11 @@ from localspec.studies.published._compare import published_rows
 from localspec.studies.published._diagnosis import changed_settings
 
 ROOT = Path(__file__).resolve().parents[2]
-OWN_DEFAULTS = {"06_controls": {"n_clusters"}, "10_published": {"n_clusters"}}
+OWN_DEFAULTS = {
+    "06_controls": {"n_clusters"},
+    "10_published": {"n_clusters"},
+    "13_imagenet": {"n_clusters", "n_shuffles"},
+}
 MINIMAL = {"networks": {"mlp": {"dataset": "digits", "hidden": [8, 4]}}, "seeds": [0, 3]}
 
 

@@ -8,7 +8,9 @@ from localspec.data._dataset import (
     check_images,
 )
 from localspec.data._derived import in_three_channels
+from localspec.data._files import data_root
 from localspec.data._load import DATASETS, DERIVED, load_dataset
+from localspec.data._torchvision import import_torchvision
 
 __all__ = [
     "DATASETS",
@@ -18,6 +20,8 @@ __all__ = [
     "check_class_labels",
     "check_dataset",
     "check_images",
+    "data_root",
+    "import_torchvision",
     "in_three_channels",
     "load_dataset",
 ]

@@ -35,6 +35,9 @@ class Dataset:
     fingerprint : str
         SHA-256 sum of pixels (as whole numbers) and labels, or of what was drawn at random; empty
         for ``digits`` and for data sets made by hand.
+    groups : tuple of str
+        The group of each class, where classes have too few images for accuracies of their own;
+        empty where they have enough.
     """
 
     name: str
@@ -45,6 +48,19 @@ class Dataset:
     class_names: tuple[str, ...]
     source: str = ""
     fingerprint: str = ""
+    groups: tuple[str, ...] = ()
+
+    @property
+    def group_names(self) -> tuple[str, ...]:
+        """What accuracies are taken over: groups of classes, or the classes themselves."""
+        return tuple(dict.fromkeys(self.groups)) or self.class_names
+
+    def group_labels(self, y: torch.Tensor) -> torch.Tensor:
+        """Return the number of each label's group, in the order of `group_names`."""
+        if not self.groups:
+            return y
+        numbers = {name: number for number, name in enumerate(self.group_names)}
+        return torch.tensor([numbers[name] for name in self.groups], device=y.device)[y]
 
     @property
     def image_shape(self) -> tuple[int, ...]:

@@ -59,7 +59,7 @@ def _samples(
     return samples
 
 
-def _listing(folder: Path, samples: list[tuple[Path, int]], cure: str) -> str:
+def listing_of(folder: Path, samples: list[tuple[Path, int]], cure: str) -> str:
     """Return a sum over names, sizes and times of change of all files, in order."""
     digest = hashlib.sha256()
     for path, label in samples:
@@ -119,15 +119,20 @@ def _decode(samples: list[tuple[Path, int]], shape: tuple[int, int, int], bar: t
     return images, torch.tensor([label for _, label in samples], dtype=torch.int64)
 
 
-def _read(path: Path, listing: str) -> dict[str, torch.Tensor] | None:
-    """Return the decoded tensors, or None if the file is missing, damaged or of other images."""
+def read_decoded(
+    path: Path, listing: str, names: tuple[str, ...] = TENSORS
+) -> dict[str, torch.Tensor] | None:
+    """Return decoded tensors by name, or None if the file is missing, damaged or of other images.
+
+    `listing` says of which images they must be.
+    """
     try:
         check_is_file(path)
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            if metadata.get("listing") != listing or set(file.keys()) != set(TENSORS):
+            if metadata.get("listing") != listing or set(file.keys()) != set(names):
                 return None
-            tensors = {name: file.get_tensor(name) for name in TENSORS}
+            tensors = {name: file.get_tensor(name) for name in names}
     except (FileNotFoundError, SafetensorError):
         return None
     except OSError as error:
@@ -175,12 +180,12 @@ def load_image_folders(
     """
     splits = [_samples(folder / name, class_names, n, cure) for name, n in n_per_class.items()]
     samples = [sample for split in splits for sample in split]
-    listing = _listing(folder, samples, cure)
+    listing = listing_of(folder, samples, cure)
     path = folder / DECODED
-    tensors = _read(path, listing)
+    tensors = read_decoded(path, listing)
     if tensors is None:
         with locked(path, variable=DATA_VARIABLE):
-            tensors = _read(path, listing)  # another process may have made it meanwhile
+            tensors = read_decoded(path, listing)  # another process may have made it meanwhile
             if tensors is None:
                 with tqdm(total=len(samples), desc=f"decoding {folder.name}", unit="image") as bar:
                     (x_train, y_train), (x_test, y_test) = (

@@ -15,6 +15,8 @@ from localspec.data._cifar10 import load_cifar10
 from localspec.data._dataset import DTYPES, Dataset
 from localspec.data._derived import N_POLYNOMIALS, VARIANTS, derive, generator, polynomials
 from localspec.data._files import RawImages, data_root
+from localspec.data._imagenet import NAME as IMAGENET_SAMPLE
+from localspec.data._imagenet import load_imagenet_sample
 from localspec.data._mnist import load_fashion_mnist, load_mnist
 from localspec.exceptions import InvalidInputError
 
@@ -79,7 +81,7 @@ DERIVED = {  # name -> (data set it is derived from, variant)
     for name in ("mnist", "fashion-mnist")
     for variant in VARIANTS
 }
-DATASETS = (*COMPUTED, *FROM_FILES, *DERIVED)
+DATASETS = (*COMPUTED, *FROM_FILES, *DERIVED, IMAGENET_SAMPLE)
 
 
 def load_dataset(
@@ -97,6 +99,8 @@ def load_dataset(
         - ``mnist-halves``, ``mnist-halves-same``, ``mnist-stacked``, ``mnist-stacked-same`` and
           the same of ``fashion-mnist``: pairs of images, see
           ``derive``;
+        - ``imagenet-sample``: one colour image of 224 x 224 pixels of each of the 1,000 classes of
+          ImageNet, whose classes have groups; the user brings them, see ``load_imagenet_sample``;
         - ``polynomials``, for regression: 60,000 + 10,000 pairs of normal numbers and the values
           of 512 polynomials at them, see ``polynomials``.
     dtype : {"float32", "float64"}
@@ -140,6 +144,8 @@ def load_dataset(
     original, variant = DERIVED.get(name, (name, None))
     folder = data_root(root)
     try:
+        if name == IMAGENET_SAMPLE:
+            return load_imagenet_sample(folder, torch_dtype)
         images = FROM_FILES[original](folder, download=download)
     except OSError as error:  # of what could not even be looked at
         raise InvalidInputError(

@@ -51,7 +51,7 @@ class LesionedAccuracies:
     Attributes
     ----------
     baseline : numpy.ndarray, shape (n_classes,)
-        Without a lesion.
+        Without a lesion. Groups of classes may stand for classes.
     lesioned : numpy.ndarray, shape (n_draws + 1, n_subclusters, n_classes)
         Row 0 belongs to the true subclusters.
     class_sizes : numpy.ndarray of int, shape (n_classes,)
@@ -105,12 +105,19 @@ def class_sizes(y: torch.Tensor, n_classes: int) -> np.ndarray:
 
 
 def checked_class_sizes(
-    unit_map: Units, x: torch.Tensor, y: torch.Tensor, n_classes: int | None
+    unit_map: Units,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    n_classes: int | None,
+    groups: torch.Tensor | None = None,
 ) -> np.ndarray:
-    """Check images and their classes; return the number of images of every class."""
+    """Check images and their classes; return the number of images of every class or group."""
     check_images(x)
     check_class_labels(y, len(x))
     check_labels(y, count_logits(unit_map, x))
+    if groups is not None:
+        check_class_labels(groups, len(x))
+        y = groups
     return class_sizes(y, int(y.max()) + 1 if n_classes is None else n_classes)
 
 
@@ -308,6 +315,7 @@ def lesion_accuracies(
     lesions: Sequence[Lesion],
     *,
     n_classes: int | None = None,
+    groups: torch.Tensor | None = None,
     **options,
 ) -> np.ndarray:
     """Return the accuracy of every class under each lesion.
@@ -321,7 +329,10 @@ def lesion_accuracies(
         Every class needs at least one image.
     lesions : sequence of mappings of layer name to unit indices
     n_classes : int, optional
-        By default one more than the largest label.
+        Of classes, or groups; by default one more than the largest label.
+    groups : torch.Tensor of int, shape (n_images,), optional
+        The group of each image's class: accuracies are then those of groups. A prediction is right,
+        as before, if it is the image's label.
     **options
         Those of :func:`localspec.lesions.lesion_predictions`.
 
@@ -340,9 +351,9 @@ def lesion_accuracies(
     Hod et al., arXiv:2110.08058, "Lesion".
     """
     unit_map, checked = checked_options(network, **options)
-    sizes = checked_class_sizes(unit_map, x, y, n_classes)
+    sizes = checked_class_sizes(unit_map, x, y, n_classes, groups)
     check_lesions(unit_map, lesions)
-    return lesion_accuracies_traced(unit_map, x, y, lesions, sizes, checked)
+    return lesion_accuracies_traced(unit_map, x, y, lesions, sizes, checked, groups)
 
 
 def lesion_accuracies_traced(
@@ -352,13 +363,14 @@ def lesion_accuracies_traced(
     lesions: Sequence[Lesion],
     sizes: np.ndarray,
     options: LesionOptions,
+    groups: torch.Tensor | None = None,
 ) -> np.ndarray:
     """Return what :func:`lesion_accuracies` does, of a traced network and checked input.
 
-    `sizes` is the number of images of every class.
+    `sizes` is the number of images of every class, or group.
     """
-    labels = y.cpu().numpy()
-    correct = _lesion_predictions(unit_map, x, lesions, options) == labels
+    correct = _lesion_predictions(unit_map, x, lesions, options) == y.cpu().numpy()
+    labels = (y if groups is None else groups).cpu().numpy()
     counts = [correct[:, labels == label].sum(axis=1) for label in range(len(sizes))]
     return np.stack(counts, axis=1) / sizes
 
@@ -375,6 +387,7 @@ def lesion_draws(
     draws: Draws,
     *,
     n_classes: int | None = None,
+    groups: torch.Tensor | None = None,
     **options,
 ) -> LesionedAccuracies:
     """Lesion every true subcluster and its random counterparts.
@@ -392,9 +405,9 @@ def lesion_draws(
     """
     check_draws(draws)
     unit_map, checked = checked_options(network, **options)
-    sizes = checked_class_sizes(unit_map, x, y, n_classes)
+    sizes = checked_class_sizes(unit_map, x, y, n_classes, groups)
     check_lesions(unit_map, draws.lesions())
-    return lesion_draws_traced(unit_map, x, y, draws, sizes, checked)
+    return lesion_draws_traced(unit_map, x, y, draws, sizes, checked, groups)
 
 
 def lesion_draws_traced(
@@ -404,13 +417,14 @@ def lesion_draws_traced(
     draws: Draws,
     sizes: np.ndarray,
     options: LesionOptions,
+    groups: torch.Tensor | None = None,
 ) -> LesionedAccuracies:
     """Return what :func:`lesion_draws` does, of a traced network and checked input.
 
-    `sizes` is the number of images of every class.
+    `sizes` is the number of images of every class, or group.
     """
     lesions: list[Lesion] = [{}, *draws.lesions()]
-    accuracies = lesion_accuracies_traced(unit_map, x, y, lesions, sizes, options)
+    accuracies = lesion_accuracies_traced(unit_map, x, y, lesions, sizes, options, groups)
     return LesionedAccuracies(
         baseline=accuracies[0], lesioned=draws.arrange(accuracies[1:]), class_sizes=sizes
     )

@@ -21,7 +21,12 @@ NThreads = Annotated[int, Field(strict=True, ge=1, le=1024)]
 Width = Annotated[int, Field(strict=True, ge=1, le=65_536)]  # units of one layer
 Channels = Annotated[int, Field(strict=True, ge=1, le=8192)]
 Deep = Field(max_length=1000)  # layers
+MOST_UNITS = 100_000  # of a network of torchvision
 MOST_WEIGHTS = 500_000_000  # from one layer to the next
+
+TorchvisionName = Literal[
+    "squeezenet1_1", "vgg16", "vgg19", "resnet18", "resnet34", "resnet50", "inception_v3"
+]
 
 # what the trained weights do not depend on: of pruning, of lesions, and of pages
 NOT_OF_TRAINING = {
@@ -108,6 +113,10 @@ class NetworkSettings(Strict):
 
     @model_validator(mode="after")
     def _architecture_fits(self) -> NetworkSettings:
+        self._check_architecture()
+        return self
+
+    def _check_architecture(self) -> None:
         if (self.architecture == "mlp") == any(item != "pool" for item in self.channels):
             raise ValueError(
                 "channels must name at least one convolution for a cnn, vgg or resnet and none for "
@@ -130,7 +139,6 @@ class NetworkSettings(Strict):
                 f"batch_norm = {self.batch_norm!r} is no option of a vgg, which always has it "
                 "after activation and pooling: leave it out"
             )
-        return self
 
     @model_validator(mode="after")
     def _weights_fit(self) -> NetworkSettings:
@@ -181,4 +189,34 @@ class NetworkSettings(Strict):
             raise ValueError(
                 "batch_norm, dropout and conv_dropout are no options of a resnet: it always has "
                 "batch normalization and never dropout"
+            )
+
+
+class TorchvisionSettings(NetworkSettings):
+    """A network of torchvision with 1,000 outputs, which is read and not trained.
+
+    Its weights are those of a file in the folder ``weights`` of the folder for data sets, under
+    torchvision's names; without a file they are random, as torchvision draws them.
+    """
+
+    architecture: TorchvisionName  # of its function in torchvision.models
+    weights: Annotated[str, Field(pattern=r"^\w[\w.-]{0,99}\.(safetensors|pth)$")] | None = None
+
+    @property
+    def branches(self) -> bool:
+        """Whether a tensor can have several readers."""
+        return not self.architecture.startswith("vgg")
+
+    @property
+    def n_tested_units(self) -> int:
+        """More than the tested layers have; spectral clustering counts the units that there are."""
+        return MOST_UNITS
+
+    def _check_architecture(self) -> None:
+        own = {"dataset", "architecture", "weights", "n_lesion_images", "lesion_precision"}
+        others = sorted(self.model_fields_set - own - {"published"})
+        if others:
+            raise ValueError(
+                f"{others[0]} is no option of {self.architecture}, which torchvision builds and "
+                "which is not trained here: leave it out"
             )

@@ -122,11 +122,11 @@ def plot_class_damage(replicate: Replicate, partitioning: str) -> Figure:
     image = annotated_heatmap(axis, change, texts, limit=limit, diverging=True, fontsize=8)
     names = [f"{part.layer} / {part.cluster} ({part.n_units} units)" for part in tested]
     axis.set_yticks(range(len(tested)), names, fontsize=8)
-    names = replicate.dataset.class_names
+    names = replicate.dataset.group_names
     axis.set_xticks(range(len(names)), names)
     if max(map(len, names)) > 2:
         axis.tick_params("x", labelrotation=45)
-    axis.set_xlabel("class")
+    axis.set_xlabel("group of classes" if replicate.dataset.groups else "class")
     axis.set_title(f"{replicate.name}, {partitioning}: change of accuracy (points)")
     figure.colorbar(image, ax=axis, extend="both" if np.abs(change).max() > limit else "neither")
     return figure

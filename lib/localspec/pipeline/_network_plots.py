@@ -72,8 +72,14 @@ def _matrix(axis, matrix, borders, top, title):
 
 def plot_clusters_per_layer(partitions: dict[str, Partition], *, title: str = "") -> Figure:
     """Draw how the units of each tested layer fall into clusters, one panel a partition."""
+    most_layers = max((len(partition.tested) for partition in partitions.values()), default=0)
     figure, axes = plt.subplots(
-        1, len(partitions), figsize=(9.5, 2.8), sharey=True, layout="constrained", squeeze=False
+        1,
+        len(partitions),
+        figsize=(9.5, max(2.8, 0.2 * most_layers)),
+        sharey=True,
+        layout="constrained",
+        squeeze=False,
     )
     for axis, (name, partition) in zip(axes[0], partitions.items(), strict=True):
         widest = max(layer.n_units for layer in partition.tested)

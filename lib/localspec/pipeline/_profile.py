@@ -16,15 +16,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from localspec._utils.files import check_is_file, project_root
 from localspec._utils.validation import Strict, check_option, require, shown
 from localspec.exceptions import InvalidInputError
-from localspec.networks import NetworkSettings
+from localspec.networks import NetworkSettings, TorchvisionSettings
 from localspec.pipeline._sections import (
     ALL_PAGES,
     PAGES,
@@ -37,6 +37,7 @@ from localspec.pipeline._sections import (
 )
 
 TEXT_TAGS = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge")  # the second one is that of <<
+TORCHVISION = get_args(TorchvisionSettings.model_fields["architecture"].annotation)
 ENDINGS = (".yml", ".yaml")
 # far more than any profile needs, and few enough to be read and checked in a moment
 MOST_BYTES = 200_000  # of a file
@@ -88,6 +89,17 @@ class Profile(Strict):
     published_seeds: Seeds | None = None  # of these networks; all unless given
     your_network: YourNetworkSection = YourNetworkSection()
     resources: dict[Literal["train", "replicate", "page"], Resources] = {}  # by kind of job
+
+    @field_validator("networks", mode="before")
+    @classmethod
+    def _torchvision_opened(cls, networks: Any) -> Any:
+        def settings_of(network: Any) -> Any:
+            opened = isinstance(network, dict) and network.get("architecture") in TORCHVISION
+            return TorchvisionSettings(**network) if opened else network
+
+        if not isinstance(networks, dict):
+            return networks
+        return {name: settings_of(network) for name, network in networks.items()}
 
     @model_validator(mode="after")
     def _names_are_plain(self) -> Profile:

@@ -197,6 +197,17 @@ class GallerySection(Clustered, Drawn, Visualized, Interpreted, Section):
     show_images: Annotated[bool, Field(strict=True)] = False
 
 
+class ImageNetSection(Clustered, Shuffled, Section):
+    """Parameters of ``13_imagenet``: networks with published figures, opened and not trained."""
+
+    profile: str = "imagenet-ncuts"
+    networks: Names = ["vgg16-random"]
+    seeds: Seeds = [0]
+    left_out: list[str] = []
+    n_clusters: NClusters = 12
+    n_shuffles: Count = 10
+
+
 class YourNetworkSection(Clustered, Activated, Judged, Interpreted, Parameters):
     """Parameters of ``your_network``."""
 
@@ -220,6 +231,7 @@ CONTROL_PAGES = {  # of profiles such as digits-controls, never of the others
     "10_published": PublishedSection,
     "11_more_draws": MoreDrawsSection,
     "12_gallery": GallerySection,
+    "13_imagenet": ImageNetSection,
 }
 ALL_PAGES = PAGES | CONTROL_PAGES
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 STAGES = {
     "training": 1,
     "pruning": 2,
+    "opening": 1,  # of a network of torchvision
     "graph": 1,
     "clustering": 1,
     "clusterability": 2,

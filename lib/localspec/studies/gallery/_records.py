@@ -233,12 +233,13 @@ def build_gallery(
         for record in _records(replicate, partitioning, n_exciting)
     )
     named = sorted({int(index) for record in records for index in record.exciting})
+    labels = dataset.group_labels(dataset.y_test)
     shown = named if show_images or dataset.name in FREE_IMAGES else []
     return Gallery(
         name=replicate.name,
-        class_names=dataset.class_names,
+        class_names=dataset.group_names,
         records=records,
-        labels={index: int(dataset.y_test[index]) for index in named},
+        labels={index: int(labels[index]) for index in named},
         test_images={index: dataset.x_test[index].double().cpu().numpy() for index in shown},
     )
 

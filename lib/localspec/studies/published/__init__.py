@@ -1,4 +1,4 @@
-"""Published figures beside ours, and weights against activations: pages 10 and 05."""
+"""Published figures beside ours, and weights against activations: pages 10, 13 and 05."""
 
 from localspec.studies.published._compare import HOLDS, published_table
 from localspec.studies.published._diagnosis import diagnosis_table
@@ -6,8 +6,10 @@ from localspec.studies.published._graph_difference import graph_difference_table
 from localspec.studies.published._plots import (
     plot_differences_from_published,
     plot_moved_quantities,
+    plot_pretrained,
     plot_published_beside_ours,
 )
+from localspec.studies.published._pretrained import pretrained_table, weights_are_there
 from localspec.studies.published._tables import (
     has_published_figures,
     is_diagnosis,
@@ -26,9 +28,12 @@ __all__ = [
     "means_table",
     "plot_differences_from_published",
     "plot_moved_quantities",
+    "plot_pretrained",
     "plot_published_beside_ours",
+    "pretrained_table",
     "published_table",
     "replicates_table",
     "stands_alone",
     "under_every_reading",
+    "weights_are_there",
 ]

@@ -144,3 +144,44 @@ def plot_moved_quantities(table: pd.DataFrame) -> dict[str, Figure]:
         axis.set_xlabel("grey line: published mean; pale: where our mean must lie")
         figures[f"{network}-{quantity}"] = figure
     return figures
+
+
+def plot_pretrained(table: pd.DataFrame) -> Figure:
+    """Draw how far each n-cut lies from those of shuffled copies, the published one beside ours.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`localspec.studies.published.pretrained_table`.
+    """
+    figure, axis = plt.subplots(figsize=(8, 0.5 * len(table) + 1.5), layout="constrained")
+    axis.axvline(0, color=GREY, linestyle="--", linewidth=1)
+    columns = ["ncut", "shuffled_ncut_mean", "shuffled_ncut_std"]
+    for prefix, colour, shift in (("published_", GREY, -0.15), ("", BLUE, 0.15)):
+        names = [f"{prefix}{name}" for name in columns]
+        values = table.reindex(columns=names).to_numpy(dtype=float)
+        ncuts, means, spreads = values.T
+        rows = np.arange(len(table)) + shift
+        axis.hlines(
+            rows,
+            -100 * spreads / means,
+            100 * spreads / means,
+            color=colour,
+            linewidth=6,
+            alpha=0.4,
+            label=f"{'published' if prefix else 'ours'}, shuffled copies",
+        )
+        axis.scatter(
+            100 * (ncuts / means - 1),
+            rows,
+            color=colour,
+            marker="D",
+            zorder=3,
+            label=f"{'published' if prefix else 'ours'}, the network",
+        )
+    labels = [f"{row.network}, seed {row.seed}" for row in table.itertuples()]
+    axis.set_yticks(np.arange(len(table)), labels)
+    axis.set_ylim(len(table) - 0.5, -0.5)
+    axis.set_xlabel("n-cut, percent above the mean of shuffled copies (bars: their std)")
+    figure.legend(loc="outside upper center", ncols=2)
+    return figure

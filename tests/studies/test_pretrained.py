@@ -1,0 +1,92 @@
+"""Networks of ImageNet beside the published figures of their architecture."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from scipy import sparse
+from scipy.sparse.linalg import eigsh
+from sklearn.cluster import KMeans
+
+from localspec.data import import_torchvision
+from localspec.exceptions import InvalidInputError
+from localspec.pipeline import ImageNetSection, open_replicates
+from localspec.studies.published import (
+    has_published_figures,
+    plot_pretrained,
+    pretrained_table,
+    weights_are_there,
+)
+
+RUNS = Path(__file__).parents[2] / "book" / "runs"
+VGG = {"dataset": "imagenet-sample", "architecture": "vgg16", "published": "VGG-16"}
+
+
+@pytest.fixture
+def replicates(tmp_path, monkeypatch):
+    """A network that is left out and one whose file of weights is not there."""
+    monkeypatch.setenv("LOCALSPEC_DATA", str(tmp_path))
+    networks = {"random": VGG, "absent": {**VGG, "weights": "vgg16.pth"}}
+    path = tmp_path / "small.yml"
+    path.write_text(yaml.safe_dump({"networks": networks, "seeds": [0], "device": "cpu"}))
+    section = ImageNetSection(profile=str(path), networks=["random", "absent"])
+    return open_replicates(section, only=has_published_figures)
+
+
+def test_what_is_not_run_says_so(replicates):
+    table = pretrained_table(replicates, left_out=["random"])
+    assert table["run"].tolist() == ["not run here", "not run here"]
+    assert table["weights"].tolist() == ["random", "vgg16.pth"]
+    assert table["published_ncut"].tolist() == pytest.approx([7.79976, 7.79976])
+    assert table["published_z_score"].tolist() == pytest.approx([-22.1362, -22.1362])
+    assert plot_pretrained(table).axes
+
+
+def test_weights_are_looked_for(replicates, tmp_path):
+    random, absent = (replicate.settings for replicate in replicates)
+    assert weights_are_there(random)
+    assert not weights_are_there(absent)
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "vgg16.pth").write_bytes(b"")
+    assert weights_are_there(absent)
+
+
+def test_unknown_networks_are_refused(replicates):
+    with pytest.raises(InvalidInputError, match="left_out"):
+        pretrained_table(replicates, left_out=["vgg19"])
+
+
+@pytest.mark.integration
+def test_a_published_number_by_a_plain_implementation():
+    path = RUNS / "imagenet-ncuts" / "tables" / "imagenet_ncuts.csv"
+    table = pd.read_csv(path).set_index("network")
+    torch.manual_seed(0)
+    module = import_torchvision().models.vgg16(weights=None)
+    kernels = [
+        layer.weight.detach().abs().sum(dim=(2, 3)).double().numpy()
+        for layer in module.features
+        if isinstance(layer, torch.nn.Conv2d)
+    ]
+    sizes = [len(kernel) for kernel in kernels]
+    starts = np.cumsum([0, *sizes])
+    edges = np.zeros((starts[-1], starts[-1]), dtype=np.float32)
+    for layer, kernel in enumerate(kernels[1:], start=1):  # the first one reads the image
+        rows = slice(starts[layer], starts[layer + 1])
+        columns = slice(starts[layer - 1], starts[layer])
+        edges[rows, columns] = kernel
+        edges[columns, rows] = kernel.T
+    adjacency = sparse.csr_array(edges.astype(np.float64))
+    degrees = adjacency.sum(axis=1)
+    scale = sparse.diags_array(degrees**-0.5)
+    _, vectors = eigsh(scale @ adjacency @ scale, 12, which="LA", v0=np.ones(len(degrees)))
+    embedding = vectors / np.sqrt(degrees)[:, None]
+    labels = KMeans(12, n_init=10, random_state=0).fit_predict(embedding)
+    value = 0.0
+    for label in range(12):
+        inside = labels == label
+        value += 1 - adjacency[inside][:, inside].sum() / degrees[inside].sum()
+    assert table.loc["vgg16-random", "n_units"] == len(degrees)
+    assert float(table.loc["vgg16-random", "ncut"]) == pytest.approx(value, rel=5e-3)

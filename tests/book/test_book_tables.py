@@ -83,7 +83,7 @@ def test_settings_name_columns_of_published_tables(name):
 def test_a_reader_sorts_and_sees_all_columns(address, browser):
     page = browser.new_page()
     page.goto(f"{address}/book/runs/paper/05_synthesis.html")
-    figure = page.locator("figure.run-table").first
+    figure = page.locator("figure.run-table", has_text="effect_ratio").first
     table = figure.locator("table")
     header = table.locator("thead th", has_text="effect_ratio")
     for direction, order in (("ascending", sorted), ("descending", lambda v: sorted(v)[::-1])):

@@ -121,7 +121,7 @@ def test_targets_that_are_refused(targets, message):
 def test_names_of_data_sets():
     variants = ("", "-halves", "-halves-same", "-stacked", "-stacked-same")
     derived = {f"{name}{variant}" for name in ("mnist", "fashion-mnist") for variant in variants}
-    assert set(DATASETS) == {"digits", "cifar10", "polynomials", *derived}
+    assert set(DATASETS) == {"digits", "cifar10", "polynomials", "imagenet-sample", *derived}
 
 
 def test_digits_have_no_fingerprint():

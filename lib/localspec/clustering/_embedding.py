@@ -148,6 +148,7 @@ def _eigenpairs_by_part(
             min(n_each, len(chosen)),
             limits,
         )
+        part_values[0] = 1.0  # but for rounding, which would decide the order of components
         values.append(part_values)
         columns.append((chosen, part_vectors))
     owners = np.repeat(np.arange(len(values)), [len(part) for part in values])

@@ -20,7 +20,7 @@ from localspec.cli._files import UNREADABLE
 from localspec.cli._jobs import jobs_folder
 from localspec.cli._stamp import entry_hashes
 from localspec.exceptions import ArtifactError
-from localspec.pipeline import STAGES, Profile, Replicate
+from localspec.pipeline import STAGES, Profile, open_replicate
 
 # pages whose work is done by a job for each network and seed; a later one uses what an earlier
 # one stored, so that it comes after it
@@ -50,7 +50,7 @@ def networks_to_train(profile: Profile, pages: Iterable[str]) -> list[tuple[str,
 def _pending(profile: Profile, pairs: list[tuple[str, int]]) -> list[tuple[str, int]]:
     pending = []
     for network, seed in pairs:
-        replicate = Replicate(profile, network, seed, compute="never", progress=False)
+        replicate = open_replicate(profile, network, seed, compute="never", progress=False)
         try:
             _ = replicate.trained
         except ArtifactError:

@@ -32,7 +32,7 @@ from localspec.cli._files import (
     write_if_changed,
 )
 from localspec.cli._stamp import page_problem, source_hashes
-from localspec.pipeline import Profile, Replicate
+from localspec.pipeline import Profile, open_replicate
 
 PIXELS = 0.001  # a picture that differs in a smaller share of its pixels is the same picture
 PICTURES = ("image/png", "image/jpeg")
@@ -224,7 +224,7 @@ def publish_networks(profile: Profile, published: Path) -> list[Path]:
     """
     folder = inside(published, profile.name, "networks")
     stored = {
-        folder / f"{name}-seed{seed}.safetensors": Replicate(
+        folder / f"{name}-seed{seed}.safetensors": open_replicate(
             profile, name, seed, compute="never", progress=False
         ).stored_path
         for name in profile.published_networks

@@ -18,7 +18,7 @@ from localspec.cli._options import CORES, JOBS, VERBOSE, WORKFLOW
 from localspec.cli._run import one_at_a_time
 from localspec.cli._signals import ended_by_signals
 from localspec.cli._snakemake import Manner, run_jobs
-from localspec.pipeline import Profile, Replicate, load_profile
+from localspec.pipeline import Profile, load_profile, open_replicate
 
 
 def describe(name: str, history: Mapping[str, Sequence[float]], duration_s: float) -> str:
@@ -43,7 +43,7 @@ def train_one(profile: Profile, network: str, seed: int) -> tuple[str, tuple[str
         Stage and key of the network.
     """
     start = time.monotonic()
-    replicate = Replicate(profile, network, seed, progress=False)
+    replicate = open_replicate(profile, network, seed, progress=False)
     stored = replicate.stored_network()
     duration_s = time.monotonic() - start
     stage = "pruning" if replicate.settings.n_pruning_epochs else "training"

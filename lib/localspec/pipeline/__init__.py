@@ -17,7 +17,7 @@ from localspec.pipeline._network_plots import (
     plot_ncut_against_shuffles,
     plot_sorted_adjacency,
 )
-from localspec.pipeline._open import by_network, open_replicates
+from localspec.pipeline._open import by_network, open_replicate, open_replicates
 from localspec.pipeline._profile import Profile, check_name, load_profile
 from localspec.pipeline._readings import OTHER_SEED, Reading, readings
 from localspec.pipeline._replicate import (
@@ -130,6 +130,7 @@ __all__ = [
     "load_profile",
     "network_test_table",
     "on_favourable_side",
+    "open_replicate",
     "open_replicates",
     "partition_table",
     "plot_against_uniform",

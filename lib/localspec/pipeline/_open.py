@@ -6,9 +6,10 @@ import os
 from collections.abc import Callable, Sequence
 
 from localspec._utils.validation import check_flag, check_type
-from localspec.networks import NetworkSettings
+from localspec.networks import NetworkSettings, TorchvisionSettings
 from localspec.pipeline._choices import PROFILE_CHOICES, Choices
-from localspec.pipeline._profile import load_profile
+from localspec.pipeline._opened_replicate import OpenedReplicate
+from localspec.pipeline._profile import Profile, load_profile
 from localspec.pipeline._replicate import Replicate
 from localspec.pipeline._sections import Section
 
@@ -19,6 +20,22 @@ def by_network(replicates: Sequence[Replicate]) -> list[list[Replicate]]:
     for replicate in replicates:
         groups.setdefault(replicate.network, []).append(replicate)
     return list(groups.values())
+
+
+def open_replicate(
+    profile: Profile,
+    network: str,
+    seed: int,
+    choices: Choices = PROFILE_CHOICES,
+    *,
+    compute: str = "auto",
+    progress: bool = True,
+) -> Replicate:
+    """Return one replicate, whatever the origin of its weights; see :class:`Replicate`."""
+    check_type("profile", profile, Profile, "load_profile(name) returns one")
+    opened = isinstance(profile.networks.get(network), TorchvisionSettings)
+    kind = OpenedReplicate if opened else Replicate
+    return kind(profile, network, seed, choices, compute=compute, progress=progress)
 
 
 def open_replicates(
@@ -62,7 +79,7 @@ def open_replicates(
         compute = os.environ.get("LOCALSPEC_COMPUTE", compute)
     groups = [
         [
-            Replicate(profile, network, seed, choices, compute=compute, progress=progress)
+            open_replicate(profile, network, seed, choices, compute=compute, progress=progress)
             for seed in profile.seeds
         ]
         for network in profile.networks

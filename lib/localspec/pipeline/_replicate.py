@@ -54,13 +54,10 @@ from localspec.measures import (
 )
 from localspec.networks import (
     NetworkSettings,
-    TorchvisionSettings,
     TrainedNetwork,
     build_network,
-    open_torchvision,
     prune,
     train,
-    weights_sum,
 )
 from localspec.pipeline._choices import CHECKS, PROFILE_CHOICES, Choices
 from localspec.pipeline._profile import Profile
@@ -287,11 +284,8 @@ class Replicate:
     def stored_network(self) -> Artifact:
         """Return the weights as they are stored: those of training, or of pruning after it.
 
-        Those of a network of torchvision are in a file of the user's, or drawn anew: only their key
-        is here. A network of another origin overrides this method.
+        A network of another origin overrides this method.
         """
-        if isinstance(self.settings, TorchvisionSettings):
-            return Artifact({}, {}, self._opened_key(self.settings))
         settings, data = self.settings, self.dataset
         fit = partial(train, settings, data, dtype=self.profile.dtype)
         trained = self._fitted("training", fit, self.training_parameters())
@@ -303,26 +297,7 @@ class Replicate:
 
         return self._fitted("pruning", fit_further, self.pruning_parameters(), (trained.key,))
 
-    def _opened_key(self, settings: TorchvisionSettings) -> str:
-        parameters = {
-            "architecture": settings.architecture,
-            "weights": weights_sum(settings),
-            "seed": self.seed,
-            "dtype": self.profile.dtype,
-            "device": resolve_device(self.profile.device).type,
-        }
-        return stage_key("opening", STAGES["opening"], parameters, ())
-
-    def _data_key(self) -> dict[str, str]:
-        """Return what the data add to a key: nothing where the weights were trained on them."""
-        if not isinstance(self.settings, TorchvisionSettings):
-            return {}
-        return {"data": self.dataset.fingerprint}
-
     def _load(self, artifact: Artifact) -> TrainedNetwork:
-        if isinstance(self.settings, TorchvisionSettings):
-            opened = open_torchvision(self.settings, seed=self.seed, dtype=self.profile.dtype)
-            return replace(opened, module=opened.module.to(resolve_device(self.profile.device)))
         module = build_network(
             self.settings,
             self.dataset.image_shape,
@@ -379,7 +354,6 @@ class Replicate:
         else:
             own = conventions.subset("spatial_norm")
             own |= {"correlation": method.correlation, "n_images": method.n_images}
-            own |= self._data_key()
         parameters = {"kind": kind, **own, **conventions.subset("residual_units")}
         return stage_key("graph", STAGES["graph"], parameters, (self.stored_network().key,))
 
@@ -488,7 +462,6 @@ class Replicate:
             "images_seed": self.seed,
             "precision": self.settings.lesion_precision,
             "replacement": self.choices.replacement,
-            **self._data_key(),
         }
 
     def lesioned(self, partitioning: str) -> LesionedAccuracies:

@@ -187,9 +187,12 @@ def zeroed(value, units):
 @pytest.mark.parametrize(("build", "forward", "wanted"), CASES)
 @pytest.mark.parametrize("conventions", [Conventions(), NORMALIZED], ids=["unit", "normalized"])
 @pytest.mark.parametrize(("max_values", "batch_size"), [(1, 7), (500, 1000), (10**6, 1000)])
-def test_lesions_equal_plain_passes(build, forward, wanted, conventions, max_values, batch_size):
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])  # other convolutions
+def test_lesions_equal_plain_passes(
+    build, forward, wanted, conventions, max_values, batch_size, dtype
+):
     x, y = images(40)
-    network = centred(build(), x)
+    network, x = centred(build(), x).to(dtype), x.to(dtype)
     end = " end" if conventions is NORMALIZED else ""
     expected = []
     for lesion in wanted:

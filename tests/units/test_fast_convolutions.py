@@ -119,3 +119,44 @@ def test_maps_that_are_viewed_may_have_their_channels_last():
     with fast_convolutions(unit_map, images[:1], MANY):
         assert is_channels_last(unit_map.graph_module.get_submodule("layer"))
         assert torch.allclose(unit_map.run(images)[0], module(images), rtol=1e-5, atol=1e-6)
+
+
+def test_a_convolution_takes_in_the_normalization_that_reads_it_by_hand():
+    # 2 x + 1, then (value - 3) / 4 * 5 + 6: 2.5 x + 3.5
+    norm = nn.BatchNorm2d(1, eps=0.0)
+    norm.running_mean.fill_(3.0)
+    norm.running_var.fill_(16.0)
+    with torch.no_grad():
+        norm.weight.fill_(5.0)
+        norm.bias.fill_(6.0)
+    module = stack(conv([[[[2.0]]]], [1.0]), norm, nn.ReLU(), nn.Flatten(), nn.LazyLinear(2))
+    image = torch.tensor([[[[1.0, 2.0]]]], dtype=torch.float64)
+    module(image)
+    unit_map, image = trace_units(module.float()), image.float()
+    (expected,) = unit_map.run(image)
+    nodes = list(unit_map.graph_module.graph.nodes)
+    with fast_convolutions(unit_map, image, MANY, kept=()):
+        assert unit_map.run(image, stops=(nodes[1],))[0].tolist() == [[[[6.0, 8.5]]]]
+        assert torch.allclose(unit_map.run(image)[0], expected)
+        assert kinds(unit_map)[1] == "Identity"
+    assert kinds(unit_map)[1] == "BatchNorm2d"
+    with fast_convolutions(unit_map, image, MANY, kept={nodes[1]}):
+        assert unit_map.run(image, stops=(nodes[1],))[0].tolist() == [[[[3.0, 5.0]]]]
+
+
+def test_a_convolution_with_another_reader_keeps_its_value():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer, self.norm, self.out = nn.Conv2d(2, 2, 1), nn.BatchNorm2d(2), nn.Linear(2, 2)
+
+        def forward(self, x):
+            maps = self.layer(x)
+            return self.out((self.norm(maps) + maps).relu().mean((2, 3)))
+
+    module = Twice().eval()
+    unit_map = trace_units(module)
+    images = IMAGES.float()
+    with fast_convolutions(unit_map, images[:1], MANY, kept=()), torch.inference_mode():
+        assert isinstance(unit_map.graph_module.get_submodule("norm"), nn.BatchNorm2d)
+        assert torch.allclose(unit_map.run(images)[0], module(images), rtol=1e-5, atol=1e-6)

@@ -279,7 +279,8 @@ def _lesion_predictions(
                     advance(classes.size)
         return predicted
 
-    with fast_convolutions(unit_map, first_image, len(x) * len(lesions)), bar:
+    kept = {point.node for layer in points.values() for point in layer}
+    with fast_convolutions(unit_map, first_image, len(x) * len(lesions), kept=kept), bar:
         parts = x.split(n_together)
         predictions = list(side_by_side(predict, parts, None if on_cpu else 1))
     return np.concatenate(predictions, axis=1)

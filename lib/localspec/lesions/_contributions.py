@@ -74,10 +74,11 @@ class Contributions:
         values: Sequence[torch.Tensor],
         replacement: torch.Tensor | None = None,
     ) -> None:
-        self.reader, module, stops = reader, reader.module, (reader.source,)
-        # the module that runs may be another form of the reader's
+        self.reader, stops = reader, (reader.source,)
+        # the convolution that runs may be another form of the reader's
         running = unit_map.graph_module.get_submodule(reader.node.target)
-        self.channels_last = is_channels_last(running)
+        module = running if isinstance(running, nn.Conv2d) else reader.module
+        self.module, self.channels_last = module, is_channels_last(running)
         (read,) = unit_map.run(values, start=point, stops=stops)
         lesioned = []
         for node, value in zip(unit_map.live_nodes(point), values, strict=True):
@@ -135,7 +136,7 @@ class Contributions:
 
     def _convolved(self, units: torch.Tensor) -> torch.Tensor:
         """Return what some units contribute together, shape (n_images, n_channels, ...)."""
-        module = self.reader.module
+        module = self.module
         return F.conv2d(
             self.maps[:, units],
             module.weight[:, units],

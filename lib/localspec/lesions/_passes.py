@@ -18,6 +18,7 @@ MAX_VALUES = {"cpu": 2**19, "cuda": 2**27}  # on a CPU they then stay in its cac
 MAX_KEPT = {"cpu": 2**23, "cuda": 2**29}  # of all layers before lesions, or of one's contributions
 MAPS_FACTOR = 4  # as many more where maps are read, for fewer and larger products
 MIN_LESIONS = 16  # of each image together, where contributions are kept
+MIN_MAPS = 8  # lesions x images together, however large: kernels are read once for each such stack
 
 Points = Mapping[str, tuple[LesionPoint, ...]]
 
@@ -163,7 +164,10 @@ def batches(
         read = sum(sizes[other] for other in part.read)
         stacked = max(read, *(sizes[other] for other in (*part.read, *part.needed)))
         n_kept = sum(n_contributed(reader, sizes[reader.node]) for reader in part.readers)
-        at_once = most(maps=values[part.node].ndim > 2)
+        maps = values[part.node].ndim > 2
+        at_once = most(maps)
+        if maps and max_values is None:
+            at_once = max(at_once, MIN_MAPS * stacked)
         n_images = at_once // (stacked * (MIN_LESIONS if n_kept else 1))
         n_images = max(1, min(n_together, n_images, most_kept // max(n_kept, 1)))
         n_lesions = max(1, at_once // (stacked * n_images))

@@ -19,9 +19,11 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedFormatter, FuncFormatter
 
 from localspec._utils.files import record, write_atomically
+from localspec.pipeline._narrow import narrow_figure
 from localspec.pipeline._tables import format_table, page_folder
 
 MAX_CELLS = 20_000  # of a picture or a matrix whose values are listed
+RESOLUTION = 200  # dots per inch of what is no line or letter in SVG and PDF
 COLUMNS = ["panel", "title", "kind", "label", "x", "y", "value"]
 
 
@@ -32,7 +34,8 @@ def write_figure(figure: Figure, name: str, *, profile: str) -> None:
     ----------
     figure : matplotlib.figure.Figure
     name : str
-        The files are ``<name>.svg``, ``<name>.pdf`` and ``<name>.csv``.
+        The files are ``<name>.svg``, ``<name>.pdf`` and ``<name>.csv``; where the panels can stand
+        in one column, ``<name>-narrow.svg`` is for narrow screens.
     profile : str
 
     Raises
@@ -49,11 +52,15 @@ def write_figure(figure: Figure, name: str, *, profile: str) -> None:
     with plt.rc_context({"svg.hashsalt": name}):
         _write(folder / f"{name}.svg", lambda part: _save(figure, part, "svg", "Date"))
         _write(folder / f"{name}.pdf", lambda part: _save(figure, part, "pdf", "CreationDate"))
+        narrow = narrow_figure(figure)
+        if narrow is not None:
+            path = folder / f"{name}-narrow.svg"
+            _write(path, lambda part: _save(narrow, part, "svg", "Date"))
     _write(folder / f"{name}.csv", lambda part: part.write_text(content, encoding="utf-8"))
 
 
 def _save(figure: Figure, path: Path, kind: str, date: str) -> None:
-    figure.savefig(path, format=kind, metadata={date: None})
+    figure.savefig(path, format=kind, dpi=RESOLUTION, metadata={date: None})
 
 
 def _write(path: Path, write: Callable[[Path], object]) -> None:

@@ -81,6 +81,7 @@ lint: sync ## check style, the order of modules, and that the notebooks are comm
 sync: $(INSTALLED) ## make notebooks/*.ipynb from their .md twins, without outputs
 	@$(VENV_PYTHON) -m jupytext --quiet --to ipynb --update notebooks/*.md
 	@$(VENV_PYTHON) -m nbstripout --keep-id notebooks/*.ipynb
+	@$(VENV_PYTHON) book/colab.py
 
 lock: $(INSTALLED) ## write requirements.lock anew from pyproject.toml (needs uv)
 	@{ echo '# The exact versions tested, for every platform, with the hashes of their files. Made by `make lock`;'; \

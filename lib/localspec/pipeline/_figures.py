@@ -23,7 +23,6 @@ from localspec.pipeline._narrow import narrow_figure
 from localspec.pipeline._tables import format_table, page_folder
 
 MAX_CELLS = 20_000  # of a picture or a matrix whose values are listed
-RESOLUTION = 200  # dots per inch of what is no line or letter in SVG and PDF
 COLUMNS = ["panel", "title", "kind", "label", "x", "y", "value"]
 
 
@@ -49,7 +48,8 @@ def write_figure(figure: Figure, name: str, *, profile: str) -> None:
     """
     folder = page_folder(profile) / "figures"
     content = format_table(drawn_data(figure)).to_csv(index=False)
-    with plt.rc_context({"svg.hashsalt": name}):
+    # letters stay letters: smaller files, which can be searched and edited
+    with plt.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
         _write(folder / f"{name}.svg", lambda part: _save(figure, part, "svg", "Date"))
         _write(folder / f"{name}.pdf", lambda part: _save(figure, part, "pdf", "CreationDate"))
         narrow = narrow_figure(figure)
@@ -60,7 +60,7 @@ def write_figure(figure: Figure, name: str, *, profile: str) -> None:
 
 
 def _save(figure: Figure, path: Path, kind: str, date: str) -> None:
-    figure.savefig(path, format=kind, dpi=RESOLUTION, metadata={date: None})
+    figure.savefig(path, format=kind, metadata={date: None})
 
 
 def _write(path: Path, write: Callable[[Path], object]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import textwrap
 
+import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.colorbar import Colorbar
 from matplotlib.figure import Figure
@@ -15,6 +16,7 @@ WIDTH = 4.2  # inches: shrunk to the width of a phone, letters of 8 points have 
 HIGHEST = 3.6  # inches, of one of several panels
 MOST_COLUMNS = 4  # of panels; more of them are small multiples, which stay side by side
 CORE = 0.8  # share of a text's box that must be free of others
+MANY = 200  # points, from which on they become a picture inside the file
 LINE = 48  # characters of a title that fit into a line
 TITLE = 9.5  # points
 
@@ -35,6 +37,7 @@ def narrow_figure(figure: Figure) -> Figure | None:
         columns, or texts would run into each other.
     """
     copy = pickle.loads(pickle.dumps(figure))
+    plt.close(copy)  # else a notebook shows it, too
     panels = [axis for axis in copy.axes if axis.get_subplotspec() and axis.get_visible()]
     shapes = {axis.get_subplotspec().get_gridspec().get_geometry() for axis in panels}
     if len(shapes) != 1 or next(iter(shapes))[1] > MOST_COLUMNS:
@@ -46,6 +49,8 @@ def narrow_figure(figure: Figure) -> Figure | None:
         _stack(copy, panels)
     for axis in panels:
         axis.set_title(_broken(axis.get_title("left")), loc="left", fontsize=TITLE)
+        for points in axis.collections:
+            points.set_rasterized(len(points.get_offsets()) > MANY)
         if any(label.get_rotation() for label in axis.get_xticklabels()):
             axis.tick_params("x", labelrotation=90)
     if copy.get_suptitle():

@@ -24,7 +24,7 @@ OPTIONS += $(if $(VERBOSE),--verbose)
 GRID := exec $(VENV_PYTHON) -P lib/localspec/cli/_start.py $$PPID
 
 .DEFAULT_GOAL := help
-.PHONY: help book site links test run report train publish serve lab test-cluster bench lint sync lock clean
+.PHONY: help book site whole links test run report train publish serve lab test-cluster bench lint sync lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r target what; \
@@ -38,6 +38,9 @@ book: $(INSTALLED) ## run the digits profile, publish it in place, build the boo
 site: $(INSTALLED) ## build the book from the pages that are published, without running any
 	@rm -rf _build
 	@.venv/bin/jupyter-book build . --path-output . -q -W -n --keep-going
+
+whole: $(INSTALLED) ## after make site: add the book as one page and as PDF (needs Chromium)
+	@$(VENV_PYTHON) book/whole.py _build/html
 
 links: $(INSTALLED) ## open every link of the book
 	@.venv/bin/jupyter-book build . --path-output _build/links -q --builder linkcheck

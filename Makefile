@@ -24,7 +24,7 @@ OPTIONS += $(if $(VERBOSE),--verbose)
 GRID := exec $(VENV_PYTHON) -P lib/localspec/cli/_start.py $$PPID
 
 .DEFAULT_GOAL := help
-.PHONY: help book site whole links test run report train publish serve lab test-cluster bench lint sync lock clean
+.PHONY: help book site whole links test run report train publish serve lab test-cluster bench lint sync colab lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r target what; \
@@ -84,6 +84,8 @@ lint: sync ## check style, the order of modules, and that the notebooks are comm
 sync: $(INSTALLED) ## make notebooks/*.ipynb from their .md twins, without outputs
 	@$(VENV_PYTHON) -m jupytext --quiet --to ipynb --update notebooks/*.md
 	@$(VENV_PYTHON) -m nbstripout --keep-id notebooks/*.ipynb
+
+colab: $(INSTALLED) ## write notebooks/colab, once _config.yml has the repository's address
 	@$(VENV_PYTHON) book/colab.py
 
 lock: $(INSTALLED) ## write requirements.lock anew from pyproject.toml (needs uv)

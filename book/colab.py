@@ -1,7 +1,7 @@
 """Write `notebooks/colab`: each notebook with a first cell, tagged `colab`, that installs all.
 
 Colab opens single files of a repository and knows nothing of the project. The cell clones it from
-the address that `_config.yml` has under `repository`; without one, nothing is written. `make sync`
+the address that `_config.yml` has under `repository`; without one, nothing is written. `make colab`
 runs this.
 """
 

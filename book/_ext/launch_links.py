@@ -2,7 +2,7 @@
 
 The address stands in `_config.yml` under `repository`; without one there are no buttons. Binder
 installs by `.binder`, Colab by the first cell of the notebooks in `notebooks/colab`, which
-`make sync` writes.
+`make colab` writes.
 """
 
 from pathlib import Path

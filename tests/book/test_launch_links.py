@@ -24,7 +24,7 @@ def small_book(tmp_path):
 
     def make(url: str) -> Path:
         for name in ("book/_ext", "book/_static", "book/notes", "notebooks"):
-            shutil.copytree(ROOT / name, tmp_path / name)
+            shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("colab"))
         (tmp_path / PAGE).parent.mkdir(parents=True)
         for name in ("tables", "figures"):
             if (ROOT / PAGE).with_name(name).is_dir():
@@ -91,6 +91,15 @@ def test_a_notebook_for_colab_begins_with_the_installation(small_book):
 
 def test_without_an_address_nothing_is_written_for_colab(small_book):
     assert not (small_book("") / "notebooks" / "colab").exists()
+
+
+def test_notebooks_for_colab_are_those_of_now(small_book):
+    url = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["repository"]["url"]
+
+    def contents(root: Path) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in root.glob("notebooks/colab/*.ipynb")}
+
+    assert contents(ROOT) == contents(small_book(url)), "run `make colab` and commit the folder"
 
 
 def test_binder_installs_what_make_installs():

@@ -24,7 +24,7 @@ OPTIONS += $(if $(VERBOSE),--verbose)
 GRID := exec $(VENV_PYTHON) -P lib/localspec/cli/_start.py $$PPID
 
 .DEFAULT_GOAL := help
-.PHONY: help book site links test run report train publish serve lab test-cluster bench lint sync lock clean
+.PHONY: help book site whole links test run report train publish serve lab test-cluster bench lint sync colab lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r target what; \
@@ -38,6 +38,9 @@ book: $(INSTALLED) ## run the digits profile, publish it in place, build the boo
 site: $(INSTALLED) ## build the book from the pages that are published, without running any
 	@rm -rf _build
 	@.venv/bin/jupyter-book build . --path-output . -q -W -n --keep-going
+
+whole: $(INSTALLED) ## after make site: add the book as one page and as PDF (needs Chromium)
+	@$(VENV_PYTHON) book/whole.py _build/html
 
 links: $(INSTALLED) ## open every link of the book
 	@.venv/bin/jupyter-book build . --path-output _build/links -q --builder linkcheck
@@ -81,6 +84,9 @@ lint: sync ## check style, the order of modules, and that the notebooks are comm
 sync: $(INSTALLED) ## make notebooks/*.ipynb from their .md twins, without outputs
 	@$(VENV_PYTHON) -m jupytext --quiet --to ipynb --update notebooks/*.md
 	@$(VENV_PYTHON) -m nbstripout --keep-id notebooks/*.ipynb
+
+colab: $(INSTALLED) ## write notebooks/colab, once _config.yml has the repository's address
+	@$(VENV_PYTHON) book/colab.py
 
 lock: $(INSTALLED) ## write requirements.lock anew from pyproject.toml (needs uv)
 	@{ echo '# The exact versions tested, for every platform, with the hashes of their files. Made by `make lock`;'; \

@@ -12,7 +12,7 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 
 GLOSSARY = "book/glossary"
-WORDS = ("counterpart", "fork", "null mean", "partitioning", "plain reading", "yardstick")
+WORDS = ("counterpart", "fork", "null mean", "partitioning", "plain reading")
 WORD = re.compile(rf"\b({'|'.join(WORDS)})s?\b", re.IGNORECASE)
 
 

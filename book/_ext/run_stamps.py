@@ -82,6 +82,10 @@ def page_problems(page: Path, record: dict) -> Iterator[str]:
             yield f"table `{name}` is in the stamp and not in tables/"
         elif hashlib.sha256(table.read_bytes()).hexdigest() != expected:
             yield f"table `{name}` was changed after the run: its checksum is not the stamp's"
+    for name, expected in sorted(record["information"].get("figures", {}).items()):
+        figure = page.parent / "figures" / name  # of pages published earlier, none are there
+        if figure.is_file() and hashlib.sha256(figure.read_bytes()).hexdigest() != expected:
+            yield f"figure `{name}` was changed after the run: its checksum is not the stamp's"
 
 
 def stage_notices(record: dict, versions: dict[str, int]) -> Iterator[str]:
@@ -249,19 +253,20 @@ def add_stamp(app: Sphinx, doctree: nodes.document) -> None:
     section.append(nodes.raw("", box(record), format="html"))
 
 
-def copy_tables(app: Sphinx, exception: Exception | None) -> None:
-    """Copy the tables beside their pages, where the boxes link to them."""
+def copy_files(app: Sphinx, exception: Exception | None) -> None:
+    """Copy tables and files of figures beside their pages, where these link to them."""
     if exception is not None or app.builder.format != "html":
         return
     for folder in {path.parent for _, path in _published(app.env)}:
-        if (folder / "tables").is_dir():
-            target = Path(app.outdir, folder.relative_to(app.srcdir), "tables")
-            shutil.copytree(folder / "tables", target, dirs_exist_ok=True)
+        for name in ("tables", "figures"):
+            if (folder / name).is_dir():
+                target = Path(app.outdir, folder.relative_to(app.srcdir), name)
+                shutil.copytree(folder / name, target, dirs_exist_ok=True)
 
 
 def setup(app: Sphinx) -> dict:
     app.add_directive("run-status", RunStatus)
     app.connect("env-get-outdated", check_all)
     app.connect("doctree-read", add_stamp)
-    app.connect("build-finished", copy_tables)
+    app.connect("build-finished", copy_files)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -2,17 +2,18 @@
 
 The table is `book/runs/<profile>/tables/verdicts.csv`, as the page 05_synthesis wrote it.
 `_static/verdicts.js` shows the numbers of a cell or mark that is pointed at, and one network at a
-time.
+time. On narrow screens, pages that have the matrix as a picture show it in this form, too.
 """
 
 import math
+import re
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 
 import pandas as pd
 from docutils import nodes
-from run_stamps import RUNS
+from run_stamps import PAGE, RUNS
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
@@ -26,8 +27,9 @@ EFFECTS = (
     "for specialization, but for output coherence, where it is left of it. What lies beyond the "
     "axis is drawn at its end."
 )
+PICTURE = re.compile(r'<img alt="Matrix with claims[^>]*>')  # as figures.yml describes it
 AXIS, TICKS = (0.4, 2.0), (0.5, 1, 1.5, 2)  # of effects over their null means
-NAMES_WIDTH, PLOT_WIDTH, SPACE = 210, 430, 12  # of the figure, in its own units
+MARGIN, WIDTH, SPACE = 10, 340, 12  # of the figure, in its own units: pixels of a phone
 
 
 def read_verdicts(runs: Path, profile: str) -> pd.DataFrame:
@@ -99,7 +101,7 @@ def matrix_html(table: pd.DataFrame) -> str:
         f"<tr><th scope='row'>{escape(name)}</th>{''.join(row)}</tr>" for name, row in rows.items()
     )
     return (
-        "<div class='verdict-matrix'><table class='table'>"
+        f"<div class='verdict-matrix' style='--networks: {len(networks)}'><table class='table'>"
         f"<thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table>"
         f"<p>{escape(LEGEND)}</p></div>"
     )
@@ -108,7 +110,7 @@ def matrix_html(table: pd.DataFrame) -> str:
 def _across(ratio: float) -> float:
     """Return where a ratio lies in the figure; what is beyond the axis lies at its end."""
     low, high = AXIS
-    return NAMES_WIDTH + PLOT_WIDTH * (min(max(ratio, low), high) - low) / (high - low)
+    return MARGIN + WIDTH * (min(max(ratio, low), high) - low) / (high - low)
 
 
 def _mark(row: Mapping, height: float, colour: int) -> str:
@@ -117,14 +119,14 @@ def _mark(row: Mapping, height: float, colour: int) -> str:
     return (
         f"<g role='img' aria-label='{text}' class='network-{colour}' "
         f"data-network='{escape(row['network'])}' data-numbers='{text}'>"
-        f"<rect x='{NAMES_WIDTH}' y='{height - SPACE / 2}' width='{PLOT_WIDTH}' height='{SPACE}'/>"
+        f"<rect x='{MARGIN}' y='{height - SPACE / 2}' width='{WIDTH}' height='{SPACE}'/>"
         f"<line x1='{low}' x2='{high}' y1='{height}' y2='{height}'/>"
         f"<circle cx='{ratio}' cy='{height}' r='4'/></g>"
     )
 
 
 def effects_html(table: pd.DataFrame) -> str:
-    """Return the effects over their null means as a figure: a row a claim and measure."""
+    """Return the effects over their null means as a figure: below each row's name its networks."""
     from localspec.pipeline import row_name
 
     networks = list(dict.fromkeys(table["network"]))
@@ -132,13 +134,12 @@ def effects_html(table: pd.DataFrame) -> str:
     for (claim, measure), rows in table.dropna(subset=["low"]).groupby(
         ["claim", "measure"], sort=False
     ):
-        name = escape(row_name(claim, measure))
-        middle = height + SPACE * (len(rows) + 1) / 2
-        parts.append(f"<text x='0' y='{middle}' dominant-baseline='middle'>{name}</text>")
+        height += SPACE
+        parts.append(f"<text x='0' y='{height}'>{escape(row_name(claim, measure))}</text>")
         for row in rows.to_dict(orient="records"):
             height += SPACE
             parts.append(_mark(row, height, networks.index(row["network"])))
-        height += 1.5 * SPACE
+        height += SPACE
     ticks = "".join(
         f"<text x='{_across(tick):.1f}' y='{height + 10}' text-anchor='middle'>{tick:g}</text>"
         for tick in TICKS
@@ -150,10 +151,30 @@ def effects_html(table: pd.DataFrame) -> str:
     )
     return (
         "<figure class='verdict-effects'>"
-        f"<div><svg viewBox='0 0 {NAMES_WIDTH + PLOT_WIDTH + 20} {height + 16}' role='group' "
-        f"aria-label='Effects over their null means'>{one}{''.join(parts)}{ticks}</svg></div>"
+        f"<svg viewBox='0 0 {WIDTH + 2 * MARGIN} {height + 16}' role='group' "
+        f"aria-label='Effects over their null means'>{one}{''.join(parts)}{ticks}</svg>"
         f"<figcaption>{keys}{escape(EFFECTS)}</figcaption></figure>"
     )
+
+
+def with_matrix(body: str, matrix: str) -> str:
+    """Return the HTML of a page that shows a matrix in place of its picture on narrow screens."""
+    return PICTURE.sub(
+        lambda match: f"<span class='wide'>{match[0]}</span><div class='verdicts'>{matrix}</div>",
+        body,
+        count=1,
+    )
+
+
+def add_matrix(
+    app: Sphinx, pagename: str, template: str, context: dict, doctree: nodes.document | None
+) -> None:
+    match = PAGE.fullmatch(pagename)
+    if doctree is None or not match or app.builder.name != "html":
+        return
+    if PICTURE.search(context["body"]):
+        table = read_verdicts(Path(app.srcdir, RUNS), match["profile"])
+        context["body"] = with_matrix(context["body"], matrix_html(table))
 
 
 class VerdictMatrix(SphinxDirective):
@@ -170,4 +191,5 @@ class VerdictMatrix(SphinxDirective):
 
 def setup(app: Sphinx) -> dict:
     app.add_directive("verdict-matrix", VerdictMatrix)
+    app.connect("html-page-context", add_matrix)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

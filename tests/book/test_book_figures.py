@@ -1,5 +1,7 @@
 """Texts of figures: each published figure has a caption and says what is seen."""
 
+import base64
+import hashlib
 import json
 import shlex
 from pathlib import Path
@@ -38,22 +40,28 @@ def test_a_figure_gets_the_texts_of_the_function_that_drew_it():
 RECORD = {
     "page": "03_importance",
     "profile": "mine",
-    "parameters": {"profile": "mine", "networks": ["it's"]},
+    "parameters": {"profile": "mine", "networks": ["it's", "b"]},
     "tables": {"b.csv": "", "a.csv": ""},
 }
+PER_NETWORK = 'write_figure(plot_a(x), f"damage-{group[0].network}", profile=profile)'
 
 
-def test_a_figure_has_its_files_and_its_command_below():
-    source = 'write_figure(plot_a(x), f"damage-{group[0].network}", profile=profile)'
-    notebook = figure_texts.with_files({"cells": [figure(source), figure("plot_b(x)")]}, RECORD)
-    _, fold, other = notebook["cells"]
-    assert other["source"] == "plot_b(x)"  # draws a figure and writes none
-    elements = Reader(fold["source"])
+def below(source: str, published=(), *, n_figures: int = 1) -> Reader:
+    """Return what stands below the figures of a cell."""
+    cell = figure(source)
+    cell["outputs"] = [{"data": {"image/png": "aa"}} for _ in range(n_figures)]
+    notebook = figure_texts.with_names({"cells": [cell]}, RECORD)
+    (_, fold) = figure_texts.with_files(notebook, RECORD, set(published))["cells"]
+    return Reader(fold["source"])
+
+
+def test_a_figure_whose_files_are_not_published_has_the_command_that_writes_them():
+    elements = below(PER_NETWORK)
     text = "".join(elements.text)
     assert "damage-*.svg, damage-*.pdf, damage-*.csv" in text
     assert "results/mine/figures/" in text
     assert [link["href"] for link in elements.all("a")] == ["tables/a.csv", "tables/b.csv"]
-    command = shlex.split(text[text.index(".venv") : text.index("Tables")])
+    command = shlex.split(text[text.index(".venv") : text.index("Tables of")])
     assert command[:-1] == [
         ".venv/bin/papermill",
         "notebooks/03_importance.ipynb",
@@ -63,12 +71,42 @@ def test_a_figure_has_its_files_and_its_command_below():
     assert yaml.safe_load(command[-1]) == RECORD["parameters"]
 
 
+def test_published_files_of_a_figure_are_linked():
+    files = ["damage-it's.svg", "damage-b.svg", "damage-b.csv.gz", "damage-b-narrow.svg", "c.svg"]
+    elements = below(PER_NETWORK, files, n_figures=2)
+    links = [link["href"] for link in elements.all("a") if "figures/" in link["href"]]
+    assert links == ["figures/damage-it's.svg", "figures/damage-b.svg", "figures/damage-b.csv.gz"]
+    assert all("download" in link for link in elements.all("a"))
+    assert "results/mine/figures/" in "".join(elements.text)  # the command stays: it writes PDF
+
+
+def test_a_cell_that_writes_no_figure_has_nothing_below():
+    assert figure_texts.with_files({"cells": [figure("plot_b(x)")]}, RECORD, set()) == {
+        "cells": [figure("plot_b(x)")]
+    }
+
+
 def test_a_figure_of_a_folder_of_its_own():
-    fold = figure_texts.files_html('write_figure(f, "card", profile="your_network")', RECORD)
-    assert "results/your_network/figures/" in fold
-    named = 'name = f"curves-{x}"\nwrite_figure(plot_a(x), name, profile=profile)'
-    assert "curves-*.svg" in figure_texts.files_html(named, RECORD)
-    assert figure_texts.files_html("show(plot_a(x))", RECORD) == ""
+    fold = below('write_figure(f, "card", profile="your_network")')
+    assert "results/your_network/figures/" in "".join(fold.text)
+    fold = below('name = f"curves-{x}"\nwrite_figure(plot_a(x), name, profile=profile)')
+    assert "curves-*.svg" in "".join(fold.text)
+
+
+def test_narrow_screens_are_shown_the_narrow_figure():
+    contents = [b"one", b"two"]
+    names = [f"{hashlib.sha256(content).hexdigest()}.png" for content in contents]
+    cell = figure(PER_NETWORK)
+    cell["outputs"] = [
+        {"data": {"image/png": base64.b64encode(content).decode()}} for content in contents
+    ]
+    notebook = figure_texts.with_names({"cells": [cell]}, RECORD)
+    pictures = figure_texts.narrow_pictures(notebook, {"damage-b-narrow.svg", "damage-it's.svg"})
+    assert pictures == {names[1]: "damage-b-narrow.svg"}
+    images = [f'<img alt="A." src="../_images/{name}" />' for name in names]
+    body = figure_texts.with_narrow(f"<p>{images[0]}</p><p>{images[1]}</p>", pictures)
+    source = '<source media="(max-width: 600px)" srcset="figures/damage-b-narrow.svg">'
+    assert body == f"<p>{images[0]}</p><p><picture>{source}{images[1]}</picture></p>"
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: f"{path.parent.name}/{path.stem}")

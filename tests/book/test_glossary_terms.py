@@ -24,15 +24,15 @@ def links(document: nodes.document) -> list[tuple[str, str]]:
 
 
 def test_a_word_is_linked_where_it_comes_first():
-    document = page("Two Forks, one yardstick.", "A fork, the plain reading, pitchforks.")
+    document = page("Two Forks, one partitioning.", "A fork, the plain reading, pitchforks.")
     glossary_terms.link_words(document, "g.html", set())
     assert links(document) == [
         ("Forks", "g.html#term-fork"),
-        ("yardstick", "g.html#term-yardstick"),
+        ("partitioning", "g.html#term-partitioning"),
         ("plain reading", "g.html#term-plain-reading"),
     ]
     assert document.astext().split("\n\n")[1:] == [
-        "Two Forks, one yardstick.",
+        "Two Forks, one partitioning.",
         "A fork, the plain reading, pitchforks.",
     ]
 

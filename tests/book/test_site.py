@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urldefrag
 
+import numpy as np
 import pytest
 import site_files
 import yaml
@@ -55,6 +56,23 @@ def test_the_site_is_light(html):
     galleries = {path: size for path, size in pages.items() if path.endswith("12_gallery.html")}
     assert len(galleries) == 3
     assert {path: size for path, size in galleries.items() if size > MB} == {}
+
+
+def test_a_large_figure_keeps_its_looks_in_fewer_colours(tmp_path):
+    path = tmp_path / "figure.png"
+    rng = np.random.default_rng(0)
+    before = np.full((300, 300, 3), 255, dtype=np.uint8)
+    before[50:250, 50:250] = rng.integers(0, 256, (200, 200, 1))  # a noisy grey matrix
+    before[:, 20:24] = (0, 114, 178)
+    Image.fromarray(before).save(path)
+    size = path.stat().st_size
+    site_files.in_fewer_colours(path)
+    after = np.asarray(Image.open(path).convert("RGB")).astype(int)
+    assert path.stat().st_size < 0.6 * size
+    assert np.abs(after - before).max() <= 16
+    content = path.read_bytes()
+    site_files.in_fewer_colours(path)
+    assert path.read_bytes() == content
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import verdict_matrix
+import yaml
 from helpers.html import Reader
 
 pytestmark = pytest.mark.book
@@ -47,6 +48,16 @@ def test_the_figure_has_a_mark_for_each_effect(table):
     assert f"{row['ratio']:.2f} [{row['low']:.2f}, {row['high']:.2f}]" in expected
     one = next(float(line["x1"]) for line in reader.all("line") if line.get("class") == "one")
     assert (at[expected] > one) == (row["ratio"] > 1)
+
+
+def test_a_picture_of_the_matrix_has_the_matrix_beside_it():
+    alt = yaml.safe_load((RUNS.parent / "figures.yml").read_text(encoding="utf-8"))
+    picture = f'<img alt="{alt["plot_verdicts"]["alt"]}" src="a.png" />'
+    body = verdict_matrix.with_matrix(f'<img alt="b"/><p>{picture}</p>', "<table></table>")
+    assert body == (
+        f"<img alt=\"b\"/><p><span class='wide'>{picture}</span>"
+        "<div class='verdicts'><table></table></div></p>"
+    )
 
 
 def test_colours_are_those_of_the_words(table):

@@ -1,5 +1,6 @@
 """Stamps, tables and refusals of a publication."""
 
+import gzip
 import json
 
 import click
@@ -20,19 +21,30 @@ HASHES = {"profile_hash": "p", "notebook_hash": "n", "library_hash": "l"}
 def run_of(tmp_path, notebook_with, picture):
     """Function that leaves the results of a page as a run does."""
 
-    def make(page: str, table: str = "a,b\n1,2\n", *, commit: str = "first", name: str = ""):
+    def make(
+        page: str,
+        table: str = "a,b\n1,2\n",
+        *,
+        commit: str = "first",
+        name: str = "",
+        figures: dict[str, bytes] | None = None,
+    ):
         folder = tmp_path / "results" / PROFILE
         (folder / "tables").mkdir(parents=True, exist_ok=True)
         path = folder / "tables" / (name or f"{page}.csv")
         path.write_text(table, encoding="utf-8")
+        (folder / "figures").mkdir(exist_ok=True)
+        for figure, content in (figures or {}).items():
+            (folder / "figures" / figure).write_bytes(content)
         nbformat.write(notebook_with(picture()), folder / f"{page}.ipynb")
+        written = dict.fromkeys(figures or {}, "")
         record = {
             "page": page,
             "profile": PROFILE,
             "parameters": {"n_clusters": 6},
             "stages": {"training": {"version": 1, "keys": ["k"]}},
             "tables": {path.name: checksum(path)},
-            "information": {"commit": commit, **HASHES},
+            "information": {"commit": commit, "figures": written, **HASHES},
         }
         (folder / f"{page}.json").write_text(as_json(record), encoding="utf-8")
 
@@ -64,6 +76,46 @@ def test_pages_tables_and_stamps_are_published(run_of, published):
     assert (
         (folder / "stamps.json").read_text(encoding="utf-8").startswith('{\n "pages": {\n  "one"')
     )
+
+
+def figures_of(folder):
+    """Return the published files of figures, and the checksums that the stamps have of them."""
+    pages = json.loads((folder / "stamps.json").read_text(encoding="utf-8"))["pages"]
+    stamped = {}
+    for record in pages.values():
+        stamped |= record["information"]["figures"]
+    files = {path.name: path.read_bytes() for path in (folder / "figures").glob("*")}
+    assert stamped == {name: checksum(folder / "figures" / name) for name in files}
+    return files
+
+
+def test_figures_are_published_without_pdf_and_long_data_compressed(run_of, published):
+    long = b"x,y\n" + b"1,2\n" * 30_000
+    figures = {"a.svg": b"<svg/>", "a.pdf": b"%PDF", "a.csv": b"x,y\n", "b.csv": long}
+    run_of("one", figures=figures)
+    files = figures_of(published("one"))
+    assert files.keys() == {"a.svg", "a.csv", "b.csv.gz"}
+    assert (files["a.svg"], files["a.csv"]) == (b"<svg/>", b"x,y\n")
+    assert gzip.decompress(files["b.csv.gz"]) == long
+
+
+def test_figures_of_a_page_that_did_not_change_stay(run_of, published, tmp_path):
+    run_of("one", figures={"a.svg": b"first", "b.svg": b"first"})
+    run_of("two", figures={"c.svg": b"first"})
+    folder = published("one", "two")
+    run_of("one", figures={"a.svg": b"second", "d.svg": b"second"})
+    run_of("two", figures={"c.svg": b"second"})
+    page = tmp_path / "results" / PROFILE / "two.ipynb"
+    page.write_text(page.read_text(encoding="utf-8").replace("plot()", "plot(2)"))
+    published("one", "two")
+    assert figures_of(folder) == {"a.svg": b"first", "c.svg": b"second", "d.svg": b"second"}
+
+
+def test_two_pages_cannot_write_one_figure(run_of, published):
+    run_of("one", figures={"a.svg": b""})
+    run_of("two", figures={"a.svg": b""})
+    with pytest.raises(click.ClickException, match=r"two and one both write the figure a\.svg"):
+        published("one", "two")
 
 
 def test_information_stays_where_nothing_else_changed(run_of, published):

@@ -11,7 +11,7 @@ import pytest
 from localspec.exceptions import ArtifactError
 from localspec.pipeline import annotated_heatmap, drawn_data, write_figure
 
-ENDS = (".csv", ".pdf", ".svg")
+ENDS = ("-narrow.svg", ".csv", ".pdf", ".svg")
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from localspec.conventions import PAPER, RELEASED, Conventions
 from localspec.measures import LESIONED, VISUALIZED
 from localspec.networks import NetworkSettings
 from localspec.pipeline import ForksSection, Reading, readings
-from localspec.pipeline._readings import YARDSTICK
+from localspec.pipeline._readings import REDRAWN
 from localspec.studies.forks import fork_replicates, fork_table, fork_test_table, plot_changes_of_p
 from localspec.studies.forks._tables import CHANNELS, ChannelsReading, networks_in_three_channels
 
@@ -127,21 +127,21 @@ def test_the_table(opened, tests):
         assert (row["where"] == "") == (part["change"].max() == 0)
 
 
-def test_the_yardstick_draws_again_and_changes_nothing_else(opened, tests):
-    assert next(reading for reading in opened["mlp"] if reading is not None) == YARDSTICK
-    assert YARDSTICK.conventions == PAPER
-    assert not YARDSTICK.is_released
-    plain, redrawn = opened["mlp"][None][0], opened["mlp"][YARDSTICK][0]
+def test_the_control_draws_again_and_changes_nothing_else(opened, tests):
+    assert next(reading for reading in opened["mlp"] if reading is not None) == REDRAWN
+    assert REDRAWN.conventions == PAPER
+    assert not REDRAWN.is_released
+    plain, redrawn = opened["mlp"][None][0], opened["mlp"][REDRAWN][0]
     before, after = plain.draws("weights/global"), redrawn.draws("weights/global")
     pairs = zip(before.subclusters, after.subclusters, strict=True)
     assert all(np.array_equal(a.units, b.units) for a, b in pairs)
     assert not all(np.array_equal(a, b) for a, b in zip(before.units, after.units, strict=True))
-    moved = tests[tests["reading"] == YARDSTICK.value]
+    moved = tests[tests["reading"] == REDRAWN.value]
     assert (moved["p"] - moved["p_plain"]).abs().max() > 0
     row = (
         fork_table(opened, tests)
         .set_index(["network", "option", "reading"])
-        .loc[("mlp", YARDSTICK.option, YARDSTICK.value)]
+        .loc[("mlp", REDRAWN.option, REDRAWN.value)]
     )
     assert (row["adjusted_rand"], row["tests_gained"], row["tests_lost"]) == (1, 0, 0)
 
@@ -211,7 +211,7 @@ def test_another_network_is_visualized_and_the_first_one_lesioned(opened, tests)
 
 def test_forks_come_in_the_order_of_the_options(opened):
     first, *others = [reading.option for reading in opened["mlp"] if reading is not None]
-    assert first == YARDSTICK.option
+    assert first == REDRAWN.option
     assert others[others.index(CHANNELS) - 1] == "min_units"
     assert others[-1] == CHANNELS
     without = [option for option in others if option != CHANNELS]

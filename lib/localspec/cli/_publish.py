@@ -1,15 +1,18 @@
-"""Publication of a profile: its pages, tables and stamps in ``book/runs/<profile>/``.
+"""Publication of a profile: its pages, tables, figures and stamps in ``book/runs/<profile>/``.
 
 What did not change stays byte for byte: a picture that differs in a few pixels only under an
-unchanged cell, and the information on a run whose parameters, stages and tables are the same.
+unchanged cell, the files of the figures of a page of which nothing changed, and the information on
+a run whose parameters, stages and tables are the same. Figures are published as SVG, and what they
+draw as CSV, compressed where it is long; PDF is left to those who run the page.
 """
 
 from __future__ import annotations
 
 import base64
+import gzip
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import click
@@ -24,6 +27,7 @@ from localspec._utils.validation import check_option
 from localspec.cli._files import (
     UNREADABLE,
     as_json,
+    checksum,
     inside,
     load_named_profile,
     notebook_problem,
@@ -36,6 +40,7 @@ from localspec.pipeline import Profile, open_replicate
 
 PIXELS = 0.001  # a picture that differs in a smaller share of its pixels is the same picture
 PICTURES = ("image/png", "image/jpeg")
+LONG = 100_000  # bytes, from which on the numbers of a figure are compressed
 SAME_RUN = ("parameters", "stages", "tables")
 
 
@@ -83,10 +88,63 @@ def keep_pictures(new: NotebookNode, old: NotebookNode) -> None:
 
 
 def keep_information(record: dict, old: dict | None) -> dict:
-    """Return `record` with the information of `old` if that was the same run."""
+    """Return `record` with the information of `old` if that was the same run.
+
+    The files of figures are those of `record`: they may be written anew where nothing else is.
+    """
     if old is None or any(record[key] != old.get(key) for key in SAME_RUN):
         return record
-    return {**record, "information": old["information"]}
+    figures = record["information"].get("figures", {})
+    return record | {"information": old["information"] | {"figures": figures}}
+
+
+def figure_files(page: str, names: Iterable[str], results: Path, profile: str) -> dict[str, bytes]:
+    """Return the files of a page's figures to publish, by name.
+
+    Parameters
+    ----------
+    page : str
+    names : iterable of str
+        Of the files that the page wrote.
+    results : Path
+        Folder of all profiles. A page of one's own network writes into a folder of its name.
+    profile : str
+    """
+    files = {}
+    for name in names:
+        places = [inside(results, folder, "figures", name) for folder in (profile, page)]
+        path = next((path for path in places if path.is_file()), None)
+        if path is None or path.suffix not in (".svg", ".csv"):
+            continue
+        content = path.read_bytes()
+        if path.suffix == ".csv" and len(content) > LONG:
+            name, content = f"{name}.gz", gzip.compress(content, mtime=0)
+        files[name] = content
+    return files
+
+
+def publish_figures(page: str, record: dict, folder: Path, results: Path, *, same: bool) -> None:
+    """Publish the files of a page's figures and note their checksums in its record, in place.
+
+    Parameters
+    ----------
+    page : str
+    record : dict
+    folder : Path
+        Of the published profile.
+    results : Path
+        Folder of all profiles.
+    same : bool
+        Whether the page did not change: then files that are there stay.
+    """
+    figures = record["information"].get("figures", {})
+    published = {}
+    for name, content in figure_files(page, figures, results, folder.name).items():
+        target = inside(folder, "figures", name)
+        if not (same and target.is_file()):
+            write_if_changed(target, content)
+        published[name] = checksum(target)
+    record["information"]["figures"] = published
 
 
 def read_records(results: Path, pages: Mapping[str, Mapping[str, str]]) -> dict[str, dict]:
@@ -146,21 +204,28 @@ def page_text(source: Path, published: Path) -> str:
 
 
 def remove_others(folder: Path, pages: list[str], records: dict[str, dict]) -> None:
-    """Remove pages and tables that no longer exist."""
+    """Remove pages, tables and files of figures that no longer exist."""
     tables = {name for record in records.values() for name in record["tables"]}
+    figures = {
+        name for record in records.values() for name in record["information"].get("figures", {})
+    }
     gone = [path for path in folder.glob("*.ipynb") if path.stem not in pages]
     gone += [path for path in (folder / "tables").glob("*.csv") if path.name not in tables]
+    gone += [path for path in (folder / "figures").glob("*.*") if path.name not in figures]
     for path in gone:
         path.unlink()
 
 
-def check_tables(records: dict[str, dict]) -> None:
-    """Refuse two pages that write one table."""
-    tables: dict[str, str] = {}
+def check_names(records: dict[str, dict]) -> None:
+    """Refuse two pages that write one table, or one file of a figure."""
+    writers: dict[tuple[str, str], str] = {}
     for page, record in records.items():
-        for name in record["tables"]:
-            if tables.setdefault(name, page) != page:
-                raise click.ClickException(f"{page} and {tables[name]} both write the table {name}")
+        written = [("table", name) for name in record["tables"]]
+        written += [("figure", name) for name in record["information"].get("figures", {})]
+        for kind, name in written:
+            other = writers.setdefault((kind, name), page)
+            if other != page:
+                raise click.ClickException(f"{page} and {other} both write the {kind} {name}")
 
 
 def publish_pages(
@@ -199,10 +264,13 @@ def publish_pages(
     new = read_records(source, {page: pages[page] for page in chosen or pages})
     merged = old | new
     records = {page: merged[page] for page in pages if page in merged}
-    check_tables(records)
+    check_names(records)
     for page, record in new.items():
         target = folder / f"{page}.ipynb"
+        before = target.read_bytes() if target.is_file() else b""
         write_if_changed(target, page_text(source / target.name, target))
+        same = target.read_bytes() == before
+        publish_figures(page, record, folder, results, same=same)
         for name in record["tables"]:
             write_if_changed(
                 inside(folder, "tables", name), (source / "tables" / name).read_bytes()

@@ -19,6 +19,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedFormatter, FuncFormatter
 
 from localspec._utils.files import record, write_atomically
+from localspec.pipeline._narrow import narrow_figure
 from localspec.pipeline._tables import format_table, page_folder
 
 MAX_CELLS = 20_000  # of a picture or a matrix whose values are listed
@@ -32,7 +33,8 @@ def write_figure(figure: Figure, name: str, *, profile: str) -> None:
     ----------
     figure : matplotlib.figure.Figure
     name : str
-        The files are ``<name>.svg``, ``<name>.pdf`` and ``<name>.csv``.
+        The files are ``<name>.svg``, ``<name>.pdf`` and ``<name>.csv``; where the panels can stand
+        in one column, ``<name>-narrow.svg`` is for narrow screens.
     profile : str
 
     Raises
@@ -46,9 +48,14 @@ def write_figure(figure: Figure, name: str, *, profile: str) -> None:
     """
     folder = page_folder(profile) / "figures"
     content = format_table(drawn_data(figure)).to_csv(index=False)
-    with plt.rc_context({"svg.hashsalt": name}):
+    # letters stay letters: smaller files, which can be searched and edited
+    with plt.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
         _write(folder / f"{name}.svg", lambda part: _save(figure, part, "svg", "Date"))
         _write(folder / f"{name}.pdf", lambda part: _save(figure, part, "pdf", "CreationDate"))
+        narrow = narrow_figure(figure)
+        if narrow is not None:
+            path = folder / f"{name}-narrow.svg"
+            _write(path, lambda part: _save(narrow, part, "svg", "Date"))
     _write(folder / f"{name}.csv", lambda part: part.write_text(content, encoding="utf-8"))
 
 

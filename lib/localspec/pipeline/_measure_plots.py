@@ -74,7 +74,8 @@ def plot_measure_against_draws(
         order = np.argsort(np.nan_to_num(values[0], nan=-np.inf), kind="stable")
         columns = np.arange(len(order))
         repeated = np.tile(columns, len(values) - 1)
-        axis.scatter(repeated, values[1:, order].ravel(), s=4, color="0.75")
+        # thousands of points: a picture inside SVG and PDF, which would be ten times as large
+        axis.scatter(repeated, values[1:, order].ravel(), s=4, color="0.75", rasterized=True)
         colours = np.where(beaten[order], ORANGE, BLUE)
         axis.scatter(columns, values[0, order], s=26, color=colours, zorder=3)
         axis.set_title(f"{partitioning}: {beaten.sum()} of {len(order)} beyond all draws")
@@ -214,7 +215,9 @@ def plot_effect_forest(table: pd.DataFrame) -> Figure:
     table : pandas.DataFrame
         From :func:`localspec.pipeline.synthesis_table`.
     """
-    figure, axes = plt.subplots(1, len(MEASURES), figsize=(10, 2.9), layout="constrained")
+    figure, axes = plt.subplots(
+        1, len(MEASURES), figsize=(10, 2.9), sharey=True, layout="constrained"
+    )
     networks = list(dict.fromkeys(table["network"]))
     for axis, name in zip(axes, MEASURES, strict=True):
         part = table[table["measure"] == name].reset_index(drop=True)
@@ -231,11 +234,11 @@ def plot_effect_forest(table: pd.DataFrame) -> Figure:
         names = part["partitioning"]
         if len(networks) > 1:
             names = part["network"] + " " + names
-        axis.set_yticks(rows, names if axis is axes[0] else [""] * len(rows))
-        axis.invert_yaxis()
+        axis.set_yticks(rows, names)
         arrow = "left" if part["favourable"].iloc[0] == "below" else "right"
         axis.set_title(name.replace("_", " "))
         axis.set_xlabel(f"effect\n(more specialized: {arrow})", fontsize=9)
+    axes[0].invert_yaxis()  # shared by all panels
     handles = [
         Line2D([], [], marker="o", color=BLUE, label="mean effect, standard error"),
         Line2D([], [], marker="o", color=GREEN, label="the same, significant"),
@@ -274,9 +277,9 @@ def plot_p_value_map(table: pd.DataFrame) -> Figure:
     image = annotated_heatmap(axis, depth, texts, limit=DEEPEST)
     networks = grid.index.get_level_values(0)
     single = networks.nunique() == 1
-    names = [p if single else f"{n} {p}" for n, p in grid.index]
+    names = [p if single else f"{n}\n{p}" for n, p in grid.index]
     axis.set_yticks(range(len(grid)), names)
-    axis.set_xticks(range(len(MEASURES)), [name.replace("_", " ") for name in MEASURES])
+    axis.set_xticks(range(len(MEASURES)), [name.replace("_", "\n") for name in MEASURES])
     axis.set_title(
         "p over replicates; * significant after Benjamini-Hochberg\n"
         "no colour: effect on the wrong side of its null mean, \N{DAGGER} although significant"

@@ -122,5 +122,5 @@ def plot_ncut_against_shuffles(replicates: Sequence[Replicate]) -> Figure:
     axis.set_yticks(range(len(replicates)), [replicate.name for replicate in replicates])
     axis.invert_yaxis()
     axis.set_xlabel("n-cut (to the left: the clusters are more separate)")
-    axis.legend(loc="upper center", bbox_to_anchor=(0.5, 1.25), ncols=2)
+    figure.legend(loc="outside upper center", ncols=2)
     return figure

@@ -40,7 +40,7 @@ CONCERNS: dict[str, Callable[[NetworkSettings], bool]] = {
 
 @dataclass(frozen=True)
 class Reading:
-    """One fork read otherwise: an option and its value; or `YARDSTICK`, which is no fork."""
+    """One fork read otherwise: an option and its value; or `REDRAWN`, which is no fork."""
 
     option: str
     value: str
@@ -51,14 +51,14 @@ class Reading:
     @property
     def conventions(self) -> Conventions:
         """The plain reading but for this option."""
-        if self == YARDSTICK:
+        if self == REDRAWN:
             return PAPER
         return PAPER.model_copy(update={self.option: self.value})
 
     @property
     def changes(self) -> dict[str, Any]:
         """What to choose otherwise, see :meth:`localspec.pipeline.Replicate.with_choices`."""
-        if self == YARDSTICK:
+        if self == REDRAWN:
             return {"draws_seed": OTHER_SEED}
         return {"conventions": self.conventions}
 
@@ -69,11 +69,11 @@ class Reading:
 
 
 # the plain reading with other random counterparts: what chance moves without any fork
-YARDSTICK = Reading("draws", "other seed")
+REDRAWN = Reading("draws", "other seed")
 
 
 def readings(network: NetworkSettings) -> list[Reading]:
-    """Return the yardstick and every other reading of every fork that can concern a network."""
+    """Return the control and every other reading of every fork that can concern a network."""
     others = [
         Reading(option, value)
         for option, field in Conventions.model_fields.items()
@@ -81,4 +81,4 @@ def readings(network: NetworkSettings) -> list[Reading]:
         for value in get_args(field.annotation)
         if value != getattr(PAPER, option)
     ]
-    return [YARDSTICK, *others]
+    return [REDRAWN, *others]

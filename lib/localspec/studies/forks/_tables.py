@@ -100,10 +100,10 @@ def fork_replicates(section: ForksSection, *, progress: bool = True) -> Forks:
         for reading, other in networks_in_three_channels(networks, name).items():
             one_network = section.model_copy(update={"networks": [other]})
             read[reading] = open_replicates(one_network, choices=PAPER_CHOICES, progress=progress)
-        yardstick, *others = read
+        redrawn, *others = read
         ordered = sorted(others, key=lambda reading: ORDER.index(reading.option))
         opened[name] = {None: group}
-        opened[name] |= {reading: read[reading] for reading in (yardstick, *ordered)}
+        opened[name] |= {reading: read[reading] for reading in (redrawn, *ordered)}
     return opened
 
 

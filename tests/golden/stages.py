@@ -18,6 +18,7 @@ from localspec.clustering import (
     cluster,
     clusterability,
     draw_counterparts,
+    draw_matched,
     weight_graph,
 )
 from localspec.clustering._unit_graph import from_blocks, layer_ranges
@@ -193,6 +194,17 @@ def more_draws() -> list[float]:
     return np.concatenate([part.ravel() for part in parts]).astype(float).tolist()
 
 
+def matched_draws() -> list[float]:
+    rng = np.random.default_rng(8)
+    correlations = {}
+    for name, n_units in (("1", 10), ("3", 8)):
+        half = np.triu(rng.random((n_units, n_units)), 1)
+        correlations[name] = half + half.T
+    found = draw_matched(_partition(), correlations, 3, tolerance=0.02, seed=0)
+    parts = (*found.draws.units, found.correlations, found.matched)
+    return np.concatenate([part.ravel() for part in parts]).astype(float).tolist()
+
+
 STAGES = {
     "training": training,
     "pruning": pruning,
@@ -206,6 +218,7 @@ STAGES = {
     "planted": planted,
     "calibration": calibration,
     "more_draws": more_draws,
+    "matched_draws": matched_draws,
 }
 
 

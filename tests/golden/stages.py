@@ -23,7 +23,7 @@ from localspec.clustering import (
 )
 from localspec.clustering._unit_graph import from_blocks, layer_ranges
 from localspec.data import Dataset
-from localspec.lesions import lesion_draws
+from localspec.lesions import conditional_lesions, joint_lesions, lesion_draws
 from localspec.networks import (
     HISTORY,
     NetworkSettings,
@@ -205,6 +205,14 @@ def matched_draws() -> list[float]:
     return np.concatenate([part.ravel() for part in parts]).astype(float).tolist()
 
 
+def double_lesions() -> list[float]:
+    drawn = draw_counterparts(_partition(), 2, seed=0)
+    joint = joint_lesions(_network(), *_images(), drawn)
+    second = conditional_lesions(_network(), *_images(), _partition(), drawn, 1, seed=0)
+    parts = (joint.baseline, joint.lesioned, second.baseline, second.lesioned)
+    return np.concatenate([part.ravel() for part in parts]).tolist()
+
+
 STAGES = {
     "training": training,
     "pruning": pruning,
@@ -219,6 +227,7 @@ STAGES = {
     "calibration": calibration,
     "more_draws": more_draws,
     "matched_draws": matched_draws,
+    "double_lesions": double_lesions,
 }
 
 

@@ -224,6 +224,13 @@ class CoherenceControlsSection(Correlated, Judged, Visualized, Interpreted, Sect
     noises: Noises = [0.0, 0.05, 0.1, 0.15, 0.25, 0.5]
 
 
+class DoubleLesionsSection(Clustered, Judged, Section):
+    """Parameters of ``19_double_lesions``."""
+
+    profile: str = "digits-double-lesions"
+    seeds: Seeds = [0, 1, 2, 3, 4]
+
+
 class YourNetworkSection(Clustered, Activated, Judged, Interpreted, Parameters):
     """Parameters of ``your_network``."""
 
@@ -250,6 +257,7 @@ CONTROL_PAGES = {  # of profiles such as digits-controls, never of the others
     "13_imagenet": ImageNetSection,
     "17_measures": MeasuresSection,
     "18_coherence_controls": CoherenceControlsSection,
+    "19_double_lesions": DoubleLesionsSection,
 }
 ALL_PAGES = PAGES | CONTROL_PAGES
 

@@ -14,10 +14,10 @@ from localspec.studies.controls import DesignedReplicate, coherence_power_table
 from localspec.studies.controls._designs import (
     ONE_CLASS,
     PIXEL_HALVES,
-    _with_one_logit,
     glue_parts,
     part_dataset,
     pixel_half,
+    with_evidence,
 )
 from localspec.studies.controls._planted import glue
 
@@ -113,13 +113,18 @@ def test_the_whole_adds_what_its_halves_make_of_their_pixels():
 def test_the_logit_of_a_part_for_one_class():
     torch.manual_seed(0)
     parts = [mlp(6, (4, 3), 2).double() for _ in range(3)]
-    glued = glue_parts([_with_one_logit(torch_arrays(module)) for module in parts])
+    glued = glue_parts([with_evidence(torch_arrays(module)) for module in parts])
     network = loaded(mlp(6, (12, 9), 3).double(), glued)
     x = torch.rand(7, 1, 2, 3, dtype=torch.float64)
     with torch.no_grad():
-        logits = [module(x) for module in parts]
-        expected = torch.stack([each[:, 1] - each[:, 0] for each in logits], dim=1)
-        assert torch.allclose(network(x), expected)
+        expected = []
+        for module in parts:
+            *before, output = module
+            difference = output.weight[1] - output.weight[0]
+            hidden = torch.nn.Sequential(*before)(x)
+            bias = output.bias[1] - output.bias[0]
+            expected.append(hidden @ difference.clamp(min=0) + bias)
+        assert torch.allclose(network(x), torch.stack(expected, dim=1))
 
 
 @pytest.mark.parametrize(

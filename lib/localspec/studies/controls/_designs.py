@@ -137,8 +137,7 @@ class DesignedReplicate(PlantedReplicate):
         The parts are trained with seeds n seed, n seed + 1 and so on, n being their number.
     design : {"halves of pixels", "one class each"}
         See :func:`part_dataset`. The logits of halves of pixels are added. A part for one class has
-        the logit of its class: that of an image being of this class, less that of its being of
-        another.
+        one logit, see :func:`with_evidence`.
     noise, shuffled, compute, progress
         As in :class:`localspec.studies.controls.PlantedReplicate`.
 
@@ -210,7 +209,7 @@ class DesignedReplicate(PlantedReplicate):
             if self.design == PIXEL_HALVES:
                 seen = [pixel_half(self.dataset.image_shape, index).ravel() for index in (0, 1)]
             else:
-                parts = [_with_one_logit(part) for part in parts]
+                parts = [with_evidence(part) for part in parts]
             weights = glue_parts(
                 parts, seen=seen, add_outputs=seen is not None, noise=self.noise, seed=self.seed
             )
@@ -227,10 +226,22 @@ class DesignedReplicate(PlantedReplicate):
         return self._artifact("planted", compute, parameters, tuple(part.key for part in stored))
 
 
-def _with_one_logit(part: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return a part for two classes with one logit, that of the second less that of the first."""
+def with_evidence(part: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return a part for two classes with one logit: the evidence for the second.
+
+    The last kernel and bias are those of the second logit less those of the first, and weights
+    below 0 are set to 0: where units that speak against the class decide, a silenced part would let
+    its class win by default.
+
+    Examples
+    --------
+    >>> part = {"b.weight": np.array([[1.0, 5.0], [3.0, 2.0]]), "b.bias": np.array([0.5, 0.0])}
+    >>> {name: value.tolist() for name, value in with_evidence(part).items()}
+    {'b.weight': [[2.0, 0.0]], 'b.bias': [-0.5]}
+    """
     *before, weight, bias = part
     last = {name: part[name][1:] - part[name][:1] for name in (weight, bias)}
+    last[weight] = np.maximum(last[weight], 0.0)
     return {name: part[name] for name in before} | last
 
 

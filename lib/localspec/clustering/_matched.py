@@ -168,6 +168,11 @@ def draw_matched(
     check_partition(partition)
     check_integer("n_draws", n_draws, 1, MAX_DRAWS)
     check_real("tolerance", tolerance, 0, 1)
+    require(
+        isinstance(correlations, Mapping),
+        f"correlations must map every layer to a matrix, not be {shown(correlations)}: "
+        "layer_correlations(graph) returns them",
+    )
     rng = np.random.default_rng(check_seed(seed))
     tested = subclusters(partition, conventions=resolve(conventions))
     ranges = {layer.name: layer for layer in partition.tested}

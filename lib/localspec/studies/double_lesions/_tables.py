@@ -11,6 +11,7 @@ from localspec._utils.validation import check_integer, check_real
 from localspec.exceptions import InvalidInputError
 from localspec.pipeline import (
     NOT_SIGNIFICANT,
+    OTHER_SIDE,
     PARTITIONINGS,
     SIGNIFICANT,
     Replicate,
@@ -50,7 +51,8 @@ def double_lesions_table(replicates: Sequence[Replicate], *, level: float = 0.05
         or in two layers. ``excess``: accuracy lost together less the sum of what each loses alone,
         a mean over pairs; ``excess_random``: that of their counterparts; ``p``: permutation Fisher
         over pairs, combined by the Bates distribution, ``bh`` adjusted by Benjamini-Hochberg, by
-        which ``verdict`` goes.
+        which ``verdict`` goes: "wrong side" where it is significant, but the mean excess is not
+        above that of the counterparts.
 
     Raises
     ------
@@ -86,7 +88,8 @@ def double_lesions_table(replicates: Sequence[Replicate], *, level: float = 0.05
     table = pd.DataFrame(rows)
     corrected = benjamini_hochberg(table["p"], alpha=level)
     table["bh"] = corrected.adjusted
-    verdicts = np.where(corrected.rejected, SIGNIFICANT, NOT_SIGNIFICANT)
+    above = np.where(table["excess"] > table["excess_random"], SIGNIFICANT, OTHER_SIDE)
+    verdicts = np.where(corrected.rejected, above, NOT_SIGNIFICANT)
     table["verdict"] = np.where(table["n_pairs"] == 0, NOTHING, verdicts)
     return table
 

@@ -32,6 +32,16 @@ def test_the_excess_by_hand():
     assert measure.side == "high"
 
 
+def test_rounding_does_not_part_equal_sums():
+    lost = PairLesions(
+        pairs=((0, 1),),
+        where=np.array(["same layer"]),
+        together=np.array([[0.1 + 0.2], [0.3]]),
+        apart=np.array([[0.3], [0.1 + 0.2]]),
+    )
+    assert lost.excess("same layer").values.tolist() == [[0.0], [0.0]]
+
+
 def test_losses_by_hand():
     # two subclusters: the first loses more than both counterparts, the second as much as one
     lesioned = np.array([[[0.4], [0.6]], [[0.5], [0.6]], [[0.7], [0.9]]])

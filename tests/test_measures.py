@@ -2,6 +2,7 @@
 
 import math
 
+import mpmath
 import numpy as np
 import pytest
 from helpers.refusals import cases, check_refused
@@ -17,6 +18,7 @@ from localspec.measures import (
     class_ranges,
     coherence,
     importance,
+    logit_coherence,
     measure_named,
 )
 from localspec.visualization import Visualizations
@@ -237,3 +239,47 @@ CASES = {
 @pytest.mark.parametrize(("call", "words"), cases(CASES))
 def test_one_clear_error(call, words):
     check_refused(call, words)
+
+
+def test_logit_margin_by_hand():
+    logits = np.array([[[1.0, 4.0, 3.5], [2.0, 2.0, -7.0]], [[0.0, -1.0, -3.0], [900.0, 0.0, 1.0]]])
+    measure = logit_coherence(logits, "logit margin")
+    assert measure.values.tolist() == [[0.5, 0.0], [1.0, 899.0]]
+    assert (measure.name, measure.side, measure.effect_kind) == (
+        "output_coherence",
+        "high",
+        "score",
+    )
+
+
+def test_log_entropy_by_hand():
+    # 0.9 and 0.1: an entropy of 0.325083; of two even classes: ln 2 = 0.693147
+    logits = np.array([[[math.log(9), 0.0]], [[1.0, 1.0]]])
+    values = logit_coherence(logits, "log-entropy").values.ravel()
+    assert values == pytest.approx([math.log10(0.693147 / 0.325083), 0.0], abs=1e-6)
+
+
+def test_log_entropy_against_arithmetic_of_1000_digits():
+    rng = np.random.default_rng(0)
+    rows = [scale * rng.normal(size=10) for scale in (0, 1e-3, 0.1, 1, 10, 40, 300, 2000)]
+    rows.append(np.array([0.0] * 9 + [39.99]))
+    rows.append(np.array([0.0] * 9 + [900.0]))
+    values = logit_coherence(np.array(rows)[:, np.newaxis], "log-entropy").values.ravel()
+    with mpmath.workdps(1000):
+        for row, value in zip(rows, values, strict=True):
+            weights = [mpmath.exp(mpmath.mpf(float(logit))) for logit in row]
+            shares = [weight / sum(weights) for weight in weights]
+            entropy = -sum(share * mpmath.log(share) for share in shares)
+            expected = mpmath.log10(mpmath.log(10) / entropy)
+            assert value == pytest.approx(float(expected), rel=1e-9, abs=1e-9)
+    assert values.max() > 330  # an entropy below the least double
+
+
+def test_log_entropies_rank_as_entropies():
+    logits = 4 * np.random.default_rng(1).normal(size=(20, 30, 10))
+    shares = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    entropies = -(shares * np.log(shares)).sum(axis=-1)
+    paper = Measure("output_coherence", "low", entropies, "entropy", entropies)
+    both = [assess(paper), assess(logit_coherence(logits, "log-entropy"))]
+    assert both[0].p_values.tolist() == both[1].p_values.tolist()
+    assert both[0].permutation.pvalue == both[1].permutation.pvalue

@@ -14,6 +14,7 @@ from localspec.measures import (
     coherence,
     conditioned_ranges,
     importance,
+    logit_coherence,
     measure_named,
 )
 from localspec.networks import TrainedNetwork
@@ -53,6 +54,20 @@ CASES = {
         lambda: coherence(FLAT, "class"),
         "needs LesionedAccuracies, not Visualizations",
         "lesion_draws(...)",
+    ),
+    "no form of output coherence": (
+        lambda: logit_coherence(np.ones((4, 1, 3)), "entropy"),
+        "form='entropy'",
+        "'log-entropy', 'logit margin'",
+    ),
+    "logits of one class": (
+        lambda: logit_coherence(np.ones((4, 1, 1)), "logit margin"),
+        "two classes",
+        "(4, 1, 1)",
+    ),
+    "logits that are not numbers": (
+        lambda: logit_coherence(np.full((4, 1, 2), np.nan), "log-entropy"),
+        "must be numbers",
     ),
     "images that are not arranged": (
         lambda: coherence(FLAT, "input"),

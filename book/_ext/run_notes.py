@@ -33,6 +33,8 @@ MOVED = '*<a href="#first-figure">This figure</a> is at the top of the page.*'
 DIFFERS = "## What differs and why"
 RUN_OF = {  # what the titles of a profile's pages say besides the notebook's
     "cifar10": "CIFAR-10",
+    "digits-double-lesions": "digits",
+    "digits-measures": "digits",
     "fashion-controls": "Fashion-MNIST",
     "fashion-mnist": "Fashion-MNIST",
     "imagenet": "SqueezeNet, ImageNet",
@@ -40,6 +42,7 @@ RUN_OF = {  # what the titles of a profile's pages say besides the notebook's
     "mnist": "MNIST",
     "mnist-controls": "MNIST",
     "mnist-dropout": "MNIST, CNN with dropout",
+    "mnist-measures": "MNIST",
     "paper": "the paper's protocol",
     "polynomials": "polynomials",
 }

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import logsumexp
 
-from localspec._utils.validation import check_option, check_seed, check_type, require
+from localspec._utils.validation import as_floats, check_option, check_seed, check_type, require
 from localspec.conventions import Conventions, resolve
 from localspec.exceptions import InvalidInputError
 from localspec.lesions import LesionedAccuracies
@@ -24,6 +25,7 @@ from localspec.visualization import Visualizations
 
 __all__ = [
     "LESIONED",
+    "LOGIT_FORMS",
     "MEASURES",
     "VISUALIZED",
     "Assessment",
@@ -33,12 +35,14 @@ __all__ = [
     "coherence",
     "conditioned_ranges",
     "importance",
+    "logit_coherence",
     "measure_named",
 ]
 
 MEASURES = ("importance", "class_coherence", "input_coherence", "output_coherence")
 LESIONED = ("importance", "class_coherence")  # measures made from accuracies
 VISUALIZED = ("input_coherence", "output_coherence")  # measures made from images
+LOGIT_FORMS = ("log-entropy", "logit margin")  # of output coherence, beside the entropy
 TOLERANCE = 1e-9
 
 
@@ -264,6 +268,65 @@ def coherence(
         return Measure("input_coherence", "high", scores, "score", scores)
     entropies = evidence.entropies
     return Measure("output_coherence", "low", entropies, "entropy", entropies)
+
+
+def logit_coherence(logits: np.ndarray, form: str) -> Measure:
+    """Measure output coherence by a number that does not vanish where the output is certain.
+
+    Parameters
+    ----------
+    logits : numpy.ndarray, shape (n_draws + 1, n_subclusters, n_classes)
+        Of the network on each visualization, row 0 true.
+    form : {"log-entropy", "logit margin"}
+        ``log-entropy``: how many powers of ten the entropy of the softmax lies below that of a
+        uniform output. ``logit margin``: the largest logit less the second largest.
+
+    Returns
+    -------
+    Measure
+        High values are extreme, and at least 0.
+
+    Raises
+    ------
+    InvalidInputError
+        If the form is unknown or `logits` are not of two classes or more.
+
+    Notes
+    -----
+    Log-entropies rank as entropies do; only effects are others. They are computed from logits and
+    never through an entropy, which is 0 in double precision from a margin of 745 on.
+
+    References
+    ----------
+    Hod et al., arXiv:2110.08058, "Output coherence"; both forms are this project's.
+
+    Examples
+    --------
+    >>> logits = np.array([[[5.0, 2.0, 1.0]], [[0.0, 0.0, 0.0]]])
+    >>> logit_coherence(logits, "logit margin").values.ravel().tolist()
+    [3.0, 0.0]
+    """
+    check_option("form", form, LOGIT_FORMS)
+    logits = as_floats("logits", logits)
+    require(
+        logits.ndim == 3 and logits.shape[-1] > 1 and not np.isnan(logits).any(),
+        "logits must be numbers of shape (n_draws + 1, n_subclusters, n_classes), with two classes "
+        f"or more, not of shape {logits.shape}",
+    )
+    ordered = np.sort(logits, axis=-1)
+    if form == "logit margin":
+        values = ordered[..., -1] - ordered[..., -2]
+    else:
+        below = ordered[..., :-1] - ordered[..., -1:]  # of all classes but the largest
+        log_rest = logsumexp(below, axis=-1)
+        log_total = np.log1p(np.exp(log_rest))
+        # entropy = log_total + sum of exp(below) (-below) / total; log1p(x) is x where x is tiny
+        log_of_log_total = np.where(log_rest < -40, log_rest, np.log(np.maximum(log_total, 1e-99)))
+        log_of_sum = logsumexp(below, b=-below, axis=-1) - log_total
+        log_entropy = np.logaddexp(log_of_log_total, log_of_sum)
+        values = (np.log(np.log(logits.shape[-1])) - log_entropy) / np.log(10)
+        values = np.where(np.abs(values) < TOLERANCE, 0.0, values)  # a uniform output, but rounded
+    return Measure("output_coherence", "high", values, "score", values)
 
 
 def measure_named(

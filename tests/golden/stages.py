@@ -18,11 +18,12 @@ from localspec.clustering import (
     cluster,
     clusterability,
     draw_counterparts,
+    draw_matched,
     weight_graph,
 )
 from localspec.clustering._unit_graph import from_blocks, layer_ranges
 from localspec.data import Dataset
-from localspec.lesions import lesion_draws
+from localspec.lesions import conditional_lesions, joint_lesions, lesion_draws
 from localspec.networks import (
     HISTORY,
     NetworkSettings,
@@ -193,6 +194,25 @@ def more_draws() -> list[float]:
     return np.concatenate([part.ravel() for part in parts]).astype(float).tolist()
 
 
+def matched_draws() -> list[float]:
+    rng = np.random.default_rng(8)
+    correlations = {}
+    for name, n_units in (("1", 10), ("3", 8)):
+        half = np.triu(rng.random((n_units, n_units)), 1)
+        correlations[name] = half + half.T
+    found = draw_matched(_partition(), correlations, 3, tolerance=0.02, seed=0)
+    parts = (*found.draws.units, found.correlations, found.matched)
+    return np.concatenate([part.ravel() for part in parts]).astype(float).tolist()
+
+
+def double_lesions() -> list[float]:
+    drawn = draw_counterparts(_partition(), 2, seed=0)
+    joint = joint_lesions(_network(), *_images(), drawn)
+    second = conditional_lesions(_network(), *_images(), _partition(), drawn, 1, seed=0)
+    parts = (joint.baseline, joint.lesioned, second.baseline, second.lesioned)
+    return np.concatenate([part.ravel() for part in parts]).tolist()
+
+
 STAGES = {
     "training": training,
     "pruning": pruning,
@@ -206,6 +226,8 @@ STAGES = {
     "planted": planted,
     "calibration": calibration,
     "more_draws": more_draws,
+    "matched_draws": matched_draws,
+    "double_lesions": double_lesions,
 }
 
 

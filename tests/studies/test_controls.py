@@ -17,7 +17,7 @@ from localspec.studies.controls._planted import (
     class_halves,
     glue,
     half_dataset,
-    half_settings,
+    part_settings,
     shuffle_weights,
 )
 
@@ -118,7 +118,10 @@ def test_halves_of_classes_and_images():
 
 def test_settings_of_a_half():
     settings = NetworkSettings(dataset="digits", hidden=(64, 6))
-    assert half_settings(settings).hidden == (32, 3)
+    assert part_settings(settings).hidden == (32, 3)
+    assert part_settings(settings, 1).hidden == (64, 6)
+    with pytest.raises(InvalidInputError, match="units that 4 divides"):
+        part_settings(settings, 4)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +136,7 @@ def test_settings_of_a_half():
 def test_networks_that_cannot_be_planted(changes):
     settings = NetworkSettings(**{"dataset": "digits", "hidden": (4,), **changes})
     with pytest.raises(InvalidInputError, match="planted networks"):
-        half_settings(settings)
+        part_settings(settings)
 
 
 def test_planted_labels_go_layer_by_layer():

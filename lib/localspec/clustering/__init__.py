@@ -9,6 +9,12 @@ from localspec.clustering._agreement import (
 )
 from localspec.clustering._cluster import cluster
 from localspec.clustering._clusterability import Clusterability, clusterability, inside_to_outside
+from localspec.clustering._matched import (
+    MatchedDraws,
+    draw_matched,
+    layer_correlations,
+    mean_correlation,
+)
 from localspec.clustering._partition import NO_CLUSTER, Partition
 from localspec.clustering._spectral import eigengaps, live_units, ncut, spectral_labels
 from localspec.clustering._subclusters import (
@@ -33,6 +39,7 @@ __all__ = [
     "Clusterability",
     "Draws",
     "Lesion",
+    "MatchedDraws",
     "Partition",
     "Subcluster",
     "UnitGraph",
@@ -41,12 +48,15 @@ __all__ = [
     "cluster",
     "clusterability",
     "draw_counterparts",
+    "draw_matched",
     "eigengaps",
     "inside_to_outside",
     "label_agreement",
     "layer_agreement",
+    "layer_correlations",
     "live_units",
     "match_units",
+    "mean_correlation",
     "ncut",
     "partition_agreement",
     "permuted_labels",

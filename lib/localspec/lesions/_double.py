@@ -65,7 +65,7 @@ def joint_lesions(
     n_classes : int, optional
         By default one more than the largest label.
     **options
-        Those of :func:`localspec.lesions._accuracies.lesion_predictions`.
+        Those of :func:`localspec.lesions.lesion_predictions`.
 
     Returns
     -------
@@ -176,11 +176,11 @@ def conditional_lesions(
     lesioned : int
         Index of the subcluster that is lesioned throughout.
     seed : int, optional
-        Of the counterparts, which leave that subcluster alone (:func:`draw_beside`).
+        Of the counterparts, which leave that subcluster alone.
     n_classes : int, optional
         By default one more than the largest label.
     **options
-        Those of :func:`localspec.lesions._accuracies.lesion_predictions`.
+        Those of :func:`localspec.lesions.lesion_predictions`.
 
     Returns
     -------

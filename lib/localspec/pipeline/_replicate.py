@@ -72,6 +72,8 @@ PARTITIONINGS = (
     "activations/local",
 )
 
+IMAGES_AT_ONCE = 512
+
 
 @cache
 def _dataset(name: str, dtype: str, image_channels: str) -> Dataset:
@@ -347,7 +349,8 @@ class Replicate:
             conventions=self.conventions,
         )
 
-    def _graph_key(self, kind: str) -> str:
+    def graph_key(self, kind: str) -> str:
+        """Return the key of :meth:`graph`, which is never stored."""
         method, conventions = self.profile.method, self.conventions
         if kind == "weights":
             own = conventions.subset("kernel_norm", "batch_norm_edges")
@@ -375,7 +378,7 @@ class Replicate:
                 "n_shuffles": n_shuffles,
                 "seed": self.seed,
             },
-            inputs=(self._graph_key("weights"),),
+            inputs=(self.graph_key("weights"),),
         )
 
     def stored_partition(self, partitioning: str) -> Artifact:
@@ -397,7 +400,7 @@ class Replicate:
                 "seed": seed,
                 **self.conventions.subset("cluster_count_layers", "local_triples"),
             },
-            (self._graph_key(kind),),
+            (self.graph_key(kind),),
         )
 
     def partition(self, partitioning: str) -> Partition:
@@ -541,6 +544,22 @@ class Replicate:
             parameters={"n_steps": n_steps, "seed": self.seed},
             inputs=(self.draws_key(partitioning),),
         )
+
+    def image_logits(self, partitioning: str) -> np.ndarray:
+        """Return the logits on all visualizations, (n_draws + 1, n_subclusters, n_classes)."""
+        images = self.visualizations(partitioning).images
+        unit_map = trace_units(self.trained, conventions=self.conventions)
+        flat = torch.from_numpy(images.reshape(-1, *self.dataset.image_shape))
+        with torch.inference_mode():
+            parts = [
+                unit_map.run(part.to(unit_map.device, unit_map.dtype))[0].double().cpu().numpy()
+                for part in flat.split(IMAGES_AT_ONCE)
+            ]
+        logits = np.concatenate([np.zeros((0, self.dataset.n_outputs)), *parts])
+        logits = logits.reshape(*images.shape[:2], -1)
+        for draw, subcluster in np.argwhere(self.draws(partitioning).are_true):
+            logits[draw + 1, subcluster] = logits[0, subcluster]  # rounding does not part them
+        return logits
 
     # --- measures
 

@@ -208,6 +208,29 @@ class ImageNetSection(Clustered, Shuffled, Section):
     n_shuffles: Count = 10
 
 
+class MeasuresSection(Clustered, Correlated, Judged, Visualized, Interpreted, Section):
+    """Parameters of ``17_measures``: networks of which measures are taken in all their forms."""
+
+    profile: str = "digits-measures"
+    seeds: Seeds = [0, 1, 2, 3, 4]
+
+
+class CoherenceControlsSection(Correlated, Judged, Visualized, Interpreted, Section):
+    """Parameters of ``18_coherence_controls``: planted networks like one of the profile's."""
+
+    profile: str = "digits-measures"
+    networks: OneName = ["mlp-60"]
+    seeds: Seeds = [0, 1, 2, 3, 4]
+    noises: Noises = [0.0, 0.05, 0.1, 0.15, 0.25, 0.5]
+
+
+class DoubleLesionsSection(Clustered, Judged, Section):
+    """Parameters of ``19_double_lesions``."""
+
+    profile: str = "digits-double-lesions"
+    seeds: Seeds = [0, 1, 2, 3, 4]
+
+
 class YourNetworkSection(Clustered, Activated, Judged, Interpreted, Parameters):
     """Parameters of ``your_network``."""
 
@@ -232,6 +255,9 @@ CONTROL_PAGES = {  # of profiles such as digits-controls, never of the others
     "11_more_draws": MoreDrawsSection,
     "12_gallery": GallerySection,
     "13_imagenet": ImageNetSection,
+    "17_measures": MeasuresSection,
+    "18_coherence_controls": CoherenceControlsSection,
+    "19_double_lesions": DoubleLesionsSection,
 }
 ALL_PAGES = PAGES | CONTROL_PAGES
 

@@ -113,10 +113,10 @@ def shuffle_weights(weights: Mapping[str, np.ndarray], *, seed: int = 0) -> dict
     }
 
 
-def half_settings(settings: NetworkSettings) -> NetworkSettings:
-    """Return the settings of each half of a planted network.
+def part_settings(settings: NetworkSettings, n_parts: int = 2) -> NetworkSettings:
+    """Return the settings of each part of a planted network.
 
-    The network must be a chain of dense layers with an even number of units each.
+    The network must be a chain of dense layers whose units can be shared out evenly.
     """
     plain = settings.architecture == "mlp" and settings.batch_norm == "none"
     require(
@@ -124,11 +124,12 @@ def half_settings(settings: NetworkSettings) -> NetworkSettings:
         "planted networks are multilayer perceptrons without batch normalization or pruning",
     )
     require(
-        all(n_units % 2 == 0 for n_units in settings.hidden),
-        f"hidden={list(settings.hidden)}: planted networks need even numbers of units",
+        all(n_units % n_parts == 0 for n_units in settings.hidden),
+        f"hidden={list(settings.hidden)}: planted networks of {n_parts} parts need numbers of "
+        f"units that {n_parts} divides",
     )
-    halved = tuple(n_units // 2 for n_units in settings.hidden)
-    return settings.model_copy(update={"hidden": halved})
+    shared_out = tuple(n_units // n_parts for n_units in settings.hidden)
+    return settings.model_copy(update={"hidden": shared_out})
 
 
 class PlantedReplicate(Replicate):
@@ -179,7 +180,7 @@ class PlantedReplicate(Replicate):
         return f"{what}, seed {self.seed}"
 
     def _half(self, index: int) -> Artifact:
-        settings, seed = half_settings(self.settings), 2 * self.seed + index
+        settings, seed = part_settings(self.settings), 2 * self.seed + index
         classes = class_halves(self.dataset.n_classes)[index]
 
         def compute() -> dict[str, np.ndarray]:
@@ -202,7 +203,7 @@ class PlantedReplicate(Replicate):
         halves = [self._half(index) for index in (0, 1)]
 
         def compute() -> dict[str, np.ndarray]:
-            first, second = (_layers_in_order(half, self.settings) for half in halves)
+            first, second = (layers_in_order(half, self.settings) for half in halves)
             weights = glue(first, second, noise=self.noise, seed=self.seed)
             if self.shuffled:
                 weights = shuffle_weights(weights, seed=self.seed)
@@ -225,10 +226,16 @@ class PlantedReplicate(Replicate):
         arrays, description = take_apart(halves)
         return Artifact(arrays, description, key)
 
+    @property
+    def n_parts(self) -> int:
+        """Number of parts."""
+        return 2
+
     def planted_labels(self) -> np.ndarray:
-        """Return which half every hidden unit belongs to, layer by layer."""
-        sizes = [n_units // 2 for n_units in self.settings.hidden for _ in (0, 1)]
-        return np.repeat(np.arange(len(sizes)) % 2, sizes)
+        """Return which part every hidden unit belongs to, layer by layer."""
+        n_parts = self.n_parts
+        sizes = [n_units // n_parts for n_units in self.settings.hidden for _ in range(n_parts)]
+        return np.repeat(np.arange(len(sizes)) % n_parts, sizes)
 
     def adjusted_rand(self) -> float:
         """Return the adjusted Rand score of the found clusters of hidden units with the halves."""
@@ -241,7 +248,8 @@ class PlantedReplicate(Replicate):
         return float(self.lesioned(PARTITIONING).baseline.mean())
 
 
-def _layers_in_order(artifact: Artifact, settings: NetworkSettings) -> dict[str, np.ndarray]:
+def layers_in_order(artifact: Artifact, settings: NetworkSettings) -> dict[str, np.ndarray]:
+    """Return the weights and biases of a multilayer perceptron, layer by layer."""
     layers = [*(f"dense{i}" for i in range(1, len(settings.hidden) + 1)), "output"]
     names = [f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")]
     return {name: artifact.arrays[WEIGHTS + name] for name in names}

@@ -7,7 +7,20 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from localspec.pipeline import BLUE, GREEN, GREY, ORANGE, PINK, annotated_heatmap
+from localspec.measures import LOGIT_FORMS
+from localspec.pipeline import (
+    BLUE,
+    GREEN,
+    GREY,
+    MATCHED,
+    ORANGE,
+    OTHER_SIDE,
+    PAPERS,
+    PINK,
+    UNDEFINED_FORM,
+    annotated_heatmap,
+)
+from localspec.pipeline import EQUAL_DAMAGE as EQUAL_DAMAGE_FORM
 from localspec.studies.controls._diagnosis import EQUAL_DAMAGE, SELECTIVITY
 from localspec.studies.controls._planted import PARTITIONING, TESTED_MEASURES, PlantedReplicate
 
@@ -151,4 +164,63 @@ def plot_purity_and_known_halves(
     right.set_ylabel("p (Bates over networks)")
     right.set_xlabel("noise between the halves")
     right.legend(**below)
+    return figure
+
+
+STYLES = {  # colour of a measure, line and marker of its forms
+    "importance": (BLUE, {PAPERS: ("-", "o")}),
+    "class_coherence": (ORANGE, {PAPERS: ("-", "o"), EQUAL_DAMAGE_FORM: ("--", "s")}),
+    "input_coherence": (GREEN, {PAPERS: ("-", "o"), MATCHED: ("--", "s")}),
+    "output_coherence": (PINK, {PAPERS: ("-", "o"), LOGIT_FORMS[1]: ("--", "s")}),
+}
+
+
+def plot_coherence_power(table: pd.DataFrame, *, level: float = 0.05) -> Figure:
+    """Draw what is found of planted parts as noise between them grows: a column for each design.
+
+    Hollow marks: the effect speaks against specialization, or most counterparts have no value.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`localspec.studies.controls.coherence_controls_table`.
+    level : float, optional
+    """
+    designs = list(dict.fromkeys(table["design"]))
+    figure, axes = plt.subplots(
+        2,
+        len(designs),
+        figsize=(3.6 * len(designs), 6.4),
+        layout="constrained",
+        sharey="row",
+        height_ratios=(1, 2),
+        squeeze=False,
+    )
+    for design, (rand, p_axis) in zip(designs, axes.T, strict=True):
+        part = table[table["design"] == design]
+        steps = part.drop_duplicates(["weights", "noise"])
+        where, labels = _steps(steps)
+        rand.plot(where[:-1], steps["adjusted_rand"].to_numpy()[:-1], color=GREY, linewidth=1.4)
+        rand.scatter(where, steps["adjusted_rand"], s=34, color=GREY)
+        rand.set_ylim(-0.1, 1.05)
+        rand.set_title(design)
+        for name, (colour, lines) in STYLES.items():
+            for form, (line, marker) in lines.items():
+                chosen = part[(part["measure"] == name) & (part["form"] == form)]
+                x, p = _steps(chosen)[0], chosen["p"].to_numpy()
+                label = f"{name.replace('_', ' ')}, {form}"
+                style = {"color": colour, "linestyle": line, "linewidth": 1.2}
+                p_axis.plot(x[:-1], p[:-1], label=label, marker=marker, markersize=0, **style)
+                against = chosen["finding"].isin((OTHER_SIDE, UNDEFINED_FORM)).to_numpy()
+                faces = np.where(against, "white", colour)
+                p_axis.scatter(x, p, s=26, marker=marker, c=faces, edgecolor=colour, zorder=3)
+        p_axis.axhline(level, color=GREY, linestyle="--", linewidth=1)
+        p_axis.set_yscale("log")
+        for axis in (rand, p_axis):
+            axis.set_xticks([*range(len(labels) - 1), len(labels) - 0.5], labels, fontsize=8)
+        p_axis.set_xlabel("noise between the parts")
+    axes[0, 0].set_ylabel("adjusted Rand of\nclusters with the parts")
+    axes[1, 0].set_ylabel("p (Bates over networks)")
+    handles, names = axes[1, 0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=2, fontsize=9)
     return figure

@@ -1,0 +1,209 @@
+"""Matched counterparts: draw sets of units that are as correlated as a subcluster is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from localspec._utils.validation import check_integer, check_real, check_seed, require, shown
+from localspec.clustering._partition import NO_CLUSTER, Partition, check_partition
+from localspec.clustering._subclusters import MAX_DRAWS, Draws, subclusters
+from localspec.clustering._unit_graph import UnitGraph
+from localspec.conventions import Conventions, resolve
+from localspec.exceptions import InvalidInputError
+
+NEARER = 1e-9  # an exchange that gains less than this is rounding
+
+
+@dataclass(frozen=True)
+class MatchedDraws:
+    """Counterparts of subclusters, matched in the mean correlation of their units.
+
+    Attributes
+    ----------
+    draws : Draws
+    correlations : numpy.ndarray, shape (n_draws + 1, n_subclusters)
+        Mean magnitude of the correlation over the pairs of units of each set, row 0 true.
+    matched : numpy.ndarray of bool, shape (n_draws, n_subclusters)
+        Which draws came as near as asked; the others are the nearest sets that the search reached.
+    """
+
+    draws: Draws
+    correlations: np.ndarray
+    matched: np.ndarray
+
+
+def layer_correlations(graph: UnitGraph) -> dict[str, np.ndarray]:
+    """Return the magnitudes of the correlations within each layer of an activations graph.
+
+    Parameters
+    ----------
+    graph : UnitGraph
+        Of the kind "activations", whose edges are squared correlations.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray, shape (n_units, n_units)
+        With a zero diagonal; zero, too, for units that do not vary.
+
+    Raises
+    ------
+    InvalidInputError
+        If the graph is of another kind.
+    """
+    require(
+        isinstance(graph, UnitGraph) and graph.kind == "activations",
+        f"graph must be an activations graph, as activation_graph returns it, not {shown(graph)}",
+    )
+    adjacency = np.asarray(graph.adjacency)
+    return {
+        layer.name: np.sqrt(adjacency[layer.start : layer.stop, layer.start : layer.stop])
+        for layer in graph.tested
+    }
+
+
+def mean_correlation(correlations: np.ndarray, units: np.ndarray) -> float:
+    """Return the mean over all pairs of two or more units.
+
+    Examples
+    --------
+    >>> correlations = np.array([[0.0, 0.6, 0.2], [0.6, 0.0, 0.1], [0.2, 0.1, 0.0]])
+    >>> round(mean_correlation(correlations, np.array([0, 1, 2])), 12)
+    0.3
+    """
+    n_units = len(units)
+    return float(correlations[np.ix_(units, units)].sum() / (n_units * (n_units - 1)))
+
+
+def _search(
+    correlations: np.ndarray,
+    start: np.ndarray,
+    target: float,
+    tolerance: float,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Exchange units of a set until its mean correlation is within the tolerance of a target.
+
+    Each exchange is drawn from all those that come nearer; the search ends early where there is
+    none. `correlations` has the units that may be chosen, `start` indices among them.
+    """
+    inside = np.zeros(len(correlations), dtype=bool)
+    inside[start] = True
+    n_pairs = len(start) * (len(start) - 1) / 2
+    while True:
+        with_set = correlations[:, inside].sum(axis=1)
+        distance = with_set[inside].sum() / 2 / n_pairs - target
+        leaving, entering = np.flatnonzero(inside), np.flatnonzero(~inside)
+        if abs(distance) <= tolerance or not len(entering):
+            return leaving
+        change = with_set[entering] - with_set[leaving][:, np.newaxis]
+        change -= correlations[np.ix_(leaving, entering)]
+        gains = np.abs(distance) - np.abs(distance + change / n_pairs)
+        nearer = np.flatnonzero(gains > NEARER)
+        if not len(nearer):
+            return leaving
+        out, into = np.unravel_index(rng.choice(nearer), gains.shape)
+        inside[leaving[out]], inside[entering[into]] = False, True
+
+
+def draw_matched(
+    partition: Partition,
+    correlations: Mapping[str, np.ndarray],
+    n_draws: int,
+    *,
+    tolerance: float = 0.01,
+    seed: int = 0,
+    conventions: Conventions | str = "paper",
+) -> MatchedDraws:
+    """Draw counterparts whose units are as correlated as those of the subcluster.
+
+    Parameters
+    ----------
+    partition : Partition
+    correlations : mapping of layer name to array, shape (n_units, n_units)
+        Magnitudes of correlations, from :func:`layer_correlations`.
+    n_draws : int
+        From 1 to 1,000,000.
+    tolerance : float, optional
+        How far the mean correlation of a counterpart may be from that of the subcluster.
+    seed : int, optional
+    conventions : Conventions or str
+        Uses ``min_units``.
+
+    Returns
+    -------
+    MatchedDraws
+
+    Raises
+    ------
+    InvalidInputError
+        If a layer has no correlations or they are of another shape, or a number is out of range.
+
+    Notes
+    -----
+    Each counterpart starts as a uniformly random set of live units of the layer. One unit is
+    exchanged for another at a time, at random among all exchanges that bring the mean correlation
+    nearer to that of the subcluster, until it is within the tolerance or no exchange brings it
+    nearer. Every subcluster draws on its own, so that counterparts of one partition can overlap.
+    Sets that match are not drawn uniformly: the nearer a random set is, the fewer units it
+    exchanges.
+
+    References
+    ----------
+    Hod et al., arXiv:2110.08058, "Input coherence"; the matching is this project's.
+
+    Examples
+    --------
+    Units 0 and 1 are one correlated pair, 2 and 3 the other one: each can stand for the other.
+
+    >>> correlations = np.zeros((4, 4))
+    >>> correlations[[0, 1, 2, 3], [1, 0, 3, 2]] = 0.9
+    >>> partition = Partition.from_labels({"dense1": np.array([0, 0, 1, 1])})
+    >>> matched = draw_matched(partition, {"dense1": correlations}, 5)
+    >>> bool(matched.matched.all()), sorted({tuple(row) for row in matched.draws.units[0].tolist()})
+    (True, [(0, 1), (2, 3)])
+    """
+    check_partition(partition)
+    check_integer("n_draws", n_draws, 1, MAX_DRAWS)
+    check_real("tolerance", tolerance, 0, 1)
+    require(
+        isinstance(correlations, Mapping),
+        f"correlations must map every layer to a matrix, not be {shown(correlations)}: "
+        "layer_correlations(graph) returns them",
+    )
+    rng = np.random.default_rng(check_seed(seed))
+    tested = subclusters(partition, conventions=resolve(conventions))
+    ranges = {layer.name: layer for layer in partition.tested}
+    for part in tested:
+        n_units = ranges[part.layer].n_units
+        shape = np.shape(correlations.get(part.layer))
+        if shape != (n_units, n_units):
+            raise InvalidInputError(
+                f"correlations of layer {part.layer!r} must be of shape ({n_units}, {n_units}), "
+                f"not {shape}: layer_correlations(graph) returns them"
+            )
+    rows, means = [], []
+    for part in tested:
+        live = np.flatnonzero(partition.of(ranges[part.layer]) != NO_CLUSTER)
+        of_layer = np.asarray(correlations[part.layer], dtype=float)
+        of_live = of_layer[np.ix_(live, live)]
+        target = mean_correlation(of_layer, part.units)
+        chosen = [
+            live[
+                _search(
+                    of_live,
+                    rng.choice(len(live), part.n_units, replace=False),
+                    target,
+                    tolerance,
+                    rng,
+                )
+            ]
+            for _ in range(n_draws)
+        ]
+        rows.append(np.array(chosen))
+        means.append([target, *(mean_correlation(of_layer, units) for units in chosen)])
+    means = np.reshape(means, (len(tested), n_draws + 1)).T
+    near = np.abs(means[1:] - means[:1]) <= tolerance + NEARER
+    return MatchedDraws(Draws(tested, tuple(rows), n_draws), means, near)

@@ -208,6 +208,17 @@ class ImageNetSection(Clustered, Shuffled, Section):
     n_shuffles: Count = 10
 
 
+class L2Section(Clustered, Shuffled, Section):
+    """Parameters of ``16_l2``: networks trained under an L2 penalty, under both readings of it."""
+
+    profile: str = "l2-readings"
+    networks: Names = ["mnist"]
+    seeds: Seeds = [0, 1, 2, 3, 4]
+    n_seeds: dict[str, Count] = {}
+    untrained: Literal["train", "leave out"] = "train"
+    n_clusters: NClusters = 12
+
+
 class YourNetworkSection(Clustered, Activated, Judged, Interpreted, Parameters):
     """Parameters of ``your_network``."""
 
@@ -232,6 +243,7 @@ CONTROL_PAGES = {  # of profiles such as digits-controls, never of the others
     "11_more_draws": MoreDrawsSection,
     "12_gallery": GallerySection,
     "13_imagenet": ImageNetSection,
+    "16_l2": L2Section,
 }
 ALL_PAGES = PAGES | CONTROL_PAGES
 

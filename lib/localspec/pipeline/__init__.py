@@ -41,6 +41,7 @@ from localspec.pipeline._sections import (
     SensitivitySection,
     SynthesisSection,
     TrainingSection,
+    UntrainedSection,
     YourNetworkSection,
 )
 from localspec.pipeline._stages import REPEATED_STAGES, STAGES
@@ -116,6 +117,7 @@ __all__ = [
     "SensitivitySection",
     "SynthesisSection",
     "TrainingSection",
+    "UntrainedSection",
     "YourNetworkSection",
     "annotated_heatmap",
     "by_network",

@@ -208,6 +208,14 @@ class ImageNetSection(Clustered, Shuffled, Section):
     n_shuffles: Count = 10
 
 
+class UntrainedSection(Clustered, Section):
+    """Parameters of ``14_untrained``: networks with their initial weights, one of each seed."""
+
+    profile: str = "untrained"
+    seeds: Seeds = list(range(100))
+    n_clusters: NClusters = 12
+
+
 class L2Section(Clustered, Shuffled, Section):
     """Parameters of ``16_l2``: networks trained under an L2 penalty, under both readings of it."""
 
@@ -243,6 +251,7 @@ CONTROL_PAGES = {  # of profiles such as digits-controls, never of the others
     "11_more_draws": MoreDrawsSection,
     "12_gallery": GallerySection,
     "13_imagenet": ImageNetSection,
+    "14_untrained": UntrainedSection,
     "16_l2": L2Section,
 }
 ALL_PAGES = PAGES | CONTROL_PAGES

@@ -15,6 +15,7 @@ STAGES = {
     "planted": 1,
     "calibration": 1,
     "more_draws": 1,
+    "untrained": 1,
 }
 # Null calibration and further draws repeat the work of these stages, so that their keys hold the
 # versions of these, too.

@@ -1,4 +1,4 @@
-"""Published figures beside ours, and weights against activations: pages 10, 13 and 05."""
+"""Published figures beside ours, and weights against activations: pages 10, 13, 14 and 05."""
 
 from localspec.studies.published._compare import HOLDS, published_table
 from localspec.studies.published._diagnosis import diagnosis_table
@@ -8,6 +8,7 @@ from localspec.studies.published._plots import (
     plot_moved_quantities,
     plot_pretrained,
     plot_published_beside_ours,
+    plot_untrained,
 )
 from localspec.studies.published._pretrained import pretrained_table, weights_are_there
 from localspec.studies.published._tables import (
@@ -18,6 +19,7 @@ from localspec.studies.published._tables import (
     stands_alone,
     under_every_reading,
 )
+from localspec.studies.published._untrained import untrained_table
 
 __all__ = [
     "HOLDS",
@@ -30,10 +32,12 @@ __all__ = [
     "plot_moved_quantities",
     "plot_pretrained",
     "plot_published_beside_ours",
+    "plot_untrained",
     "pretrained_table",
     "published_table",
     "replicates_table",
     "stands_alone",
     "under_every_reading",
+    "untrained_table",
     "weights_are_there",
 ]

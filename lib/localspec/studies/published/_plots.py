@@ -185,3 +185,39 @@ def plot_pretrained(table: pd.DataFrame) -> Figure:
     axis.set_xlabel("n-cut, percent above the mean of shuffled copies (bars: their std)")
     figure.legend(loc="outside upper center", ncols=2)
     return figure
+
+
+def plot_untrained(table: pd.DataFrame) -> Figure:
+    """Draw n-cuts of untrained networks beside the published ones, and how far the means differ.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`localspec.studies.published.untrained_table`.
+    """
+    figure, axes = plt.subplots(
+        1, 2, figsize=(10, 0.5 * len(table) + 1.8), sharey=True, layout="constrained"
+    )
+    rows = np.arange(len(table))
+    centre = table["published"]
+    for prefix, colour, shift in (("published", GREY, -0.15), ("ours", BLUE, 0.15)):
+        mean, spread = table[prefix] - centre, table[f"{prefix}_std"]
+        least, most = table[f"{prefix}_min"] - centre, table[f"{prefix}_max"] - centre
+        axes[0].hlines(rows + shift, least, most, color=colour, linewidth=1.5)
+        axes[0].hlines(rows + shift, mean - spread, mean + spread, color=colour, linewidth=6)
+        axes[0].scatter(mean, rows + shift, s=24, color=colour, zorder=3, label=prefix)
+    axes[0].axvline(0, color=GREY, linestyle="--", linewidth=1)
+    axes[0].set_xlabel(
+        "n-cut less the published mean\n(thick: one standard deviation; thin: range)"
+    )
+    axes[1].axvline(0, color=GREY, linestyle="--", linewidth=1)
+    axes[1].hlines(rows, table["difference_low"], table["difference_high"], color=BLUE, linewidth=2)
+    axes[1].scatter(table["difference"], rows, s=30, color=BLUE, zorder=3)
+    axes[1].set_xlabel("difference of the means\n(Hedges' g, 95 % interval)")
+    readings = table["reading"].fillna("not run here").replace("paper", "")
+    labels = table["architecture"] + ", " + table["initialisation"]
+    labels += [f"\n{reading}" if reading else "" for reading in readings]
+    axes[0].set_yticks(rows, labels, fontsize=9)
+    axes[0].set_ylim(len(table) - 0.5, -0.5)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    return figure

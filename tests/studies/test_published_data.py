@@ -11,10 +11,12 @@ from localspec.studies.published._compare import compare, published_rows
 from localspec.studies.published._data import TABLES, load_published
 
 SUMS = {  # beginnings of the SHA-256 sums
+    "activations_ncut": "bfd71c884894fa34",
     "clusterability": "1212502d7aa00930",
     "feature_visualization": "f1f80a1148e06850",
     "lesions": "1eed34f24c8def88",
     "paper_claims": "aa5c2dd0fc0f09a8",
+    "untrained_ncut": "3e969cbf4b3c857d",
 }
 
 

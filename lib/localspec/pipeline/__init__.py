@@ -26,6 +26,7 @@ from localspec.pipeline._replicate import (
     checked_coherence,
 )
 from localspec.pipeline._sections import (
+    ActivationsSection,
     CalibrationSection,
     ClusteringSection,
     CoherenceSection,
@@ -98,6 +99,7 @@ __all__ = [
     "SKY",
     "STAGES",
     "UNCALIBRATED",
+    "ActivationsSection",
     "CalibrationSection",
     "Choices",
     "ClusteringSection",

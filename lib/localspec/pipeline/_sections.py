@@ -216,6 +216,17 @@ class UntrainedSection(Clustered, Section):
     n_clusters: NClusters = 12
 
 
+class ActivationsSection(Clustered, Shuffled, Correlated, Section):
+    """Parameters of ``15_activations``: networks with published n-cuts of their activations."""
+
+    profile: str = "activations"
+    seeds: Seeds = [0, 1, 2, 3, 4]
+    untrained: Literal["train", "leave out"] = "train"
+    n_clusters: NClusters = 12
+    n_shuffles: Count = 20
+    n_images: NImages = 4992
+
+
 class L2Section(Clustered, Shuffled, Section):
     """Parameters of ``16_l2``: networks trained under an L2 penalty, under both readings of it."""
 
@@ -252,6 +263,7 @@ CONTROL_PAGES = {  # of profiles such as digits-controls, never of the others
     "12_gallery": GallerySection,
     "13_imagenet": ImageNetSection,
     "14_untrained": UntrainedSection,
+    "15_activations": ActivationsSection,
     "16_l2": L2Section,
 }
 ALL_PAGES = PAGES | CONTROL_PAGES

@@ -16,6 +16,7 @@ STAGES = {
     "calibration": 1,
     "more_draws": 1,
     "untrained": 1,
+    "activations_ncuts": 1,
 }
 # Null calibration and further draws repeat the work of these stages, so that their keys hold the
 # versions of these, too.

@@ -1,9 +1,11 @@
-"""Published figures beside ours, and weights against activations: pages 10, 13, 14 and 05."""
+"""Published figures beside ours, and weights against activations: pages 10, 13 to 15 and 05."""
 
+from localspec.studies.published._activations import activations_table
 from localspec.studies.published._compare import HOLDS, published_table
 from localspec.studies.published._diagnosis import diagnosis_table
 from localspec.studies.published._graph_difference import graph_difference_table
 from localspec.studies.published._plots import (
+    plot_activations_ncuts,
     plot_differences_from_published,
     plot_moved_quantities,
     plot_pretrained,
@@ -23,11 +25,13 @@ from localspec.studies.published._untrained import untrained_table
 
 __all__ = [
     "HOLDS",
+    "activations_table",
     "diagnosis_table",
     "graph_difference_table",
     "has_published_figures",
     "is_diagnosis",
     "means_table",
+    "plot_activations_ncuts",
     "plot_differences_from_published",
     "plot_moved_quantities",
     "plot_pretrained",

@@ -221,3 +221,55 @@ def plot_untrained(table: pd.DataFrame) -> Figure:
     axes[0].set_ylim(len(table) - 0.5, -0.5)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
+
+
+ACTIVATIONS_TITLES = {
+    "activations_ncut": "n-cut of activations",
+    "transferred_ncut": "n-cut of activations,\nweights' partition",
+    "mutual_information": "mutual information\nof both partitions",
+    "z_permute": "z against copies, shuffled\nbetween each two layers",
+    "z_permute_all": "z against copies,\nshuffled as a whole",
+}
+
+
+def plot_activations_ncuts(table: pd.DataFrame) -> Figure:
+    """Draw n-cuts of activations graphs: the published network's beside the range of ours.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`localspec.studies.published.activations_table`.
+    """
+    run = table[table["quantity"].isin(ACTIVATIONS_TITLES) & table["ours"].notna()]
+    models = list(dict.fromkeys(run["model"]))
+    figure, axes = plt.subplots(
+        len(models),
+        len(ACTIVATIONS_TITLES),
+        figsize=(12, 1.3 * len(models) + 1.4),
+        sharey=True,
+        layout="constrained",
+        squeeze=False,
+    )
+    for axis_row, model in zip(axes, models, strict=True):
+        for axis, (quantity, title) in zip(axis_row, ACTIVATIONS_TITLES.items(), strict=True):
+            part = run[(run["model"] == model) & (run["quantity"] == quantity)]
+            rows = np.arange(len(part))
+            colours = np.where(part["as_expected"].astype(bool), BLUE, ORANGE)
+            axis.hlines(rows, part["expected_low"], part["expected_high"], color="0.8", linewidth=8)
+            axis.hlines(rows, part["ours_min"], part["ours_max"], color=colours, linewidth=2)
+            axis.scatter(part["ours"], rows, s=24, color=colours, zorder=3)
+            axis.axvline(part["published"].iloc[0], color=GREY, linestyle="--", linewidth=1.5)
+            axis.locator_params(axis="x", nbins=4)
+            axis.set_yticks(rows, part["values"] + " the ReLU", fontsize=9)
+            axis.set_ylim(len(part) - 0.4, -0.6)
+            if model == models[0]:
+                axis.set_title(title, fontsize=9)
+        axis_row[0].set_ylabel(model)
+    handles = [
+        Line2D([], [], color=GREY, linestyle="--", label="published network"),
+        Line2D([], [], color=BLUE, marker="o", label="ours, published one as expected"),
+        Line2D([], [], color=ORANGE, marker="o", label="ours, published one not as expected"),
+        Patch(color="0.8", label="where another one of ours is expected"),
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=2)
+    return figure

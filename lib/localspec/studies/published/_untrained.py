@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from localspec.clustering import cluster, ncut, weight_graph
+from localspec.conventions import Conventions
 from localspec.networks import NetworkSettings, build_network
 from localspec.pipeline import Replicate, by_network
 from localspec.studies.published._compare import other_readings, standardised_difference
@@ -17,21 +18,31 @@ from localspec.studies.published._pretrained import HERE, NOT_HERE
 NAMES = {"mlp": "MLP", "cnn": "CNN", "vgg": "CNN-VGG"}  # of the published architectures
 
 
+def initial_ncut(
+    settings: NetworkSettings,
+    image_shape: tuple[int, ...],
+    n_outputs: int,
+    n_clusters: int,
+    *,
+    seed: int,
+    dtype: str,
+    conventions: Conventions,
+) -> float:
+    """Return the n-cut of a network with its initial weights; the seed is that of k-means, too."""
+    module = build_network(settings, image_shape, n_outputs, seed=seed, dtype=dtype)
+    graph = weight_graph(module.eval(), conventions=conventions)
+    return ncut(graph.adjacency, cluster(graph, n_clusters, seed=seed).labels)
+
+
 def untrained_ncut(replicate: Replicate) -> float:
-    """Return the n-cut of a network with the initial weights of its seed."""
+    """Return the n-cut of a replicate's network before training, from disk if it is there."""
     settings, data = replicate.settings, replicate.dataset
+    own = {"seed": replicate.seed, "dtype": replicate.profile.dtype}
 
     def compute() -> dict[str, np.ndarray]:
-        module = build_network(
-            settings,
-            data.image_shape,
-            data.n_outputs,
-            seed=replicate.seed,
-            dtype=replicate.profile.dtype,
-        )
-        graph = weight_graph(module.eval(), conventions=replicate.conventions)
-        labels = cluster(graph, replicate.n_clusters, seed=replicate.seed).labels
-        return {"ncut": np.array([ncut(graph.adjacency, labels)])}
+        shapes = (data.image_shape, data.n_outputs, replicate.n_clusters)
+        value = initial_ncut(settings, *shapes, conventions=replicate.conventions, **own)
+        return {"ncut": np.array([value])}
 
     parameters = {
         **settings.training_key(),
@@ -39,8 +50,7 @@ def untrained_ncut(replicate: Replicate) -> float:
         "image_shape": list(data.image_shape),
         "n_outputs": data.n_outputs,
         "n_clusters": replicate.n_clusters,
-        "seed": replicate.seed,
-        "dtype": replicate.profile.dtype,
+        **own,
     }
     return float(replicate.stored("untrained", dict, compute, parameters=parameters)["ncut"][0])
 

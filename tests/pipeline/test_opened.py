@@ -60,9 +60,9 @@ def test_keys_follow_seed_and_data(profile, monkeypatch, tmp_path):
     monkeypatch.setattr(module, "_dataset", dataset)
     first, other = (Replicate(profile, "random", seed, progress=False) for seed in (0, 1))
     assert first.stored_network().key != other.stored_network().key
-    before = first._graph_key("weights"), first._graph_key("activations"), first.lesion_parameters()
+    before = first.graph_key("weights"), first.graph_key("activations"), first.lesion_parameters()
     sums["sum"] = "b"
-    after = first._graph_key("weights"), first._graph_key("activations"), first.lesion_parameters()
+    after = first.graph_key("weights"), first.graph_key("activations"), first.lesion_parameters()
     assert before[0] == after[0]  # weights are the same, whatever the images
     assert before[1] != after[1]
     assert before[2] != after[2]

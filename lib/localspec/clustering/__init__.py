@@ -10,7 +10,13 @@ from localspec.clustering._agreement import (
 from localspec.clustering._cluster import cluster
 from localspec.clustering._clusterability import Clusterability, clusterability, inside_to_outside
 from localspec.clustering._partition import NO_CLUSTER, Partition
-from localspec.clustering._spectral import eigengaps, live_units, ncut, spectral_labels
+from localspec.clustering._spectral import (
+    VOLUME_EPSILON,
+    eigengaps,
+    live_units,
+    ncut,
+    spectral_labels,
+)
 from localspec.clustering._subclusters import (
     MAX_DRAWS,
     MOST_OF_LAYER,
@@ -30,6 +36,7 @@ __all__ = [
     "MAX_DRAWS",
     "MOST_OF_LAYER",
     "NO_CLUSTER",
+    "VOLUME_EPSILON",
     "Clusterability",
     "Draws",
     "Lesion",

@@ -375,7 +375,8 @@ class Replicate:
         chosen = np.random.default_rng(self.seed).permutation(len(x))
         return x[torch.from_numpy(np.sort(chosen[: self.profile.method.n_images]))]
 
-    def _graph_key(self, kind: str) -> str:
+    def graph_key(self, kind: str) -> str:
+        """Return the key of :meth:`graph`, which is cheap enough never to be stored."""
         method, conventions = self.profile.method, self.conventions
         if kind == "weights":
             own = conventions.subset("kernel_norm", "batch_norm_edges")
@@ -404,7 +405,7 @@ class Replicate:
                 "n_shuffles": n_shuffles,
                 "seed": self.seed,
             },
-            inputs=(self._graph_key("weights"),),
+            inputs=(self.graph_key("weights"),),
         )
 
     def stored_partition(self, partitioning: str) -> Artifact:
@@ -426,7 +427,7 @@ class Replicate:
                 "seed": seed,
                 **self.conventions.subset("cluster_count_layers", "local_triples"),
             },
-            (self._graph_key(kind),),
+            (self.graph_key(kind),),
         )
 
     def partition(self, partitioning: str) -> Partition:

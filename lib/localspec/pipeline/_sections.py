@@ -234,7 +234,7 @@ class L2Section(Clustered, Shuffled, Section):
     networks: Names = ["mnist"]
     seeds: Seeds = [0, 1, 2, 3, 4]
     n_seeds: dict[str, Count] = {}
-    untrained: Literal["train", "leave out"] = "train"
+    missing: Literal["train", "leave out"] = "train"
     n_clusters: NClusters = 12
 
 

@@ -273,3 +273,37 @@ def plot_activations_ncuts(table: pd.DataFrame) -> Figure:
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=2)
     return figure
+
+
+def plot_l2(table: pd.DataFrame) -> Figure:
+    """Draw n-cuts of networks under L2 and of their shuffled copies, by reading and treatment.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`localspec.studies.published.l2_replicates_table`.
+    """
+    networks = list(dict.fromkeys(table["network"]))
+    figure, axes = plt.subplots(
+        1, len(networks), figsize=(11, 3.6), sharey=True, layout="constrained", squeeze=False
+    )
+    for axis, network in zip(axes[0], networks, strict=True):
+        part = table[table["network"] == network]
+        groups = part.groupby(["l2_first_layer", "tiny_weights"], sort=False)
+        for row, (_, group) in enumerate(groups):
+            colour = ORANGE if group["default"].iloc[0] == "yes" else BLUE
+            copies, at = group["shuffled_ncut_mean"], np.full(len(group), row)
+            axis.scatter(copies, at + 0.15, marker="|", s=70, color=GREY)
+            axis.scatter(group["ncut"], at - 0.15, s=24, color=colour)
+        names = [f"first layer {first.upper()}, {tiny}" for (first, tiny), _ in groups]
+        axis.set_yticks(np.arange(len(names)), names, fontsize=9)
+        axis.set_ylim(len(names) - 0.5, -0.5)
+        axis.set_title(network)
+        axis.set_xlabel("n-cut")
+    handles = [
+        Line2D([], [], color=ORANGE, marker="o", linestyle="", label="a network, default"),
+        Line2D([], [], color=BLUE, marker="o", linestyle="", label="a network, read otherwise"),
+        Line2D([], [], color=GREY, marker="|", linestyle="", label="mean of its shuffled copies"),
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=3)
+    return figure

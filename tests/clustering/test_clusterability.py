@@ -128,7 +128,7 @@ def test_errors():
         clusterability(graph, 2, n_shuffles=0)
     with pytest.raises(InvalidInputError, match=r"live units \(8\), not 9"):
         clusterability(graph, 9, n_shuffles=2)
-    with pytest.raises(InvalidInputError, match="null='bootstrap'"):
+    with pytest.raises(InvalidInputError, match="null of weights='bootstrap'"):
         clusterability(graph, 2, n_shuffles=2, null="bootstrap")
     activations = UnitGraph(graph.adjacency.toarray(), graph.layers, "activations", graph.inactive)
     with pytest.raises(InvalidInputError, match="null of activations='permute_nonzero'"):

@@ -76,5 +76,5 @@ def test_bad_values():
         published_rows("POLY", pruned=True)  # only unpruned ones are published
     with pytest.raises(InvalidInputError, match="published unpruned model='MNISTT' is not known"):
         published_rows("MNISTT", pruned=False)
-    with pytest.raises(InvalidInputError, match="choose one of 'clusterability'"):
+    with pytest.raises(InvalidInputError, match="choose one of 'activations_ncut'"):
         load_published("cluster")

@@ -32,6 +32,7 @@ ANCHOR = '<span id="first-figure"></span>'
 MOVED = '*<a href="#first-figure">This figure</a> is at the top of the page.*'
 DIFFERS = "## What differs and why"
 RUN_OF = {  # what the titles of a profile's pages say besides the notebook's
+    "activations": "MNIST",
     "cifar10": "CIFAR-10",
     "digits-double-lesions": "digits",
     "digits-measures": "digits",
@@ -39,12 +40,14 @@ RUN_OF = {  # what the titles of a profile's pages say besides the notebook's
     "fashion-mnist": "Fashion-MNIST",
     "imagenet": "SqueezeNet, ImageNet",
     "imagenet-ncuts": "published n-cuts",
+    "l2-readings": "both readings",
     "mnist": "MNIST",
     "mnist-controls": "MNIST",
     "mnist-dropout": "MNIST, CNN with dropout",
     "mnist-measures": "MNIST",
     "paper": "the paper's protocol",
     "polynomials": "polynomials",
+    "untrained": "100 of each",
 }
 RUN_TIME = re.compile(r"\s+Expected run\s+time[^*]*\*")  # the box has this run's
 PARAMETERS = "Show the parameters of this run"

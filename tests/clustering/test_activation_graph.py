@@ -211,6 +211,39 @@ def test_values_are_those_in_front_of_a_norm_behind_the_relu():
     network = stack(dense([[1.0], [3.0]]), nn.ReLU(), norm, dense([[1.0, 1.0]] * 2))
     values = unit_values(network, torch.tensor([[-1.0]]).double())["0"]
     assert values == pytest.approx(np.array([[-1, -3]]))
+    # after it, the norm included, which doubles and turns round
+    x = torch.tensor([[-1.0], [1.0]]).double()
+    values = unit_values(network, x, activation_values="after")["0"]
+    assert values == pytest.approx(np.array([[0, 0], [2, -3]]))
+
+
+def test_values_after_the_relu_by_hand():
+    # two units, x and 1 - x, on the images -1, 1, 2: after the ReLU 0, 1, 2 and 2, 0, 0
+    network = stack(dense([[1.0], [-1.0]], [0.0, 1.0]), nn.ReLU(), dense([[1.0, 1.0]] * 2))
+    x = torch.tensor([[-1.0], [1.0], [2.0]]).double()
+    before = unit_values(network, x, activation_values="before")["0"]
+    assert before.tolist() == [[-1, 2], [1, 0], [2, -1]]
+    after = unit_values(network, x, activation_values="after")["0"]
+    assert after.tolist() == [[0, 2], [1, 0], [2, 0]]
+    # ranks before: 1 2 3 and 3 2 1, correlation -1; after: 1 2 3 and 3 1.5 1.5:
+    # centred (-1, 0, 1) and (1, -0.5, -0.5), product -1.5, squared over 2 x 1.5
+    edges = [
+        activation_graph(network, x, activation_values=values).adjacency[0, 1]
+        for values in ("before", "after")
+    ]
+    assert edges == pytest.approx([1.0, 0.75])
+    with pytest.raises(InvalidInputError, match="activation_values='during'"):
+        unit_values(network, x, activation_values="during")
+    with pytest.raises(InvalidInputError, match="activation_values='during'"):
+        activation_graph(network, x, activation_values="during")
+
+
+def test_maps_after_the_relu_by_hand():
+    # the image [[1, -2], [3, 4]]: 1 + 3 + 4 are left
+    network = stack(conv(torch.ones(1, 1, 1, 1)), nn.ReLU(), nn.Flatten(), dense(np.ones((2, 4))))
+    x = torch.tensor([[[[1.0, -2.0], [3.0, 4.0]]]]).double()
+    assert unit_values(network, x)["0"].tolist() == [[10]]
+    assert unit_values(network, x, activation_values="after")["0"].tolist() == [[8]]
 
 
 def test_relus_that_overwrite_their_input_do_not_reach_back():

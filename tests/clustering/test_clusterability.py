@@ -128,11 +128,30 @@ def test_errors():
         clusterability(graph, 2, n_shuffles=0)
     with pytest.raises(InvalidInputError, match=r"live units \(8\), not 9"):
         clusterability(graph, 9, n_shuffles=2)
-    with pytest.raises(InvalidInputError, match="null='bootstrap'"):
+    with pytest.raises(InvalidInputError, match="null of weights='bootstrap'"):
         clusterability(graph, 2, n_shuffles=2, null="bootstrap")
     activations = UnitGraph(graph.adjacency.toarray(), graph.layers, "activations", graph.inactive)
-    with pytest.raises(InvalidInputError, match="only a weights graph"):
-        clusterability(activations, 2, n_shuffles=2)
+    with pytest.raises(InvalidInputError, match="null of activations='permute_nonzero'"):
+        clusterability(activations, 2, n_shuffles=2, null="permute_nonzero")
+    with pytest.raises(InvalidInputError, match="null of weights='permute_all'"):
+        clusterability(graph, 2, n_shuffles=2, null="permute_all")
+
+
+def test_a_graph_of_activations_is_compared_with_its_shuffled_copies():
+    # two groups of four units that are joined within the group alone, two of each in each layer;
+    # the last unit never varies
+    group = np.array([0, 0, 1, 1, 0, 0, 1, 1, 0])
+    edges = np.equal.outer(group, group).astype(float)
+    np.fill_diagonal(edges, 0)
+    edges[8], edges[:, 8] = 0, 0
+    layers = layer_ranges([("a", 4, True), ("b", 5, True)])
+    graph = UnitGraph(edges, layers, "activations", np.arange(9) == 8)
+    for null in ("permute", "permute_all"):
+        result = clusterability(graph, 2, n_shuffles=9, null=null)
+        assert result.statistic == pytest.approx(0, abs=1e-6)
+        assert result.n_isolated == 1
+        assert (result.null > 0.1).all()
+        assert result.pvalue == pytest.approx(0.1)
 
 
 def test_results_do_not_depend_on_the_number_of_jobs():

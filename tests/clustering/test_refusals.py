@@ -97,7 +97,11 @@ CASES = {
     ),
     "no shuffles": (lambda: clusterability(WEIGHTS, 2, n_shuffles=0), "n_shuffles", "not 0"),
     "null model": (lambda: clusterability(WEIGHTS, 2, null="swap"), "'swap'", "'permute'"),
-    "shuffling correlations": (lambda: clusterability(UNITS, 2), "only a weights graph"),
+    "null of correlations": (
+        lambda: clusterability(UNITS, 2, null="resample_nonzero"),
+        "null of activations='resample_nonzero'",
+        "'permute', 'permute_all'",
+    ),
     "a graph without edges": (lambda: cluster(graph(np.zeros((4, 4))), 2), "nothing to cluster"),
     "NaN edges": (lambda: cluster(graph(np.full((4, 4), np.nan)), 2), "finite edges"),
     "negative edges": (

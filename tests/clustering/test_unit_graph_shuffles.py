@@ -125,5 +125,40 @@ def test_errors():
     with pytest.raises(InvalidInputError, match="choose one of 'permute', 'permute_nonzero'"):
         shuffled(graph, np.random.default_rng(0), null="bootstrap")
     dense = UnitGraph(np.ones((4, 4)), graph.layers, "activations", graph.inactive)
-    with pytest.raises(InvalidInputError, match="only a weights graph"):
-        shuffled(dense, np.random.default_rng(0))
+    with pytest.raises(InvalidInputError, match="choose one of 'permute', 'permute_all'"):
+        shuffled(dense, np.random.default_rng(0), null="permute_nonzero")
+
+
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=3), seeds)
+def test_correlations_stay_between_the_same_two_layers_or_go_anywhere(sizes, seed):
+    n = sum(sizes)
+    upper = np.triu(np.arange(1.0, n * n + 1).reshape(n, n), 1)
+    layers = layer_ranges([(str(i), size, True) for i, size in enumerate(sizes)])
+    graph = UnitGraph(upper + upper.T, layers, "activations", np.zeros(n, dtype=bool))
+    rng = np.random.default_rng(seed)
+    within, anywhere = (shuffled(graph, rng, null=null) for null in ("permute", "permute_all"))
+    for copy in (within, anywhere):
+        assert copy.adjacency.tolist() == copy.adjacency.T.tolist()
+        assert not copy.adjacency.diagonal().any()
+        assert sorted(copy.adjacency.ravel()) == sorted(graph.adjacency.ravel())
+    for first in layers:
+        for second in layers:
+            before = graph.adjacency[first.units, second.units]
+            after = within.adjacency[first.units, second.units]
+            assert sorted(after.ravel()) == sorted(before.ravel())
+
+
+def test_all_correlations_are_permuted_among_each_other():
+    # a strong pair in the first layer, and nothing else
+    edges = np.zeros((6, 6))
+    edges[0, 1] = edges[1, 0] = 1
+    layers = layer_ranges([("a", 3, True), ("b", 3, True)])
+    graph = UnitGraph(edges, layers, "activations", np.zeros(6, dtype=bool))
+    rng = np.random.default_rng(0)
+    places = [set(), set()]
+    for _ in range(300):
+        for place, null in zip(places, ("permute", "permute_all"), strict=True):
+            row, column = np.argwhere(np.triu(shuffled(graph, rng, null=null).adjacency))[0]
+            place.add((int(row), int(column)))
+    assert places[0] == {(0, 1), (0, 2), (1, 2)}
+    assert len(places[1]) == 15  # every pair of six

@@ -22,6 +22,7 @@ from localspec.clustering import (
     weight_graph,
 )
 from localspec.clustering._unit_graph import from_blocks, layer_ranges
+from localspec.conventions import PAPER
 from localspec.data import Dataset
 from localspec.lesions import conditional_lesions, joint_lesions, lesion_draws
 from localspec.networks import (
@@ -42,6 +43,8 @@ from localspec.studies.more_draws._rounds import (
     further_lesions,
     further_visualizations,
 )
+from localspec.studies.published._activations import compared_ncuts, without_pixels
+from localspec.studies.published._untrained import initial_ncut
 from localspec.visualization import visualize
 
 GOLDEN = Path(__file__).with_name("golden.json")
@@ -213,6 +216,19 @@ def double_lesions() -> list[float]:
     return np.concatenate([part.ravel() for part in parts]).tolist()
 
 
+def untrained() -> list[float]:
+    settings = NetworkSettings(dataset="golden", hidden=(9, 6), module_distance=0.5)
+    options = {"seed": 3, "dtype": "float64", "conventions": PAPER}
+    return [initial_ncut(settings, (1, 3, 4), 3, 3, **options)]
+
+
+def activations_ncuts() -> list[float]:
+    weights = without_pixels(weight_graph(_network()))
+    activations = activation_graph(_network(), _images()[0], activation_values="after")
+    ncuts = compared_ncuts(weights, activations, 3, n_shuffles=3, seed=0)
+    return np.concatenate(list(ncuts.values())).tolist()
+
+
 STAGES = {
     "training": training,
     "pruning": pruning,
@@ -228,6 +244,8 @@ STAGES = {
     "more_draws": more_draws,
     "matched_draws": matched_draws,
     "double_lesions": double_lesions,
+    "untrained": untrained,
+    "activations_ncuts": activations_ncuts,
 }
 
 

@@ -27,6 +27,9 @@ OWN_DEFAULTS = {
     "06_controls": {"n_clusters"},
     "10_published": {"n_clusters"},
     "13_imagenet": {"n_clusters", "n_shuffles"},
+    "14_untrained": {"n_clusters"},
+    "15_activations": {"n_clusters", "n_images", "n_shuffles"},
+    "16_l2": {"n_clusters"},
 }
 MINIMAL = {"networks": {"mlp": {"dataset": "digits", "hidden": [8, 4]}}, "seeds": [0, 3]}
 

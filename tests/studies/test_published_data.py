@@ -11,10 +11,12 @@ from localspec.studies.published._compare import compare, published_rows
 from localspec.studies.published._data import TABLES, load_published
 
 SUMS = {  # beginnings of the SHA-256 sums
+    "activations_ncut": "bfd71c884894fa34",
     "clusterability": "1212502d7aa00930",
     "feature_visualization": "f1f80a1148e06850",
     "lesions": "1eed34f24c8def88",
     "paper_claims": "aa5c2dd0fc0f09a8",
+    "untrained_ncut": "3e969cbf4b3c857d",
 }
 
 
@@ -74,5 +76,5 @@ def test_bad_values():
         published_rows("POLY", pruned=True)  # only unpruned ones are published
     with pytest.raises(InvalidInputError, match="published unpruned model='MNISTT' is not known"):
         published_rows("MNISTT", pruned=False)
-    with pytest.raises(InvalidInputError, match="choose one of 'clusterability'"):
+    with pytest.raises(InvalidInputError, match="choose one of 'activations_ncut'"):
         load_published("cluster")

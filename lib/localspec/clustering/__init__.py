@@ -16,7 +16,13 @@ from localspec.clustering._matched import (
     mean_correlation,
 )
 from localspec.clustering._partition import NO_CLUSTER, Partition
-from localspec.clustering._spectral import eigengaps, live_units, ncut, spectral_labels
+from localspec.clustering._spectral import (
+    VOLUME_EPSILON,
+    eigengaps,
+    live_units,
+    ncut,
+    spectral_labels,
+)
 from localspec.clustering._subclusters import (
     MAX_DRAWS,
     MOST_OF_LAYER,
@@ -36,6 +42,7 @@ __all__ = [
     "MAX_DRAWS",
     "MOST_OF_LAYER",
     "NO_CLUSTER",
+    "VOLUME_EPSILON",
     "Clusterability",
     "Draws",
     "Lesion",

@@ -14,6 +14,7 @@ from localspec.data import check_images
 from localspec.exceptions import InvalidInputError
 from localspec.statistics import RTOL
 from localspec.units import (
+    ACTIVATION_VALUES,
     MAX_VALUES,
     Network,
     Units,
@@ -166,9 +167,10 @@ def activation_graph(
     x: torch.Tensor,
     *,
     correlation: str = "spearman",
+    activation_values: str = "before",
     conventions: Conventions | str = "paper",
 ) -> UnitGraph:
-    """Build the graph of squared correlations between the tested units' pre-ReLU values.
+    """Build the graph of squared correlations between the tested units' values.
 
     Parameters
     ----------
@@ -176,6 +178,8 @@ def activation_graph(
     x : torch.Tensor, shape (n_images, ...)
         Training images, without augmentation; at least three.
     correlation : {"spearman", "pearson", "kendall"}
+    activation_values : {"before", "after"}
+        The values that are correlated: before the activation, or after it.
     conventions : Conventions or str
         Uses ``spatial_norm`` and ``residual_units``.
 
@@ -195,21 +199,33 @@ def activation_graph(
     """
     conventions = resolve(conventions)
     check_option("correlation", correlation, CORRELATIONS)
+    check_option("activation_values", activation_values, ACTIVATION_VALUES)
     unit_map = units_of(network, conventions=conventions)
     check_images(x)
     count_logits(unit_map, x)
-    return activation_graph_traced(unit_map, x, conventions, correlation=correlation)
+    return activation_graph_traced(
+        unit_map,
+        x,
+        conventions,
+        correlation=correlation,
+        activation_values=activation_values,
+    )
 
 
 def activation_graph_traced(
-    unit_map: Units, x: torch.Tensor, conventions: Conventions, *, correlation: str = "spearman"
+    unit_map: Units,
+    x: torch.Tensor,
+    conventions: Conventions,
+    *,
+    correlation: str = "spearman",
+    activation_values: str = "before",
 ) -> UnitGraph:
     """Return what :func:`activation_graph` does, of a traced network and images that fit it."""
     if len(x) < 3:
         raise InvalidInputError(f"correlations need at least 3 images, not {len(x)}")
     if all((part == x[:1]).all() for part in x.split(BATCH_SIZE)):
         raise InvalidInputError("no unit varies over these images: they are all the same")
-    values = unit_values_traced(unit_map, x, conventions, MAX_VALUES)
+    values = unit_values_traced(unit_map, x, conventions, MAX_VALUES, activation_values)
     layers = layer_ranges([(name, part.shape[1], True) for name, part in values.items()])
     stacked = np.concatenate(list(values.values()), axis=1)
     del values

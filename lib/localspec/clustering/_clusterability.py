@@ -23,8 +23,7 @@ from localspec.clustering._spectral import (
     ncut_checked,
     spectral_labels_checked,
 )
-from localspec.clustering._unit_graph import NULLS, UnitGraph, check_edges, check_graph, shuffled
-from localspec.exceptions import InvalidInputError
+from localspec.clustering._unit_graph import UnitGraph, check_edges, check_graph, nulls_of, shuffled
 from localspec.statistics import at_most
 
 MAX_JOBS = 1024  # threads
@@ -116,15 +115,16 @@ def clusterability(
     n_jobs: int | None = None,
     progress: bool = False,
 ) -> Clusterability:
-    """Compare a network's n-cut with those of copies whose weights are shuffled by layer.
+    """Compare a network's n-cut with those of copies whose edges are shuffled by layer.
 
     Parameters
     ----------
     graph : UnitGraph
-        A weights graph. Isolated units are removed before and after shuffling.
+        Isolated units, and those that never vary, are removed before shuffling, and isolated
+        ones after it.
     n_clusters : int
     n_shuffles : int, optional
-    null : {"permute", "permute_nonzero", "resample_nonzero", "permute_resample"}
+    null : {"permute", "permute_nonzero", "resample_nonzero", "permute_resample", "permute_all"}
         See :func:`localspec.clustering.shuffled`.
     seed : int, optional
         Of the shuffles and of every k-means.
@@ -140,7 +140,7 @@ def clusterability(
     Raises
     ------
     InvalidInputError
-        If the graph is not a weights graph, or `n_clusters` does not fit.
+        If graphs of this kind have no such null, or `n_clusters` does not fit.
 
     References
     ----------
@@ -150,10 +150,8 @@ def clusterability(
     check_integer("n_shuffles", n_shuffles, 1, MAX_SHUFFLES)
     check_integer("n_clusters", n_clusters, 2)
     check_seed(seed)
-    check_option("null", null, NULLS)
+    check_option(f"null of {graph.kind}", null, nulls_of(graph))
     check_flag("progress", progress)
-    if graph.kind != "weights":
-        raise InvalidInputError("only a weights graph has layer matrices to shuffle")
     n_jobs = (
         torch.get_num_threads() if n_jobs is None else check_integer("n_jobs", n_jobs, 1, MAX_JOBS)
     )

@@ -25,6 +25,7 @@ from localspec.statistics import RTOL
 INPUT = "input"
 KINDS = ("weights", "activations")
 NULLS = ("permute", "permute_nonzero", "resample_nonzero", "permute_resample")
+ACTIVATION_NULLS = ("permute", "permute_all")
 BANDWIDTH = 0.01  # of the kernel density that non-zero weights are drawn from
 
 
@@ -252,18 +253,29 @@ def layer_blocks(graph: UnitGraph) -> list[np.ndarray]:
     ]
 
 
+def nulls_of(graph: UnitGraph) -> tuple[str, ...]:
+    """Return the ways to shuffle a graph of this kind."""
+    return NULLS if graph.kind == "weights" else ACTIVATION_NULLS
+
+
 def shuffled(graph: UnitGraph, rng: np.random.Generator, *, null: str = "permute") -> UnitGraph:
     """Return the graph with the entries of the matrix between each two layers drawn anew.
 
     Parameters
     ----------
     graph : UnitGraph
-        A weights graph.
     rng : numpy.random.Generator
-    null : {"permute", "permute_nonzero", "resample_nonzero", "permute_resample"}
+    null : {"permute", "permute_nonzero", "resample_nonzero", "permute_resample", "permute_all"}
         Permute all entries of the unit x unit matrix; or the non-zero ones among their places; or
         leave all in place and draw the non-zero ones from a Gaussian kernel density of them
-        (bandwidth 0.01); or permute all, then draw.
+        (bandwidth 0.01); or permute all, then draw. Of an activations graph: permute the entries
+        between each two layers and those within each layer ("permute"), or all entries among each
+        other, whatever their layers ("permute_all").
+
+    Raises
+    ------
+    InvalidInputError
+        If graphs of this kind have no such null.
 
     Notes
     -----
@@ -273,13 +285,14 @@ def shuffled(graph: UnitGraph, rng: np.random.Generator, *, null: str = "permute
 
     References
     ----------
-    Hod et al., arXiv:2110.08058, "Clusterability".
+    Hod et al., arXiv:2110.08058, "Clusterability"; how activations graphs are shuffled is this
+    project's reading.
     """
     check_graph(graph)
     check_type("rng", rng, np.random.Generator, "numpy.random.default_rng(seed)")
-    check_option("null", null, NULLS)
-    if graph.kind != "weights":
-        raise InvalidInputError("only a weights graph has layer matrices to shuffle")
+    check_option(f"null of {graph.kind}", null, nulls_of(graph))
+    if graph.kind == "activations":
+        return replace(graph, adjacency=_shuffled_pairs(graph, rng, null))
     blocks = []
     for block in layer_blocks(graph):
         flat = block.ravel().copy()
@@ -293,3 +306,21 @@ def shuffled(graph: UnitGraph, rng: np.random.Generator, *, null: str = "permute
             flat[places] = np.abs(rng.choice(flat[places], len(places)) + noise)
         blocks.append(flat.reshape(block.shape))
     return replace(graph, adjacency=from_blocks(blocks, graph.layers, graph.links).adjacency)
+
+
+def _shuffled_pairs(graph: UnitGraph, rng: np.random.Generator, null: str) -> np.ndarray:
+    """Return an activations graph's matrix with its pairs of units permuted."""
+    adjacency = graph.adjacency
+    dense = adjacency.toarray() if sparse.issparse(adjacency) else np.asarray(adjacency)
+    rows, columns = np.triu_indices(len(dense), 1)
+    values = dense[rows, columns]
+    if null == "permute_all":
+        values = rng.permutation(values)
+    else:
+        layer = np.repeat(np.arange(len(graph.layers)), [part.n_units for part in graph.layers])
+        pair = layer[rows] * len(graph.layers) + layer[columns]
+        for each in np.unique(pair):
+            values[pair == each] = rng.permutation(values[pair == each])
+    matrix = np.zeros_like(dense)
+    matrix[rows, columns] = values
+    return matrix + matrix.T

@@ -41,6 +41,7 @@ from localspec.pipeline._replicate import (
     checked_coherence,
 )
 from localspec.pipeline._sections import (
+    ActivationsSection,
     CalibrationSection,
     ClusteringSection,
     CoherenceControlsSection,
@@ -51,6 +52,7 @@ from localspec.pipeline._sections import (
     GallerySection,
     ImageNetSection,
     ImportanceSection,
+    L2Section,
     MeasuresSection,
     Method,
     MoreDrawsSection,
@@ -58,6 +60,7 @@ from localspec.pipeline._sections import (
     SensitivitySection,
     SynthesisSection,
     TrainingSection,
+    UntrainedSection,
     YourNetworkSection,
 )
 from localspec.pipeline._stages import REPEATED_STAGES, STAGES
@@ -121,6 +124,7 @@ __all__ = [
     "SKY",
     "STAGES",
     "UNCALIBRATED",
+    "ActivationsSection",
     "UNDEFINED_FORM",
     "CalibrationSection",
     "Choices",
@@ -133,6 +137,7 @@ __all__ = [
     "GallerySection",
     "ImageNetSection",
     "ImportanceSection",
+    "L2Section",
     "MatchedScores",
     "MeasuresSection",
     "Method",
@@ -144,6 +149,7 @@ __all__ = [
     "SensitivitySection",
     "SynthesisSection",
     "TrainingSection",
+    "UntrainedSection",
     "YourNetworkSection",
     "annotated_heatmap",
     "by_network",

@@ -339,18 +339,21 @@ class Replicate:
         """Return the graph of a kind, "weights" or "activations"."""
         if check_option("kind", kind, KINDS) == "weights":
             return weight_graph(self.trained, conventions=self.conventions)
-        method = self.profile.method
-        n_train = len(self.dataset.x_train)
-        chosen = np.random.default_rng(self.seed).permutation(n_train)[: method.n_images]
         return activation_graph(
             self.trained,
-            self.dataset.x_train[torch.from_numpy(np.sort(chosen))],
-            correlation=method.correlation,
+            self.correlated_images(),
+            correlation=self.profile.method.correlation,
             conventions=self.conventions,
         )
 
+    def correlated_images(self) -> torch.Tensor:
+        """Return the training images over which activations are correlated."""
+        x = self.dataset.x_train
+        chosen = np.random.default_rng(self.seed).permutation(len(x))
+        return x[torch.from_numpy(np.sort(chosen[: self.profile.method.n_images]))]
+
     def graph_key(self, kind: str) -> str:
-        """Return the key of :meth:`graph`, which is never stored."""
+        """Return the key of :meth:`graph`, which is cheap enough never to be stored."""
         method, conventions = self.profile.method, self.conventions
         if kind == "weights":
             own = conventions.subset("kernel_norm", "batch_norm_edges")

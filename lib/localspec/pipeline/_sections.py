@@ -208,6 +208,36 @@ class ImageNetSection(Clustered, Shuffled, Section):
     n_shuffles: Count = 10
 
 
+class UntrainedSection(Clustered, Section):
+    """Parameters of ``14_untrained``: networks with their initial weights, one of each seed."""
+
+    profile: str = "untrained"
+    seeds: Seeds = list(range(100))
+    n_clusters: NClusters = 12
+
+
+class ActivationsSection(Clustered, Shuffled, Correlated, Section):
+    """Parameters of ``15_activations``: networks with published n-cuts of their activations."""
+
+    profile: str = "activations"
+    seeds: Seeds = [0, 1, 2, 3, 4]
+    untrained: Literal["train", "leave out"] = "train"
+    n_clusters: NClusters = 12
+    n_shuffles: Count = 20
+    n_images: NImages = 4992
+
+
+class L2Section(Clustered, Shuffled, Section):
+    """Parameters of ``16_l2``: networks trained under an L2 penalty, under both readings of it."""
+
+    profile: str = "l2-readings"
+    networks: Names = ["mnist"]
+    seeds: Seeds = [0, 1, 2, 3, 4]
+    n_seeds: dict[str, Count] = {}
+    missing: Literal["train", "leave out"] = "train"
+    n_clusters: NClusters = 12
+
+
 class MeasuresSection(Clustered, Correlated, Judged, Visualized, Interpreted, Section):
     """Parameters of ``17_measures``: networks of which measures are taken in all their forms."""
 
@@ -255,6 +285,9 @@ CONTROL_PAGES = {  # of profiles such as digits-controls, never of the others
     "11_more_draws": MoreDrawsSection,
     "12_gallery": GallerySection,
     "13_imagenet": ImageNetSection,
+    "14_untrained": UntrainedSection,
+    "15_activations": ActivationsSection,
+    "16_l2": L2Section,
     "17_measures": MeasuresSection,
     "18_coherence_controls": CoherenceControlsSection,
     "19_double_lesions": DoubleLesionsSection,

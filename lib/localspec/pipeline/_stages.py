@@ -17,6 +17,8 @@ STAGES = {
     "more_draws": 1,
     "matched_draws": 1,
     "double_lesions": 1,
+    "untrained": 1,
+    "activations_ncuts": 1,
 }
 # Null calibration and further draws repeat the work of these stages, so that their keys hold the
 # versions of these, too.

@@ -17,6 +17,7 @@ from localspec.units._preflight import LayerCheck, Preflight, preflight
 from localspec.units._trace import Network, in_bfloat16, trace_units
 from localspec.units._unit_map import MAX_VALUES, UnitMap
 from localspec.units._values import (
+    ACTIVATION_VALUES,
     STRATA,
     mean_values,
     spatial_means,
@@ -27,6 +28,7 @@ from localspec.units._values import (
 from localspec.units._workspace import Workspace
 
 __all__ = [
+    "ACTIVATION_VALUES",
     "MAX_VALUES",
     "STRATA",
     "BatchNormScale",

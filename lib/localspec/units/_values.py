@@ -94,19 +94,26 @@ def spatial_means(
     return node, _of_values
 
 
+ACTIVATION_VALUES = ("before", "after")  # the activation
+
+
 def unit_values(
     network: Network,
     x: torch.Tensor,
     *,
+    activation_values: str = "before",
     conventions: Conventions | str = "paper",
     max_values: int = MAX_VALUES,
 ) -> dict[str, np.ndarray]:
-    """Return the pre-ReLU values of the tested units on images.
+    """Return the values of the tested units on images.
 
     Parameters
     ----------
     network : torch.nn.Module, TrainedNetwork, UnitMap or HookedUnits
     x : torch.Tensor, shape (n_images, ...)
+    activation_values : {"before", "after"}
+        Values before the activation, such as a ReLU; or after it, before pooling, as the units
+        hand them on (a batch normalization behind the activation included).
     conventions : Conventions or str
         Uses ``spatial_norm``, which collapses a channel's map to one number, and
         ``residual_units``.
@@ -122,21 +129,39 @@ def unit_values(
     ------
     InvalidInputError
         If the network cannot be traced or cannot read the images.
+
+    Examples
+    --------
+    The one hidden unit doubles its input:
+
+    >>> module = nn.Sequential(nn.Linear(1, 1, bias=False), nn.ReLU(), nn.Linear(1, 2)).eval()
+    >>> _ = module[0].weight.data.fill_(2.0)
+    >>> x = torch.tensor([[-1.0], [3.0]])
+    >>> unit_values(module, x)["0"].ravel().tolist()
+    [-2.0, 6.0]
+    >>> unit_values(module, x, activation_values="after")["0"].ravel().tolist()
+    [0.0, 6.0]
     """
     conventions = resolve(conventions)
+    check_option("activation_values", activation_values, ACTIVATION_VALUES)
     unit_map = units_of(network, conventions=conventions)
     check_integer("max_values", max_values, 1)
     check_images(x)
     count_logits(unit_map, x)
-    return unit_values_traced(unit_map, x, conventions, max_values)
+    return unit_values_traced(unit_map, x, conventions, max_values, activation_values)
 
 
 def unit_values_traced(
-    unit_map: Units, x: torch.Tensor, conventions: Conventions, max_values: int
+    unit_map: Units,
+    x: torch.Tensor,
+    conventions: Conventions,
+    max_values: int,
+    activation_values: str = "before",
 ) -> dict[str, np.ndarray]:
     """Return what :func:`unit_values` does, of a traced network and checked images."""
     parts = []
-    stops = tuple(layer.pre_activation for layer in unit_map.tested)
+    before = activation_values == "before"
+    stops = tuple(layer.pre_activation if before else layer.end for layer in unit_map.tested)
     with torch.inference_mode():
         for batch in x.split(unit_map.n_together(x, stops, max_values=max_values)):
             batch = batch.to(unit_map.device, unit_map.dtype)

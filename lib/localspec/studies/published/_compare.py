@@ -54,14 +54,47 @@ class Comparison:
         return HOLDS if self.holds else DIFFERS
 
 
+def standardised_difference(
+    means: tuple[float, float], stds: tuple[float, float], sizes: tuple[int, int]
+) -> tuple[float, tuple[float, float]]:
+    """Return Hedges' g of two samples, the first less the second, with its 95 % interval.
+
+    Parameters
+    ----------
+    means, stds : tuple of float
+        The standard deviations are those of a sample.
+    sizes : tuple of int
+        At least two each.
+
+    Returns
+    -------
+    difference : float
+        NaN if nothing varies.
+    interval : tuple of float
+        It takes the difference for normal with variance ``1/n + 1/m + g^2 / (2 (n + m))`` (Hedges
+        and Olkin 1985).
+
+    Examples
+    --------
+    >>> difference, interval = standardised_difference((5.0, 2.0), (1.0, 1.0), (3, 3))
+    >>> round(difference, 6)
+    2.4
+    """
+    n, m = sizes
+    pooled = ((n - 1) * stds[0] ** 2 + (m - 1) * stds[1] ** 2) / (n + m - 2)
+    correction = 1 - 3 / (4 * (n + m) - 9)
+    g = correction * (means[0] - means[1]) / np.sqrt(pooled) if pooled > 0 else np.nan
+    error = Z * np.sqrt(1 / n + 1 / m + g**2 / (2 * (n + m)))
+    return float(g), (float(g - error), float(g + error))
+
+
 def compare(ours: np.ndarray, published: np.ndarray, *, least_margin: float = 0.0) -> Comparison:
     """Compare our replicates with published ones.
 
     At least two finite values of each, one a replicate. The published range is widened on each side
     by the standard deviation over published replicates, or by `least_margin` where that is larger.
 
-    The standard deviation is that of a sample. The interval of the standardised difference takes
-    it for normal with variance ``1/n + 1/m + g^2 / (2 (n + m))`` (Hedges and Olkin 1985).
+    The standard deviation is that of a sample.
 
     Examples
     --------
@@ -78,20 +111,19 @@ def compare(ours: np.ndarray, published: np.ndarray, *, least_margin: float = 0.
                 f"{name} must be two or more finite values, one a replicate, not {values.tolist()}"
             )
     ours, published = arrays.values()
-    n, m = len(ours), len(published)
     margin = max(published.std(ddof=1), least_margin)
-    pooled = ((n - 1) * ours.var(ddof=1) + (m - 1) * published.var(ddof=1)) / (n + m - 2)
-    correction = 1 - 3 / (4 * (n + m) - 9)
-    difference = ours.mean() - published.mean()
-    g = correction * difference / np.sqrt(pooled) if pooled > 0 else np.nan
-    error = Z * np.sqrt(1 / n + 1 / m + g**2 / (2 * (n + m)))
+    difference, interval = standardised_difference(
+        (ours.mean(), published.mean()),
+        (ours.std(ddof=1), published.std(ddof=1)),
+        (len(ours), len(published)),
+    )
     return Comparison(
         ours,
         published,
         low=float(published.min() - margin),
         high=float(published.max() + margin),
-        difference=float(g),
-        interval=(float(g - error), float(g + error)),
+        difference=difference,
+        interval=interval,
     )
 
 

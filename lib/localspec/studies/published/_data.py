@@ -8,7 +8,14 @@ import pandas as pd
 
 from localspec._utils.validation import check_option
 
-TABLES = ("clusterability", "feature_visualization", "lesions", "paper_claims")
+TABLES = (
+    "activations_ncut",
+    "clusterability",
+    "feature_visualization",
+    "lesions",
+    "paper_claims",
+    "untrained_ncut",
+)
 
 
 def load_published(table: str) -> pd.DataFrame:

@@ -185,3 +185,125 @@ def plot_pretrained(table: pd.DataFrame) -> Figure:
     axis.set_xlabel("n-cut, percent above the mean of shuffled copies (bars: their std)")
     figure.legend(loc="outside upper center", ncols=2)
     return figure
+
+
+def plot_untrained(table: pd.DataFrame) -> Figure:
+    """Draw n-cuts of untrained networks beside the published ones, and how far the means differ.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`localspec.studies.published.untrained_table`.
+    """
+    figure, axes = plt.subplots(
+        1, 2, figsize=(10, 0.5 * len(table) + 1.8), sharey=True, layout="constrained"
+    )
+    rows = np.arange(len(table))
+    centre = table["published"]
+    for prefix, colour, shift in (("published", GREY, -0.15), ("ours", BLUE, 0.15)):
+        mean, spread = table[prefix] - centre, table[f"{prefix}_std"]
+        least, most = table[f"{prefix}_min"] - centre, table[f"{prefix}_max"] - centre
+        axes[0].hlines(rows + shift, least, most, color=colour, linewidth=1.5)
+        axes[0].hlines(rows + shift, mean - spread, mean + spread, color=colour, linewidth=6)
+        axes[0].scatter(mean, rows + shift, s=24, color=colour, zorder=3, label=prefix)
+    axes[0].axvline(0, color=GREY, linestyle="--", linewidth=1)
+    axes[0].set_xlabel(
+        "n-cut less the published mean\n(thick: one standard deviation; thin: range)"
+    )
+    axes[1].axvline(0, color=GREY, linestyle="--", linewidth=1)
+    axes[1].hlines(rows, table["difference_low"], table["difference_high"], color=BLUE, linewidth=2)
+    axes[1].scatter(table["difference"], rows, s=30, color=BLUE, zorder=3)
+    axes[1].set_xlabel("difference of the means\n(Hedges' g, 95 % interval)")
+    readings = table["reading"].fillna("not run here").replace("paper", "")
+    labels = table["architecture"] + ", " + table["initialisation"]
+    labels += [f"\n{reading}" if reading else "" for reading in readings]
+    axes[0].set_yticks(rows, labels, fontsize=9)
+    axes[0].set_ylim(len(table) - 0.5, -0.5)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    return figure
+
+
+ACTIVATIONS_TITLES = {
+    "activations_ncut": "n-cut of activations",
+    "transferred_ncut": "n-cut of activations,\nweights' partition",
+    "mutual_information": "mutual information\nof both partitions",
+    "z_permute": "z against copies, shuffled\nbetween each two layers",
+    "z_permute_all": "z against copies,\nshuffled as a whole",
+}
+
+
+def plot_activations_ncuts(table: pd.DataFrame) -> Figure:
+    """Draw n-cuts of activations graphs: the published network's beside the range of ours.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`localspec.studies.published.activations_table`.
+    """
+    run = table[table["quantity"].isin(ACTIVATIONS_TITLES) & table["ours"].notna()]
+    models = list(dict.fromkeys(run["model"]))
+    figure, axes = plt.subplots(
+        len(models),
+        len(ACTIVATIONS_TITLES),
+        figsize=(12, 1.3 * len(models) + 1.4),
+        sharey=True,
+        layout="constrained",
+        squeeze=False,
+    )
+    for axis_row, model in zip(axes, models, strict=True):
+        for axis, (quantity, title) in zip(axis_row, ACTIVATIONS_TITLES.items(), strict=True):
+            part = run[(run["model"] == model) & (run["quantity"] == quantity)]
+            rows = np.arange(len(part))
+            colours = np.where(part["as_expected"].astype(bool), BLUE, ORANGE)
+            axis.hlines(rows, part["expected_low"], part["expected_high"], color="0.8", linewidth=8)
+            axis.hlines(rows, part["ours_min"], part["ours_max"], color=colours, linewidth=2)
+            axis.scatter(part["ours"], rows, s=24, color=colours, zorder=3)
+            axis.axvline(part["published"].iloc[0], color=GREY, linestyle="--", linewidth=1.5)
+            axis.locator_params(axis="x", nbins=4)
+            axis.set_yticks(rows, part["values"] + " the ReLU", fontsize=9)
+            axis.set_ylim(len(part) - 0.4, -0.6)
+            if model == models[0]:
+                axis.set_title(title, fontsize=9)
+        axis_row[0].set_ylabel(model)
+    handles = [
+        Line2D([], [], color=GREY, linestyle="--", label="published network"),
+        Line2D([], [], color=BLUE, marker="o", label="ours, published one as expected"),
+        Line2D([], [], color=ORANGE, marker="o", label="ours, published one not as expected"),
+        Patch(color="0.8", label="where another one of ours is expected"),
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=2)
+    return figure
+
+
+def plot_l2(table: pd.DataFrame) -> Figure:
+    """Draw n-cuts of networks under L2 and of their shuffled copies, by reading and treatment.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`localspec.studies.published.l2_replicates_table`.
+    """
+    networks = list(dict.fromkeys(table["network"]))
+    figure, axes = plt.subplots(
+        1, len(networks), figsize=(11, 3.6), sharey=True, layout="constrained", squeeze=False
+    )
+    for axis, network in zip(axes[0], networks, strict=True):
+        part = table[table["network"] == network]
+        groups = part.groupby(["l2_first_layer", "tiny_weights"], sort=False)
+        for row, (_, group) in enumerate(groups):
+            colour = ORANGE if group["default"].iloc[0] == "yes" else BLUE
+            copies, at = group["shuffled_ncut_mean"], np.full(len(group), row)
+            axis.scatter(copies, at + 0.15, marker="|", s=70, color=GREY)
+            axis.scatter(group["ncut"], at - 0.15, s=24, color=colour)
+        names = [f"first layer {first.upper()}, {tiny}" for (first, tiny), _ in groups]
+        axis.set_yticks(np.arange(len(names)), names, fontsize=9)
+        axis.set_ylim(len(names) - 0.5, -0.5)
+        axis.set_title(network)
+        axis.set_xlabel("n-cut")
+    handles = [
+        Line2D([], [], color=ORANGE, marker="o", linestyle="", label="a network, default"),
+        Line2D([], [], color=BLUE, marker="o", linestyle="", label="a network, read otherwise"),
+        Line2D([], [], color=GREY, marker="|", linestyle="", label="mean of its shuffled copies"),
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=3)
+    return figure

@@ -141,10 +141,11 @@ def test_standardized_images_are_taken_back(network, labels, report):
 
 
 @pytest.mark.filterwarnings("ignore:the network's accuracy")
-def test_files_pass_the_transform_and_their_classes_have_names(network, labels):
+def test_files_pass_the_transform_and_their_classes_have_names(network, labels, tmp_path):
     found = screen(network, Pictures(labels), preprocess=Compose(), **ONE)
     assert found.about["class_names"] == CLASSES
     assert found.about["settings"]["preprocess"] == {"mean": MEAN, "std": STD}
+    assert "mean 0.4; std 0.2" in found.to_html(tmp_path / "report.html").read_text()
     assert screen(network, Pictures(labels), preprocess=Weights(), **ONE).about["class_names"] == [
         "a",
         "b",

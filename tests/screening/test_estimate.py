@@ -6,6 +6,7 @@ from helpers.screening import IMAGES, SETTINGS
 from torch.utils.data import DataLoader, TensorDataset
 
 from localspec.screening import estimate
+from localspec.screening._estimate import Estimate
 
 
 @pytest.fixture(autouse=True)
@@ -48,3 +49,9 @@ def test_images_that_are_to_be_read_count(network, labels):
 def test_what_screen_refuses_is_refused(network, labels):
     check_refused(lambda: estimate(network, (IMAGES, labels), level=2), ["level", "not 2"])
     check_refused(lambda: estimate(network, IMAGES), ["(images, labels)"])
+
+
+def test_long_times_are_said_without_exponents():
+    text = str(Estimate(390.3, 1234.5, 2**31, 0, 8, {"lesions": 5794.0, "clusters": 0.0123}))
+    assert text.startswith("about 390 minutes (up to 1230 if")
+    assert text.endswith("lesions 5790, clusters 0.0123")

@@ -68,13 +68,18 @@ class Estimate:
     def __str__(self) -> str:
         most = ""
         if self.most_minutes > self.minutes:
-            most = f" (up to {self.most_minutes:.3g} if no group is decided early)"
-        steps = ", ".join(f"{name} {value:.3g}" for name, value in self.seconds.items())
+            most = f" (up to {_plain(self.most_minutes, 3)} if no group is decided early)"
+        steps = ", ".join(f"{name} {_plain(value, 3)}" for name, value in self.seconds.items())
         disk = f", {self.disk / 2**30:.2g} GiB of disk" if self.disk else ""
         return (
-            f"about {self.minutes:.2g} minutes{most} and {self.memory / 2**30:.2g} GiB of "
+            f"about {_plain(self.minutes, 2)} minutes{most} and {self.memory / 2**30:.2g} GiB of "
             f"memory{disk} for about {self.n_groups} groups; seconds by step: {steps}"
         )
+
+
+def _plain(value: float, n_digits: int) -> str:
+    """Return so many significant digits, without an exponent where the number is large."""
+    return f"{float(f'{value:.{n_digits}g}'):.12g}"
 
 
 def _few(data: object) -> tuple[object, int]:

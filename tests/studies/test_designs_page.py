@@ -98,6 +98,7 @@ def test_the_tables(replicates):
         & (table["form"] == "matched draws")
     ]
     assert row["p"].item() == pytest.approx(combine_replicates(own).pvalue, nan_ok=True)
+    assert table["adjusted_rand"].isna().equals(table["weights"] == "shuffled")
     power = coherence_power_table(table)
     assert len(power) == len(DESIGNS) * len(TESTED_FORMS)
     assert plot_coherence_power(table).axes

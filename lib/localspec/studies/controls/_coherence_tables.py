@@ -39,7 +39,7 @@ def coherence_controls_table(
         columns are those of :func:`localspec.pipeline.form_row`. ``finding`` goes by p itself;
         ``share_significant``: of networks whose own p is at most `level`; ``accuracy``: of the
         glued networks; ``adjusted_rand``: of clusters found in their weights with the parts, which
-        are tested whether found or not.
+        are tested whether found or not; empty for shuffled copies, whose clusters are arbitrary.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def coherence_controls_table(
             "weights": "shuffled" if shuffled else "planted",
             "noise": float(noise),
             "accuracy": float(np.mean([each.accuracy() for each in group])),
-            "adjusted_rand": float(np.mean([recovery(each) for each in group])),
+            "adjusted_rand": np.nan if shuffled else float(np.mean([recovery(r) for r in group])),
         }
         for name, form in TESTED_FORMS:
             row = {**shared, **form_row(group, name, form, PARTITIONING)}

@@ -60,6 +60,7 @@ def narrow_figure(figure: Figure) -> Figure | None:
     for bar in [image.colorbar for axis in panels for image in axis.images if image.colorbar]:
         _move_colour_bar(copy, bar, panels)
     copy.set_size_inches(WIDTH, height)
+    copy.draw_without_rendering()
     return None if any(_texts_collide(axis) for axis in panels) else copy
 
 
@@ -79,7 +80,7 @@ def _stack(figure: Figure, panels: list[Axes]) -> None:
 
 
 def _texts_collide(axis: Axes) -> bool:
-    axis.figure.draw_without_rendering()
+    """Whether texts of a panel that was drawn run into each other."""
     texts = list(axis.texts)
     for side in (axis.xaxis, axis.yaxis):
         if isinstance(side.get_major_formatter(), FixedFormatter):  # numbers make room themselves

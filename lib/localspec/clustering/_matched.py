@@ -203,7 +203,7 @@ def draw_matched(
             for _ in range(n_draws)
         ]
         rows.append(np.array(chosen))
-        means.append([target, *(mean_correlation(of_layer, units) for units in chosen)])
+        means.append([target] + [mean_correlation(of_layer, units) for units in chosen])
     means = np.reshape(means, (len(tested), n_draws + 1)).T
     near = np.abs(means[1:] - means[:1]) <= tolerance + NEARER
     return MatchedDraws(Draws(tested, tuple(rows), n_draws), means, near)

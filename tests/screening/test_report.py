@@ -13,8 +13,20 @@ from helpers.screening import CLASSES, IMAGES, SETTINGS
 from localspec.exceptions import ArtifactError, InvalidInputError
 from localspec.measures import MEASURES
 from localspec.screening import Report, screen
+from localspec.screening._groups import Finding
 from localspec.screening._html import report_html
 from localspec.screening._tables import chance_rate, lowest_p
+
+FINDINGS = {
+    "importance": Finding(
+        value=0.5,
+        side="low",
+        draws=np.array([0.6, 0.7]),
+        p_value=0.01,
+        effect=0.8,
+        stands_out=True,
+    )
+}
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +166,27 @@ def test_an_accuracy_near_chance_is_in_the_page(network, labels, tmp_path):
     with pytest.warns(UserWarning, match="where chance is"):
         report = screen(network, (IMAGES, (labels + 1) % 3), measures=["importance"], **SETTINGS)
     assert "accuracy is near chance" in report.to_html(tmp_path / "r.html").read_text()
+
+
+def test_cards_say_how_many_images_a_class_has(report, page):
+    sizes = report.about["class_sizes"]
+    assert sum(sizes) == len(IMAGES)
+    text = " ".join("".join(Reader(page).text).split())
+    assert f"{min(sizes)} to {max(sizes)} each" in text
+    for name, size in zip(CLASSES, sizes, strict=True):
+        assert f"{name} (n = {size})" in text
+
+
+def test_groups_that_chance_may_have_put_first_are_called_so(report):
+    words = "Chance alone may have put them here"
+    groups = [replace(report.group(0), findings=FINDINGS)]
+    few = [replace(count, n_adjusted=0) for count in report.counts()]
+    same = report.tests.assign(permutation_p=0.5)
+    assert words in report_html(groups, few, report._page() | {"tests": same})
+    less = same.assign(permutation_p=0.01)
+    assert words not in report_html(groups, few, report._page() | {"tests": less})
+    left = [replace(count, n_adjusted=1) for count in few]
+    assert words not in report_html(groups, left, report._page() | {"tests": same})
 
 
 def test_a_notebook_shows_the_summary_without_pictures(report):

@@ -9,7 +9,7 @@ from torch import nn
 
 from localspec.clustering import NO_CLUSTER, activation_graph, cluster
 from localspec.exceptions import DegenerateDataWarning
-from localspec.screening import screen
+from localspec.screening import estimate, screen
 
 
 def network(n_hidden: int = 6) -> nn.Sequential:
@@ -46,3 +46,33 @@ def test_no_group_is_large_enough_to_be_tested():
     assert len(report.table) == 0
     assert report.tests["n_subclusters"].tolist() == [0] * len(report.tests)
     assert report.tests["permutation_p"].isna().all()
+
+
+def test_few_images_of_a_class_define_hardly_any_class_coherence():
+    x, y = data()
+
+    def warned(n_images: int, measure: str) -> list[str]:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            few = x[:n_images], y[:n_images]
+            screen(network(), few, n_clusters=2, n_draws=3, measures=[measure])
+        return [str(warning.message) for warning in caught]
+
+    # three of each class: a lesion must cost a third of the accuracy
+    (said,) = [text for text in warned(9, "class_coherence") if "class coherence" in text]
+    assert "have 3 images" in said
+    assert "changes the accuracy by 33% or more" in said
+    others = warned(60, "class_coherence") + warned(9, "importance")
+    assert not [text for text in others if "class coherence" in text]
+
+
+def test_the_bar_names_steps_before_the_first_image(capsys):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        screen(network(), data(), n_clusters=2, n_draws=3, measures=["importance"], progress=True)
+        shown = capsys.readouterr().err
+        estimate(network(), data(), n_clusters=2, n_draws=3, progress=True)
+        tried = capsys.readouterr().err
+    assert shown.index("tracing the network") < shown.index("trying two images")
+    assert shown.index("trying two images") < shown.index("lesions")
+    assert tried.index("tracing the network") < tried.index("timing lesions")

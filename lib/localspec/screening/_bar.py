@@ -6,7 +6,7 @@ from tqdm.auto import tqdm
 
 
 class Bar:
-    """Counts passes of images through the network; shown from the first one on.
+    """Counts passes of images through the network; shown from the first step on.
 
     Parameters
     ----------
@@ -15,12 +15,13 @@ class Bar:
     """
 
     def __init__(self, active: bool) -> None:
-        self.active, self.n, self.total, self.step = active, 0, 0, ""
+        self.active, self.n, self.total = active, 0, 0
         self._bar: tqdm | None = None
 
     def describe(self, step: str) -> None:
         """Name what is done now."""
-        self.step = step
+        if self.active and self._bar is None:
+            self._bar = tqdm(total=self.total, unit="pass", unit_scale=True)
         if self._bar is not None:
             self._bar.set_description(step)
 
@@ -34,9 +35,6 @@ class Bar:
     def advance(self, n_passes: int) -> None:
         """Count passes that are done."""
         self.n += n_passes
-        if self.active and self._bar is None:
-            self._bar = tqdm(total=self.total, unit="pass", unit_scale=True, desc=self.step)
-            self._bar.update(self.n - n_passes)
         if self._bar is not None:
             self._bar.update(n_passes)
 

@@ -7,6 +7,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -220,11 +221,17 @@ def estimate(network: Network, data: object, **settings: Any) -> Estimate:
     What is in `folder` already is not taken into account.
     """
     checked = Settings(**settings).checked()
+    bar = Bar(checked.progress)
+    with closing(bar):
+        return _estimated(network, data, checked, bar)
+
+
+def _estimated(network: Network, data: object, checked: Settings, bar: Bar) -> Estimate:
     few, n_images = _few(data)
     seconds: dict[str, float] = {}
     alone = replace(checked, x_train=None, folder=None)
     start = time.perf_counter()
-    prepared = prepare(network, few, alone, Bar(False))
+    prepared = prepare(network, few, alone, bar)
     run = prepared.run
     checked = replace(prepared.settings, x_train=checked.x_train)
     reading = time.perf_counter() - start - sum(run.times.values())
@@ -235,7 +242,7 @@ def estimate(network: Network, data: object, **settings: Any) -> Estimate:
     n_source = 0
     if run.source is not None:
         n_source = min(checked.n_images, _length(given))
-    partitions = settings.get("partitions") or _clusters(prepared, checked, n_source, seconds)
+    partitions = checked.partitions or _clusters(prepared, checked, n_source, seconds)
     draws = {
         name: draw_counterparts(partition, checked.n_draws, conventions=checked.conventions)
         for name, partition in partitions.items()
@@ -245,10 +252,12 @@ def estimate(network: Network, data: object, **settings: Any) -> Estimate:
     most = {}
     rounds = {"first": checked.n_draws + 1, "most": (checked.max_draws or checked.n_draws) + 1}
     if set(checked.measures) & set(LESIONED):
+        bar.describe("timing lesions")
         per_set = _by_layer(run.accuracies, draws)
         total = scale * sum(per_set[layer] for layer in layers)
         seconds["lesions"], most["lesions"] = (n * total for n in rounds.values())
     if set(checked.measures) & set(VISUALIZED):
+        bar.describe("timing visualizations")
         shape = tuple(run.x.shape[1:])
 
         def visualized(sets: list) -> None:

@@ -165,7 +165,9 @@ def _measure_rows(findings: Mapping[str, Finding]) -> list[dict[str, Any]]:
     ]
 
 
-def _bars(group: Group, class_names: Sequence[str]) -> list[dict[str, Any]]:
+def _bars(
+    group: Group, class_names: Sequence[str], class_sizes: Sequence[int]
+) -> list[dict[str, Any]]:
     """Return the accuracies lost by the classes that change most, the largest loss first."""
     if not group.lost.size:
         return []
@@ -174,6 +176,7 @@ def _bars(group: Group, class_names: Sequence[str]) -> list[dict[str, Any]]:
     return [
         {
             "name": class_names[label],
+            "n_images": class_sizes[label],
             "lost": float(group.lost[label]),
             "length": f"{100 * abs(group.lost[label]) / longest:.3g}",
             "random": f"{max(0.0, 100 * group.random_lost[label] / longest):.3g}",
@@ -186,6 +189,7 @@ def _bars(group: Group, class_names: Sequence[str]) -> list[dict[str, Any]]:
 def _card(group: Group, pictures: _Pictures, page: Mapping[str, Any]) -> dict[str, Any]:
     shown, names = page["shown"], page["about"]["class_names"]
     by_label = dict(zip(page["about"]["labels"], names, strict=True))
+    sizes = page["about"]["class_sizes"]
     labels = {}
     if shown is not None:
         labels = dict(zip(shown.indices.tolist(), shown.labels.tolist(), strict=True))
@@ -203,7 +207,7 @@ def _card(group: Group, pictures: _Pictures, page: Mapping[str, Any]) -> dict[st
             }
             for index in group.exciting.tolist()
         ],
-        "bars": _bars(group, names),
+        "bars": _bars(group, names, sizes),
         "histogram": histogram_paths(group.counts, group.random_counts),
         "sort_keys": _sort_keys(group),
         "units": group.units[:MOST_UNITS].tolist(),
@@ -274,6 +278,7 @@ def _summary(
         cells = [float(part[measure]) for measure in settings["measures"]]
         rows.append({"name": name, "cells": cells, "low": at_most(cells, level).tolist()})
     whole = [low for row in rows for low in row["low"]]
+    sizes = about["class_sizes"]
     n_groups = counts[0].n_groups
     near_chance = page["baseline"] < about["chance"] + LEAST_SKILL * (1 - about["chance"])
     return {
@@ -284,6 +289,9 @@ def _summary(
         "level": level,
         "lowest_p": page["lowest_p"],
         "test_floor": 1 / (settings["n_draws"] + 1),
+        "fewest_images": min(sizes),
+        "most_images": max(sizes),
+        "nothing_left": not any(whole) and not any(count.n_adjusted for count in counts),
         "undecidable": page["lowest_p"] > level * (1 + 1e-9),
         "rule": page["rule"],
         "n_groups": n_groups,
@@ -347,7 +355,7 @@ def report_html(
             cards=[_card(group, pictures, page) for group in groups],
             partitionings=list(dict.fromkeys(group.partitioning for group in groups)),
             layers=[name for name, _ in page["about"]["layers"]],
-            sorts=[("rank", "most specialized first"), ("size", "number of units")]
+            sorts=[("rank", "those that stand out most"), ("size", "number of units")]
             + [
                 (count.measure.replace("_", "-"), f"p of {count.measure}".replace("_", " "))
                 for count in counts

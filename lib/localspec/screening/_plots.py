@@ -42,7 +42,7 @@ def plot_measure(groups: Sequence[Group], measure: str) -> Figure:
         axis.set_title(f"{name}: {out} of {len(own)} stand out", fontsize=9)
         axis.set_ylabel(f"{label}\n({side} is extreme)", fontsize=8)
         axis.set_xticks([])
-    axes[-1, 0].set_xlabel("groups, most specialized first; grey: random groups")
+    axes[-1, 0].set_xlabel("groups, those that stand out most first; grey: random groups")
     return figure
 
 

@@ -257,6 +257,7 @@ def prepare(network: Network, data: object, settings: Settings, bar: Bar) -> Pre
     InvalidInputError
         If anything does not fit.
     """
+    bar.describe("tracing the network")
     placed, untraced = _placed(network, settings), ""
     if isinstance(placed, HookedUnits):
         require(
@@ -276,7 +277,7 @@ def prepare(network: Network, data: object, settings: Settings, bar: Bar) -> Pre
         "folder": settings.folder,
         "bar": bar,
     }
-    bar.describe("images")
+    bar.describe("reading images")
     images = read_images(data, "data", **options)
     if isinstance(unit_map, nn.Module):
         check_images(images.x)
@@ -302,6 +303,7 @@ def prepare(network: Network, data: object, settings: Settings, bar: Bar) -> Pre
             require(len(source) >= 3, f"correlations need at least 3 images, not {len(source)}")
     else:
         _check_partitions(unit_map, settings.partitions)
+    bar.describe("trying two images")
     _try_out(unit_map, images.x, settings)
     reduced = settings.precision == "bfloat16"
     run = Run(

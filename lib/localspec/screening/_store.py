@@ -17,7 +17,7 @@ from localspec.measures import Assessment, Measure, assess
 from localspec.screening._evidence import Evidence, Excitations, SequentialDraws, ShownImages
 from localspec.screening._tables import group_table, tests_table
 
-KEY = "localspec report 1"  # raise the number when what is kept changes
+KEY = "localspec report 2"  # raise the number when what is kept changes
 MEASURE_FIELDS = ("side", "effect_kind", "undefined_ranges")
 
 

@@ -70,6 +70,7 @@
     });
   }
   window.addEventListener("hashchange", go);
+  root.querySelector(".choose").open = !matchMedia("(max-width: 40rem)").matches;
   clear(); // browsers keep what was chosen before a reload
   go();
 })();

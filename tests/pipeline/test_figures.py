@@ -52,6 +52,15 @@ def test_a_figure_is_written_with_its_data_and_recorded(results, figure, monkeyp
     ]
 
 
+def test_a_job_of_a_single_network_writes_no_figure(results, figure, monkeypatch):
+    record = results / "record"
+    monkeypatch.setenv("LOCALSPEC_RECORD", str(record))
+    monkeypatch.setenv("LOCALSPEC_PAGES", str(results / "job"))
+    write_figure(figure, "curves", profile="tiny")
+    assert not record.exists()
+    assert not list(results.iterdir())
+
+
 def test_the_same_figure_gives_the_same_bytes(results, figure):
     contents = []
     for _ in range(2):

@@ -20,7 +20,7 @@ from matplotlib.ticker import FixedFormatter, FuncFormatter
 
 from localspec._utils.files import record, write_atomically
 from localspec.pipeline._narrow import narrow_figure
-from localspec.pipeline._tables import format_table, page_folder
+from localspec.pipeline._tables import format_table, job_folder, page_folder
 
 MAX_CELLS = 20_000  # of a picture or a matrix whose values are listed
 COLUMNS = ["panel", "title", "kind", "label", "x", "y", "value"]
@@ -45,7 +45,10 @@ def write_figure(figure: Figure, name: str, *, profile: str) -> None:
     Notes
     -----
     The same figure gives the same bytes: without a date, and with identifiers made from its name.
+    A job of a single network writes none.
     """
+    if job_folder() is not None:
+        return
     folder = page_folder(profile) / "figures"
     content = format_table(drawn_data(figure)).to_csv(index=False)
     # letters stay letters: smaller files, which can be searched and edited

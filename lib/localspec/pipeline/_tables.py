@@ -41,12 +41,15 @@ def format_table(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def page_folder(profile: str) -> Path:
-    """Return the folder for a page's files: ``LOCALSPEC_PAGES``, else that of the profile.
+    """Return the folder for a page's files: that of its profile, or the job's own."""
+    own = job_folder()
+    return results_root() / Path(profile).stem if own is None else own
 
-    A run names another one for jobs of single networks, whose files are not the page's.
-    """
+
+def job_folder() -> Path | None:
+    """Return ``LOCALSPEC_PAGES``, where a job of a single network puts what nobody reads."""
     named = os.environ.get("LOCALSPEC_PAGES")
-    return Path(named) if named else results_root() / Path(profile).stem
+    return Path(named) if named else None
 
 
 def write_table(table: pd.DataFrame, name: str, *, profile: str) -> pd.DataFrame:

@@ -203,7 +203,6 @@ class ImageNetSection(Clustered, Shuffled, Section):
     profile: str = "imagenet-ncuts"
     networks: Names = ["vgg16-random"]
     seeds: Seeds = [0]
-    left_out: list[str] = []
     n_clusters: NClusters = 12
     n_shuffles: Count = 10
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from localspec._utils.validation import check_options
 from localspec.exceptions import InvalidInputError
 from localspec.networks import NetworkSettings, TorchvisionSettings, weights_path
 from localspec.pipeline import Replicate
@@ -27,29 +26,25 @@ def weights_are_there(settings: NetworkSettings) -> bool:
     return True
 
 
-def pretrained_table(replicates: Sequence[Replicate], *, left_out: Sequence[str]) -> pd.DataFrame:
+def pretrained_table(replicates: Sequence[Replicate]) -> pd.DataFrame:
     """Return n-cuts of networks of torchvision beside the published ones of their architecture.
 
     Parameters
     ----------
     replicates : sequence of Replicate
         Networks with published figures.
-    left_out : sequence of str
-        Networks that are not clustered here.
 
     Returns
     -------
     pandas.DataFrame
-        One row a network and seed. ``run`` says whether it was clustered here; of networks that are
-        left out, or whose file of weights is not there, nothing but the published figures is
-        known. There is no verdict: one network each is published, and of ResNets another
-        implementation.
+        One row a network and seed. ``run`` says whether it was clustered here; of networks
+        whose file of weights is not there, nothing but the published figures is known. There is no
+        verdict: one network each is published, and of ResNets another implementation.
     """
-    check_options("left_out", left_out, list(dict.fromkeys(each.network for each in replicates)))
     rows = []
     for replicate in replicates:
         settings = replicate.settings
-        runs = replicate.network not in left_out and weights_are_there(settings)
+        runs = weights_are_there(settings)
         row: dict[str, object] = {
             "network": replicate.network,
             "architecture": settings.architecture,

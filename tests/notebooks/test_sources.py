@@ -37,8 +37,6 @@ def test_defaults_are_the_digits_profiles(page):
         of_profile["networks"] = of_profile["networks"][:1]  # so that the defaults run in a minute
     if page in ("10_published", "15_activations"):
         of_profile["untrained"] = "train"  # so that a fresh clone computes what it needs
-    if page == "13_imagenet":
-        of_profile["left_out"] = []  # none of the one network that a plain run takes
     if page == "16_l2":
         of_profile |= {"missing": "train", "n_seeds": {}}  # all that a plain run takes
     assert of_profile == {name: field.default for name, field in fields.items()}

@@ -12,6 +12,7 @@ from localspec.clustering import VOLUME_EPSILON, Clusterability, UnitGraph, clus
 from localspec.conventions import PAPER
 from localspec.pipeline import Replicate, by_network
 from localspec.studies.published._diagnosis import without_small_edges
+from localspec.studies.published._tables import ncut_columns
 
 FIRST_LAYER = ("l2", "l1")
 KEPT, FLUSHED, ISOLATED = "kept", "flushed", "isolated"
@@ -125,11 +126,7 @@ def l2_replicates_table(replicates: Sequence[Replicate]) -> pd.DataFrame:
                     "l2_first_layer": first,
                     "tiny_weights": tiny_weights,
                     "default": "yes" if (first, tiny_weights) == DEFAULT else "no",
-                    "ncut": result.statistic,
-                    "shuffled_ncut_mean": float(result.null.mean()),
-                    "shuffled_ncut_std": float(result.null.std()),
-                    "z_score": result.z_score,
-                    "p_value": result.pvalue,
+                    **ncut_columns(result),
                     "n_isolated": result.n_isolated,
                     "n_near_dead": result.n_near_dead,
                     "n_zero_volume": result.n_zero_volume,

@@ -10,6 +10,7 @@ from localspec.exceptions import InvalidInputError
 from localspec.networks import NetworkSettings, TorchvisionSettings, weights_path
 from localspec.pipeline import Replicate
 from localspec.studies.published._compare import published_rows
+from localspec.studies.published._tables import ncut_columns
 
 PUBLISHED = ("ncut", "shuffled_ncut_mean", "shuffled_ncut_std", "z_score", "n_shuffles")
 HERE, NOT_HERE = "yes", "not run here"
@@ -56,11 +57,7 @@ def pretrained_table(replicates: Sequence[Replicate]) -> pd.DataFrame:
             result = replicate.clusterability()
             row |= {
                 "n_units": replicate.graph("weights").n_units,
-                "ncut": result.statistic,
-                "shuffled_ncut_mean": float(result.null.mean()),
-                "shuffled_ncut_std": float(result.null.std()),
-                "z_score": result.z_score,
-                "p_value": result.pvalue,
+                **ncut_columns(result),
                 "n_shuffles": str(len(result.null)),  # of some rows there is none
             }
         (published,) = published_rows(settings.published, pruned=False).to_dict("records")

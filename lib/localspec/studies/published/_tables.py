@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from localspec.clustering import inside_to_outside
+from localspec.clustering import Clusterability, inside_to_outside
 from localspec.networks import NetworkSettings
 from localspec.pipeline import Replicate, by_network
 from localspec.studies.published._compare import other_readings
@@ -26,6 +26,17 @@ def is_diagnosis(settings: NetworkSettings) -> bool:
 def stands_alone(settings: NetworkSettings) -> bool:
     """Return whether there is nothing to compare a network with: it stands for itself."""
     return settings.published is None and settings.diagnoses is None
+
+
+def ncut_columns(result: Clusterability) -> dict[str, float]:
+    """Return the n-cut of a network and what its shuffled copies have, as columns of a table."""
+    return {
+        "ncut": result.statistic,
+        "shuffled_ncut_mean": float(result.null.mean()),
+        "shuffled_ncut_std": float(result.null.std()),
+        "z_score": result.z_score,
+        "p_value": result.pvalue,
+    }
 
 
 def under_every_reading(replicates: Sequence[Replicate]) -> list[Replicate]:
@@ -80,11 +91,7 @@ def replicates_table(replicates: Sequence[Replicate]) -> pd.DataFrame:
                 "replicate": replicate.seed,
                 "n_clusters": replicate.n_clusters,
                 "n_shuffles": method.n_shuffles,
-                "ncut": result.statistic,
-                "shuffled_ncut_mean": float(result.null.mean()),
-                "shuffled_ncut_std": float(result.null.std()),
-                "z_score": result.z_score,
-                "p_value": result.pvalue,
+                **ncut_columns(result),
                 **accuracies,
                 "n_isolated": result.n_isolated,
                 "n_near_dead": result.n_near_dead,

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch import nn
 
+from localspec._utils.hardware import limited_threads
 from localspec.clustering import activation_graph, cluster
 from localspec.clustering._activation_graph import (
     BATCH_SIZE,
@@ -124,6 +125,16 @@ def test_spearman_is_exact(seed):
         lengths = np.sqrt(float(products[i][i])), np.sqrt(float(products[j][j]))
         expected = (products[i][j] / (lengths[0] * lengths[1])) ** 2
         assert correlation_matrix(values)[i, j] == expected
+
+
+def test_threads_do_not_change_correlations():
+    values = np.random.default_rng(0).normal(size=(500, 300))
+    found = []
+    for n_threads in (1, 2, 3):
+        with limited_threads(n_threads):
+            found.append(correlation_matrix(values))
+    assert (found[0] == found[1]).all()
+    assert (found[0] == found[2]).all()
 
 
 def test_spearman_keeps_memory_small():

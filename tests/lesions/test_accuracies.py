@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
+from localspec._utils.hardware import limited_threads
 from localspec.clustering import Partition, draw_counterparts
 from localspec.conventions import Conventions
 from localspec.exceptions import InvalidInputError
@@ -130,6 +131,15 @@ def test_cnn_lesions_equal_hooks_whatever_the_batches(max_values, batch_size, dt
         network, x, y, CNN_LESIONS, batch_size=batch_size, max_values=max_values
     )
     assert as_counts(accuracies, y) == expected
+
+
+def test_threads_do_not_change_predictions():
+    x, _ = images((40, 1, 8, 8), 3, seed=1)
+    predicted = []
+    for n_threads in (1, 2, 3):
+        with limited_threads(n_threads):
+            predicted.append(lesion_predictions(small_cnn(), x, CNN_LESIONS, batch_size=7).tolist())
+    assert predicted[0] == predicted[1] == predicted[2]
 
 
 def test_bfloat16_is_that_of_the_network_in_bfloat16():

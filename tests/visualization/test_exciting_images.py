@@ -6,6 +6,7 @@ import torch
 from helpers.networks import conv, dense, random_mlp, stack
 from torch import nn
 
+from localspec._utils.hardware import limited_threads
 from localspec.exceptions import InvalidInputError
 from localspec.visualization import exciting_images
 from localspec.visualization._exciting_images import leading_bits, top_images
@@ -33,8 +34,9 @@ def test_a_channel_counts_as_the_magnitude_of_its_mean_before_the_relu():
     assert exciting.scores.tolist() == [[1, 0.75, 0]]
 
 
+@pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("batch_size", [1, 7, 500])
-def test_like_a_loop_over_images(batch_size):
+def test_like_a_loop_over_images(batch_size, n_threads):
     network = random_mlp([5, 8, 6, 3], seed=1)
     x = torch.randn(40, 5, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     targets = [
@@ -43,7 +45,8 @@ def test_like_a_loop_over_images(batch_size):
         {"2": np.array([3])},
         {"4": np.array([0, 2])},
     ]
-    exciting = exciting_images(network, x, targets, n_images=4, batch_size=batch_size)
+    with limited_threads(n_threads):
+        exciting = exciting_images(network, x, targets, n_images=4, batch_size=batch_size)
     for row, target in enumerate(targets):
         ((name, units),) = target.items()
         scored = []

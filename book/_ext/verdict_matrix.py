@@ -20,7 +20,7 @@ from sphinx.util.docutils import SphinxDirective
 LEGEND = (
     "Effect over its null mean with its 95 % interval over networks; partitionings that are "
     "significant after correction, with the effect on the favourable side. "
-    "Checks: ✓ passed, ✗ failed, ? not made."
+    "Checks: ✓ passed, ✗ failed, ? not made or undecided; a ? stops nothing."
 )
 EFFECTS = (
     "Effect over its null mean with its 95 % interval over networks. Right of the line at 1 speaks "
@@ -79,6 +79,8 @@ def _cell(row: Mapping) -> str:
         for name in ("ratio", "tests", "checks")
         if texts[name]
     )
+    if row["verdict"] == "undecidable" and row["undefined_draws"] > 0:
+        lines += f"<span>{100 * row['undefined_draws']:.0f} % of draws undefined</span>"
     return (
         f"<td class='verdict-{texts['verdict']}' data-network='{escape(row['network'])}' "
         f"data-numbers='{escape(numbers_text(row))}'>"

@@ -1,4 +1,4 @@
-// Tables of published pages: sort by a column, and show the columns that are hidden at first.
+// Tables: sort published ones by a column, and fade the edge behind which a wide one goes on.
 (function () {
   "use strict";
 
@@ -26,7 +26,19 @@
     body.append(...rows);
   }
 
+  const BOXES = ".run-table-box, .run-status, .pst-scrollable-table-container, .cell_output, .verdicts";
+
+  function fade(box) {
+    const mark = () => {
+      box.classList.toggle("goes-on", box.scrollWidth - box.clientWidth - box.scrollLeft > 2);
+    };
+    box.addEventListener("scroll", mark, { passive: true });
+    new ResizeObserver(mark).observe(box);
+    mark();
+  }
+
   document.addEventListener("DOMContentLoaded", () => {
+    for (const box of document.querySelectorAll(BOXES)) fade(box);
     for (const table of document.querySelectorAll("table.sortable")) {
       for (const header of table.tHead.rows[0].cells) {
         const button = document.createElement("button");

@@ -2,7 +2,7 @@
 // focus, and one network at a time. Without this script all cells and marks are there.
 (function () {
   "use strict";
-  const HINT = "Point at a cell or a mark, or move to it with the Tab key, for its numbers.";
+  const HINT = "Point at a cell or a mark, tap it, or move to it with the Tab key, for its numbers.";
 
   function networks(box) {
     const names = Array.from(box.querySelectorAll("thead [data-network]"), (one) => one.dataset.network);

@@ -20,6 +20,7 @@ ROOMS = (
     "pipeline",
     "screening",
     "statistics",
+    "studies.ablations",
     "studies.calibration",
     "studies.controls",
     "studies.double_lesions",

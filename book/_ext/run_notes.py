@@ -34,6 +34,7 @@ DIFFERS = "## What differs and why"
 RUN_OF = {  # what the titles of a profile's pages say besides the notebook's
     "activations": "MNIST",
     "cifar10": "CIFAR-10",
+    "digits-ablations": "digits",
     "digits-double-lesions": "digits",
     "digits-measures": "digits",
     "fashion-controls": "Fashion-MNIST",
@@ -42,6 +43,7 @@ RUN_OF = {  # what the titles of a profile's pages say besides the notebook's
     "imagenet-ncuts": "published n-cuts",
     "l2-readings": "both readings",
     "mnist": "MNIST",
+    "mnist-ablations": "MNIST",
     "mnist-controls": "MNIST",
     "mnist-dropout": "MNIST, CNN with dropout",
     "mnist-measures": "MNIST",

@@ -36,6 +36,7 @@ from localspec.networks import (
     train,
 )
 from localspec.pipeline import STAGES as VERSIONS
+from localspec.studies.ablations import other_images, replaced_accuracies
 from localspec.studies.calibration._evidence import null_draws, null_evidence
 from localspec.studies.controls._planted import glue, shuffle_weights
 from localspec.studies.more_draws._rounds import (
@@ -229,6 +230,20 @@ def activations_ncuts() -> list[float]:
     return np.concatenate(list(ncuts.values())).tolist()
 
 
+def ablations() -> list[float]:
+    x, y = _images()
+    others = torch.from_numpy(other_images(len(x), 0))
+    found = replaced_accuracies(
+        _network(),
+        x,
+        y,
+        draw_counterparts(_partition(), 2, seed=0),
+        lambda value: value[others],
+        n_classes=3,
+    )
+    return np.concatenate([found.baseline, found.lesioned.ravel()]).tolist()
+
+
 STAGES = {
     "training": training,
     "pruning": pruning,
@@ -244,6 +259,7 @@ STAGES = {
     "more_draws": more_draws,
     "matched_draws": matched_draws,
     "double_lesions": double_lesions,
+    "ablations": ablations,
     "untrained": untrained,
     "activations_ncuts": activations_ncuts,
 }

@@ -41,6 +41,7 @@ from localspec.pipeline._replicate import (
     checked_coherence,
 )
 from localspec.pipeline._sections import (
+    AblationsSection,
     ActivationsSection,
     CalibrationSection,
     ClusteringSection,
@@ -125,6 +126,7 @@ __all__ = [
     "STAGES",
     "UNCALIBRATED",
     "UNDEFINED_FORM",
+    "AblationsSection",
     "ActivationsSection",
     "CalibrationSection",
     "Choices",

@@ -260,6 +260,13 @@ class DoubleLesionsSection(Clustered, Judged, Section):
     seeds: Seeds = [0, 1, 2, 3, 4]
 
 
+class AblationsSection(Clustered, Judged, Section):
+    """Parameters of ``20_ablations``: multilayer perceptrons."""
+
+    profile: str = "digits-ablations"
+    seeds: Seeds = [0, 1, 2, 3, 4]
+
+
 class YourNetworkSection(Clustered, Activated, Judged, Interpreted, Parameters):
     """Parameters of ``your_network``."""
 
@@ -290,6 +297,7 @@ CONTROL_PAGES = {  # of profiles such as digits-controls, never of the others
     "17_measures": MeasuresSection,
     "18_coherence_controls": CoherenceControlsSection,
     "19_double_lesions": DoubleLesionsSection,
+    "20_ablations": AblationsSection,
 }
 ALL_PAGES = PAGES | CONTROL_PAGES
 

@@ -17,6 +17,7 @@ STAGES = {
     "more_draws": 1,
     "matched_draws": 1,
     "double_lesions": 1,
+    "ablations": 1,
     "untrained": 1,
     "activations_ncuts": 1,
 }

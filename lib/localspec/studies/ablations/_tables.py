@@ -1,0 +1,230 @@
+"""Tables of the ways of lesioning."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.stats import spearmanr
+
+from localspec._utils.validation import check_real
+from localspec.exceptions import InvalidInputError
+from localspec.measures import LESIONED, coherence, importance
+from localspec.pipeline import PARTITIONINGS, Replicate, by_network, form_finding
+from localspec.statistics import (
+    at_most,
+    benjamini_hochberg,
+    combine_replicates,
+    summarize_effects,
+)
+from localspec.studies.ablations._ways import WAYS, ZERO, way_accuracies, way_assessment
+
+
+def _check(replicates: Sequence[Replicate]) -> None:
+    if not replicates:
+        raise InvalidInputError("there is no replicate to tabulate: name a network and a seed")
+
+
+def ablations_table(replicates: Sequence[Replicate], *, level: float = 0.05) -> pd.DataFrame:
+    """Return what importance and class coherence come to under each way of lesioning.
+
+    Parameters
+    ----------
+    replicates : sequence of Replicate
+        All seeds of one or more networks.
+    level : float, optional
+        False discovery rate of the family: all networks, partitionings and measures of one way.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a network, partitioning, measure and way. ``p``: permutation Fisher, combined by
+        the Bates distribution, ``bh`` adjusted by Benjamini-Hochberg, by which ``finding`` goes,
+        see :func:`localspec.pipeline.form_finding`; ``finding_zero``: that of the lesion with zero.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no replicate.
+
+    References
+    ----------
+    Hod et al., arXiv:2110.08058, "Lesion", "Families"; Li & Janson, arXiv:2409.09951.
+    """
+    check_real("level", level, 0, 1)
+    _check(replicates)
+    tables = []
+    for way in WAYS:
+        table = pd.DataFrame(
+            [
+                _row(group, name, partitioning, way)
+                for group in by_network(replicates)
+                for partitioning in PARTITIONINGS
+                for name in LESIONED
+            ]
+        )
+        table["bh"] = benjamini_hochberg(table["p"], alpha=level).adjusted
+        table["finding"] = [
+            form_finding(row, row["bh"], level=level) for row in table.to_dict(orient="records")
+        ]
+        tables.append(table)
+    table = pd.concat(tables, ignore_index=True)
+    table["finding_zero"] = np.tile(tables[0]["finding"], len(WAYS))
+    rank = table["measure"].map(LESIONED.index)
+    ordered = np.lexsort((table["partitioning"].map(PARTITIONINGS.index), rank))
+    return table.iloc[ordered].reset_index(drop=True)
+
+
+def _row(group: Sequence[Replicate], name: str, partitioning: str, way: str) -> dict:
+    assessments = [way_assessment(replicate, name, partitioning, way) for replicate in group]
+    combined = combine_replicates([each.permutation.pvalue for each in assessments])
+    effects = summarize_effects([each.effects for each in assessments])
+    draws = np.concatenate([np.isnan(each.measure.values[1:]).ravel() for each in assessments])
+    return {
+        "network": group[0].network,
+        "partitioning": partitioning,
+        "measure": name,
+        "way": way,
+        "p": combined.pvalue,
+        "effect_ratio": effects.ratio,
+        "effect": effects.mean,
+        "effect_null": effects.null_mean,
+        "favourable": effects.favourable_direction,
+        "n_networks": len(group),
+        "n_subclusters": sum(len(each.p_values) for each in assessments),
+        "n_undefined": sum(each.measure.n_undefined for each in assessments),
+        "undefined_draws": float(draws.mean()) if draws.size else float("nan"),
+    }
+
+
+def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
+    """Return Spearman's correlation of the values that are defined in both.
+
+    NaN where these are fewer than three, or all values of one are equal.
+
+    Examples
+    --------
+    >>> first, second = np.array([1.0, 2.0, 9.0, np.nan]), np.array([3.0, 5.0, 4.0, 1.0])
+    >>> round(rank_correlation(first, second), 6)
+    0.5
+    """
+    defined = ~(np.isnan(first) | np.isnan(second))
+    first, second = first[defined], second[defined]
+    if len(first) < 3 or not np.ptp(first) or not np.ptp(second):
+        return float("nan")
+    return float(spearmanr(first, second).statistic)
+
+
+def agreement_table(replicates: Sequence[Replicate], *, level: float = 0.05) -> pd.DataFrame:
+    """Return how far each other way of lesioning agrees with zero, subcluster by subcluster.
+
+    Parameters
+    ----------
+    replicates : sequence of Replicate
+        All seeds of one or more networks.
+    level : float, optional
+        Of the p-values of single subclusters, which are not corrected.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a network, partitioning, measure and way other than zero. ``spearman``: correlation
+        of the measure's values under both ways over a network's subclusters, a mean over networks;
+        ``spearman_random``: that over all their counterparts; ``both`` and ``either``: shares of
+        subclusters whose p is at most `level` under both ways, and under at least one.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no replicate.
+    """
+    check_real("level", level, 0, 1)
+    _check(replicates)
+    return pd.DataFrame(
+        [
+            _agreement(group, name, partitioning, way, level)
+            for group in by_network(replicates)
+            for name in LESIONED
+            for partitioning in PARTITIONINGS
+            for way in WAYS
+            if way != ZERO
+        ]
+    )
+
+
+def _agreement(
+    group: Sequence[Replicate], name: str, partitioning: str, way: str, level: float
+) -> dict:
+    pairs = [
+        [way_assessment(replicate, name, partitioning, each) for each in (ZERO, way)]
+        for replicate in group
+    ]
+    true, random = [
+        [rank_correlation(*(each.measure.values[rows].ravel() for each in pair)) for pair in pairs]
+        for rows in (slice(1), slice(1, None))
+    ]
+    significant = np.concatenate(
+        [[at_most(each.p_values, level) for each in pair] for pair in pairs], axis=1
+    )
+    return {
+        "network": group[0].network,
+        "partitioning": partitioning,
+        "measure": name,
+        "way": way,
+        "spearman": _mean(true),
+        "spearman_random": _mean(random),
+        "both": _mean(significant.all(axis=0)),
+        "either": _mean(significant.any(axis=0)),
+    }
+
+
+def damage_table(replicates: Sequence[Replicate]) -> pd.DataFrame:
+    """Return how much accuracy each way of lesioning costs.
+
+    Parameters
+    ----------
+    replicates : sequence of Replicate
+        All seeds of one or more networks.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a network, partitioning and way. ``loss``: accuracy lost by lesions of subclusters,
+        averaged over classes, a mean over subclusters; ``loss_random``: that of their counterparts;
+        ``undefined_draws``: share of counterparts that do too little damage for class coherence to
+        be defined.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no replicate.
+    """
+    _check(replicates)
+    rows = []
+    for group in by_network(replicates):
+        for partitioning in PARTITIONINGS:
+            for way in WAYS:
+                found = [way_accuracies(each, partitioning, way) for each in group]
+                changes = [importance(each).effect_values for each in found]
+                ranges = [coherence(each, "class").values[1:].ravel() for each in found]
+                rows.append(
+                    {
+                        "network": group[0].network,
+                        "partitioning": partitioning,
+                        "way": way,
+                        "loss": -_mean(np.concatenate([each[0] for each in changes])),
+                        "loss_random": -_mean(
+                            np.concatenate([each[1:].ravel() for each in changes])
+                        ),
+                        "undefined_draws": _mean(np.isnan(np.concatenate(ranges))),
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def _mean(values: Sequence[float] | np.ndarray) -> float:
+    """Return the mean of the values that are defined; NaN without any."""
+    values = np.asarray(values, dtype=float)
+    defined = values[~np.isnan(values)]
+    return float(defined.mean()) if len(defined) else float("nan")

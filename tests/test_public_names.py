@@ -28,6 +28,7 @@ ROOMS = (
     "studies.measures",
     "studies.more_draws",
     "studies.published",
+    "studies.rank_tests",
     "studies.sensitivity",
     "units",
     "visualization",

@@ -95,7 +95,8 @@ def plot_chi2_against_fisher(table: pd.DataFrame, *, level: float = 0.05) -> Fig
         axis.set_ylabel("p of chi-squared")
     for axis in axes[-1]:
         axis.set_xlabel("p of plain Fisher")
-    axes[0, 0].legend(fontsize=9)
+    handles = axes[0, 0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=4)
     figure.suptitle(", ".join(dict.fromkeys(table["network"])), x=0.01, ha="left")
     return figure
 
@@ -133,6 +134,7 @@ def plot_property_correlations(table: pd.DataFrame) -> Figure:
     axes[0, 0].set_yticks(range(len(PROPERTIES)), PROPERTIES)
     axes[0, 0].invert_yaxis()  # shared by all panels
     axes[0, 0].set_xlim(-1, 1)
+    axes[0, 0].set_xticks([-1, -0.5, 0, 0.5, 1])
     for axis in axes[-1]:
         axis.set_xlabel("rank correlation over subclusters")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)

@@ -1,5 +1,7 @@
 """The chi-squared test on ranks and what importance goes with: by hand, and by plain loops."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,6 +15,7 @@ from localspec.pipeline import (
     PARTITIONINGS,
     NullEvidence,
     RankTestsSection,
+    load_profile,
     open_replicates,
     stored_evidence,
 )
@@ -34,6 +37,8 @@ from localspec.studies.rank_tests._properties import (
     rank_correlation,
     set_properties,
 )
+
+RUNS = Path(__file__).resolve().parents[2] / "book" / "runs"
 
 
 def plain_chi2(values, side):
@@ -285,3 +290,36 @@ def test_without_replicates_there_is_nothing(make):
         make([])
     with pytest.raises(InvalidInputError, match="no replicate"):
         null_rates_table([], [])
+
+
+@pytest.mark.parametrize("profile", ["digits-rank-tests", "mnist-rank-tests"])
+def test_published_disagreements_are_counted_from_the_published_tests(profile):
+    tables = RUNS / profile / "tables"
+    tests = pd.read_csv(tables / "rank_tests.csv")
+    for row in pd.read_csv(tables / "rank_tests_disagreements.csv").to_dict(orient="records"):
+        column = {"plain Fisher": "plain_p", "permutation Fisher": "permutation_p"}[row["beside"]]
+        counts = dict.fromkeys(("both", "only_chi2", "only_beside", "n_tests", "less_extreme"), 0)
+        for test in tests[tests["measure"] == row["measure"]].to_dict(orient="records"):
+            chi2, other = test["chi2_p"] <= 0.05 + 1e-9, test[column] <= 0.05 + 1e-9
+            counts["n_tests"] += 1
+            counts["both"] += chi2 and other
+            counts["only_chi2"] += chi2 and not other
+            counts["only_beside"] += other and not chi2
+            counts["less_extreme"] += chi2 and not other and test["plain_p"] > 0.5
+        assert counts == {name: row[name] for name in counts}
+
+
+@pytest.mark.notebook
+def test_published_tests_of_one_network_from_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("LOCALSPEC_RESULTS", str(tmp_path))
+    profile = RUNS.parents[1] / "notebooks" / "profiles" / "digits-rank-tests.yml"
+    parameters = load_profile(profile).parameters("21_rank_tests") | {"seeds": [0]}
+    (replicate,) = open_replicates(RankTestsSection(**parameters), choices=PAPER_CHOICES)
+    published = pd.read_csv(RUNS / "digits-rank-tests" / "tables" / "rank_tests.csv")
+    for partitioning in PARTITIONINGS:
+        lesioned = replicate.lesioned(partitioning).lesioned.mean(axis=-1)
+        chosen = published["partitioning"] == partitioning
+        chosen &= (published["seed"] == 0) & (published["measure"] == "importance")
+        (row,) = published[chosen].to_dict(orient="records")
+        assert row["chi2_p"] == pytest.approx(plain_chi2(lesioned, "low"), rel=2e-3)
+        assert row["n_subclusters"] == lesioned.shape[1]

@@ -29,6 +29,7 @@ ROOMS = (
     "studies.measures",
     "studies.more_draws",
     "studies.published",
+    "studies.rank_tests",
     "studies.sensitivity",
     "units",
     "visualization",

@@ -36,8 +36,8 @@ from localspec.networks import (
     train,
 )
 from localspec.pipeline import STAGES as VERSIONS
+from localspec.pipeline._null_partitions import null_draws, null_evidence
 from localspec.studies.ablations import other_images, replaced_accuracies
-from localspec.studies.calibration._evidence import null_draws, null_evidence
 from localspec.studies.controls._planted import glue, shuffle_weights
 from localspec.studies.more_draws._rounds import (
     further_draws,

@@ -6,10 +6,10 @@ import pytest
 
 from localspec.clustering import Partition
 from localspec.exceptions import InvalidInputError
-from localspec.statistics import judgement
+from localspec.pipeline._null_partitions import NullEvidence, null_draws
+from localspec.statistics import clustered_rate, judgement
 from localspec.studies.calibration import all_p_values, conclusions
-from localspec.studies.calibration._evidence import NullEvidence, null_draws
-from localspec.studies.calibration._false_positives import clustered_rate, combined, null_p_values
+from localspec.studies.calibration._false_positives import combined, null_p_values
 
 LABELS = {"a": np.array([0, 0, 0, 1, 1, -1, 2]), "b": np.array([0, 1, 1, 1, 0])}
 

@@ -5,6 +5,7 @@ import pytest
 
 from localspec.lesions import lesion_draws
 from localspec.pipeline import CalibrationSection, open_replicates
+from localspec.pipeline._null_partitions import PARTITIONING, null_draws
 from localspec.studies.calibration import (
     all_p_values,
     calibration_table,
@@ -12,7 +13,6 @@ from localspec.studies.calibration import (
     stored_evidence,
     ties_table,
 )
-from localspec.studies.calibration._evidence import PARTITIONING, null_draws
 from localspec.visualization import visualize
 
 N_PARTITIONS = 12

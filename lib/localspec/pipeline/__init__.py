@@ -32,6 +32,7 @@ from localspec.pipeline._network_plots import (
     plot_ncut_against_shuffles,
     plot_sorted_adjacency,
 )
+from localspec.pipeline._null_partitions import NullEvidence, stored_evidence
 from localspec.pipeline._open import by_network, open_replicate, open_replicates
 from localspec.pipeline._profile import Profile, check_name, load_profile
 from localspec.pipeline._readings import OTHER_SEED, Reading, readings
@@ -58,6 +59,7 @@ from localspec.pipeline._sections import (
     Method,
     MoreDrawsSection,
     PublishedSection,
+    RankTestsSection,
     SensitivitySection,
     SynthesisSection,
     TrainingSection,
@@ -144,8 +146,10 @@ __all__ = [
     "MeasuresSection",
     "Method",
     "MoreDrawsSection",
+    "NullEvidence",
     "Profile",
     "PublishedSection",
+    "RankTestsSection",
     "Reading",
     "Replicate",
     "SensitivitySection",
@@ -191,6 +195,7 @@ __all__ = [
     "read_controls",
     "readings",
     "row_name",
+    "stored_evidence",
     "subcluster_table",
     "synthesis_table",
     "training_table",

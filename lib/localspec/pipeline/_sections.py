@@ -17,6 +17,7 @@ from localspec.pipeline._injected import cells_run, check_injected
 Count = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
 Seed = Annotated[int, Field(strict=True, ge=0, lt=2**31)]
 NClusters = Annotated[int, Field(strict=True, ge=2, le=100_000)]
+NPartitions = Annotated[int, Field(strict=True, ge=0, le=1_000_000)]
 NImages = Annotated[int, Field(strict=True, ge=3, le=10_000_000)]
 Probability = Annotated[float, Field(strict=True, gt=0, lt=1, allow_inf_nan=False)]
 Noise = Annotated[float, Field(strict=True, ge=0, le=1000, allow_inf_nan=False)]
@@ -267,6 +268,14 @@ class AblationsSection(Clustered, Judged, Section):
     seeds: Seeds = [0, 1, 2, 3, 4]
 
 
+class RankTestsSection(Clustered, Judged, Visualized, Section):
+    """Parameters of ``21_rank_tests``; without null partitions, ranks are simulated only."""
+
+    profile: str = "digits-rank-tests"
+    seeds: Seeds = [0, 1, 2, 3, 4]
+    n_partitions: NPartitions = 100
+
+
 class YourNetworkSection(Clustered, Activated, Judged, Interpreted, Parameters):
     """Parameters of ``your_network``."""
 
@@ -298,6 +307,7 @@ CONTROL_PAGES = {  # of profiles such as digits-controls, never of the others
     "18_coherence_controls": CoherenceControlsSection,
     "19_double_lesions": DoubleLesionsSection,
     "20_ablations": AblationsSection,
+    "21_rank_tests": RankTestsSection,
 }
 ALL_PAGES = PAGES | CONTROL_PAGES
 

@@ -1,6 +1,10 @@
 """Statistics: p-values, their combination and correction, and effect sizes."""
 
-from localspec.statistics._corrections import benjamini_hochberg, benjamini_yekutieli
+from localspec.statistics._corrections import (
+    benjamini_hochberg,
+    benjamini_yekutieli,
+    rank_chi2,
+)
 from localspec.statistics._effects import FAVOURABLE, EffectSize, effect_size, summarize_effects
 from localspec.statistics._fisher import (
     FisherResult,
@@ -17,6 +21,7 @@ from localspec.statistics._mean_intervals import (
 from localspec.statistics._ordering import RTOL, at_most, exceedances, extremeness, relative_compare
 from localspec.statistics._paired_difference import paired_difference
 from localspec.statistics._pvalues import RULES, empirical_p, fisher_shift
+from localspec.statistics._rates import Rate, clustered_rate
 from localspec.statistics._replicates import bates_cdf, combine_replicates, p_floor
 from localspec.statistics._sequential import SequentialResult, sequential_p_values
 from localspec.statistics._verdict import (
@@ -51,12 +56,14 @@ __all__ = [
     "FisherResult",
     "MeanInterval",
     "PermutationFisherResult",
+    "Rate",
     "SequentialResult",
     "at_most",
     "bates_cdf",
     "benjamini_hochberg",
     "benjamini_yekutieli",
     "beyond_one",
+    "clustered_rate",
     "combine_replicates",
     "crossed_interval",
     "effect_size",
@@ -70,6 +77,7 @@ __all__ = [
     "p_floor",
     "paired_difference",
     "permutation_fisher",
+    "rank_chi2",
     "relative_compare",
     "sequential_p_values",
     "summarize_effects",

@@ -1,6 +1,6 @@
 """False alarms: of tests of random partitions (page 07_calibration), and of the verdicts."""
 
-from localspec.studies.calibration._evidence import stored_evidence
+from localspec.pipeline import stored_evidence
 from localspec.studies.calibration._false_positives import all_p_values
 from localspec.studies.calibration._plots import (
     plot_false_positive_rates,

@@ -3,73 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
-from scipy import stats
 
-from localspec._utils.validation import require
 from localspec.conventions import PAPER, RELEASED
 from localspec.exceptions import InvalidInputError
 from localspec.measures import MEASURES, Measure
-from localspec.statistics import RULES, at_most, bates_cdf, empirical_p, fisher, permutation_fisher
-from localspec.studies.calibration._evidence import NullEvidence
+from localspec.pipeline import NullEvidence
+from localspec.statistics import RULES, bates_cdf, empirical_p, fisher, permutation_fisher
 
 SUBCLUSTER, PLAIN, PERMUTATION = "subcluster", "plain Fisher", "permutation Fisher"
 RELEASED_CHAIN = "released"  # strict, on the released code's own draws and undefined values
 GROUP_SIZES = (3, 5)  # replicates that are combined
-CONFIDENCE = 0.95
 PValues = dict[tuple[str, str], np.ndarray]
-
-
-@dataclass(frozen=True)
-class Rate:
-    """A rate of false positives with its interval.
-
-    Attributes
-    ----------
-    rate : float
-        Mean over clusters.
-    low, high : float
-        Bounds of the t interval over clusters, within 0 and 1; NaN with a single cluster.
-    n_clusters, n_tests : int
-    """
-
-    rate: float
-    low: float
-    high: float
-    n_clusters: int
-    n_tests: int
-
-
-def clustered_rate(p_values: ArrayLike, level: float) -> Rate:
-    """Return the share of p-values at or below a level, with an interval over clusters.
-
-    `p_values` has shape (n_clusters, ...), with NaN where there is no test. Tests of one cluster (a
-    network) may depend on each other; clusters do not, and each has a test.
-
-    The interval is Student's, over the rates of the clusters. Where these do not differ at all
-    it is a point.
-
-    Examples
-    --------
-    Two networks with rates 0 and 1/2; t with one degree of freedom is 12.7.
-
-    >>> clustered_rate([[0.2, 0.9], [0.04, 0.6]], 0.05)
-    Rate(rate=0.25, low=0.0, high=1.0, n_clusters=2, n_tests=4)
-    """
-    p_values = np.asarray(p_values, dtype=float)
-    flat = p_values.reshape(len(p_values), -1)
-    there = ~np.isnan(flat)
-    require(flat.size > 0 and bool(there.any(axis=1).all()), "p_values has a cluster without any")
-    rates = at_most(flat, level).sum(axis=1) / there.sum(axis=1)
-    n = len(rates)
-    rate, low, high = float(rates.mean()), float("nan"), float("nan")
-    if n > 1:
-        half = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * rates.std(ddof=1) / np.sqrt(n))
-        low, high = max(0.0, rate - half), min(1.0, rate + half)
-    return Rate(rate, low, high, n, int(there.sum()))
 
 
 def _subcluster_p(measure: Measure, rule: str, seed: int) -> np.ndarray:

@@ -8,9 +8,15 @@ import numpy as np
 import pandas as pd
 
 from localspec.measures import MEASURES
-from localspec.pipeline import Replicate
-from localspec.statistics import BOUND_RATIO, RULES, exceedances, fisher_shift, judgement
-from localspec.studies.calibration._evidence import NullEvidence
+from localspec.pipeline import NullEvidence, Replicate
+from localspec.statistics import (
+    BOUND_RATIO,
+    RULES,
+    clustered_rate,
+    exceedances,
+    fisher_shift,
+    judgement,
+)
 from localspec.studies.calibration._false_positives import (
     GROUP_SIZES,
     PERMUTATION,
@@ -18,7 +24,6 @@ from localspec.studies.calibration._false_positives import (
     RELEASED_CHAIN,
     SUBCLUSTER,
     PValues,
-    clustered_rate,
     combined,
     null_p_values,
 )

@@ -2,6 +2,7 @@
 
 from localspec.studies.published._activations import activations_table
 from localspec.studies.published._compare import HOLDS, published_table
+from localspec.studies.published._data import load_published
 from localspec.studies.published._diagnosis import diagnosis_table
 from localspec.studies.published._graph_difference import graph_difference_table
 from localspec.studies.published._l2 import l2_replicates, l2_replicates_table, l2_table
@@ -35,6 +36,7 @@ __all__ = [
     "l2_replicates",
     "l2_replicates_table",
     "l2_table",
+    "load_published",
     "means_table",
     "plot_activations_ncuts",
     "plot_differences_from_published",

@@ -21,8 +21,21 @@ TABLES = (
 def load_published(table: str) -> pd.DataFrame:
     """Load a table of published figures.
 
-    The result files of Filan et al. (2021); the claims are those of the abstract of Hod et al.,
-    arXiv:2110.08058.
+    Parameters
+    ----------
+    table : str
+        One of ``TABLES``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A result file of Filan et al. (2021); the claims are those of the abstract of Hod et al.,
+        arXiv:2110.08058.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no such table.
     """
     name = f"{check_option('table', table, TABLES)}.csv"
     with files("localspec.studies.published").joinpath("data", name).open(encoding="utf-8") as file:

@@ -17,7 +17,8 @@ from localspec.data import Dataset
 from localspec.exceptions import InvalidInputError
 from localspec.lesions import LesionedAccuracies, class_sizes, lesion_accuracies
 from localspec.measures import LESIONED, MEASURES, Measure, measure_named
-from localspec.pipeline import REPEATED_STAGES, Replicate
+from localspec.pipeline._replicate import Replicate
+from localspec.pipeline._stages import REPEATED_STAGES
 from localspec.units import trace_units
 from localspec.visualization import N_STEPS, Visualizations, visualize
 

@@ -48,8 +48,9 @@ links: $(INSTALLED) ## open every link of the book
 test: $(INSTALLED) ## run every test
 	@case "$$CORES" in ''|0*|*[!0-9]*) \
 		echo "CORES='$$CORES' is not allowed: give a whole number from 1 on" >&2; exit 1 ;; esac
-	@# one thread each: several fight for the cores, and convolutions take ten times as long
-	@OMP_NUM_THREADS=1 exec $(VENV_PYTHON) -m pytest -n "$$CORES" --dist loadfile
+	@# one worker more than cores, since some tests wait for other programs; one thread each: several
+	@# fight for the cores, and convolutions take ten times as long
+	@OMP_NUM_THREADS=1 exec $(VENV_PYTHON) -m pytest -n "$$((CORES + 1))" --dist loadfile
 
 run: $(INSTALLED) ## run the pages of PROFILE (digits) that are not current; DRY=1 only says what
 	@$(GRID) run $(OPTIONS) $(if $(DRY),--dry) -- "$$PROFILE"

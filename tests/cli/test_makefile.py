@@ -80,7 +80,7 @@ VENV = "-m venv --clear .venv"
 LOCKED = "-m pip install --quiet --no-deps --require-hashes -r requirements.lock"
 PYTORCH = "-m pip install --quiet -r requirements-torch.txt"
 PROJECT = "-m pip install --quiet --no-deps --no-build-isolation -e ."
-TESTS = "-m pytest -n 2 --dist loadfile"
+TESTS = "-m pytest -n 3 --dist loadfile"
 
 
 def test_an_interrupted_installation_is_started_anew(clone):

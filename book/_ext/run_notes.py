@@ -55,6 +55,8 @@ RUN_OF = {  # what the titles of a profile's pages say besides the notebook's
 }
 RUN_TIME = re.compile(r"\s+Expected run\s+time[^*]*\*")  # the box has this run's
 PARAMETERS = "Show the parameters of this run"
+LINK = re.compile(r"(?<=\{doc\}`)\d\d_\w+(?=`)")  # to another page of the same profile
+PROTOCOL = "paper"  # the profile that has all sections
 
 
 def markdown(source: str, name: str) -> dict:
@@ -167,6 +169,16 @@ def of_this_run(notebook: dict, profile: str) -> dict:
     return {**notebook, "cells": cells}
 
 
+def with_known_links(text: str, profile: str, runs: Path) -> str:
+    """Let links to pages that a profile lacks lead to those of the paper's protocol."""
+
+    def known(match: re.Match) -> str:
+        there = (runs / profile / f"{match[0]}.ipynb").is_file()
+        return match[0] if there else f"../{PROTOCOL}/{match[0]}"
+
+    return LINK.sub(known, text)
+
+
 def insert_notes(app: Sphinx, docname: str, source: list[str]) -> None:
     match = PAGE.fullmatch(docname)
     if not match:
@@ -175,7 +187,8 @@ def insert_notes(app: Sphinx, docname: str, source: list[str]) -> None:
     opening = Path(app.srcdir, OPENING)
     for file in (path, opening):
         app.env.note_dependency(str(file))
-    notebook = of_this_run(json.loads(source[0]), match["profile"])
+    text = with_known_links(source[0], match["profile"], Path(app.srcdir, RUNS))
+    notebook = of_this_run(json.loads(text), match["profile"])
     if path.is_file():
         notes = filled(path.read_text(encoding="utf-8"), Path(app.srcdir, RUNS), match["profile"])
         functions = yaml.safe_load(opening.read_text(encoding="utf-8"))[match["page"]]

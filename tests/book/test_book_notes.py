@@ -46,6 +46,15 @@ def opened(notebook: dict, notes: str) -> dict:
     return run_notes.with_opening(notebook, notes, ["plot_b", "plot_a"])
 
 
+def test_links_to_pages_that_a_profile_lacks_lead_to_those_of_the_protocol(tmp_path):
+    (tmp_path / "small").mkdir()
+    (tmp_path / "small" / "02_clustering.ipynb").touch()
+    text = "See {doc}`02_clustering`, {doc}`05_synthesis` and {doc}`/book/method`."
+    assert run_notes.with_known_links(text, "small", tmp_path) == (
+        "See {doc}`02_clustering`, {doc}`../paper/05_synthesis` and {doc}`/book/method`."
+    )
+
+
 def test_a_page_opens_with_its_summary_and_its_figure():
     given = page(TITLE, DIFFERS)
     found = opened(given, f"{SUMMARY}\n{run_notes.DIFFERS}\n\n- Second.\n")

@@ -13,6 +13,7 @@ from localspec.pipeline._forms import (
     PAPERS,
     UNDEFINED_FORM,
     MatchedScores,
+    combined_row,
     form_assessment,
     form_finding,
     form_row,
@@ -90,6 +91,7 @@ from localspec.pipeline._synthesis import (
     synthesis_table,
 )
 from localspec.pipeline._tables import (
+    check_replicates,
     clusterability_table,
     format_number,
     format_table,
@@ -160,9 +162,11 @@ __all__ = [
     "annotated_heatmap",
     "by_network",
     "check_name",
+    "check_replicates",
     "checked_coherence",
     "clusterability_table",
     "coherence_checks_table",
+    "combined_row",
     "combined_rows",
     "corrected_table",
     "drawn_data",

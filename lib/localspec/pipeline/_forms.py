@@ -187,19 +187,32 @@ def form_row(group: Sequence[Replicate], name: str, form: str, partitioning: str
         ``undefined_draws``: share of counterparts without a value.
     """
     assessments = [form_assessment(replicate, name, form, partitioning) for replicate in group]
+    row = {"partitioning": partitioning, "measure": name, "form": form}
+    return {**row, **combined_row(assessments)}
+
+
+def combined_row(assessments: Sequence[Assessment]) -> dict:
+    """Combine the assessments of one network's replicates into the columns of :func:`form_row`.
+
+    Parameters
+    ----------
+    assessments : sequence of Assessment
+        One a replicate.
+
+    Returns
+    -------
+    dict
+    """
     combined = combine_replicates([each.permutation.pvalue for each in assessments])
     effects = summarize_effects([each.effects for each in assessments])
     draws = np.concatenate([np.isnan(each.measure.values[1:]).ravel() for each in assessments])
     return {
-        "partitioning": partitioning,
-        "measure": name,
-        "form": form,
         "p": combined.pvalue,
         "effect_ratio": effects.ratio,
         "effect": effects.mean,
         "effect_null": effects.null_mean,
         "favourable": effects.favourable_direction,
-        "n_networks": len(group),
+        "n_networks": len(assessments),
         "n_subclusters": sum(len(each.p_values) for each in assessments),
         "n_undefined": sum(each.measure.n_undefined for each in assessments),
         "undefined_draws": float(draws.mean()) if draws.size else float("nan"),

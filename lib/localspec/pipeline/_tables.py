@@ -81,11 +81,22 @@ def write_table(table: pd.DataFrame, name: str, *, profile: str) -> pd.DataFrame
     return printed
 
 
-def _check(
+def check_replicates(
     replicates: Sequence[Replicate],
     measures: Sequence[str] = MEASURES,
     partitionings: Sequence[str] = PARTITIONINGS,
 ) -> None:
+    """Refuse what no table can be made of: no replicates, or unknown measures or partitionings.
+
+    Parameters
+    ----------
+    replicates : sequence of Replicate
+    measures, partitionings : sequence of str, optional
+
+    Raises
+    ------
+    InvalidInputError
+    """
     check_options("measures", measures, MEASURES)
     check_options("partitionings", partitionings, PARTITIONINGS)
     require(
@@ -98,7 +109,7 @@ def _check(
 
 def training_table(replicates: Sequence[Replicate]) -> pd.DataFrame:
     """Return the accuracies and losses of each network after its last epoch."""
-    _check(replicates)
+    check_replicates(replicates)
     rows = []
     for replicate in replicates:
         history = replicate.trained.history
@@ -110,7 +121,7 @@ def training_table(replicates: Sequence[Replicate]) -> pd.DataFrame:
 
 def clusterability_table(replicates: Sequence[Replicate]) -> pd.DataFrame:
     """Return the n-cut of each network beside those of its shuffled copies."""
-    _check(replicates)
+    check_replicates(replicates)
     rows = []
     for replicate in replicates:
         result, n_clusters = replicate.clusterability(), replicate.n_clusters
@@ -138,7 +149,7 @@ def clusterability_table(replicates: Sequence[Replicate]) -> pd.DataFrame:
 
 def partition_table(replicates: Sequence[Replicate]) -> pd.DataFrame:
     """Return sizes of clusters: one row a layer of each partition."""
-    _check(replicates)
+    check_replicates(replicates)
     rows = []
     for replicate in replicates:
         for partitioning in PARTITIONINGS:
@@ -183,7 +194,7 @@ def subcluster_table(
     InvalidInputError
         If there is no replicate, or a measure or partitioning is unknown.
     """
-    _check(replicates, measures, partitionings)
+    check_replicates(replicates, measures, partitionings)
     rows = []
     for replicate in replicates:
         for partitioning in partitionings:
@@ -221,7 +232,7 @@ def network_test_table(
     Where lesions of a network are not of full precision, ``other_predictions`` is the share of
     predictions under its true subclusters' lesions that this changes.
     """
-    _check(replicates, measures, partitionings)
+    check_replicates(replicates, measures, partitionings)
     rows = []
     for replicate in replicates:
         for partitioning in partitionings:

@@ -9,21 +9,20 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from localspec._utils.validation import check_real
-from localspec.exceptions import InvalidInputError
 from localspec.measures import LESIONED, coherence, importance
-from localspec.pipeline import PARTITIONINGS, Replicate, by_network, form_finding
+from localspec.pipeline import (
+    PARTITIONINGS,
+    Replicate,
+    by_network,
+    check_replicates,
+    combined_row,
+    form_finding,
+)
 from localspec.statistics import (
     at_most,
     benjamini_hochberg,
-    combine_replicates,
-    summarize_effects,
 )
 from localspec.studies.ablations._ways import WAYS, ZERO, way_accuracies, way_assessment
-
-
-def _check(replicates: Sequence[Replicate]) -> None:
-    if not replicates:
-        raise InvalidInputError("there is no replicate to tabulate: name a network and a seed")
 
 
 def ablations_table(replicates: Sequence[Replicate], *, level: float = 0.05) -> pd.DataFrame:
@@ -53,7 +52,7 @@ def ablations_table(replicates: Sequence[Replicate], *, level: float = 0.05) -> 
     Hod et al., arXiv:2110.08058, "Lesion", "Families"; Li & Janson, arXiv:2409.09951.
     """
     check_real("level", level, 0, 1)
-    _check(replicates)
+    check_replicates(replicates)
     tables = []
     for way in WAYS:
         table = pd.DataFrame(
@@ -78,24 +77,8 @@ def ablations_table(replicates: Sequence[Replicate], *, level: float = 0.05) -> 
 
 def _row(group: Sequence[Replicate], name: str, partitioning: str, way: str) -> dict:
     assessments = [way_assessment(replicate, name, partitioning, way) for replicate in group]
-    combined = combine_replicates([each.permutation.pvalue for each in assessments])
-    effects = summarize_effects([each.effects for each in assessments])
-    draws = np.concatenate([np.isnan(each.measure.values[1:]).ravel() for each in assessments])
-    return {
-        "network": group[0].network,
-        "partitioning": partitioning,
-        "measure": name,
-        "way": way,
-        "p": combined.pvalue,
-        "effect_ratio": effects.ratio,
-        "effect": effects.mean,
-        "effect_null": effects.null_mean,
-        "favourable": effects.favourable_direction,
-        "n_networks": len(group),
-        "n_subclusters": sum(len(each.p_values) for each in assessments),
-        "n_undefined": sum(each.measure.n_undefined for each in assessments),
-        "undefined_draws": float(draws.mean()) if draws.size else float("nan"),
-    }
+    row = {"network": group[0].network, "partitioning": partitioning}
+    return {**row, "measure": name, "way": way, **combined_row(assessments)}
 
 
 def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
@@ -140,7 +123,7 @@ def agreement_table(replicates: Sequence[Replicate], *, level: float = 0.05) -> 
         If there is no replicate.
     """
     check_real("level", level, 0, 1)
-    _check(replicates)
+    check_replicates(replicates)
     return pd.DataFrame(
         [
             _agreement(group, name, partitioning, way, level)
@@ -200,7 +183,7 @@ def damage_table(replicates: Sequence[Replicate]) -> pd.DataFrame:
     InvalidInputError
         If there is no replicate.
     """
-    _check(replicates)
+    check_replicates(replicates)
     rows = []
     for group in by_network(replicates):
         for partitioning in PARTITIONINGS:

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from localspec._utils.validation import check_integer, check_real
-from localspec.exceptions import InvalidInputError
 from localspec.pipeline import (
     NOT_SIGNIFICANT,
     OTHER_SIDE,
@@ -16,6 +15,7 @@ from localspec.pipeline import (
     SIGNIFICANT,
     Replicate,
     by_network,
+    check_replicates,
 )
 from localspec.statistics import at_most, benjamini_hochberg, combine_replicates
 from localspec.studies.double_lesions._pairs import (
@@ -27,11 +27,6 @@ from localspec.studies.double_lesions._pairs import (
 )
 
 NOTHING = "no pair"
-
-
-def _check(replicates: Sequence[Replicate]) -> None:
-    if not replicates:
-        raise InvalidInputError("there is no replicate to tabulate: name a network and a seed")
 
 
 def double_lesions_table(replicates: Sequence[Replicate], *, level: float = 0.05) -> pd.DataFrame:
@@ -64,7 +59,7 @@ def double_lesions_table(replicates: Sequence[Replicate], *, level: float = 0.05
     Hod et al., arXiv:2110.08058, "Lesion", "Families".
     """
     check_real("level", level, 0, 1)
-    _check(replicates)
+    check_replicates(replicates)
     rows = []
     for group in by_network(replicates):
         for partitioning in PARTITIONINGS:
@@ -116,7 +111,7 @@ def strongest_pairs_table(replicates: Sequence[Replicate], *, n_pairs: int = 20)
         If there is no replicate.
     """
     check_integer("n_pairs", n_pairs, 1)
-    _check(replicates)
+    check_replicates(replicates)
     rows = []
     for replicate in replicates:
         for partitioning in PARTITIONINGS:
@@ -175,7 +170,7 @@ def conditional_table(replicates: Sequence[Replicate]) -> pd.DataFrame:
     Hod et al., arXiv:2110.08058, "Lesion"; double lesions are those of its companion code,
     without overlaps.
     """
-    _check(replicates)
+    check_replicates(replicates)
     rows = []
     for group in by_network(replicates):
         for partitioning in PARTITIONINGS:

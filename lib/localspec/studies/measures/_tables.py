@@ -9,12 +9,12 @@ import pandas as pd
 
 from localspec._utils.validation import check_real
 from localspec.clustering import layer_correlations, mean_correlation
-from localspec.exceptions import InvalidInputError
 from localspec.pipeline import (
     FORMS,
     PARTITIONINGS,
     Replicate,
     by_network,
+    check_replicates,
     form_finding,
     form_row,
     matched_scores,
@@ -54,8 +54,7 @@ def forms_table(replicates: Sequence[Replicate], *, level: float = 0.05) -> pd.D
     Hod et al., arXiv:2110.08058, "Families"; the forms are this project's.
     """
     check_real("level", level, 0, 1)
-    if not replicates:
-        raise InvalidInputError("there is no replicate to tabulate: name a network and a seed")
+    check_replicates(replicates)
     rows = [
         {"network": group[0].network, **form_row(group, name, form, partitioning)}
         for group in by_network(replicates)

@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from localspec.pipeline import PARTITIONINGS, Replicate, by_network
+from localspec.pipeline import PARTITIONINGS, Replicate, by_network, check_replicates
 from localspec.statistics import t_interval
-from localspec.studies.rank_tests._tables import check_some
 from localspec.units import unit_strengths
 
 UNITS, ACTIVATION = "units", "mean activation"
@@ -136,7 +135,7 @@ def properties_table(replicates: Sequence[Replicate]) -> pd.DataFrame:
     ----------
     Hod et al., arXiv:2110.08058, "Importance", "Effect size"; the correlations are this project's.
     """
-    check_some(replicates)
+    check_replicates(replicates)
     rows = []
     for group in by_network(replicates):
         for partitioning in PARTITIONINGS:

@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 
 from localspec._utils.validation import check_real
-from localspec.exceptions import InvalidInputError
 from localspec.measures import MEASURES
-from localspec.pipeline import PARTITIONINGS, NullEvidence, Replicate, by_network
+from localspec.pipeline import PARTITIONINGS, NullEvidence, Replicate, by_network, check_replicates
 from localspec.statistics import at_most, clustered_rate, rank_chi2
 from localspec.studies.rank_tests._null_values import (
     PERMUTATION,
@@ -29,12 +28,6 @@ PUBLISHED_NAMES = {  # of the statistics in published tables
     "input_coherence": "score",
     "output_coherence": "entropy",
 }
-
-
-def check_some(replicates: Sequence[Replicate]) -> None:
-    """Refuse a list without a replicate."""
-    if not replicates:
-        raise InvalidInputError("there is no replicate to tabulate: name a network and a seed")
 
 
 def rank_tests_table(replicates: Sequence[Replicate]) -> pd.DataFrame:
@@ -61,7 +54,7 @@ def rank_tests_table(replicates: Sequence[Replicate]) -> pd.DataFrame:
     ----------
     Hod et al., arXiv:2110.08058, released code: chi-squared test on rank counts.
     """
-    check_some(replicates)
+    check_replicates(replicates)
     rows = []
     for replicate in replicates:
         for partitioning in PARTITIONINGS:
@@ -194,7 +187,7 @@ def null_rates_table(
     project's.
     """
     check_real("level", level, 0, 1)
-    check_some(replicates)
+    check_replicates(replicates)
     rows = []
     of_replicate = dict(zip(replicates, evidence, strict=True)) if len(evidence) else {}
     for group in by_network(replicates):

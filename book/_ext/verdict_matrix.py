@@ -72,6 +72,7 @@ def numbers_text(row: Mapping) -> str:
 
 def _cell(row: Mapping) -> str:
     from localspec.pipeline import verdict_texts
+    from localspec.statistics import UNDECIDABLE
 
     texts = verdict_texts(row)
     lines = "".join(
@@ -79,7 +80,7 @@ def _cell(row: Mapping) -> str:
         for name in ("ratio", "tests", "checks")
         if texts[name]
     )
-    if row["verdict"] == "undecidable" and row["undefined_draws"] > 0:
+    if row["verdict"] == UNDECIDABLE and row["undefined_draws"] > 0:
         lines += f"<span>{100 * row['undefined_draws']:.0f} % of draws undefined</span>"
     return (
         f"<td class='verdict-{texts['verdict']}' data-network='{escape(row['network'])}' "

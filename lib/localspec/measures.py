@@ -35,6 +35,7 @@ __all__ = [
     "coherence",
     "conditioned_ranges",
     "importance",
+    "least_change",
     "logit_coherence",
     "measure_named",
 ]
@@ -206,13 +207,32 @@ def class_ranges(
     return _class_ranges(accuracies, resolve(conventions))
 
 
+def least_change(class_sizes: np.ndarray) -> float:
+    """Return the mean change of accuracy from which class ranges are defined: an image per class.
+
+    Parameters
+    ----------
+    class_sizes : numpy.ndarray of int, shape (n_classes,)
+        Images of each class, one or more.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> least_change(np.array([10, 20]))
+    0.075
+    """
+    return float((1 / class_sizes).mean())
+
+
 def _class_ranges(accuracies: LesionedAccuracies, conventions: Conventions) -> np.ndarray:
     mean, spread = mean_changes(accuracies), range_of_changes(accuracies)
     if conventions.undefined_ranges == "released":
         with np.errstate(divide="ignore", invalid="ignore"):
             return spread / np.abs(mean)
-    one_image = (1 / accuracies.class_sizes).mean()
-    defined = np.abs(mean) >= one_image * (1 - TOLERANCE)
+    defined = np.abs(mean) >= least_change(accuracies.class_sizes) * (1 - TOLERANCE)
     return np.where(defined, spread / np.where(defined, np.abs(mean), 1.0), np.nan)
 
 

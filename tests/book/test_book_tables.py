@@ -97,3 +97,18 @@ def test_a_reader_sorts_and_sees_all_columns(address, browser):
     figure.locator("input").press("Space")
     assert table.locator("thead th", has_text="plain_p").is_visible()
     page.close()
+
+
+def test_the_edge_fades_behind_which_a_table_goes_on(address, browser):
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto(f"{address}/book/runs/imagenet-ncuts/13_imagenet.html")
+    box = page.locator(".run-table-box").first
+    box.scroll_into_view_if_needed()
+    faded = page.locator(".run-table-box.goes-on").first
+    faded.wait_for()
+    assert "gradient" in faded.evaluate("box => getComputedStyle(box).maskImage")
+    box.evaluate("box => { box.scrollLeft = box.scrollWidth; }")
+    page.wait_for_function("() => !document.querySelector('.run-table-box.goes-on')")
+    page.emulate_media(media="print")
+    assert box.evaluate("box => getComputedStyle(box).maskImage") == "none"
+    page.close()

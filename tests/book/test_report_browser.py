@@ -97,6 +97,15 @@ def test_it_fits_a_phone_and_follows_the_system(opened, mode):
     assert ground == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 24, 30)"}[mode]
 
 
+@pytest.mark.parametrize(("width", "is_open"), [(390, False), (1280, True)])
+def test_filters_are_folded_on_a_phone_alone(opened, width, is_open):
+    page = opened(viewport={"width": width, "height": 844})
+    choice = page.get_by_label("groups from")
+    assert choice.is_visible() == is_open
+    page.get_by_text("Choose groups").click()
+    assert choice.is_visible() != is_open
+
+
 def test_without_scripts_all_cards_are_there(opened):
     page = opened(java_script_enabled=False)
     assert page.locator("article:visible").count() == 30

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import verdict_matrix
 import yaml
@@ -30,6 +31,27 @@ def test_every_cell_says_its_verdict(table):
     assert "?" in html
     heads = re.findall(r"<th scope='col'[^>]*>(.*?)</th>", html)
     assert heads == list(dict.fromkeys(table["network"]))
+
+
+def test_an_undecidable_cell_says_what_is_undefined(table):
+    row = table.iloc[0].to_dict() | {"undefined_draws": 0.731}
+    words = "73 % of draws undefined"
+    assert words in verdict_matrix.matrix_html(pd.DataFrame([row | {"verdict": "undecidable"}]))
+    assert words not in verdict_matrix.matrix_html(pd.DataFrame([row | {"verdict": "mixed"}]))
+
+
+def test_the_first_page_answers_as_the_table_does():
+    paper = verdict_matrix.read_verdicts(RUNS, "paper")
+    supported = paper["verdict"] == "supported"
+    important = paper["measure"] == "importance"
+    assert supported[important].mean() > 0.5
+    assert supported[~important].mean() < 0.5
+    subclusters = pd.read_csv(RUNS / "paper" / "tables" / "importance_subclusters.csv")
+    more = subclusters["importance_random"] - subclusters["importance"]
+    assert 0 < more.groupby(subclusters["network"]).mean().max() < 0.01  # "by little"
+    intro = (RUNS.parent / "intro.md").read_text(encoding="utf-8")
+    assert "removing a cluster hurts more than removing random units, by little" in intro
+    assert "coherence is small or absent" in intro
 
 
 def test_the_figure_has_a_mark_for_each_effect(table):

@@ -31,7 +31,6 @@ from localspec.studies.ablations import (
     way_accuracies,
     way_assessment,
 )
-from localspec.studies.ablations._tables import rank_correlation
 
 
 def test_other_images_are_one_cycle():
@@ -119,13 +118,6 @@ def test_resampled_is_a_plain_hook(seed):
             assert found.lesioned[row, column] == pytest.approx(expected)
             differing += found.lesioned[row, column].tolist() != found.baseline.tolist()
     assert differing > 0
-
-
-def test_rank_correlations_without_an_order_are_undefined():
-    values = np.array([1.0, 2.0, 3.0])
-    assert np.isnan(rank_correlation(values, np.ones(3)))
-    assert np.isnan(rank_correlation(values, np.array([1.0, np.nan, 2.0])))
-    assert rank_correlation(values, -values) == pytest.approx(-1)
 
 
 @pytest.fixture(scope="module")

@@ -1,17 +1,14 @@
-"""Null partitions, and the rates of false positives in them, by hand."""
+"""The tests of null partitions, and what is concluded from them, by hand."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from localspec.clustering import Partition
 from localspec.exceptions import InvalidInputError
-from localspec.pipeline._null_partitions import NullEvidence, null_draws
-from localspec.statistics import clustered_rate, judgement
+from localspec.pipeline._null_partitions import NullEvidence
+from localspec.statistics import judgement
 from localspec.studies.calibration import all_p_values, conclusions
 from localspec.studies.calibration._false_positives import combined, null_p_values
-
-LABELS = {"a": np.array([0, 0, 0, 1, 1, -1, 2]), "b": np.array([0, 1, 1, 1, 0])}
 
 
 def evidence(accuracies, scores=None, n_units=None):
@@ -33,66 +30,6 @@ def evidence(accuracies, scores=None, n_units=None):
 def column(values):
     """Return values of one null partition with one subcluster."""
     return np.reshape(values, (1, -1, 1))
-
-
-def test_null_partitions_keep_sizes_and_leave_dead_units_out():
-    for draws in null_draws(Partition.from_labels(LABELS), 20, 3, seed=0):
-        assert [(part.layer, part.n_units) for part in draws.subclusters] == [
-            ("a", 3),
-            ("a", 2),
-            ("b", 2),
-            ("b", 3),
-        ]
-        for part, rows in zip(draws.subclusters, draws.units, strict=True):
-            assert rows.shape == (3, part.n_units)
-            assert part.layer == "b" or 5 not in {*part.units, *rows.ravel()}
-
-
-def test_null_partitions_differ_and_each_has_draws_of_its_own():
-    partition = Partition.from_labels({"a": np.arange(60) % 3})
-    draws = null_draws(partition, 10, 4, seed=0)
-    sets = {tuple(part.units) for of_partition in draws for part in of_partition.subclusters}
-    sets |= {tuple(row) for of_partition in draws for rows in of_partition.units for row in rows}
-    assert len(sets) == 10 * 5 * 3
-
-
-def test_a_null_partition_does_not_depend_on_how_many_follow():
-    partition = Partition.from_labels(LABELS)
-    few, many = (null_draws(partition, n, 3, seed=4) for n in (2, 6))
-    for first, second in zip(few, many, strict=False):
-        for mine, theirs in zip(first.units, second.units, strict=True):
-            np.testing.assert_array_equal(mine, theirs)
-
-
-def test_there_is_at_least_one_null_partition():
-    with pytest.raises(InvalidInputError, match="n_partitions=0"):
-        null_draws(Partition.from_labels(LABELS), 0, 3, seed=0)
-
-
-def test_rate_is_the_mean_of_networks_with_students_interval():
-    # rates 0.25, 0.5, 0.75: standard error 0.25 / sqrt(3), t with 2 degrees of freedom 4.302653
-    p = [[0.01, 0.5, 0.5, 0.5], [0.05, 0.01, 0.5, 0.5], [0.05, 0.01, 0.02, 0.051]]
-    estimate = clustered_rate(p, 0.05)
-    assert estimate.rate == pytest.approx(0.5)
-    assert (estimate.low, estimate.high) == (0.0, 1.0)  # 0.5 -+ 0.621 is cut
-    assert (estimate.n_clusters, estimate.n_tests) == (3, 12)
-    estimate = clustered_rate([[0.01] * 2 + [0.5] * 8, [0.01] * 3 + [0.5] * 7] * 2, 0.05)
-    # rates 0.2, 0.3, 0.2, 0.3: standard deviation 0.057735, t with 3 degrees 3.182446
-    assert estimate.low == pytest.approx(0.25 - 3.182446 * 0.0577350 / 2, abs=1e-6)
-    assert estimate.high == pytest.approx(0.25 + 3.182446 * 0.0577350 / 2, abs=1e-6)
-
-
-def test_missing_tests_are_no_tests():
-    estimate = clustered_rate([[0.01, np.nan], [0.5, 0.01]], 0.05)
-    assert (estimate.rate, estimate.n_tests) == (0.75, 3)
-    with pytest.raises(InvalidInputError, match="without any"):
-        clustered_rate([[np.nan, np.nan], [0.5, 0.01]], 0.05)
-
-
-def test_a_single_network_has_no_interval():
-    estimate = clustered_rate([[0.01, 0.5]], 0.05)
-    assert estimate.rate == 0.5
-    assert np.isnan([estimate.low, estimate.high]).all()
 
 
 def test_replicates_are_combined_partition_by_partition():

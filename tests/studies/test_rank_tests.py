@@ -34,7 +34,6 @@ from localspec.studies.rank_tests import (
 from localspec.studies.rank_tests._null_values import null_tests, p_values_of, simulated_measure
 from localspec.studies.rank_tests._properties import (
     beyond_others,
-    rank_correlation,
     set_properties,
 )
 
@@ -133,16 +132,6 @@ def test_published_tests_are_those_of_the_files():
     assert rows.loc["class_coherence", "only_chi2"] == low.sum()
     both = (images["chi2_p_score"] <= 0.05) & (images["fisher_p_score"] <= 0.05)
     assert rows.loc["input_coherence", "both"] == both.sum()
-
-
-def test_rank_correlation_leaves_undefined_pairs_out():
-    first, second = np.array([1.0, 2, 3, 4, np.nan]), np.array([1.0, 2, 4, 3, 9])
-    assert rank_correlation(first, second) == pytest.approx(0.8)  # 1 - 6 x 2 / (4 x 15)
-    assert np.isnan(rank_correlation(first[:2], second[:2]))
-    assert np.isnan(rank_correlation(np.ones(5), second))
-    # three numbers that are one number but for rounding have no order
-    nearly = np.array([0.3, 0.1 + 0.2, 0.3, 0.5, 0.1])
-    assert rank_correlation(nearly, second) == rank_correlation(nearly.round(6), second)
 
 
 def test_beyond_others_by_hand():

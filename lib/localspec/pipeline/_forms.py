@@ -188,10 +188,10 @@ def form_row(group: Sequence[Replicate], name: str, form: str, partitioning: str
     """
     assessments = [form_assessment(replicate, name, form, partitioning) for replicate in group]
     row = {"partitioning": partitioning, "measure": name, "form": form}
-    return {**row, **combined_row(assessments)}
+    return {**row, **form_columns(assessments)}
 
 
-def combined_row(assessments: Sequence[Assessment]) -> dict:
+def form_columns(assessments: Sequence[Assessment]) -> dict:
     """Combine the assessments of one network's replicates into the columns of :func:`form_row`.
 
     Parameters

@@ -36,9 +36,9 @@ class Report:
     Attributes
     ----------
     table : pandas.DataFrame
-        One row a tested subcluster, most specialized first: ``partitioning``, ``layer``,
-        ``cluster``, ``n_units``, for each measure its value and p, ``evidence`` (sum over
-        measures of -ln p) and ``n_extreme`` (measures with p at most `level`).
+        One row a tested subcluster, those that stand out most first: ``partitioning``,
+        ``layer``, ``cluster``, ``n_units``, for each measure its value and p, ``evidence`` (sum
+        over measures of -ln p) and ``n_extreme`` (measures with p at most `level`).
     tests : pandas.DataFrame
         One row a partitioning and measure: permutation Fisher over all its subclusters.
     partitions : dict of str to Partition

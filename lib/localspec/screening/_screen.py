@@ -21,7 +21,15 @@ from localspec.clustering import Draws, Partition, draw_counterparts
 from localspec.conventions import Conventions
 from localspec.exceptions import DegenerateDataWarning
 from localspec.lesions import LesionedAccuracies
-from localspec.measures import LESIONED, MEASURES, VISUALIZED, Measure, assess, measure_named
+from localspec.measures import (
+    LESIONED,
+    MEASURES,
+    VISUALIZED,
+    Measure,
+    assess,
+    least_change,
+    measure_named,
+)
 from localspec.screening._bar import Bar
 from localspec.screening._evidence import Evidence, SequentialDraws, shown_images
 from localspec.screening._prepare import Prepared, prepare
@@ -49,11 +57,12 @@ def _warn_near_chance(accuracy: float, chance: float) -> None:
         )
 
 
-def _warn_few_images(measures: Sequence[str], class_sizes: np.ndarray) -> None:
-    """Warn where class coherence will be defined for few groups: one image a class at least."""
+def _warn_few_images(settings: Settings, class_sizes: np.ndarray) -> None:
+    """Warn where class coherence will be defined for few groups."""
     sizes = class_sizes[class_sizes > 0]
-    needed = float((1 / sizes).mean())
-    if "class_coherence" in measures and needed > MUCH_DAMAGE:
+    needed = least_change(sizes)
+    always = settings.conventions.undefined_ranges == "released"  # unless nothing changes
+    if "class_coherence" in settings.measures and needed > MUCH_DAMAGE and not always:
         warnings.warn(
             f"the classes have {np.median(sizes):.3g} images (median): class "
             f"coherence is defined only where a lesion changes the accuracy by {needed:.0%} or "
@@ -318,7 +327,7 @@ def screen(
     with closing(bar):
         prepared = prepare(network, data, settings, bar)
         settings = prepared.settings
-        _warn_few_images(settings.measures, prepared.run.class_sizes)
+        _warn_few_images(settings, prepared.run.class_sizes)
         baseline = prepared.run.baseline()
         _warn_near_chance(float(baseline.mean()), 1 / prepared.n_logits)
         clustered = partitions or _clustered(prepared, settings)

@@ -35,7 +35,7 @@ def group_rows(draws: Draws, assessed: Mapping[str, Assessment], level: float) -
 def group_table(
     draws: Mapping[str, Draws], assessments: Assessments, measures: Sequence[str], level: float
 ) -> pd.DataFrame:
-    """Return one row a tested group of every partition, most specialized first."""
+    """Return one row a tested group of every partition, those that stand out most first."""
     rows = []
     for name, drawn in draws.items():
         assessed = {measure: assessments[name, measure] for measure in measures}

@@ -21,6 +21,7 @@ from localspec.statistics._mean_intervals import (
 from localspec.statistics._ordering import RTOL, at_most, exceedances, extremeness, relative_compare
 from localspec.statistics._paired_difference import paired_difference
 from localspec.statistics._pvalues import RULES, empirical_p, fisher_shift
+from localspec.statistics._rank_correlation import rank_correlation
 from localspec.statistics._rates import Rate, clustered_rate
 from localspec.statistics._replicates import bates_cdf, combine_replicates, p_floor
 from localspec.statistics._sequential import SequentialResult, sequential_p_values
@@ -78,6 +79,7 @@ __all__ = [
     "paired_difference",
     "permutation_fisher",
     "rank_chi2",
+    "rank_correlation",
     "relative_compare",
     "sequential_p_values",
     "summarize_effects",

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.stats import spearmanr
 
 from localspec._utils.validation import check_real
 from localspec.measures import LESIONED, coherence, importance
@@ -15,12 +14,13 @@ from localspec.pipeline import (
     Replicate,
     by_network,
     check_replicates,
-    combined_row,
+    form_columns,
     form_finding,
 )
 from localspec.statistics import (
     at_most,
     benjamini_hochberg,
+    rank_correlation,
 )
 from localspec.studies.ablations._ways import WAYS, ZERO, way_accuracies, way_assessment
 
@@ -78,25 +78,7 @@ def ablations_table(replicates: Sequence[Replicate], *, level: float = 0.05) -> 
 def _row(group: Sequence[Replicate], name: str, partitioning: str, way: str) -> dict:
     assessments = [way_assessment(replicate, name, partitioning, way) for replicate in group]
     row = {"network": group[0].network, "partitioning": partitioning}
-    return {**row, "measure": name, "way": way, **combined_row(assessments)}
-
-
-def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
-    """Return Spearman's correlation of the values that are defined in both.
-
-    NaN where these are fewer than three, or all values of one are equal.
-
-    Examples
-    --------
-    >>> first, second = np.array([1.0, 2.0, 9.0, np.nan]), np.array([3.0, 5.0, 4.0, 1.0])
-    >>> round(rank_correlation(first, second), 6)
-    0.5
-    """
-    defined = ~(np.isnan(first) | np.isnan(second))
-    first, second = first[defined], second[defined]
-    if len(first) < 3 or not np.ptp(first) or not np.ptp(second):
-        return float("nan")
-    return float(spearmanr(first, second).statistic)
+    return {**row, "measure": name, "way": way, **form_columns(assessments)}
 
 
 def agreement_table(replicates: Sequence[Replicate], *, level: float = 0.05) -> pd.DataFrame:
@@ -143,10 +125,7 @@ def _agreement(
         [way_assessment(replicate, name, partitioning, each) for each in (ZERO, way)]
         for replicate in group
     ]
-    true, random = [
-        [rank_correlation(*(each.measure.values[rows].ravel() for each in pair)) for pair in pairs]
-        for rows in (slice(1), slice(1, None))
-    ]
+    values = [(zero.measure.values, other.measure.values) for zero, other in pairs]
     significant = np.concatenate(
         [[at_most(each.p_values, level) for each in pair] for pair in pairs], axis=1
     )
@@ -155,8 +134,10 @@ def _agreement(
         "partitioning": partitioning,
         "measure": name,
         "way": way,
-        "spearman": _mean(true),
-        "spearman_random": _mean(random),
+        "spearman": _mean([rank_correlation(zero[0], other[0]) for zero, other in values]),
+        "spearman_random": _mean(
+            [rank_correlation(zero[1:].ravel(), other[1:].ravel()) for zero, other in values]
+        ),
         "both": _mean(significant.all(axis=0)),
         "either": _mean(significant.any(axis=0)),
     }

@@ -6,17 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from localspec.pipeline import PARTITIONINGS, Replicate, by_network, check_replicates
-from localspec.statistics import t_interval
+from localspec.statistics import rank_correlation, t_interval
 from localspec.units import unit_strengths
 
 UNITS, ACTIVATION = "units", "mean activation"
 WEIGHTS_IN, WEIGHTS_OUT = "weights in", "weights out"
 PROPERTIES = (UNITS, WEIGHTS_IN, WEIGHTS_OUT, ACTIVATION)
-FEWEST = 3  # subclusters of a correlation
-DIGITS = 10  # to which values are rounded, so that rounding errors have no rank
 
 
 def unit_properties(replicate: Replicate) -> dict[str, dict[str, np.ndarray]]:
@@ -53,23 +50,6 @@ def set_properties(replicate: Replicate, partitioning: str) -> dict[str, np.ndar
     return values
 
 
-def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
-    """Return Spearman's correlation of the pairs that are defined; NaN if all of one are equal.
-
-    Examples
-    --------
-    Ranks 1, 2, 3 and 1, 3, 2: 1 - 6 x 2 / (3 x 8).
-
-    >>> rank_correlation(np.array([1.0, 2.0, 3.0]), np.array([10.0, 30.0, 20.0]))
-    0.5
-    """
-    pairs = np.round(np.stack([first, second]), DIGITS)
-    pairs = pairs[:, ~np.isnan(pairs).any(axis=0)]
-    if pairs.shape[1] < FEWEST or (np.ptp(pairs, axis=1) == 0).any():
-        return float("nan")
-    return round(float(stats.spearmanr(pairs[0], pairs[1]).statistic), DIGITS)
-
-
 def beyond_others(values: np.ndarray) -> np.ndarray:
     """Return every row over the mean of all other rows, shape (n_draws + 1, n_subclusters).
 
@@ -101,7 +81,7 @@ def correlations(replicate: Replicate, partitioning: str) -> dict[str, dict[str,
             ("effect", effects, values),
             ("beyond", effects, beyond),
         ):
-            rho = [rank_correlation(*pair) for pair in zip(first, second, strict=True)]
+            rho = [rank_correlation(a, b) for a, b in zip(first, second, strict=True)]
             row |= {f"{what}_true": rho[0], f"{what}_random": t_interval(rho[1:]).mean}
         by_property[name] = row | {"property_ratio": t_interval(beyond[0]).mean}
     return by_property

@@ -221,8 +221,8 @@ def least_change(class_sizes: np.ndarray) -> float:
 
     Examples
     --------
-    >>> least_change(np.array([10, 20]))
-    0.075
+    >>> least_change(np.array([10, 20, 20, 20]))
+    0.0625
     """
     return float((1 / class_sizes).mean())
 

@@ -26,7 +26,7 @@
     body.append(...rows);
   }
 
-  const BOXES = ".run-table-box, .run-status, .pst-scrollable-table-container, .cell_output";
+  const BOXES = ".run-table-box, .run-status, .pst-scrollable-table-container";
 
   function fade(box) {
     const mark = () => {

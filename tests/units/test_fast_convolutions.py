@@ -45,7 +45,7 @@ def test_values_are_those_of_the_convolution(options):
     module = network(**options)
     expected = module(IMAGES)
     unit_map = trace_units(module)
-    with fast_convolutions(unit_map, IMAGES[:1], MANY), torch.inference_mode():
+    with fast_convolutions(unit_map, IMAGES[:1], MANY, kept=()), torch.inference_mode():
         assert kinds(unit_map)[0] == "_DenseConvolution"
         (logits,) = unit_map.run(IMAGES)
     assert torch.allclose(logits, expected, rtol=1e-12, atol=1e-12)
@@ -58,7 +58,7 @@ def test_the_matrix_by_hand():
     row = torch.tensor([[[[3.0, 5.0, 7.0]]]], dtype=torch.float64)
     module(row)
     unit_map = trace_units(module)
-    with fast_convolutions(unit_map, row, MANY):
+    with fast_convolutions(unit_map, row, MANY, kept=()):
         dense = unit_map.graph_module.get_submodule("0")
         assert dense.matrix.tolist() == [[1, 0], [2, 1], [0, 2]]
         assert dense(row).tolist() == [[[[23, 29]]]]
@@ -68,7 +68,7 @@ def test_put_back_after_an_error():
     module = network(padding=1)
     module(IMAGES)
     unit_map = trace_units(module)
-    with pytest.raises(KeyError), fast_convolutions(unit_map, IMAGES[:1], MANY):
+    with pytest.raises(KeyError), fast_convolutions(unit_map, IMAGES[:1], MANY, kept=()):
         raise KeyError
     assert kinds(unit_map)[0] == "Conv2d"
 
@@ -95,7 +95,7 @@ def stacked(*channels, kernel=3):
 def test_a_matrix_where_it_pays(channels, size, n_images, expected):
     unit_map = trace_units(stacked(*channels))
     image = torch.zeros(1, channels[0], size, size, dtype=torch.float64)
-    with fast_convolutions(unit_map, image, n_images):
+    with fast_convolutions(unit_map, image, n_images, kept=()):
         assert kinds(unit_map)[: len(expected)] == expected
 
 
@@ -104,7 +104,7 @@ def test_single_precision_has_its_channels_last_in_memory():
     module(IMAGES)
     unit_map, images = trace_units(module.float()), IMAGES.float()
     expected = module(images)
-    with fast_convolutions(unit_map, images[:1], MANY), torch.inference_mode():
+    with fast_convolutions(unit_map, images[:1], MANY, kept=()), torch.inference_mode():
         assert is_channels_last(unit_map.graph_module.get_submodule("0"))
         (logits,) = unit_map.run(images)
     assert torch.allclose(logits, expected, rtol=1e-5, atol=1e-6)
@@ -116,7 +116,7 @@ def test_maps_that_are_viewed_may_have_their_channels_last():
     module = Viewing().eval()
     unit_map = trace_units(module)
     images = IMAGES.float()
-    with fast_convolutions(unit_map, images[:1], MANY):
+    with fast_convolutions(unit_map, images[:1], MANY, kept=()):
         assert is_channels_last(unit_map.graph_module.get_submodule("layer"))
         assert torch.allclose(unit_map.run(images)[0], module(images), rtol=1e-5, atol=1e-6)
 

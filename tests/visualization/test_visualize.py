@@ -298,9 +298,10 @@ def test_much_work_is_shared_between_cores():
 def test_maps_with_the_channels_last_in_memory():
     # single precision takes this way, double precision not; the network is left as it was
     module = cnn().float()
-    double = visualize(cnn(), [{"4": [1]}, {"8": [0]}], (1, 6, 7), n_steps=8)
+    targets = [{"0": [1, 2]}, {"4": [1]}, {"8": [0]}]  # behind a normalization and before it
+    double = visualize(cnn(), targets, (1, 6, 7), n_steps=8)
     before = [part.stride() for part in module.parameters()]
-    single = visualize(module, [{"4": [1]}, {"8": [0]}], (1, 6, 7), n_steps=8)
+    single = visualize(module, targets, (1, 6, 7), n_steps=8)
     assert single.images == pytest.approx(double.images, abs=1e-3)
     assert single.scores == pytest.approx(double.scores, rel=1e-4)
     assert [part.stride() for part in module.parameters()] == before
@@ -363,16 +364,21 @@ def test_relus_that_overwrite_their_input():
 
 
 def test_redirected_relu_by_hand():
-    value = torch.tensor([[-1.0, -2.0, 3.0], [-1.0, -2.0, -3.0], [-1.0, 2.0, -3.0]])
+    value = torch.tensor(
+        [[-1.0, -2.0, 3.0], [-1.0, -2.0, -3.0], [-1.0, 2.0, -3.0], [-1.0, 0.0, -3.0]]
+    )
     value.requires_grad_(True)
     output = _RedirectedReLU.apply(value)
-    assert output.tolist() == [[0, 0, 3], [0, 0, 0], [0, 2, 0]]
+    assert output.tolist() == [[0, 0, 3], [0, 0, 0], [0, 2, 0], [0, 0, 0]]
     # how much each output would raise the objective
-    output.backward(torch.tensor([[5.0, -6.0, 7.0], [5.0, -6.0, 0.0], [-5.0, 0.0, 4.0]]))
+    output.backward(
+        torch.tensor([[5.0, -6.0, 7.0], [5.0, -6.0, 0.0], [-5.0, 0.0, 4.0], [5.0, 6.0, 4.0]])
+    )
     assert value.grad.tolist() == [
         [0, 0, 7],  # a gradient passes as it is: plain ReLU
         [5, 0, 0],  # none passes: what pushes a negative value up (5), not down (-6)
         [0, 0, 4],  # the open unit has no gradient: again the upward part
+        [0, 6, 0],  # a value of 0 lets it pass
     ]
 
 

@@ -138,7 +138,7 @@ def fast_convolutions(
     image: torch.Tensor,
     n_images: int,
     *,
-    kept: Collection[fx.Node] | None = None,
+    kept: Collection[fx.Node],
 ) -> Iterator[None]:
     """Let a network's convolutions run faster inside the block.
 
@@ -150,9 +150,9 @@ def fast_convolutions(
         Of the size that the network will read.
     n_images : int
         How many passes of one image there will be, about: a few are not worth preparations.
-    kept : collection of torch.fx.Node, optional
-        Nodes whose values must stay what they are. Where given, other convolutions in float32 may
-        have the value of the batch normalization that reads them; by default none does.
+    kept : collection of torch.fx.Node
+        Nodes whose values must stay what they are. Other convolutions in float32 may have the
+        value of the batch normalization that reads them.
 
     Notes
     -----
@@ -168,7 +168,7 @@ def fast_convolutions(
         if unit_map.dtype == torch.float64 and n_images >= MIN_IMAGES:
             replacements = _as_matrices(module, image)
         elif unit_map.dtype in CHANNELS_LAST_DTYPES:
-            if kept is not None and unit_map.dtype == torch.float32:
+            if unit_map.dtype == torch.float32:
                 replacements = _with_batch_norms(module, kept)
             replacements |= _with_channels_last(module, replacements)
     originals = {name: module.get_submodule(name) for name in replacements}

@@ -91,13 +91,14 @@ class _RedirectedReLU(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient):
         (value,) = ctx.saved_tensors
-        negative = value < 0
-        plain = gradient.masked_fill(negative, 0)
-        blocked = ~plain.any(dim=tuple(range(1, plain.ndim)))
+        # the gradient of torch's own threshold is ten times as fast as a mask; 0 lets it through
+        below_zero = -torch.finfo(value.dtype).smallest_normal
+        plain = torch.ops.aten.threshold_backward(gradient, value, below_zero)
+        blocked = plain.abs().amax(dim=tuple(range(1, plain.ndim))) == 0
         if not blocked.any():
             return plain
         # the objective is maximised: a positive gradient pushes the input up
-        upward = gradient.masked_fill(negative & (gradient < 0), 0)
+        upward = gradient.masked_fill((value < 0) & (gradient < 0), 0)
         return torch.where(blocked.reshape(-1, *(1,) * (value.ndim - 1)), upward, plain)
 
 
@@ -375,7 +376,8 @@ def visualize_traced(
         small = is_small(unit_map.graph_module, blank, n_rows, SMALL_PASS)
         apart = small or len(parts) >= torch.get_num_threads()
     n_images = len(targets) * (n_steps + 1)
-    with bar, fast_convolutions(unit_map, blank, n_images):
+    read = {objective.node for objective in objectives.values()}
+    with bar, fast_convolutions(unit_map, blank, n_images, kept=read):
         for _ in side_by_side(optimise_part, parts) if apart else map(optimise_part, parts):
             pass
     if unit_map.dtype == torch.bfloat16:  # NumPy has no such type

@@ -51,6 +51,21 @@ def test_an_estimate_sums_what_was_measured(small, costs, words):
     assert said == f"small: 4 jobs (1 02_clustering, 2 pages, 1 train): {words}"
 
 
+def test_jobs_that_draw_take_longer_with_more_draws(project):
+    project({"03_importance": "1", "04_coherence": "1"})
+    small = load_profile("small")
+    n_draws = small.parameters("03_importance")["n_draws"]
+    kind = ("03_importance", "digits", "mlp", "draw")
+    costs = {kind: Cost(3600.0 / (n_draws + 1), 8.0 / (n_draws + 1))}
+    said = estimate(small, ["03_importance/mlp/0"], costs)
+    assert said == "small: 1 jobs (1 03_importance): about 1 core hours and 8 MB"
+    more = small.model_copy(
+        update={"method": small.method.model_copy(update={"n_draws": 10 * n_draws + 9})}
+    )
+    said = estimate(more, ["03_importance/mlp/0"], costs)
+    assert said == "small: 1 jobs (1 03_importance): about 10 core hours and 80 MB"
+
+
 def test_a_job_is_measured_if_its_run_computed_all_that_it_needs(tmp_path):
     folder = tmp_path / "artifacts" / "lesions"
     folder.mkdir(parents=True)

@@ -22,6 +22,7 @@ from localspec.networks import NetworkSettings
 from localspec.pipeline import Profile
 
 FIELDS = ("job", "dataset", "architecture", "unit", "seconds", "megabytes")
+DRAWN = ("03_importance", "04_coherence")  # every draw takes as long as the true subclusters
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,8 @@ def core_seconds() -> float:
 
 
 def kind_of(job: str, settings: NetworkSettings) -> Kind:
-    """Return what a measured cost is of: the unit of training is an epoch."""
-    unit = "epoch" if job == "train" else "network and seed"
+    """Return what a measured cost is of: training is measured by epochs, what is drawn by draws."""
+    unit = "epoch" if job == "train" else "draw" if job in DRAWN else "network and seed"
     return (job, settings.dataset, settings.architecture, unit)
 
 
@@ -58,9 +59,11 @@ def page_kind(page: str, profile: Profile) -> Kind:
     return (page, " ".join(datasets), "", "page")
 
 
-def n_units(job: str, settings: NetworkSettings) -> int:
+def n_units(job: str, profile: Profile, settings: NetworkSettings) -> int:
     """Return how many units a job is; a pruned network continues its unpruned form."""
-    return (settings.n_pruning_epochs or settings.n_epochs) if job == "train" else 1
+    if job == "train":
+        return settings.n_pruning_epochs or settings.n_epochs
+    return profile.parameters(job)["n_draws"] + 1 if job in DRAWN else 1
 
 
 def table_path() -> Path:
@@ -136,9 +139,10 @@ def measured_costs(profile: Profile, results: Path) -> dict[Kind, Cost]:
             kind, n = page_kind(job, profile), 1
             if replicate:
                 settings = profile.networks[replicate[0]]
-                kind, n = kind_of(job, settings), n_units(job, settings)
+                kind, n = kind_of(job, settings), n_units(job, profile, settings)
             if cost["measured"] or (not replicate and job in LOADING):
-                each = Cost(cost["seconds"] / n, cost["bytes"] / 1e6)
+                n_stored = n if job in DRAWN else 1  # a network is as large after each epoch
+                each = Cost(cost["seconds"] / n, cost["bytes"] / 1e6 / n_stored)
                 costs.setdefault(kind, []).append(each)
             costs.setdefault(START, []).append(Cost(cost["start"], 0.0))
     return {kind: _mean(each) for kind, each in costs.items()}
@@ -164,13 +168,13 @@ def estimate(profile: Profile, jobs: Sequence[str], costs: dict[Kind, Cost] | No
         kind, n = page_kind(job, profile), 1
         if replicate:
             settings = profile.networks[replicate[0]]
-            kind, n = kind_of(job, settings), n_units(job, settings)
+            kind, n = kind_of(job, settings), n_units(job, profile, settings)
         cost = costs.get(kind)
         if cost is None:
             unknown[job] += 1
         else:
             seconds += n * cost.seconds + start.seconds
-            megabytes += cost.megabytes
+            megabytes += cost.megabytes * (n if job in DRAWN else 1)
     amount = f"about {seconds / 3600:.2g} core hours and {max(megabytes, 0.1):.2g} MB"
     if sum(unknown.values()) == len(jobs):
         amount = "what they take was never measured"

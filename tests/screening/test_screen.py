@@ -181,6 +181,25 @@ def test_what_is_no_partition_is_refused(partitions, message):
         screen(planted(), images(), partitions=partitions)
 
 
+@pytest.mark.filterwarnings("ignore:the network's accuracy:UserWarning")
+def test_images_larger_than_pictures(tmp_path):
+    torch.manual_seed(0)
+    layers = nn.Conv2d(1, 6, 5, stride=4), nn.ReLU(), nn.Conv2d(6, 4, 3), nn.AdaptiveAvgPool2d(1)
+    network = nn.Sequential(*layers, nn.Flatten(), nn.Linear(4, 3)).eval()
+    x, y = torch.rand(12, 1, 200, 100), torch.arange(12) % 3
+    partitions = {"mine": Partition.from_labels({"0": np.arange(6) % 3, "2": np.arange(4) % 4})}
+    settings = {"measures": ["input_coherence"], "n_draws": 2}
+    report = screen(network, (x, y), partitions=partitions, folder=tmp_path, **settings)
+    evidence = report.evidence["mine"]
+    assert evidence.pictures.shape == evidence.random_pictures.shape == (3, 1, 96, 48)
+    assert 0 < evidence.pictures.mean() < 255
+    # and without a group to test
+    alone = {"alone": Partition.from_labels({"0": np.arange(6)})}
+    with pytest.warns(DegenerateDataWarning, match="has no subcluster to test"):
+        report = screen(network, (x, y), partitions=alone, **settings)
+    assert report.evidence["alone"].pictures.shape == (0, 1, 96, 48)
+
+
 def test_nothing_to_test():
     # clusters of single units only: an empty report, not a crash
     first, last = nn.Linear(8, 2), nn.Linear(2, 2)

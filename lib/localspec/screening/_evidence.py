@@ -112,9 +112,12 @@ def small_pictures(
     """
     tensor = torch.as_tensor(images).detach().float().cpu()
     scale = largest_side / max(tensor.shape[2:])
-    if scale < 1 and len(tensor):
+    if scale < 1:
         size = [max(1, round(scale * side)) for side in tensor.shape[2:]]
-        tensor = F.interpolate(tensor, size=size, mode="bilinear", antialias=True)
+        if len(tensor):
+            tensor = F.interpolate(tensor, size=size, mode="bilinear", antialias=True)
+        else:  # which F.interpolate refuses
+            tensor = tensor.new_zeros(*tensor.shape[:2], *size)
     return (255 * tensor.clamp(0, 1)).round().to(torch.uint8).numpy()
 
 

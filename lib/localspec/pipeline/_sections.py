@@ -276,6 +276,14 @@ class RankTestsSection(Clustered, Judged, Visualized, Section):
     n_partitions: NPartitions = 100
 
 
+class NaturalImagesSection(Clustered, Judged, Visualized, Section):
+    """Parameters of ``23_natural_images``."""
+
+    profile: str = "digits-natural-images"
+    seeds: Seeds = [0, 1, 2, 3, 4]
+    n_natural: Annotated[int, Field(strict=True, ge=2, le=1000)] = 10
+
+
 class YourNetworkSection(Clustered, Activated, Judged, Interpreted, Parameters):
     """Parameters of ``your_network``."""
 
@@ -308,6 +316,7 @@ CONTROL_PAGES = {  # of profiles such as digits-controls, never of the others
     "19_double_lesions": DoubleLesionsSection,
     "20_ablations": AblationsSection,
     "21_rank_tests": RankTestsSection,
+    "23_natural_images": NaturalImagesSection,
 }
 ALL_PAGES = PAGES | CONTROL_PAGES
 

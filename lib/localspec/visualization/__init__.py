@@ -1,6 +1,7 @@
 """Visualization: images made to excite units, and the images that excite them most."""
 
 from localspec.visualization._exciting_images import (
+    ExcitingImages,
     compared_bits,
     excitations,
     exciting_images,
@@ -16,6 +17,7 @@ from localspec.visualization._visualize import (
 
 __all__ = [
     "N_STEPS",
+    "ExcitingImages",
     "Visualizations",
     "check_image_shape",
     "compared_bits",

@@ -134,15 +134,14 @@ def _by_distance(
     true = np.arange(len(sets)) % (draws.n_draws + 1) == 0
     names = list(values)
     by_distance: dict[int, dict[str, list[Similarities]]] = {}
-    for place, name in enumerate(names):
-        for own, layer in enumerate(names):
-            kinds = by_distance.setdefault(place - own, {"true": [], "random": []})
+    for own in sorted(set(layers), key=names.index):
+        for place, name in enumerate(names):
+            kinds = by_distance.setdefault(place - names.index(own), {"true": [], "random": []})
             for kind, is_kind in (("true", true), ("random", ~true)):
-                rows = np.flatnonzero((layers == layer) & is_kind)
-                if len(rows):
-                    kinds[kind].append(
-                        set_similarities(visualized[name][rows], values[name], chosen[rows])
-                    )
+                rows = np.flatnonzero((layers == own) & is_kind)
+                kinds[kind].append(
+                    set_similarities(visualized[name][rows], values[name], chosen[rows])
+                )
     return by_distance
 
 
@@ -182,7 +181,7 @@ def similarity_table(replicates: Sequence[Replicate], n_natural: int) -> pd.Data
             of_seeds = [_by_distance(each, partitioning, n_natural) for each in group]
             distances = sorted({distance for each in of_seeds for distance in each})
             for distance in distances:
-                seeds = [each[distance] for each in of_seeds if each.get(distance, {}).get("true")]
+                seeds = [each[distance] for each in of_seeds if distance in each]
                 shares = t_interval([_share(each["true"]) for each in seeds])
                 row = {
                     "network": group[0].network,

@@ -152,22 +152,22 @@ def test_the_table_of_natural_scores_beside_plain_sums(opened):
     table = natural_scores_table(opened, 5).set_index("partitioning")
     assert list(table.index) == list(PARTITIONINGS)
     replicate = opened[0]
-    assessment = natural_assessment(replicate, "weights/global", 5)
-    draws = replicate.draws("weights/global")
+    assessment = natural_assessment(replicate, "activations/local", 5)
+    draws = replicate.draws("activations/local")
     natural = plain_values(replicate.trained.module, replicate.dataset.x_test)
     for column, part in enumerate(draws.subclusters):
         for row, units in enumerate([part.units, *draws.units[column]]):
             sums = np.sort(np.abs(natural[part.layer][:, units]).sum(axis=1))[-5:]
             assert assessment.measure.values[row, column] == pytest.approx(sums.mean())
-    by_seed = [natural_assessment(each, "weights/global", 5) for each in opened]
+    by_seed = [natural_assessment(each, "activations/local", 5) for each in opened]
     columns = form_columns(by_seed)
-    assert table.loc["weights/global", "natural_effect"] == columns["effect_ratio"]
-    assert table.loc["weights/global", "natural_p"] == columns["p"]
-    own = [replicate.assessment("input_coherence", "weights/global") for replicate in opened]
+    assert table.loc["activations/local", "natural_effect"] == columns["effect_ratio"]
+    assert table.loc["activations/local", "natural_p"] == columns["p"]
+    own = [replicate.assessment("input_coherence", "activations/local") for replicate in opened]
     rho = [
         spearmanr(a.effects.effect, b.effects.effect)[0] for a, b in zip(own, by_seed, strict=True)
     ]
-    assert table.loc["weights/global", "spearman"] == pytest.approx(np.mean(rho))
+    assert table.loc["activations/local", "spearman"] == pytest.approx(np.mean(rho))
 
 
 @pytest.mark.integration

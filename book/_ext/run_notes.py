@@ -1,6 +1,7 @@
 """Open a published page with what was found: a summary, a figure, then the notes on the run.
 
-A notebook serves many profiles, so its own text holds for all of them. What is said of one
+A notebook serves many profiles, so its own text holds for all of them. A page shows the text that
+its notebook has now, wherever the code that follows is still that of the run. What is said of one
 profile's numbers lies in `book/notes/<profile>/<page>.md`, in three parts:
 
 - the summary, before the first heading: at most 60 words, shown in a box below the page's title;
@@ -24,6 +25,7 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
 NOTES = "book/notes"
+NOTEBOOKS = "notebooks"
 OPENING = "book/opening.yml"
 SUMMARY = "In short"  # the title of the box
 MOST_WORDS = 60  # of the box, its title included
@@ -127,6 +129,30 @@ def with_values(source: str, parameters: dict[str, object]) -> str:
     return "\n".join(lines)
 
 
+def texts(notebook: dict) -> dict[str, tuple[str, str]]:
+    """Return the texts of a notebook by the ids of their cells, each with the code that follows."""
+    found, code = {}, ""
+    for cell in reversed(notebook["cells"]):
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "code":
+            code = source
+        else:
+            found[cell.get("id")] = (source, code)
+    return found
+
+
+def with_present_texts(page: dict, notebook: dict) -> dict:
+    """Return a page with the texts that its notebook has now, where the code is still the same."""
+    then, now = texts(page), texts(notebook)
+    cells = [dict(cell) for cell in page["cells"]]
+    for cell in cells:
+        name = cell.get("id")
+        same = name in now and name in then and now[name][1] == then[name][1]
+        if cell["cell_type"] == "markdown" and same:
+            cell["source"] = now[name][0]
+    return {**page, "cells": cells}
+
+
 def titles(toc: Path) -> dict[str, str]:
     """Return how the table of contents calls pages, by their names, where it says so."""
     parts = yaml.safe_load(toc.read_text(encoding="utf-8")).get("parts", [])
@@ -177,7 +203,11 @@ def insert_notes(app: Sphinx, docname: str, source: list[str]) -> None:
     opening, toc = Path(app.srcdir, OPENING), Path(app.srcdir, TOC)
     for file in (path, opening, toc):
         app.env.note_dependency(str(file))
-    text = with_known_links(source[0], match["profile"], Path(app.srcdir, RUNS))
+    notebook, present = json.loads(source[0]), Path(app.srcdir, NOTEBOOKS, f"{match['page']}.ipynb")
+    if present.is_file():
+        app.env.note_dependency(str(present))
+        notebook = with_present_texts(notebook, json.loads(present.read_text(encoding="utf-8")))
+    text = with_known_links(json.dumps(notebook), match["profile"], Path(app.srcdir, RUNS))
     notebook = of_this_run(json.loads(text), titles(toc).get(docname))
     if path.is_file():
         notes = filled(path.read_text(encoding="utf-8"), Path(app.srcdir, RUNS), match["profile"])

@@ -126,6 +126,23 @@ def test_what_a_notebook_computes_is_not_said_on_its_page(word):
     assert sources(run_notes.of_this_run(given, None)) == [TITLE]
 
 
+def with_ids(**sources: str) -> dict:
+    """Return a notebook; cells whose ids begin with `code` are code."""
+    cells = [
+        {"id": name, **cell("code" if name.startswith("code") else "markdown", source)}
+        for name, source in sources.items()
+    ]
+    return {"cells": cells}
+
+
+def test_a_page_shows_the_present_text_of_its_notebook_where_the_code_is_the_same():
+    page = with_ids(a="# A", code1="one", b="left", code2="two", gone="old", code3="three", c="end")
+    present = with_ids(a="# B", code1="other", b="title", code2="two", code3="three", c="new end")
+    shown = run_notes.with_present_texts(page, present)
+    assert sources(shown) == ["# A", "one", "title", "two", "old", "three", "new end"]
+    assert sources(page)[2] == "left"  # left as it is
+
+
 def test_titles_are_read_from_the_table_of_contents(tmp_path):
     toc = tmp_path / "_toc.yml"
     toc.write_text("root: a\nparts:\n- chapters: [{file: b}, {file: c, title: The c}]\n")

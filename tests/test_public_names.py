@@ -1,4 +1,4 @@
-"""The front door: what `import localspec` gives, and what it must not need."""
+"""The public face: what `import localspec` gives, and what it must not need."""
 
 import importlib
 import inspect

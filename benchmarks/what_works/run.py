@@ -72,14 +72,14 @@ def tried(network: torch.nn.Module, shape: tuple[int, ...]) -> dict:
     """Return a row of the table for one network."""
     x = torch.rand(N_IMAGES, *shape, generator=torch.Generator().manual_seed(0))
     checked = ls.preflight(network, x)
-    row = {"door": checked.door, "layers": 0, "units": 0}
+    row = {"way": checked.way, "layers": 0, "units": 0}
     for use in ("weights graph", "activations graph", "lesions", "visualization"):
         row[use] = "no"
     sentences = [checked.why, *checked.notes]
-    if checked.door == "-":
+    if checked.way == "-":
         return {**row, "remark": one_line(checked.why)}
     usable = [layer for layer in checked.layers if layer.uses]
-    if checked.door == "traced":
+    if checked.way == "traced":
         units = ls.trace_units(network)
         assert {layer.name for layer in units.tested} == {layer.name for layer in usable}
     else:
@@ -160,7 +160,7 @@ def main(words: list[str]) -> int:
         rows.append(row)
         write(rows)
         seconds = time.perf_counter() - start
-        print(f"{source} {name}: {row['door']}, {seconds:.1f} s. {row['remark'][:150]}", flush=True)
+        print(f"{source} {name}: {row['way']}, {seconds:.1f} s. {row['remark'][:150]}", flush=True)
     print(f"{len(rows)} networks, {len(faults)} faults: {', '.join(faults)}")
     return int(bool(faults))
 

@@ -1,6 +1,7 @@
 """Open a published page with what was found: a summary, a figure, then the notes on the run.
 
-A notebook serves many profiles, so its own text holds for all of them. What is said of one
+A notebook serves many profiles, so its own text holds for all of them. A page shows the text that
+its notebook has now, wherever the code that follows is still that of the run. What is said of one
 profile's numbers lies in `book/notes/<profile>/<page>.md`, in three parts:
 
 - the summary, before the first heading: at most 60 words, shown in a box below the page's title;
@@ -24,6 +25,7 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
 NOTES = "book/notes"
+NOTEBOOKS = "notebooks"
 OPENING = "book/opening.yml"
 SUMMARY = "In short"  # the title of the box
 MOST_WORDS = 60  # of the box, its title included
@@ -31,30 +33,9 @@ FIGURES = {"image/png", "text/html"}  # kinds of outputs that can open a page
 ANCHOR = '<span id="first-figure"></span>'
 MOVED = '*<a href="#first-figure">This figure</a> is at the top of the page.*'
 DIFFERS = "## What differs and why"
-RUN_OF = {  # what the titles of a profile's pages say besides the notebook's
-    "activations": "MNIST",
-    "cifar10": "CIFAR-10",
-    "digits-ablations": "digits",
-    "digits-double-lesions": "digits",
-    "digits-measures": "digits",
-    "digits-natural-images": "digits",
-    "digits-rank-tests": "digits",
-    "fashion-controls": "Fashion-MNIST",
-    "fashion-mnist": "Fashion-MNIST",
-    "imagenet": "SqueezeNet, ImageNet",
-    "imagenet-ncuts": "published n-cuts",
-    "l2-readings": "both readings",
-    "mnist": "MNIST",
-    "mnist-ablations": "MNIST",
-    "mnist-controls": "MNIST",
-    "mnist-dropout": "MNIST, CNN with dropout",
-    "mnist-measures": "MNIST",
-    "mnist-natural-images": "MNIST",
-    "mnist-rank-tests": "MNIST",
-    "paper": "the paper's protocol",
-    "polynomials": "polynomials",
-    "untrained": "100 of each",
-}
+TOC = "_toc.yml"  # its title of a page is that of the page, too
+# the line on what a notebook computes: the title and the box say it on the page
+COMPUTES = re.compile(r"^\*(?:Computes|Rebuilds|Control): [^*]*\*\n*", re.MULTILINE)
 RUN_TIME = re.compile(r"\s+Expected run\s+time[^*]*\*")  # the box has this run's
 PARAMETERS = "Show the parameters of this run"
 LINK = re.compile(r"(?<=\{doc\}`)\d\d_\w+(?=`)")  # to another page of the same profile
@@ -148,8 +129,42 @@ def with_values(source: str, parameters: dict[str, object]) -> str:
     return "\n".join(lines)
 
 
-def of_this_run(notebook: dict, profile: str) -> dict:
-    """Return a notebook whose title names its profile, with the run's parameters, cells folded."""
+def texts(notebook: dict) -> dict[str, tuple[str, str]]:
+    """Return the texts of a notebook by the ids of their cells, each with the code that follows."""
+    found, code = {}, ""
+    for cell in reversed(notebook["cells"]):
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "code":
+            code = source
+        else:
+            found[cell.get("id")] = (source, code)
+    return found
+
+
+def with_present_texts(page: dict, notebook: dict) -> dict:
+    """Return a page with the texts that its notebook has now, where the code is still the same."""
+    then, now = texts(page), texts(notebook)
+    cells = [dict(cell) for cell in page["cells"]]
+    for cell in cells:
+        name = cell.get("id")
+        same = name in now and name in then and now[name][1] == then[name][1]
+        if cell["cell_type"] == "markdown" and same:
+            cell["source"] = now[name][0]
+    return {**page, "cells": cells}
+
+
+def titles(toc: Path) -> dict[str, str]:
+    """Return how the table of contents calls pages, by their names, where it says so."""
+    parts = yaml.safe_load(toc.read_text(encoding="utf-8")).get("parts", [])
+    chapters = [chapter for part in parts for chapter in part["chapters"]]
+    return {chapter["file"]: chapter["title"] for chapter in chapters if "title" in chapter}
+
+
+def of_this_run(notebook: dict, title: str | None) -> dict:
+    """Return a notebook with its title in the book, the run's parameters, and cells folded.
+
+    Without a title it keeps its own.
+    """
     injected, cells = injected_parameters(notebook), []
     for cell in map(dict, notebook["cells"]):
         tags = cell["metadata"].get("tags", [])
@@ -162,12 +177,11 @@ def of_this_run(notebook: dict, profile: str) -> dict:
             tags = [*cell["metadata"].get("tags", []), "hide-input"]
             cell["metadata"] = {**cell["metadata"], "tags": tags}
         cells.append(cell)
-    title = next((cell for cell in cells if cell["cell_type"] == "markdown"), None)
-    if title is not None:
-        first, *rest = RUN_TIME.sub("*", "".join(title["source"])).split("\n")
-        if profile in RUN_OF:
-            first = f"{first.rstrip('?')}: {RUN_OF[profile]}"
-        title["source"] = "\n".join([first, *rest])
+    opening = next((cell for cell in cells if cell["cell_type"] == "markdown"), None)
+    if opening is not None:
+        text = COMPUTES.sub("", RUN_TIME.sub("*", "".join(opening["source"])))
+        own, *rest = text.split("\n")
+        opening["source"] = "\n".join([own if title is None else f"# {title}", *rest])
     return {**notebook, "cells": cells}
 
 
@@ -186,11 +200,15 @@ def insert_notes(app: Sphinx, docname: str, source: list[str]) -> None:
     if not match:
         return
     path = Path(app.srcdir, NOTES, match["profile"], f"{match['page']}.md")
-    opening = Path(app.srcdir, OPENING)
-    for file in (path, opening):
+    opening, toc = Path(app.srcdir, OPENING), Path(app.srcdir, TOC)
+    for file in (path, opening, toc):
         app.env.note_dependency(str(file))
-    text = with_known_links(source[0], match["profile"], Path(app.srcdir, RUNS))
-    notebook = of_this_run(json.loads(text), match["profile"])
+    notebook, present = json.loads(source[0]), Path(app.srcdir, NOTEBOOKS, f"{match['page']}.ipynb")
+    if present.is_file():
+        app.env.note_dependency(str(present))
+        notebook = with_present_texts(notebook, json.loads(present.read_text(encoding="utf-8")))
+    text = with_known_links(json.dumps(notebook), match["profile"], Path(app.srcdir, RUNS))
+    notebook = of_this_run(json.loads(text), titles(toc).get(docname))
     if path.is_file():
         notes = filled(path.read_text(encoding="utf-8"), Path(app.srcdir, RUNS), match["profile"])
         functions = yaml.safe_load(opening.read_text(encoding="utf-8"))[match["page"]]

@@ -24,6 +24,7 @@ RUNS = "book/runs"
 STAMPS = "stamps.json"
 CURRENT_PROFILE = "digits"  # the one whose pages must be by the library as it is now
 PAGE = re.compile(rf"{RUNS}/(?P<profile>[^/]+)/(?P<page>[^/]+)")
+UNKNOWN = "(not recorded)"  # date and machine of pages that were run before stamps had them
 RECORD_KEYS = {"information", "page", "parameters", "profile", "stages", "tables"}
 
 
@@ -202,7 +203,7 @@ def status_table(runs: Path, versions: dict[str, int]) -> str:
         records = verifications(folder)
         for page, record in read_stamps(folder).items():
             about = record["information"]
-            machine = about.get("machine") or about.get("platform")
+            machine = about.get("machine") or f"{about.get('platform', '')} {UNKNOWN}"
             duration = about.get("duration_s")
             notices = list(stage_notices(record, versions))
             link = f"{runs.name}/{folder.name}/{page}.html"
@@ -210,8 +211,8 @@ def status_table(runs: Path, versions: dict[str, int]) -> str:
                 f'<a href="{escape(link)}">{escape(folder.name)}: {escape(page)}</a>',
                 escape("; ".join(notices)) or "current",
                 _code(str(about["commit"])[:8]) if about.get("commit") else "",
-                escape(about.get("date", "")),
-                escape(str(machine or "")),
+                escape(about.get("date", UNKNOWN)),
+                escape(machine),
                 f"{duration:,.0f} s" if duration is not None else "",
                 "<br>".join(map(escape, reproduced_by(page, records))),
             ]

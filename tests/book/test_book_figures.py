@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import re
 import shlex
 from pathlib import Path
 
@@ -107,6 +108,39 @@ def test_narrow_screens_are_shown_the_narrow_figure():
     body = figure_texts.with_narrow(f"<p>{images[0]}</p><p>{images[1]}</p>", pictures)
     source = '<source media="(max-width: 600px)" srcset="figures/damage-b-narrow.svg">'
     assert body == f"<p>{images[0]}</p><p><picture>{source}{images[1]}</picture></p>"
+
+
+BESIDE = re.compile(
+    r"(left|right|middle|top|bottom)(-hand)? (panel|figure|column)"
+    r"|(^|[.:;] )(on the )?(left|right|middle|above|below)[:,]"
+    r"|\bon the left\b",
+    re.IGNORECASE | re.MULTILINE,
+)
+TEXTS_ON_FIGURES = [
+    *(ROOT / "book" / "notes").glob("*/*.md"),
+    *(ROOT / "notebooks").glob("*.md"),
+    *(ROOT / "book").glob("*.md"),
+    ROOT / figure_texts.TEXTS,
+    ROOT / "README.md",
+]
+
+
+@pytest.mark.parametrize(
+    "path", TEXTS_ON_FIGURES, ids=lambda path: f"{path.parent.name}/{path.name}"
+)
+def test_panels_are_named_by_their_titles(path):
+    """On a phone panels stand in one column: none is left or right of another."""
+    text = path.read_text(encoding="utf-8")
+    assert [match[0] for match in BESIDE.finditer(text)] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Left: one dot.", "A row. Right: all.", "in the right panel", "On the left units stand"],
+)
+def test_texts_that_place_a_panel_are_found(text):
+    assert BESIDE.search(text)
+    assert not BESIDE.search("Points left of the line lie on the right of zero, above it.")
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: f"{path.parent.name}/{path.stem}")

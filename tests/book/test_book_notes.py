@@ -113,15 +113,40 @@ def cell(kind: str, source: str, *tags: str) -> dict:
     return {"cell_type": kind, "source": source, "metadata": {"tags": list(tags)}}
 
 
-def test_a_title_names_the_profile():
+def test_a_page_has_its_title_in_the_table_of_contents():
     given = {"cells": [cell("markdown", TITLE)]}
-    assert sources(run_notes.of_this_run(given, "mnist")) == ["# A page: MNIST\n\nText."]
-    assert sources(run_notes.of_this_run(given, "digits")) == [TITLE]
-    given = {
-        "cells": [cell("markdown", "# Which?\n\n*Rebuilds: A. Expected run time\non digits: 1 s.*")]
-    }
-    assert sources(run_notes.of_this_run(given, "mnist")) == ["# Which: MNIST\n\n*Rebuilds: A.*"]
-    assert sources(run_notes.of_this_run(given, "digits")) == ["# Which?\n\n*Rebuilds: A.*"]
+    assert sources(run_notes.of_this_run(given, "Here: MNIST")) == ["# Here: MNIST\n\nText."]
+    assert sources(run_notes.of_this_run(given, None)) == [TITLE]
+
+
+@pytest.mark.parametrize("word", ["Computes", "Rebuilds", "Control"])
+def test_what_a_notebook_computes_is_not_said_on_its_page(word):
+    line = f"*{word}: A, and B\nof C. Expected run time\non digits: 1 s.*"
+    given = {"cells": [cell("markdown", f"# A page\n\n{line}\n\nText.")]}
+    assert sources(run_notes.of_this_run(given, None)) == [TITLE]
+
+
+def with_ids(**sources: str) -> dict:
+    """Return a notebook; cells whose ids begin with `code` are code."""
+    cells = [
+        {"id": name, **cell("code" if name.startswith("code") else "markdown", source)}
+        for name, source in sources.items()
+    ]
+    return {"cells": cells}
+
+
+def test_a_page_shows_the_present_text_of_its_notebook_where_the_code_is_the_same():
+    page = with_ids(a="# A", code1="one", b="left", code2="two", gone="old", code3="three", c="end")
+    present = with_ids(a="# B", code1="other", b="title", code2="two", code3="three", c="new end")
+    shown = run_notes.with_present_texts(page, present)
+    assert sources(shown) == ["# A", "one", "title", "two", "old", "three", "new end"]
+    assert sources(page)[2] == "left"  # left as it is
+
+
+def test_titles_are_read_from_the_table_of_contents(tmp_path):
+    toc = tmp_path / "_toc.yml"
+    toc.write_text("root: a\nparts:\n- chapters: [{file: b}, {file: c, title: The c}]\n")
+    assert run_notes.titles(toc) == {"c": "The c"}
 
 
 def test_the_parameters_of_a_run_stand_where_the_defaults_stood_and_code_is_folded():
@@ -137,7 +162,7 @@ def test_the_parameters_of_a_run_stand_where_the_defaults_stood_and_code_is_fold
             cell("code", CODE),
         ]
     }
-    shown = run_notes.of_this_run(given, "digits")
+    shown = run_notes.of_this_run(given, None)
     parameters = (
         'profile: str = "paper"  # a name\nseeds: list = [0, 1, 2]  # seeds\nlevel: float = 0.05'
     )
@@ -150,9 +175,11 @@ def test_the_parameters_of_a_run_stand_where_the_defaults_stood_and_code_is_fold
     assert len(given["cells"]) == 4  # left as it is
 
 
-def test_every_profile_but_that_of_the_digits_is_named():
-    profiles = {path.name for path in (ROOT / "book" / "runs").iterdir()}
-    assert profiles - set(run_notes.RUN_OF) == {"digits", "digits-controls"}
+def test_every_published_page_has_a_title_of_its_own():
+    titles = run_notes.titles(ROOT / run_notes.TOC)
+    pages = {path.relative_to(ROOT).with_suffix("").as_posix() for path in PAGES}
+    assert pages == set(titles)
+    assert len({*titles.values()}) == len(titles)
 
 
 def test_a_page_without_the_section():

@@ -263,5 +263,6 @@ def test_the_status_of_every_page(tmp_path):
     assert "<td>current</td>" in rows[0]
     assert "2026-01-02, &lt;M&gt;, 2 cores: 1,233 of 1,234 values" in rows[0]
     assert [row for row in rows[1:] if "1,234" in row] == []
+    assert "<td>(not recorded)</td><td>Linux (not recorded)</td>" in rows[0]
     older = run_stamps.status_table(tmp_path, VERSIONS | {"training": 2})
     assert "computed with training version 1; the library now has 2" in older

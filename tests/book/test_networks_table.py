@@ -21,16 +21,16 @@ def test_it_has_networks_of_every_source_once(table):
 
 
 def test_what_does_not_work_has_a_reason(table):
-    assert set(table["door"]) == {"traced", "hooked", "-"}
+    assert set(table["way"]) == {"traced", "hooked", "-"}
     assert set(table[USES].to_numpy().ravel()) == {"yes", "no"}
     lacking = table[(table[USES] == "no").any(axis=1)]
     assert (lacking["remark"].str.len() > 20).all()
     assert (table["remark"].str.len() < 900).all()
 
 
-def test_doors(table):
+def test_ways(table):
     works = table[USES] == "yes"
-    unused, hooked = table["door"] == "-", table["door"] == "hooked"
+    unused, hooked = table["way"] == "-", table["way"] == "hooked"
     assert not works[unused].any(axis=None)
     assert not works.loc[hooked, "weights graph"].any()
     assert works.loc[~unused, "activations graph"].all()

@@ -12,12 +12,14 @@ import site_files
 import yaml
 from helpers.html import Reader
 from PIL import Image
+from run_notes import titles
 
 pytestmark = pytest.mark.book
 ROOT = Path(__file__).resolve().parents[2]
 MB = 1_000_000
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
 PAGES = [TOC["root"]] + [chapter["file"] for part in TOC["parts"] for chapter in part["chapters"]]
+TITLES = titles(ROOT / "_toc.yml")
 RUNS = [page for page in PAGES if page.startswith("book/runs/")]
 
 
@@ -92,7 +94,7 @@ def test_broken_links_are_found(tmp_path):
 def test_pages_say_what_they_are_about(html, name):
     path = html / f"{name}.html"
     metas = {meta.get("property"): meta.get("content") for meta in read(path).all("meta")}
-    assert metas["og:title"]
+    assert metas["og:title"] == TITLES.get(name, metas["og:title"])
     assert 0 < len(metas["og:description"]) <= site_files.LONGEST
     Image.open(path.parent / metas["og:image"]).verify()
 

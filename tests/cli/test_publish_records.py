@@ -131,6 +131,15 @@ def test_information_stays_where_nothing_else_changed(run_of, published):
     assert commits(published("one", "two")) == {"one": "first", "two": "third"}
 
 
+def test_a_page_that_looks_different_says_which_run_made_it(run_of, published, tmp_path):
+    run_of("one")
+    published("one")
+    run_of("one", commit="second")
+    page = tmp_path / "results" / PROFILE / "one.ipynb"
+    page.write_text(page.read_text(encoding="utf-8").replace("plot()", "plot(2)"))
+    assert commits(published("one")) == {"one": "second"}
+
+
 def test_what_no_longer_exists_is_removed_and_networks_stay(run_of, published):
     run_of("one")
     run_of("two")

@@ -71,6 +71,16 @@ def test_a_colour_bar_comes_below():
     plt.close("all")
 
 
+def test_a_colour_bar_keeps_ticks_that_were_chosen():
+    figure, axis = plt.subplots(layout="constrained")
+    figure.colorbar(axis.imshow([[-9, 9]]), ax=axis, ticks=(-9, 0, 5), format="%g")
+    narrow = narrow_figure(figure)
+    narrow.draw_without_rendering()
+    labels = [label.get_text() for label in narrow.axes[-1].get_xticklabels()]
+    assert labels == ["-9", "0", "5"]
+    plt.close("all")
+
+
 def test_a_figure_whose_texts_would_run_into_each_other_has_no_narrow_variant():
     figure, axis = plt.subplots(figsize=(12, 2), layout="constrained")
     for place in range(3):

@@ -11,7 +11,7 @@ from localspec._utils.files import results_root
 from localspec.exceptions import ArtifactError
 from localspec.lesions import lesion_accuracies
 from localspec.measures import MEASURES
-from localspec.pipeline import PARTITIONINGS, MoreDrawsSection, open_replicates
+from localspec.pipeline import PARTITIONINGS, MoreDrawsSection, open_replicates, write_figure
 from localspec.studies.more_draws import (
     more_draws_table,
     more_draws_test_table,
@@ -181,6 +181,8 @@ def test_tables_and_figure(opened):
     ]
     n_points = sum(len(points.get_offsets()) for axis in drawn.axes for points in axis.collections)
     assert n_points == len(table)
+    write_figure(drawn, "more_draws", profile="tiny")
+    assert (results_root() / "tiny" / "figures" / "more_draws-narrow.svg").is_file()
 
 
 def test_rows_whose_verdict_changes(opened):

@@ -21,8 +21,8 @@ def checks(found):
 def test_a_traced_network():
     network = nn.Sequential(nn.Flatten(), random_mlp((64, 5, 4, 3), seed=0)).eval()
     found = ls.preflight(network, X)
-    assert (found.door, found.why, found.notes) == ("traced", "", ())
-    lines = [(part.name, part.kind, part.n_units, part.door) for part in found.layers]
+    assert (found.way, found.why, found.notes) == ("traced", "", ())
+    lines = [(part.name, part.kind, part.n_units, part.way) for part in found.layers]
     assert lines == [
         ("1.0", "Linear", 5, "traced"),
         ("1.2", "Linear", 4, "traced"),
@@ -32,7 +32,7 @@ def test_a_traced_network():
     assert "writes the logits" in checks(found)["1.4"].why
     text = str(found).splitlines()
     assert text[0].startswith("Traced by torch.fx")
-    assert text[1].split() == ["layer", "type", "units", "door", "works,", "or", "why", "not"]
+    assert text[1].split() == ["layer", "type", "units", "way", "works,", "or", "why", "not"]
     assert text[2].split()[:4] == ["1.0", "Linear", "5", "traced"]
 
 
@@ -49,7 +49,7 @@ def test_layers_of_a_traced_network_that_are_not_tested():
     convolutions = {name: nn.Conv2d(3, 3, 1) for name in ("conv0", "conv1", "conv2")}
     network = joined(forward, convolutions, dense=nn.Linear(12, 5), fc=nn.Linear(5, 2))
     found = checks(ls.preflight(network, x))
-    assert {name: part.door for name, part in found.items()} == {
+    assert {name: part.way for name, part in found.items()} == {
         "conv0": "traced",
         "conv1": "-",
         "conv2": "traced",
@@ -74,7 +74,7 @@ def test_a_gate_leaves_no_weights_graph():
         fc=nn.Linear(4, 2),
     )
     found = ls.preflight(network, X)
-    assert found.door == "traced"
+    assert found.way == "traced"
     assert found.uses == ALL[1:]
     assert "No weights graph: node 'mul'" in found.notes[0]
     with pytest.raises(ls.InvalidInputError, match="undefined behind a gate"):
@@ -86,15 +86,15 @@ def test_hooked_networks(name):
     make, shape, layers = NETWORKS[name]
     network, x = make(), images((4, *shape))
     found = ls.preflight(network, x)
-    assert found.door == "hooked"
+    assert found.way == "hooked"
     assert found.why.startswith("The trace was refused: ")
-    usable = {part.name: part.n_units for part in found.layers if part.door == "hooked"}
+    usable = {part.name: part.n_units for part in found.layers if part.way == "hooked"}
     assert usable == {name: n_units for name, (n_units, _) in layers.items()}
     shown = len(shape) == 3
     assert found.uses == ALL[1:] if shown else ALL[1:-1]
     assert [note.split(":")[0] for note in found.notes][-1] == "No weights graph"
     assert any("No visualization: it makes images" in note for note in found.notes) != shown
-    assert all(part.why for part in found.layers if part.door == "-")
+    assert all(part.why for part in found.layers if part.way == "-")
 
 
 def test_reasons_for_layers_that_are_left_out():
@@ -113,21 +113,21 @@ def test_reasons_for_layers_that_are_left_out():
 def test_named_layers_are_hooked():
     network = nn.Sequential(nn.Flatten(), random_mlp((64, 5, 4, 3), seed=0)).eval()
     found = ls.preflight(network, X, ["1.1", "1.4"])
-    assert (found.door, found.why) == ("hooked", "Layers are named.")
+    assert (found.way, found.why) == ("hooked", "Layers are named.")
     assert checks(found)["1.1"].n_units == 5
     assert "writes the logits" in checks(found)["1.4"].why
     units = ls.hook_units(network, X, ["1.2"])
     assert [part.name for part in ls.preflight(units, X).layers] == ["1.2"]
-    assert ls.preflight(ls.trace_units(network), X).door == "traced"
+    assert ls.preflight(ls.trace_units(network), X).way == "traced"
 
 
 def test_networks_that_cannot_be_used_are_described():
     network = made(VisionTransformer)
     found = ls.preflight(network.train(), X)
-    assert (found.door, found.layers) == ("-", ())
+    assert (found.way, found.layers) == ("-", ())
     assert "call network.eval()" in str(found)
     found = ls.preflight(network.eval(), images((4, 3, 8, 8)))
-    assert found.door == "-"
+    assert found.way == "-"
     assert "cannot read images of shape (3, 8, 8)" in found.why
     softmax = joined(lambda m, x: m.inside(x).softmax(1), inside=made(VisionTransformer))
     found = ls.preflight(softmax, X)
@@ -137,7 +137,7 @@ def test_networks_that_cannot_be_used_are_described():
 
 def test_networks_without_a_layer_to_use_and_of_one_logit():
     found = ls.preflight(nn.Sequential(nn.Flatten(), nn.Linear(64, 3)).double().eval(), X)
-    assert (found.door, found.uses) == ("-", ())
+    assert (found.way, found.uses) == ("-", ())
     assert found.why.startswith("the network has no dense layer")
     assert "writes the logits" in found.layers[0].why
     for act in (nn.ReLU(), nn.LayerNorm(5)):

@@ -1,9 +1,10 @@
 """Publication of a profile: its pages, tables, figures and stamps in ``book/runs/<profile>/``.
 
 What did not change stays byte for byte: a picture that differs in a few pixels only under an
-unchanged cell, the files of the figures of a page of which nothing changed, and the information on
-a run whose parameters, stages and tables are the same. Figures are published as SVG, and what they
-draw as CSV, compressed where it is long; PDF is left to those who run the page.
+unchanged cell, and of a page of which nothing changed the files of its figures and, if its
+parameters, stages and tables are the same, too, the information on its run. Figures are published
+as SVG, and what they draw as CSV, compressed where it is long; PDF is left to those who run the
+page.
 """
 
 from __future__ import annotations
@@ -265,18 +266,20 @@ def publish_pages(
     merged = old | new
     records = {page: merged[page] for page in pages if page in merged}
     check_names(records)
+    stamps = dict(records)
     for page, record in new.items():
         target = folder / f"{page}.ipynb"
         before = target.read_bytes() if target.is_file() else b""
         write_if_changed(target, page_text(source / target.name, target))
         same = target.read_bytes() == before
         publish_figures(page, record, folder, results, same=same)
+        if same:
+            stamps[page] = keep_information(record, old.get(page))
         for name in record["tables"]:
             write_if_changed(
                 inside(folder, "tables", name), (source / "tables" / name).read_bytes()
             )
     remove_others(folder, list(records), records)
-    stamps = {page: keep_information(record, old.get(page)) for page, record in records.items()}
     write_if_changed(folder / "stamps.json", as_json({"profile": profile, "pages": stamps}))
 
 

@@ -25,6 +25,9 @@ from localspec.pipeline._style import (
 from localspec.pipeline._synthesis import SIGNIFICANT, on_favourable_side
 from localspec.statistics import extremeness
 
+MOST = 100  # points of accuracy, the most that a lesion can change
+LINEAR = 1  # points, up to which scales of damage are linear; beyond, they are logarithmic
+MANY = 60  # subclusters in a panel, from which on their marks are smaller
 LABELS = {
     "importance": "accuracy drop (points)\nlinear from -1 to 1",
     "class_coherence": "range of damage / mean damage",
@@ -75,15 +78,36 @@ def plot_measure_against_draws(
         columns = np.arange(len(order))
         repeated = np.tile(columns, len(values) - 1)
         # thousands of points: a picture inside SVG and PDF, which would be ten times as large
-        axis.scatter(repeated, values[1:, order].ravel(), s=4, color="0.75", rasterized=True)
-        colours = np.where(beaten[order], ORANGE, BLUE)
-        axis.scatter(columns, values[0, order], s=26, color=colours, zorder=3)
+        axis.scatter(
+            repeated,
+            values[1:, order].ravel(),
+            s=4,
+            color="0.8",
+            rasterized=True,
+            label="random counterpart",
+        )
+        beyond, size = beaten[order], 22 if len(order) <= MANY else 10
+        own = values[0, order]
+        axis.scatter(
+            columns[~beyond], own[~beyond], s=size, color=BLUE, zorder=3, label="subcluster"
+        )
+        axis.scatter(
+            columns[beyond],
+            own[beyond],
+            s=1.6 * size,
+            marker="D",
+            color=ORANGE,
+            edgecolor="black",
+            linewidth=0.4,
+            zorder=4,
+            label="subcluster beyond all its draws",
+        )
         axis.set_title(f"{partitioning}: {beaten.sum()} of {len(order)} beyond all draws")
         axis.set_xticks([])
         if log:
             axis.set_yscale("log")
         elif name == "importance":  # a few subclusters are most of their layer
-            axis.set_yscale("symlog", linthresh=1.0)
+            axis.set_yscale("symlog", linthresh=LINEAR)
     for axis in axes.flat[len(partitionings) :]:
         axis.set_visible(False)
     for axis in axes[:, 0]:
@@ -92,7 +116,15 @@ def plot_measure_against_draws(
         axis.set_xlabel("tested subclusters of all replicates, sorted")
     handles = [
         Line2D([], [], marker="o", linestyle="", color=BLUE, label="subcluster"),
-        Line2D([], [], marker="o", linestyle="", color=ORANGE, label="beyond all its draws"),
+        Line2D(
+            [],
+            [],
+            marker="D",
+            linestyle="",
+            color=ORANGE,
+            markeredgecolor="black",
+            label="subcluster beyond all its draws",
+        ),
         Line2D([], [], marker=".", linestyle="", color="0.6", label="random counterparts"),
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=3)
@@ -110,26 +142,33 @@ def _nothing_tested(replicate: Replicate, partitioning: str) -> Figure:
 
 
 def plot_class_damage(replicate: Replicate, partitioning: str) -> Figure:
-    """Draw the change of each class's accuracy by lesion of each subcluster as a heat map."""
+    """Draw the change of each class's accuracy by lesion of each subcluster as a heat map.
+
+    Colours mean the same in every such figure, whatever its network.
+    """
     accuracies = replicate.lesioned(partitioning)
     change = 100 * (accuracies.lesioned[0] - accuracies.baseline)
     tested = replicate.draws(partitioning).subclusters
     if not tested:
         return _nothing_tested(replicate, partitioning)
     figure, axis = plt.subplots(figsize=(8, 0.3 * len(tested) + 1.4), layout="constrained")
-    # a subcluster that is most of its layer would leave all others pale
-    limit = max(1.0, float(np.quantile(np.abs(change), 0.95)))
     texts = [[f"{value:.0f}" if abs(value) >= 0.5 else "" for value in row] for row in change]
-    image = annotated_heatmap(axis, change, texts, limit=limit, diverging=True, fontsize=8)
+    image = annotated_heatmap(
+        axis, change, texts, limit=MOST, diverging=True, linear_up_to=LINEAR, fontsize=8
+    )
     names = [f"{part.layer} / {part.cluster} ({part.n_units} units)" for part in tested]
     axis.set_yticks(range(len(tested)), names, fontsize=8)
     names = replicate.dataset.group_names
     axis.set_xticks(range(len(names)), names)
     if max(map(len, names)) > 2:
-        axis.tick_params("x", labelrotation=45)
+        axis.set_xticks(
+            range(len(names)), names, rotation=45, ha="right", va="center", rotation_mode="anchor"
+        )
     axis.set_xlabel("group of classes" if replicate.dataset.groups else "class")
-    axis.set_title(f"{replicate.name}, {partitioning}: change of accuracy (points)")
-    figure.colorbar(image, ax=axis, extend="both" if np.abs(change).max() > limit else "neither")
+    axis.set_title(f"{replicate.name}, {partitioning}")
+    label = f"change of accuracy (points), linear from -{LINEAR} to {LINEAR}"
+    ticks = (-MOST, -10, -LINEAR, 0, LINEAR, 10, MOST)
+    figure.colorbar(image, ax=axis, label=label, ticks=ticks, format="%g")
     return figure
 
 

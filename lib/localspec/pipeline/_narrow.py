@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colorbar import Colorbar
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
-from matplotlib.ticker import FixedFormatter
+from matplotlib.ticker import FixedFormatter, FixedLocator
 
 WIDTH = 4.2  # inches: shrunk to the width of a phone, letters of 8 points have 9 pixels
 HIGHEST = 3.6  # inches, of one of several panels
@@ -98,5 +98,15 @@ def _move_legend(figure: Figure, legend: Legend) -> None:
 
 def _move_colour_bar(figure: Figure, bar: Colorbar, panels: list[Axes]) -> None:
     image, label = bar.mappable, bar.ax.get_ylabel()
+    chosen = isinstance(bar.locator, FixedLocator)
     bar.remove()
-    figure.colorbar(image, ax=panels, label=label, extend=bar.extend, location="bottom", aspect=40)
+    figure.colorbar(
+        image,
+        ax=panels,
+        label=label,
+        extend=bar.extend,
+        location="bottom",
+        aspect=40,
+        ticks=bar.locator if chosen else None,
+        format=bar.formatter if chosen else None,
+    )

@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import Normalize, SymLogNorm
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from numpy.typing import ArrayLike
@@ -40,6 +41,7 @@ def annotated_heatmap(
     *,
     limit: float,
     diverging: bool = False,
+    linear_up_to: float | None = None,
     bold: ArrayLike | None = None,
     fontsize: float | None = None,
 ) -> AxesImage:
@@ -56,6 +58,9 @@ def annotated_heatmap(
         Value with the deepest colour.
     diverging : bool, optional
         Colours from red at ``-limit`` over white at 0 to blue; otherwise from white at 0 to blue.
+    linear_up_to : float, optional
+        Value from which on colours deepen with the logarithm of what they stand for; by default
+        they are linear everywhere.
     bold : array_like of bool, shape (n_rows, n_columns), optional
         Whose texts are bold.
     fontsize : float, optional
@@ -70,8 +75,12 @@ def annotated_heatmap(
     bold = np.zeros(values.shape, dtype=bool) if bold is None else np.asarray(bold)
     colours = "RdBu" if diverging else "Blues"
     lowest = -limit if diverging else 0
-    image = axis.imshow(values, cmap=colours, vmin=lowest, vmax=limit, aspect="auto")
-    is_dark = np.abs(values) > (0.6 if diverging else 0.55) * limit
+    norm = Normalize(lowest, limit)
+    if linear_up_to is not None:
+        norm = SymLogNorm(linear_up_to, linscale=0.5, vmin=lowest, vmax=limit)
+    image = axis.imshow(values, cmap=colours, norm=norm, aspect="auto")
+    depth = np.abs(norm(values) - norm(0)) / (norm(limit) - norm(0))
+    is_dark = np.ma.filled(depth, 0) > (0.6 if diverging else 0.55)
     for row, column in np.argwhere(texts != ""):
         axis.text(
             column,

@@ -1,4 +1,4 @@
-"""The second door to units: the outputs of named modules, found by one pass over two images."""
+"""The second way to units: the outputs of named modules, found by one pass over two images."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def check_names(module: nn.Module, layers: object) -> dict[str, int | None]:
 def hook_units(
     network: Network, x: torch.Tensor, layers: Sequence[str] | Mapping[str, int] | None = None
 ) -> HookedUnits:
-    """Take the outputs of a network's modules as units: the door for any network.
+    """Take the outputs of a network's modules as units: the way for any network.
 
     Parameters
     ----------

@@ -35,7 +35,7 @@ class LayerCheck:
         Type of the module.
     n_units : int or None
         None where its outputs are no units.
-    door : {"traced", "hooked", "-"}
+    way : {"traced", "hooked", "-"}
     uses : tuple of str
         What works: "weights graph", "activations graph", "lesions", "visualization".
     why : str
@@ -45,7 +45,7 @@ class LayerCheck:
     name: str
     kind: str
     n_units: int | None
-    door: str
+    way: str
     uses: tuple[str, ...] = ()
     why: str = ""
 
@@ -56,7 +56,7 @@ class Preflight:
 
     Attributes
     ----------
-    door : {"traced", "hooked", "-"}
+    way : {"traced", "hooked", "-"}
         Whether the network is traced, takes part by hooks, or not at all.
     why : str
         Why it is not traced, or cannot be used.
@@ -65,7 +65,7 @@ class Preflight:
     layers : tuple of LayerCheck
     """
 
-    door: str
+    way: str
     why: str
     notes: tuple[str, ...]
     layers: tuple[LayerCheck, ...]
@@ -80,12 +80,12 @@ class Preflight:
             "traced": "Traced by torch.fx: trace_units(network), or the network itself.",
             "hooked": "Not traced; units of named modules: hook_units(network, x).",
             "-": "The network cannot be used.",
-        }[self.door]
-        rows = [("layer", "type", "units", "door", "works, or why not")]
+        }[self.way]
+        rows = [("layer", "type", "units", "way", "works, or why not")]
         for layer in self.layers:
             units = "-" if layer.n_units is None else str(layer.n_units)
             works = ", ".join(layer.uses) or layer.why
-            rows.append((layer.name, layer.kind, units, layer.door, works))
+            rows.append((layer.name, layer.kind, units, layer.way, works))
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = [
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -207,7 +207,7 @@ def preflight(
     --------
     >>> network = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)).eval()
     >>> found = preflight(network, torch.arange(8.0).reshape(2, 1, 2, 2))
-    >>> found.door, [(layer.name, layer.n_units) for layer in found.layers]
+    >>> found.way, [(layer.name, layer.n_units) for layer in found.layers]
     ('traced', [('1', 3), ('3', None)])
     """
     check_images(x)
@@ -247,7 +247,7 @@ def preflight(
     units = HookedUnits(module, (), sample.is_squashed)
     uses, notes = _uses(units, x, sample.together.logits.shape[1])
     checks = tuple(_hooked(sample, axes, uses))
-    if all(check.door == "-" for check in checks):
+    if all(check.way == "-" for check in checks):
         return Preflight(
             "-", NO_LAYERS if axes is None else "No named layer can be used.", (), checks
         )

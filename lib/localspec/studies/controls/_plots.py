@@ -203,7 +203,8 @@ def plot_coherence_power(table: pd.DataFrame, *, level: float = 0.05) -> Figure:
         rand.plot(where[:-1], steps["adjusted_rand"].to_numpy()[:-1], color=GREY, linewidth=1.4)
         rand.scatter(where, steps["adjusted_rand"], s=34, color=GREY)
         rand.set_ylim(-0.1, 1.05)
-        rand.set_title(design)
+        rand.set_title(f"Clusters: {design}")
+        p_axis.set_title(f"Tests: {design}")
         for name, (colour, lines) in STYLES.items():
             for form, (line, marker) in lines.items():
                 chosen = part[(part["measure"] == name) & (part["form"] == form)]

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
 from localspec.measures import MEASURES
 from localspec.pipeline import BLUE, GREEN, GREY, ORANGE
@@ -59,7 +59,7 @@ def plot_first_against_sequential_p(table: pd.DataFrame, *, n_draws: int, max_dr
         for scale, ticks in ((axis.xaxis, (floor / 2, 0.1, 1.0)), (axis.yaxis, DECADES)):
             scale.set_major_locator(FixedLocator(ticks))
             scale.set_minor_locator(NullLocator())
-            scale.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+            scale.set_major_formatter(StrMethodFormatter("{x:.3g}"))
     note = {"color": ORANGE, "ha": "right", "va": "top", "rotation": 90}
     axes[0, 0].text(floor * 0.95, 1.3, f"1/{n_draws + 1}", **note)
     figure.supxlabel(f"p from {n_draws} draws")

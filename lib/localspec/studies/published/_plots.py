@@ -207,10 +207,12 @@ def plot_untrained(table: pd.DataFrame) -> Figure:
         axes[0].hlines(rows + shift, mean - spread, mean + spread, color=colour, linewidth=6)
         axes[0].scatter(mean, rows + shift, s=24, color=colour, zorder=3, label=prefix)
     axes[0].axvline(0, color=GREY, linestyle="--", linewidth=1)
+    axes[0].set_title("N-cuts")
     axes[0].set_xlabel(
         "n-cut less the published mean\n(thick: one standard deviation; thin: range)"
     )
     axes[1].axvline(0, color=GREY, linestyle="--", linewidth=1)
+    axes[1].set_title("Difference")
     axes[1].hlines(rows, table["difference_low"], table["difference_high"], color=BLUE, linewidth=2)
     axes[1].scatter(table["difference"], rows, s=30, color=BLUE, zorder=3)
     axes[1].set_xlabel("difference of the means\n(Hedges' g, 95 % interval)")

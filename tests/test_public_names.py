@@ -28,6 +28,7 @@ ROOMS = (
     "studies.gallery",
     "studies.measures",
     "studies.more_draws",
+    "studies.penalty",
     "studies.published",
     "studies.rank_tests",
     "studies.sensitivity",

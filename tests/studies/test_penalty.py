@@ -1,5 +1,7 @@
 """Penalties: by hand, by finite differences, beside a plain implementation, and the page."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -21,7 +23,7 @@ def random_kernels(seed, sizes=SIZES):
     generator = torch.Generator().manual_seed(seed)
     return [
         torch.randn(after, before, generator=generator, dtype=torch.float64).requires_grad_(True)
-        for before, after in zip(sizes, sizes[1:], strict=False)
+        for before, after in itertools.pairwise(sizes)
     ]
 
 

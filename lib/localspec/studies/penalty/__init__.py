@@ -8,6 +8,7 @@ from localspec.studies.penalty._penalties import (
     leading_vectors,
     share_between,
 )
+from localspec.studies.penalty._plots import plot_penalty
 from localspec.studies.penalty._replicates import (
     BLOCKS,
     NCUT,
@@ -18,6 +19,13 @@ from localspec.studies.penalty._replicates import (
     gradient_norms,
     open_penalized,
 )
+from localspec.studies.penalty._tables import (
+    differences_table,
+    networks_table,
+    penalty_effects_table,
+    ways_table,
+    weights_table,
+)
 
 __all__ = [
     "BLOCKS",
@@ -27,11 +35,17 @@ __all__ = [
     "WAYS",
     "PenalizedReplicate",
     "block_penalty",
+    "differences_table",
     "eigenvalue_penalty",
     "eigenvalue_sum",
     "gradient_norms",
     "inside_masks",
     "leading_vectors",
+    "networks_table",
     "open_penalized",
+    "penalty_effects_table",
+    "plot_penalty",
     "share_between",
+    "ways_table",
+    "weights_table",
 ]

@@ -21,6 +21,12 @@ WAYS = (NO_PENALTY, NCUT, BLOCKS)
 PARTITIONING = "weights/global"
 
 
+def start_blocks(start: Replicate) -> list[np.ndarray]:
+    """Return the cluster of every unit of a network before further training, layer by layer."""
+    partition = start.partition(PARTITIONING)
+    return [partition.labels[layer.units] for layer in partition.layers]
+
+
 def start_penalty(start: Replicate, way: str, n_refresh: int) -> Penalty:
     """Return the penalty of one way of training a network further.
 
@@ -34,8 +40,7 @@ def start_penalty(start: Replicate, way: str, n_refresh: int) -> Penalty:
     """
     if check_option("way", way, (NCUT, BLOCKS)) == NCUT:
         return eigenvalue_penalty(start.n_clusters, n_refresh)
-    partition = start.partition(PARTITIONING)
-    return block_penalty([partition.labels[layer.units] for layer in partition.layers])
+    return block_penalty(start_blocks(start))
 
 
 class PenalizedReplicate(Replicate):

@@ -40,12 +40,13 @@ def plot_penalty(networks: pd.DataFrame, effects: pd.DataFrame) -> Figure:
                 marker="X" if row["finding"] == OTHER_SIDE else "o",
                 facecolor=COLOURS[way] if row["finding"] == FOUND else "none",
                 edgecolor=COLOURS[way],
-                linewidth=1.8,
+                linewidth=1.5,
                 s=80,
                 zorder=3,
             )
         side = "left" if rows["favourable"].iloc[0] == "below" else "right"
         axis.set_title(f"{name.replace('_', ' ')} (specialized: {side} of 1)")
+        axis.locator_params(axis="x", nbins=5)
         axis.set_xlabel("effect / its mean under random partitions")
     axes[0, 0].set_yticks(heights, WAYS)
     axes[0, 0].set_ylim(len(WAYS) - 0.5, -0.5)  # shared by all panels

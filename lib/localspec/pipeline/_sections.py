@@ -282,6 +282,7 @@ class PenaltySection(Clustered, Shuffled, Judged, Visualized, Section):
 
     profile: str = "digits-penalty"
     seeds: Seeds = [0, 1, 2, 3, 4]
+    n_shuffles: Count = 20
     n_epochs: Count = 30
     ncut_weight: Weight = 1.1
     block_weight: Weight = 3.3

@@ -29,6 +29,7 @@ ROOMS = (
     "studies.measures",
     "studies.more_draws",
     "studies.natural_images",
+    "studies.penalty",
     "studies.published",
     "studies.rank_tests",
     "studies.sensitivity",

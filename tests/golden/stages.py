@@ -34,6 +34,7 @@ from localspec.networks import (
     open_torchvision,
     prune,
     train,
+    train_further,
 )
 from localspec.pipeline import STAGES as VERSIONS
 from localspec.pipeline._null_partitions import null_draws, null_evidence
@@ -44,6 +45,7 @@ from localspec.studies.more_draws._rounds import (
     further_lesions,
     further_visualizations,
 )
+from localspec.studies.penalty import block_penalty, eigenvalue_penalty
 from localspec.studies.published._activations import compared_ncuts, without_pixels
 from localspec.studies.published._untrained import initial_ncut
 from localspec.visualization import visualize
@@ -244,6 +246,19 @@ def ablations() -> list[float]:
     return np.concatenate([found.baseline, found.lesioned.ravel()]).tolist()
 
 
+def penalty() -> list[float]:
+    settings = NetworkSettings(dataset="golden", hidden=(6, 5), batch_size=16)
+    module = build_network(settings, (1, 3, 4), 3, seed=5, dtype="float64")
+    start = TrainedNetwork(module, {})
+    blocks = [np.arange(size) % 2 for size in (12, 6, 5, 3)]
+    shared = {"n_epochs": 2, "seed": 5, "device": "cpu"}
+    networks = [
+        train_further(start, settings, _dataset(), extra_loss=extra_loss, **shared)
+        for extra_loss in (None, eigenvalue_penalty(3, 3), block_penalty(blocks))
+    ]
+    return [number for network in networks for number in _numbers(network)]
+
+
 STAGES = {
     "training": training,
     "pruning": pruning,
@@ -260,6 +275,7 @@ STAGES = {
     "matched_draws": matched_draws,
     "double_lesions": double_lesions,
     "ablations": ablations,
+    "penalty": penalty,
     "untrained": untrained,
     "activations_ncuts": activations_ncuts,
 }

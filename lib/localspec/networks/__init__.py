@@ -4,7 +4,7 @@ from localspec.networks._architectures import build_network
 from localspec.networks._pruning import prune
 from localspec.networks._settings import NetworkSettings, TorchvisionSettings
 from localspec.networks._torchvision import open_torchvision, weights_path, weights_sum
-from localspec.networks._training import HISTORY, TrainedNetwork, train
+from localspec.networks._training import HISTORY, TrainedNetwork, train, train_further
 from localspec.networks._user_file import open_network_file
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "open_torchvision",
     "prune",
     "train",
+    "train_further",
     "weights_path",
     "weights_sum",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,13 +15,19 @@ from tqdm.auto import tqdm
 
 from localspec._utils.checkpoints import Checkpoint
 from localspec._utils.hardware import SMALL_STEP, is_small, limited_threads, resolve_device
-from localspec._utils.validation import check_flag, check_option, check_seed, check_type
+from localspec._utils.validation import (
+    check_flag,
+    check_integer,
+    check_option,
+    check_seed,
+    check_type,
+)
 from localspec.conventions import Conventions, resolve
 from localspec.data import DTYPES, Dataset, check_dataset
 from localspec.exceptions import ArtifactError, InvalidInputError
 from localspec.networks._architectures import build_network
 from localspec.networks._settings import NetworkSettings
-from localspec.networks._training_run import TrainingRun
+from localspec.networks._training_run import ExtraLoss, TrainingRun
 
 HISTORY = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 
@@ -129,6 +136,7 @@ def fit(
     seed: int,
     conventions: Conventions | str = "paper",
     pruner: nn.Module | None = None,
+    extra_loss: ExtraLoss | None = None,
     description: str = "training",
     progress: bool = False,
     checkpoint: Checkpoint | None = None,
@@ -146,6 +154,8 @@ def fit(
     conventions : Conventions or str
     pruner : torch.nn.Module, optional
         Called with the number of steps done, before each step and before each test.
+    extra_loss : callable, optional
+        See :func:`train_further`.
     description : str, optional
         Of the progress bar.
     progress : bool, optional
@@ -169,6 +179,7 @@ def fit(
     if settings.memory_format == "channels_last":
         module = module.to(memory_format=torch.channels_last)
     options = {"seed": seed, "conventions": conventions, "pruner": pruner}
+    options |= {"extra_loss": extra_loss}
     run = TrainingRun(module, settings, dataset, **options)
     on_gpu = [run.device] if run.device.type == "cuda" else []
     n_batches = math.ceil(len(dataset.y_train) / settings.batch_size)
@@ -286,6 +297,74 @@ def train(
         n_epochs=settings.n_epochs,
         seed=seed,
         conventions=conventions,
+        progress=progress,
+        checkpoint=checkpoint,
+    )
+
+
+def train_further(
+    trained: TrainedNetwork,
+    settings: NetworkSettings,
+    dataset: Dataset,
+    *,
+    n_epochs: int,
+    seed: int,
+    extra_loss: ExtraLoss | None = None,
+    device: str = "auto",
+    conventions: Conventions | str = "paper",
+    progress: bool = False,
+    checkpoint: Checkpoint | None = None,
+) -> TrainedNetwork:
+    """Train a trained network for some more epochs, with a fresh optimiser.
+
+    Parameters
+    ----------
+    trained : TrainedNetwork
+        Left as it is; a copy is trained.
+    settings : NetworkSettings
+        Those of its training, but for ``n_epochs``.
+    dataset : Dataset
+    n_epochs : int
+    seed : int
+        See :func:`train`.
+    extra_loss : callable, optional
+        Takes the kernels of all dense and convolutional layers, in order, each of shape
+        (n_out, n_in, ...), and the number of steps done in the epoch; returns what is added to
+        the loss of the next step. Training goes on from a checkpoint at the start of an epoch, so
+        that what it remembers must not reach from one epoch into the next.
+    device : {"auto", "cpu", "cuda"}, optional
+    conventions : Conventions or str
+    progress : bool, optional
+    checkpoint : Checkpoint, optional
+        See ``fit``.
+
+    Returns
+    -------
+    TrainedNetwork
+        Its history is that of the further epochs; ``train_loss`` holds the extra loss, too.
+
+    Raises
+    ------
+    InvalidInputError
+        If the data cannot be trained on, the settings do not fit them, the device is not there,
+        or training diverges.
+    ArtifactError
+        If a checkpoint cannot be written, or the one that is there holds no state of this training.
+    """
+    check_type("trained", trained, TrainedNetwork, "train(settings, dataset, seed=0) returns one")
+    seed = check_arguments(settings, dataset, seed, conventions, progress, checkpoint)
+    check_integer("n_epochs", n_epochs, 1)
+    _check(settings, dataset)
+    on = resolve_device(device)
+    return fit(
+        copy.deepcopy(trained.module).to(on).requires_grad_(True),
+        settings,
+        dataset.to(on),
+        n_epochs=n_epochs,
+        seed=seed,
+        conventions=conventions,
+        extra_loss=extra_loss,
+        description="training further",
         progress=progress,
         checkpoint=checkpoint,
     )

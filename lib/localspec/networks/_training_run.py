@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import nn
@@ -12,10 +12,11 @@ from tqdm.auto import tqdm
 from localspec.conventions import Conventions
 from localspec.data import Dataset
 from localspec.networks._augmentation import augment
-from localspec.networks._optimiser import KerasAdam, penalty
+from localspec.networks._optimiser import KerasAdam, kernels, penalty
 from localspec.networks._settings import NetworkSettings
 
 AUGMENTATION_STREAM = 2**32  # added to the seed, which is smaller
+ExtraLoss = Callable[[Sequence[torch.Tensor], int], torch.Tensor]
 
 
 class TrainingRun:
@@ -23,6 +24,8 @@ class TrainingRun:
 
     The module is trained in place; the data set is on its device. The pruner is called with the
     number of steps done, before each step and before each test; its state is part of the run's.
+    The extra loss, which has no state between epochs, takes all kernels and the number of steps
+    done in the epoch.
     """
 
     def __init__(
@@ -34,9 +37,11 @@ class TrainingRun:
         seed: int,
         conventions: Conventions | str,
         pruner: nn.Module | None,
+        extra_loss: ExtraLoss | None = None,
     ) -> None:
         self.module, self.settings, self.dataset = module, settings, dataset
         self.conventions, self.pruner = conventions, pruner
+        self.extra_loss = extra_loss
         self.device = dataset.x_train.device
         self.optimizer = KerasAdam(module.parameters(), lr=settings.learning_rate)
         self.generators = {"order": torch.Generator().manual_seed(seed)}
@@ -54,7 +59,9 @@ class TrainingRun:
         if self.pruner is not None:
             self.pruner(self.optimizer.n_steps)
 
-    def _step(self, x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _step(
+        self, x: torch.Tensor, y: torch.Tensor, step: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         settings = self.settings
         self._prune()
         with torch.autocast(
@@ -65,6 +72,8 @@ class TrainingRun:
         loss = self._loss(outputs, y) + penalty(
             self.module, l1=settings.l1, l2=settings.l2, conventions=self.conventions
         )
+        if self.extra_loss is not None:
+            loss = loss + self.extra_loss(kernels(self.module), step)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
@@ -85,8 +94,8 @@ class TrainingRun:
         """Train one epoch, a step of the bar a batch; return running averages of loss, accuracy."""
         self.module.train()
         loss_sum, n_correct = 0.0, 0.0
-        for x, y in self._batches():
-            loss, outputs = self._step(x, y)
+        for step, (x, y) in enumerate(self._batches()):
+            loss, outputs = self._step(x, y, step)
             loss_sum += float(loss) * len(y)
             n_correct += self._n_correct(outputs, y)
             bar.update()

@@ -21,6 +21,7 @@ NPartitions = Annotated[int, Field(strict=True, ge=0, le=1_000_000)]
 NImages = Annotated[int, Field(strict=True, ge=3, le=10_000_000)]
 Probability = Annotated[float, Field(strict=True, gt=0, lt=1, allow_inf_nan=False)]
 Noise = Annotated[float, Field(strict=True, ge=0, le=1000, allow_inf_nan=False)]
+Weight = Annotated[float, Field(strict=True, gt=0, le=1e6, allow_inf_nan=False)]
 Names = Annotated[list[str], Field(min_length=1)]
 OneName = Annotated[list[str], Field(min_length=1, max_length=1)]
 Seeds = Annotated[list[Seed], Field(min_length=1), AfterValidator(distinct)]
@@ -276,6 +277,18 @@ class RankTestsSection(Clustered, Judged, Visualized, Section):
     n_partitions: NPartitions = 100
 
 
+class PenaltySection(Clustered, Shuffled, Judged, Visualized, Section):
+    """Parameters of ``22_penalty``: multilayer perceptrons that are trained further."""
+
+    profile: str = "digits-penalty"
+    seeds: Seeds = [0, 1, 2, 3, 4]
+    n_shuffles: Count = 20
+    n_epochs: Count = 30
+    ncut_weight: Weight = 1.1
+    block_weight: Weight = 3.3
+    n_refresh: Count = 20
+
+
 class NaturalImagesSection(Clustered, Judged, Visualized, Section):
     """Parameters of ``23_natural_images``."""
 
@@ -316,6 +329,7 @@ CONTROL_PAGES = {  # of profiles such as digits-controls, never of the others
     "19_double_lesions": DoubleLesionsSection,
     "20_ablations": AblationsSection,
     "21_rank_tests": RankTestsSection,
+    "22_penalty": PenaltySection,
     "23_natural_images": NaturalImagesSection,
 }
 ALL_PAGES = PAGES | CONTROL_PAGES

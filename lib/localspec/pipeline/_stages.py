@@ -18,6 +18,7 @@ STAGES = {
     "matched_draws": 1,
     "double_lesions": 1,
     "ablations": 1,
+    "penalty": 1,
     "untrained": 1,
     "activations_ncuts": 1,
 }

@@ -2,9 +2,10 @@
 
 Notebooks to download come without the outputs, which their pages show; source maps of the theme's
 scripts and styles are left out; large figures are shown in 256 colours, which makes them a third as
-large and changes no letter or line. Every page names its title, a description (its summary, or its
-first paragraph) and a picture (its first figure, or that of the book) as OpenGraph properties.
-Pictures have full addresses where `html_baseurl` is set.
+large and changes no letter or line; SVG files have no indentation and two fonts in place of ten.
+Every page names its title, a description (its summary, or its first paragraph) and a picture (its
+first figure, or that of the book) as OpenGraph properties. Pictures have full addresses where
+`html_baseurl` is set.
 """
 
 import json
@@ -19,6 +20,7 @@ from sphinx.application import Sphinx
 PREVIEW = "_static/preview.png"
 LONGEST = 300  # characters of a description
 LARGE = 50_000  # bytes, from which on a figure is shown in fewer colours
+FONTS = re.compile(r"font-family: ('DejaVu Sans'), [^;\"]*")  # on every text of a figure
 FIGURE = re.compile(r"[0-9a-f]{64}\.png")  # what MyST-NB calls the figures of notebooks
 
 
@@ -40,6 +42,11 @@ def in_fewer_colours(path: Path) -> None:
         picture.convert("RGB").quantize(256, method=octree, dither=plain).save(path)
 
 
+def without_indentation(svg: str) -> str:
+    """Return a figure with a short list of fonts, and without its indentation."""
+    return re.sub(r"\n\s+", "\n", FONTS.sub(r"font-family: \1, sans-serif", svg))
+
+
 def make_light(app: Sphinx, exception: Exception | None) -> None:
     if exception is not None or app.builder.format != "html":
         return
@@ -51,6 +58,9 @@ def make_light(app: Sphinx, exception: Exception | None) -> None:
     for path in Path(app.outdir, "_images").glob("*.png"):
         if FIGURE.fullmatch(path.name):
             in_fewer_colours(path)
+    for path in Path(app.outdir).glob("book/runs/*/figures/*.svg"):
+        svg = without_indentation(path.read_text(encoding="utf-8"))
+        path.write_text(svg, encoding="utf-8")
 
 
 def description(doctree: nodes.document) -> str:
@@ -95,5 +105,5 @@ def add_properties(
 
 def setup(app: Sphinx) -> dict:
     app.connect("html-page-context", add_properties)
-    app.connect("build-finished", make_light)
+    app.connect("build-finished", make_light, priority=600)  # once all files are there
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

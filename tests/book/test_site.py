@@ -5,6 +5,7 @@ import re
 from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urldefrag
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -75,6 +76,32 @@ def test_a_large_figure_keeps_its_looks_in_fewer_colours(tmp_path):
     content = path.read_bytes()
     site_files.in_fewer_colours(path)
     assert path.read_bytes() == content
+
+
+def test_an_svg_keeps_all_but_its_indentation_and_list_of_fonts():
+    style = "font-size: 10px; font-family: 'DejaVu Sans', 'Verdana', sans-serif; text-anchor: end"
+    svg = (
+        f'<svg>\n  <g>\n   <path d="M 1.25 0 \nL 2 3"/>\n   <text style="{style}">a</text>\n</svg>'
+    )
+    short = "font-size: 10px; font-family: 'DejaVu Sans', sans-serif; text-anchor: end"
+    lines = ["<svg>", "<g>", '<path d="M 1.25 0 ', 'L 2 3"/>', f'<text style="{short}">a</text>']
+    assert site_files.without_indentation(svg).split("\n") == [*lines, "</svg>"]
+
+
+def test_figures_of_the_site_are_drawn_as_in_the_repository(html):
+    figures = sorted((ROOT / "book" / "runs" / "paper" / "figures").glob("*.svg"))
+    assert figures
+    for path in figures:
+        here = ElementTree.parse(path).getroot()
+        there = ElementTree.parse(html / path.relative_to(ROOT)).getroot()
+        for mine, other in zip(here.iter(), there.iter(), strict=True):
+            assert mine.tag == other.tag
+            assert mine.get("d", "").split() == other.get("d", "").split()
+            assert (mine.get("x"), mine.get("transform")) == (
+                other.get("x"),
+                other.get("transform"),
+            )
+            assert (mine.text or "").strip() == (other.text or "").strip()
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -48,10 +48,10 @@ def count(self, state):
     save(self, state)
     saved.append(self.path.parent.name)
 
-def killed(self, x, y):
+def killed(self, x, y, epoch_step):
     if saved.count(stage) == n_states and self.optimizer.n_steps % 29 == 5:  # amid an epoch
         os.kill(os.getpid(), signal.SIGKILL)
-    return step(self, x, y)
+    return step(self, x, y, epoch_step)
 
 checkpoints.Checkpoint.save_if_due, training_run.TrainingRun._step = count, killed
 Replicate(load_profile(path), "mlp", 0, progress=False).trained

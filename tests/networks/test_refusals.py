@@ -8,7 +8,14 @@ from helpers.refusals import IMAGES, LABELS, cases, check_refused, mlp
 
 from localspec.data import Dataset
 from localspec.exceptions import InvalidInputError
-from localspec.networks import NetworkSettings, TrainedNetwork, build_network, prune, train
+from localspec.networks import (
+    NetworkSettings,
+    TrainedNetwork,
+    build_network,
+    prune,
+    train,
+    train_further,
+)
 
 SETTINGS = NetworkSettings(dataset="made", hidden=(6, 4), n_epochs=1)
 MADE = Dataset("made", IMAGES, LABELS, IMAGES, LABELS, ("a", "b", "c"))
@@ -28,6 +35,10 @@ def changed(**changes):
 
 def built(settings=SETTINGS, image_shape=(1, 4, 4), n_outputs=3, seed=0, **options):
     return build_network(settings, image_shape, n_outputs, seed=seed, **options)
+
+
+def trained_further(trained):
+    return train_further(trained, SETTINGS, MADE, n_epochs=1, seed=0)
 
 
 def pruned(trained=TRAINED, settings=PRUNED, dataset=MADE, seed=0, device="cpu", **options):
@@ -194,6 +205,16 @@ CASES = {
         lambda: pruned(dataset=replace(MADE, class_names=("a", "b", "c", "d"))),
         "shape (2, 3)",
         "'made' needs 4",
+    ),
+    "training further on other images": (
+        lambda: trained_further(TrainedNetwork(mlp(n_inputs=64), {})),
+        "cannot read images of shape (1, 4, 4)",
+        "trained on",
+    ),
+    "training further what is not trained": (
+        lambda: trained_further(mlp()),
+        "trained must be a TrainedNetwork, not Sequential",
+        "train(settings, dataset, seed=0)",
     ),
     "pruning on NaN": (
         lambda: pruned(dataset=replace(MADE, x_train=IMAGES / 0 * 0)),

@@ -47,7 +47,9 @@ def core_seconds() -> float:
 
 def kind_of(job: str, settings: NetworkSettings) -> Kind:
     """Return what a measured cost is of: training is measured by epochs, what is drawn by draws."""
-    unit = "epoch" if job == "train" else "draw" if job in DRAWN else "network and seed"
+    unit = "draw" if job in DRAWN else "network and seed"
+    if job == "train":
+        unit = "epoch"
     return (job, settings.dataset, settings.architecture, unit)
 
 

@@ -12,10 +12,9 @@ from localspec._utils.hardware import resolve_device
 from localspec._utils.validation import check_integer, check_type
 from localspec.conventions import Conventions, resolve
 from localspec.data import Dataset
-from localspec.exceptions import InvalidInputError
 from localspec.networks._optimiser import kernels
 from localspec.networks._settings import NetworkSettings
-from localspec.networks._training import TrainedNetwork, check_arguments, fit
+from localspec.networks._training import TrainedNetwork, check_arguments, check_reads, fit
 
 FINAL_SPARSITY, INITIAL_SPARSITY = 0.9, 0.5
 N_STEPS_BETWEEN = 10
@@ -86,25 +85,6 @@ class Pruner(nn.Module):
             weight.mul_(mask)
 
 
-def _check_reads(module: nn.Module, dataset: Dataset) -> None:
-    """Refuse a network that does not read the images, or has not an output for each class."""
-    sample = dataset.x_train[:2]
-    try:
-        with torch.no_grad():
-            outputs = module(sample)
-    except RuntimeError as error:
-        raise InvalidInputError(
-            f"the network cannot read images of shape {tuple(sample.shape[1:])} and "
-            f"{sample.dtype} ({error}): prune it on the data set it was trained on"
-        ) from error
-    if outputs.shape != (len(sample), dataset.n_outputs):
-        raise InvalidInputError(
-            f"the network returns values of shape {tuple(outputs.shape)} for {len(sample)} "
-            f"image(s), where data set {dataset.name!r} needs {dataset.n_outputs} each: prune it "
-            "on the data set it was trained on"
-        )
-
-
 def prune(
     trained: TrainedNetwork,
     settings: NetworkSettings,
@@ -155,7 +135,7 @@ def prune(
     check_integer("n_pruning_epochs of settings", settings.n_pruning_epochs, 1)
     module = copy.deepcopy(trained.module).to(resolve_device(device)).requires_grad_(True)
     dataset = dataset.to(resolve_device(device))
-    _check_reads(module, dataset)
+    check_reads(module, dataset)
     n_batches = -(-len(dataset.y_train) // settings.batch_size)
     if not settings.pruning_penalties:
         settings = settings.model_copy(update={"l1": 0.0, "l2": 0.0})

@@ -117,6 +117,25 @@ def _check(settings: NetworkSettings, dataset: Dataset) -> None:
         )
 
 
+def check_reads(module: nn.Module, dataset: Dataset) -> None:
+    """Refuse a network that does not read the images, or has not an output for each class."""
+    sample = dataset.x_train[:2]
+    try:
+        with torch.no_grad():
+            outputs = module(sample)
+    except RuntimeError as error:
+        raise InvalidInputError(
+            f"the network cannot read images of shape {tuple(sample.shape[1:])} and "
+            f"{sample.dtype} ({error}): take the data set it was trained on"
+        ) from error
+    if outputs.shape != (len(sample), dataset.n_outputs):
+        raise InvalidInputError(
+            f"the network returns values of shape {tuple(outputs.shape)} for {len(sample)} "
+            f"image(s), where data set {dataset.name!r} needs {dataset.n_outputs} each: take the "
+            "data set it was trained on"
+        )
+
+
 def _restore(run: TrainingRun, stored: Mapping[str, torch.Tensor], path: Path) -> None:
     try:
         run.restore(stored)
@@ -178,9 +197,15 @@ def fit(
     small = is_small(module.eval(), dataset.x_train[:1], settings.batch_size, SMALL_STEP)
     if settings.memory_format == "channels_last":
         module = module.to(memory_format=torch.channels_last)
-    options = {"seed": seed, "conventions": conventions, "pruner": pruner}
-    options |= {"extra_loss": extra_loss}
-    run = TrainingRun(module, settings, dataset, **options)
+    run = TrainingRun(
+        module,
+        settings,
+        dataset,
+        seed=seed,
+        conventions=conventions,
+        pruner=pruner,
+        extra_loss=extra_loss,
+    )
     on_gpu = [run.device] if run.device.type == "cuda" else []
     n_batches = math.ceil(len(dataset.y_train) / settings.batch_size)
     with torch.random.fork_rng(on_gpu), limited_threads(1 if small else settings.n_threads):
@@ -346,7 +371,7 @@ def train_further(
     Raises
     ------
     InvalidInputError
-        If the data cannot be trained on, the settings do not fit them, the device is not there,
+        If the network, the settings and the data set do not go together, the device is not there,
         or training diverges.
     ArtifactError
         If a checkpoint cannot be written, or the one that is there holds no state of this training.
@@ -356,10 +381,12 @@ def train_further(
     check_integer("n_epochs", n_epochs, 1)
     _check(settings, dataset)
     on = resolve_device(device)
+    module, dataset = copy.deepcopy(trained.module).to(on), dataset.to(on)
+    check_reads(module, dataset)
     return fit(
-        copy.deepcopy(trained.module).to(on).requires_grad_(True),
+        module.requires_grad_(True),
         settings,
-        dataset.to(on),
+        dataset,
         n_epochs=n_epochs,
         seed=seed,
         conventions=conventions,

@@ -117,7 +117,7 @@ def small_pictures(
         if len(tensor):
             tensor = F.interpolate(tensor, size=size, mode="bilinear", antialias=True)
         else:  # which F.interpolate refuses
-            tensor = tensor.new_zeros(*tensor.shape[:2], *size)
+            tensor = tensor.new_zeros(0, tensor.shape[1], size[0], size[1])
     return (255 * tensor.clamp(0, 1)).round().to(torch.uint8).numpy()
 
 

@@ -60,7 +60,7 @@ def check_names(module: nn.Module, layers: object) -> dict[str, int | None]:
 def hook_units(
     network: Network, x: torch.Tensor, layers: Sequence[str] | Mapping[str, int] | None = None
 ) -> HookedUnits:
-    """Take the outputs of a network's modules as units: the way for any network.
+    """Take the outputs of a network's modules as units, of any network.
 
     Parameters
     ----------

@@ -35,6 +35,10 @@ class Similarities:
     natural: np.ndarray
     other: np.ndarray
 
+    def of(self, chosen: np.ndarray) -> Similarities:
+        """Return those of some sets."""
+        return Similarities(self.visualization[chosen], self.natural[chosen], self.other[chosen])
+
 
 def _directions(values: np.ndarray) -> np.ndarray:
     """Return ranks over units, centred and of length 1: their products are correlations."""
@@ -129,19 +133,16 @@ def _by_distance(
     values = unit_values(replicate.trained, x, conventions=conventions)
     visualized = unit_values(replicate.trained, shown.to(x), conventions=conventions)
     chosen = natural_images_of(replicate, partitioning, n_natural).indices
-    sets = draws.lesions()
-    layers = np.array([next(iter(each)) for each in sets])
-    true = np.arange(len(sets)) % (draws.n_draws + 1) == 0
     names = list(values)
+    own = np.array([names.index(next(iter(each))) for each in draws.lesions()])
+    true = np.arange(len(own)) % (draws.n_draws + 1) == 0
     by_distance: dict[int, dict[str, list[Similarities]]] = {}
-    for own in sorted(set(layers), key=names.index):
-        for place, name in enumerate(names):
-            kinds = by_distance.setdefault(place - names.index(own), {"true": [], "random": []})
-            for kind, is_kind in (("true", true), ("random", ~true)):
-                rows = np.flatnonzero((layers == own) & is_kind)
-                kinds[kind].append(
-                    set_similarities(visualized[name][rows], values[name], chosen[rows])
-                )
+    for place, name in enumerate(names):
+        similarities = set_similarities(visualized[name], values[name], chosen)
+        for layer in np.unique(own):
+            kinds = by_distance.setdefault(place - int(layer), {"true": [], "random": []})
+            kinds["true"].append(similarities.of((own == layer) & true))
+            kinds["random"].append(similarities.of((own == layer) & ~true))
     return by_distance
 
 

@@ -17,11 +17,8 @@ Penalty = Callable[[Sequence[torch.Tensor], int], torch.Tensor]
 def _normalized_blocks(kernels: Sequence[torch.Tensor]) -> list[torch.Tensor]:
     """Return the blocks of D^-1/2 A D^-1/2 between consecutive layers, the earlier in rows."""
     edges = [kernel.abs().T for kernel in kernels]
-    degrees = [
-        edges[0].sum(dim=1),
-        *(before.sum(dim=0) + after.sum(dim=1) for before, after in itertools.pairwise(edges)),
-        edges[-1].sum(dim=0),
-    ]
+    hidden = [before.sum(dim=0) + after.sum(dim=1) for before, after in itertools.pairwise(edges)]
+    degrees = [edges[0].sum(dim=1), *hidden, edges[-1].sum(dim=0)]
     # a unit without edges has rows of zeros, whatever they are divided by
     scales = [torch.where(degree > 0, degree, 1).rsqrt() for degree in degrees]
     return [
@@ -109,8 +106,7 @@ def eigenvalue_sum(
 
     Examples
     --------
-    One unit reads two pixels: the Laplacian has the eigenvalues 0, 1 and 2. Two units that read a
-    pixel each are two parts of a graph: the second eigenvalue is 0.
+    Two units that read a pixel each are two parts of a graph: the second eigenvalue is 0.
 
     >>> kernel = torch.eye(2)
     >>> float(eigenvalue_sum([kernel], leading_vectors([kernel], 2)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Sequence
 from typing import Any
@@ -139,7 +140,8 @@ def gradient_norms(start: Replicate) -> dict[str, float]:
     """
 
     def compute() -> dict[str, np.ndarray]:
-        module, data = start.trained.module, start.dataset
+        module = copy.deepcopy(start.trained.module).requires_grad_(True)
+        data = start.dataset
         kernels = [value for name, value in module.named_parameters() if name.endswith("weight")]
         order = torch.randperm(
             len(data.y_train), generator=torch.Generator().manual_seed(start.seed)
@@ -149,7 +151,6 @@ def gradient_norms(start: Replicate) -> dict[str, float]:
             gradients = torch.autograd.grad(loss, kernels)
             return float(torch.cat([each.flatten() for each in gradients]).norm())
 
-        module.requires_grad_(True)
         device = kernels[0].device
         batches = [
             norm(F.cross_entropy(module(x.to(device)), y.to(device).long()))
@@ -159,7 +160,6 @@ def gradient_norms(start: Replicate) -> dict[str, float]:
             )
         ]
         norms = [norm(start_penalty(start, way, 1)(kernels, 0)) for way in (NCUT, BLOCKS)]
-        module.requires_grad_(False)
         return {"norms": np.array([np.mean(batches), *norms])}
 
     norms = start.stored(

@@ -47,6 +47,17 @@ def test_everything_lies_inside_and_titles_are_broken(grid):
     assert [text.get_text() for text in legend.get_texts()] == ["ours"]
 
 
+def test_a_label_of_the_whole_figure_does_not_lie_under_the_legend(grid):
+    grid.supxlabel("p from 19 draws")
+    narrow = narrow_figure(grid)
+    narrow.draw_without_rendering()
+    assert [axis.get_xlabel() for axis in narrow.axes] == ["", "", "", "p from 19 draws"]
+    label, (legend,) = narrow.axes[-1].xaxis.label, narrow.legends
+    assert not label.get_window_extent().overlaps(legend.get_window_extent())
+    assert narrow.get_supxlabel() == ""
+    assert grid.get_supxlabel() == "p from 19 draws"
+
+
 def test_the_figure_itself_stays_as_it_was(grid):
     lefts, bottoms = places(grid)
     numbers = plt.get_fignums()

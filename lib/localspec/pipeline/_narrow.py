@@ -55,6 +55,9 @@ def narrow_figure(figure: Figure) -> Figure | None:
             axis.tick_params("x", labelrotation=90)
     if copy.get_suptitle():
         copy.suptitle(_broken(copy.get_suptitle()), x=0.01, ha="left", fontsize=TITLE)
+    if copy.get_supxlabel():  # the legend would lie on it
+        panels[-1].set_xlabel(copy.get_supxlabel())
+        copy.supxlabel("")
     for legend in list(copy.legends):
         _move_legend(copy, legend)
     for bar in [image.colorbar for axis in panels for image in axis.images if image.colorbar]:

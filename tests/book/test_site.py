@@ -13,13 +13,13 @@ import site_files
 import yaml
 from helpers.html import Reader
 from PIL import Image
-from run_notes import titles
+from run_notes import chapters, titles
 
 pytestmark = pytest.mark.book
 ROOT = Path(__file__).resolve().parents[2]
 MB = 1_000_000
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-PAGES = [TOC["root"]] + [chapter["file"] for part in TOC["parts"] for chapter in part["chapters"]]
+PAGES = [TOC["root"]] + [entry["file"] for entry in chapters(ROOT / "_toc.yml")]
 TITLES = titles(ROOT / "_toc.yml")
 RUNS = [page for page in PAGES if page.startswith("book/runs/")]
 

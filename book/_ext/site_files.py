@@ -4,7 +4,7 @@ Notebooks to download come without the outputs, which their pages show; source m
 scripts and styles, its translations and the second format of its icons are left out; large figures
 are shown in 256 colours, which makes them a third as large and changes no letter or line; pictures
 of at most 256 colours have a palette. SVG files have no indentation, two fonts in place of ten, and
-positions to a hundredth of a point.
+lines and marks to a hundredth of a point.
 Every page names its title, a description (its summary, or its first paragraph) and a picture (its
 first figure, or that of the book) as OpenGraph properties. Pictures have full addresses where
 `html_baseurl` is set.
@@ -28,7 +28,7 @@ LARGE = 50_000  # bytes, from which on a figure is shown in fewer colours
 UNUSED = ("*.map", "*.mo", "*.po", "*.ttf")  # every browser takes the icons as WOFF2
 FONTS = re.compile(r"font-family: ('DejaVu Sans'), [^;\"]*")  # on every text of a figure
 EMBEDDED = re.compile(r"(?<=data:image/png;base64,)[^\"]*")
-DRAWN = re.compile(r"<(?:path|use|text|tspan)\s[^>]*>")  # not pictures, nor what clips them
+DRAWN = re.compile(r"<(?:path|use)\s[^>]*>")  # not letters, nor pictures and what clips them
 POSITIONS = re.compile(r'\s(?:d|x|y)="[^"]*"')
 LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}")
 COMMAND = re.compile(r"\s*([A-Za-z])\s+(?=[-\d])")  # of a path
@@ -76,7 +76,7 @@ def with_palettes(svg: str) -> str:
 
 
 def with_rounded_positions(svg: str) -> str:
-    """Return a figure whose lines, marks and texts stand at hundredths of a point."""
+    """Return a figure whose lines and marks stand at hundredths of a point."""
 
     def number(match: re.Match) -> str:
         return f"{float(match[0]):.2f}".rstrip("0").rstrip(".")

@@ -26,6 +26,7 @@ ROOMS = (
     "studies.double_lesions",
     "studies.forks",
     "studies.gallery",
+    "studies.learning_curve",
     "studies.measures",
     "studies.more_draws",
     "studies.natural_images",

@@ -42,9 +42,9 @@ def plot_ncut_by_epoch(networks: pd.DataFrame) -> Figure:
     _line(axes[0], networks, "ncut", "network", BLUE)
     _line(axes[0], networks, "shuffled_ncut", "shuffled copies", GREY)
     axes[0].set_title("n-cut")
-    _line(axes[1], networks, "agreement", "with that after training", BLUE)
-    _line(axes[1], networks, "restarts", "with another k-means start", GREY)
-    axes[1].set_title("agreement of the partition (adjusted Rand)")
+    _line(axes[1], networks, "agreement", "after training", BLUE)
+    _line(axes[1], networks, "restarts", "from another start", GREY)
+    axes[1].set_title("adjusted Rand of the partition with that")
     axes[1].set_ylim(-0.03, 1.03)
     if has_published:
         _line(axes[2], networks, "ncut_as_published", "ours", BLUE)

@@ -17,6 +17,7 @@ from localspec.clustering import (
     activation_graph,
     cluster,
     clusterability,
+    downstream_graph,
     draw_counterparts,
     draw_matched,
     weight_graph,
@@ -259,6 +260,10 @@ def penalty() -> list[float]:
     return [number for network in networks for number in _numbers(network)]
 
 
+def _downstream_graph() -> list[float]:
+    return downstream_graph(_network(), _images()[0][:20]).adjacency.ravel().tolist()
+
+
 STAGES = {
     "training": training,
     "pruning": pruning,
@@ -276,6 +281,7 @@ STAGES = {
     "double_lesions": double_lesions,
     "ablations": ablations,
     "penalty": penalty,
+    "downstream_graph": _downstream_graph,
     "untrained": untrained,
     "activations_ncuts": activations_ncuts,
 }

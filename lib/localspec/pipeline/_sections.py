@@ -297,6 +297,15 @@ class NaturalImagesSection(Clustered, Judged, Visualized, Section):
     n_natural: Annotated[int, Field(strict=True, ge=2, le=1000)] = 10
 
 
+class DownstreamSection(Clustered, Shuffled, Correlated, Judged, Visualized, Section):
+    """Parameters of ``25_downstream``."""
+
+    profile: str = "digits-downstream"
+    seeds: Seeds = [0, 1, 2, 3, 4]
+    n_shuffles: Count = 20
+    n_gradient_images: Count = 768
+
+
 class YourNetworkSection(Clustered, Activated, Judged, Interpreted, Parameters):
     """Parameters of ``your_network``."""
 
@@ -331,6 +340,7 @@ CONTROL_PAGES = {  # of profiles such as digits-controls, never of the others
     "21_rank_tests": RankTestsSection,
     "22_penalty": PenaltySection,
     "23_natural_images": NaturalImagesSection,
+    "25_downstream": DownstreamSection,
 }
 ALL_PAGES = PAGES | CONTROL_PAGES
 

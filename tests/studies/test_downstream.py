@@ -16,6 +16,7 @@ from localspec.pipeline import (
     form_columns,
     load_profile,
     open_replicates,
+    project_root,
 )
 from localspec.statistics import summarize_effects
 from localspec.studies.controls import PlantedReplicate
@@ -193,3 +194,19 @@ def test_refusals(opened):
         DownstreamReplicate("mlp", 10)
     with pytest.raises(ValueError, match="n_gradient_images"):
         DownstreamSection(n_gradient_images=0)
+
+
+@pytest.mark.parametrize("profile", ["digits-downstream", "mnist-downstream"])
+def test_published_findings_follow_from_the_published_numbers(profile):
+    table = pd.read_csv(
+        project_root() / "book" / "runs" / profile / "tables" / "downstream_effects.csv"
+    )
+    bh = stats.false_discovery_control(table["p"])
+    np.testing.assert_allclose(table["bh"], bh, rtol=2e-3)
+    is_above = table["effect_ratio"] > 1
+    right = is_above == (table["favourable"] == "above")
+    undefined = table["undefined_draws"] > 0.5
+    expected = np.select(
+        [undefined, bh > 0.05, right], ["undefined", "not found", "found"], "wrong side"
+    )
+    assert table["finding"].tolist() == expected.tolist()

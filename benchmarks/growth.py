@@ -4,7 +4,7 @@ Usage: python benchmarks/growth.py [NAME ...]
     measures these networks or steps (by default all) and puts their rows into growth.csv
 
 Then writes exponents.csv (slopes of straight lines through logarithms) and the figure of both,
-book/_static/growth.svg, from all rows. `benchmarks/full_grid.py` adds the paper's grid.
+book/growth.svg, from all rows. `benchmarks/full_grid.py` adds the paper's grid.
 
 Each measurement is a process of its own, on one thread. Time is processor time, which other
 programs disturb less than the clock; where it is short, the smallest of several rounds counts.
@@ -40,7 +40,7 @@ from localspec.pipeline import BLUE, GREEN, ORANGE, PINK, SKY, Replicate, load_p
 from localspec.units import trace_units
 from localspec.visualization import visualize
 
-FIGURE = Path(__file__).parents[1] / "book" / "_static" / "growth.svg"
+FIGURE = Path(__file__).parents[1] / "book" / "growth.svg"
 SHAPE, N_CLASSES = (1, 28, 28), 10
 SHORT, N_ROUNDS = 1.0, 3  # seconds below which a measurement is repeated, and how often in all
 FLOOR_MB = 1.0  # memory below it counts as that much: the allocator's own steps

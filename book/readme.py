@@ -74,7 +74,7 @@ def published() -> str:
     return markdown_table(["data", "network", *QUANTITIES.values()], rows)
 
 
-BLOCKS = {function.__name__: function for function in (digits, verdicts, published)}
+BLOCKS = {function.__name__: function for function in (verdicts, published, digits)}
 
 
 def filled(text: str) -> str:

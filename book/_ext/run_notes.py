@@ -153,11 +153,18 @@ def with_present_texts(page: dict, notebook: dict) -> dict:
     return {**page, "cells": cells}
 
 
+def chapters(toc: Path) -> list[dict]:
+    """Return the entries of the table of contents in order, each followed by those below it."""
+    entries = []
+    for part in yaml.safe_load(toc.read_text(encoding="utf-8")).get("parts", []):
+        for chapter in part["chapters"]:
+            entries += [chapter, *chapter.get("sections", [])]
+    return entries
+
+
 def titles(toc: Path) -> dict[str, str]:
     """Return how the table of contents calls pages, by their names, where it says so."""
-    parts = yaml.safe_load(toc.read_text(encoding="utf-8")).get("parts", [])
-    chapters = [chapter for part in parts for chapter in part["chapters"]]
-    return {chapter["file"]: chapter["title"] for chapter in chapters if "title" in chapter}
+    return {entry["file"]: entry["title"] for entry in chapters(toc) if "title" in entry}
 
 
 def of_this_run(notebook: dict, title: str | None) -> dict:

@@ -1,18 +1,23 @@
 """Keep the site small, and say what a page is about where links to it are shown.
 
 Notebooks to download come without the outputs, which their pages show; source maps of the theme's
-scripts and styles are left out; large figures are shown in 256 colours, which makes them a third as
-large and changes no letter or line; SVG files have no indentation and two fonts in place of ten.
+scripts and styles, its translations and the second format of its icons are left out; large figures
+are shown in 256 colours, which makes them a third as large and changes no letter or line; pictures
+of at most 256 colours have a palette. SVG files have no indentation, two fonts in place of ten, and
+lines and marks to a hundredth of a point.
 Every page names its title, a description (its summary, or its first paragraph) and a picture (its
 first figure, or that of the book) as OpenGraph properties. Pictures have full addresses where
 `html_baseurl` is set.
 """
 
+import base64
+import io
 import json
 import re
 from html import escape
 from pathlib import Path
 
+import numpy as np
 from docutils import nodes
 from PIL import Image
 from sphinx.application import Sphinx
@@ -20,7 +25,13 @@ from sphinx.application import Sphinx
 PREVIEW = "_static/preview.png"
 LONGEST = 300  # characters of a description
 LARGE = 50_000  # bytes, from which on a figure is shown in fewer colours
+UNUSED = ("*.map", "*.mo", "*.po", "*.ttf")  # every browser takes the icons as WOFF2
 FONTS = re.compile(r"font-family: ('DejaVu Sans'), [^;\"]*")  # on every text of a figure
+EMBEDDED = re.compile(r"(?<=data:image/png;base64,)[^\"]*")
+DRAWN = re.compile(r"<(?:path|use)\s[^>]*>")  # not letters, nor pictures and what clips them
+POSITIONS = re.compile(r'\s(?:d|x|y)="[^"]*"')
+LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}")
+COMMAND = re.compile(r"\s*([A-Za-z])\s+(?=[-\d])")  # of a path
 FIGURE = re.compile(r"[0-9a-f]{64}\.png")  # what MyST-NB calls the figures of notebooks
 
 
@@ -42,6 +53,40 @@ def in_fewer_colours(path: Path) -> None:
         picture.convert("RGB").quantize(256, method=octree, dither=plain).save(path)
 
 
+def in_a_palette(content: bytes) -> bytes:
+    """Return a PNG with the same pixels and a palette, if it has at most 256 colours."""
+    pixels = np.asarray(Image.open(io.BytesIO(content)).convert("RGBA"))
+    colours, places = np.unique(pixels.view(np.uint32), return_inverse=True)
+    if len(colours) > 256:
+        return content
+    picture = Image.fromarray(places.reshape(pixels.shape[:2]).astype(np.uint8))
+    picture.putpalette(colours.tobytes(), "RGBA")
+    file = io.BytesIO()
+    picture.save(file, "PNG", optimize=True)
+    return min(content, file.getvalue(), key=len)
+
+
+def with_palettes(svg: str) -> str:
+    """Return a figure whose pictures have palettes."""
+
+    def shorter(match: re.Match) -> str:
+        return base64.b64encode(in_a_palette(base64.b64decode(match[0]))).decode()
+
+    return EMBEDDED.sub(shorter, svg)
+
+
+def with_rounded_positions(svg: str) -> str:
+    """Return a figure whose lines and marks stand at hundredths of a point."""
+
+    def number(match: re.Match) -> str:
+        return f"{float(match[0]):.2f}".rstrip("0").rstrip(".")
+
+    def position(match: re.Match) -> str:
+        return COMMAND.sub(r"\1", LONG_NUMBER.sub(number, match[0]))
+
+    return DRAWN.sub(lambda element: POSITIONS.sub(position, element[0]), svg)
+
+
 def without_indentation(svg: str) -> str:
     """Return a figure with a short list of fonts, and without its indentation."""
     return re.sub(r"\n\s+", "\n", FONTS.sub(r"font-family: \1, sans-serif", svg))
@@ -53,14 +98,16 @@ def make_light(app: Sphinx, exception: Exception | None) -> None:
     for path in Path(app.outdir, "_sources").rglob("*.ipynb"):
         notebook = without_outputs(json.loads(path.read_text(encoding="utf-8")))
         path.write_text(json.dumps(notebook, indent=1), encoding="utf-8")
-    for path in Path(app.outdir, "_static").rglob("*.map"):
-        path.unlink()
+    for pattern in UNUSED:
+        for path in Path(app.outdir, "_static").rglob(pattern):
+            path.unlink()
     for path in Path(app.outdir, "_images").glob("*.png"):
         if FIGURE.fullmatch(path.name):
             in_fewer_colours(path)
+            path.write_bytes(in_a_palette(path.read_bytes()))
     for path in Path(app.outdir).glob("book/runs/*/figures/*.svg"):
         svg = without_indentation(path.read_text(encoding="utf-8"))
-        path.write_text(svg, encoding="utf-8")
+        path.write_text(with_palettes(with_rounded_positions(svg)), encoding="utf-8")
 
 
 def description(doctree: nodes.document) -> str:

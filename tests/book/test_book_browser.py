@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from run_notes import chapters
 
 pytestmark = pytest.mark.book
 
 ROOT = Path(__file__).resolve().parents[2]
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-PAGES = [TOC["root"]] + [chapter["file"] for part in TOC["parts"] for chapter in part["chapters"]]
+PAGES = [TOC["root"]] + [entry["file"] for entry in chapters(ROOT / "_toc.yml")]
 RUNS = [page for page in PAGES if page.startswith("book/runs/")]
 PHONE, DESKTOP = 390, 1280
 MODES = ("light", "dark")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 from jupyter_book.config import PATH_JSON_SCHEMA, get_final_config
+from run_notes import chapters
 
 pytestmark = pytest.mark.book
 
@@ -122,14 +123,14 @@ def test_only_the_book_is_read(final):
 def test_the_table_of_contents_has_every_digits_page():
     from localspec.pipeline._sections import PAGES
 
-    chapters = [chapter["file"] for part in load(TOC)["parts"] for chapter in part["chapters"]]
-    assert [name for name in chapters if "/runs/digits/" in name] == [
+    names = [entry["file"] for entry in chapters(TOC)]
+    assert [name for name in names if "/runs/digits/" in name] == [
         f"book/runs/digits/{page}" for page in PAGES
     ]
 
 
 def test_the_book_builds_without_a_warning_and_has_every_page(html):
-    chapters = [chapter["file"] for part in load(TOC)["parts"] for chapter in part["chapters"]]
-    pages = [f"{name}.html" for name in [load(TOC)["root"], *chapters, "index", "search"]]
+    names = [load(TOC)["root"], *(entry["file"] for entry in chapters(TOC)), "index", "search"]
+    pages = [f"{name}.html" for name in names]
     assert [name for name in pages if not (html / name).is_file()] == []
     assert list((html / "_static" / "mathjax").rglob("*.woff"))

@@ -145,8 +145,12 @@ def test_a_page_shows_the_present_text_of_its_notebook_where_the_code_is_the_sam
 
 def test_titles_are_read_from_the_table_of_contents(tmp_path):
     toc = tmp_path / "_toc.yml"
-    toc.write_text("root: a\nparts:\n- chapters: [{file: b}, {file: c, title: The c}]\n")
-    assert run_notes.titles(toc) == {"c": "The c"}
+    toc.write_text(
+        "root: a\nparts:\n"
+        "- chapters: [{file: b, sections: [{file: d, title: The d}]}, {file: c, title: The c}]\n"
+    )
+    assert [entry["file"] for entry in run_notes.chapters(toc)] == ["b", "d", "c"]
+    assert run_notes.titles(toc) == {"d": "The d", "c": "The c"}
 
 
 def test_the_parameters_of_a_run_stand_where_the_defaults_stood_and_code_is_folded():

@@ -1,5 +1,7 @@
 """The built site: light enough, every link of its own leads somewhere, pages say what they are."""
 
+import base64
+import io
 import json
 import re
 from functools import cache
@@ -13,13 +15,13 @@ import site_files
 import yaml
 from helpers.html import Reader
 from PIL import Image
-from run_notes import titles
+from run_notes import chapters, titles
 
 pytestmark = pytest.mark.book
 ROOT = Path(__file__).resolve().parents[2]
 MB = 1_000_000
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-PAGES = [TOC["root"]] + [chapter["file"] for part in TOC["parts"] for chapter in part["chapters"]]
+PAGES = [TOC["root"]] + [entry["file"] for entry in chapters(ROOT / "_toc.yml")]
 TITLES = titles(ROOT / "_toc.yml")
 RUNS = [page for page in PAGES if page.startswith("book/runs/")]
 
@@ -88,6 +90,73 @@ def test_an_svg_keeps_all_but_its_indentation_and_list_of_fonts():
     assert site_files.without_indentation(svg).split("\n") == [*lines, "</svg>"]
 
 
+NOISE = np.random.default_rng(0).integers(0, 256, (60, 60, 4), dtype=np.uint8)
+PICTURES = {
+    "one colour": np.full((3, 4, 4), 7, dtype=np.uint8),
+    "greys": np.dstack([NOISE[..., 0]] * 3 + [np.full((60, 60), 255, dtype=np.uint8)]),
+    "shades of a colour": np.dstack([np.full((60, 60, 3), 9, dtype=np.uint8), NOISE[..., 3]]),
+}
+
+
+def as_png(pixels: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def pixels_of(content: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(content)).convert("RGBA"))
+
+
+@pytest.mark.parametrize("pixels", PICTURES.values(), ids=PICTURES)
+def test_a_palette_keeps_every_pixel(pixels):
+    before = as_png(pixels)
+    after = site_files.in_a_palette(before)
+    np.testing.assert_array_equal(pixels_of(after), pixels)
+    assert len(after) <= len(before)
+    assert site_files.in_a_palette(after) == after
+
+
+def test_a_picture_of_many_colours_stays():
+    assert len(site_files.in_a_palette(as_png(PICTURES["greys"]))) < 0.6 * len(
+        as_png(PICTURES["greys"])
+    )
+    assert site_files.in_a_palette(as_png(NOISE)) == as_png(NOISE)
+
+
+def test_positions_of_lines_and_marks_are_rounded_but_no_others():
+    kept = [
+        '<svg width="10.12345pt" viewBox="0 0 10.12345 5">',
+        '<rect x="1.23456" y="2" width="3.45678"/>',
+        '<image x="1.23456" y="-2.34567" transform="scale(1 -1)"/>',
+        '<text x="1.999" y="3.14159" transform="rotate(-0 1.999 3.14159)">0.12345</text>',
+        '<tspan x="6.362305" y="-0.674688">0</tspan>',
+    ]
+    before = [
+        '<path id="m0.123456" d="M 0 3.98765 \nL -1.004999 -2.5 \nC 1.001 0 2 0 3 -0.001 \nz\n" '
+        'style="stroke-width: 1.23456"/>',
+        '<use xlink:href="#m0.123456" x="59.805469" y="184.7"/>',
+    ]
+    after = [
+        '<path id="m0.123456" d="M0 3.99L-1 -2.5C1 0 2 0 3 -0 \nz\n" '
+        'style="stroke-width: 1.23456"/>',
+        '<use xlink:href="#m0.123456" x="59.81" y="184.7"/>',
+    ]
+    rounded = site_files.with_rounded_positions("\n".join(kept + before))
+    assert rounded == "\n".join(kept + after)
+
+
+NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+XLINK = "{http://www.w3.org/1999/xlink}href"
+EMBEDDED = "data:image/png;base64,"
+
+
+def embedded(element: ElementTree.Element) -> bytes:
+    """Return the picture in an element; nothing if there is none."""
+    address = element.get(XLINK, "")
+    return base64.b64decode(address.removeprefix(EMBEDDED)) if EMBEDDED in address else b""
+
+
 def test_figures_of_the_site_are_drawn_as_in_the_repository(html):
     figures = sorted((ROOT / "book" / "runs" / "paper" / "figures").glob("*.svg"))
     assert figures
@@ -96,12 +165,29 @@ def test_figures_of_the_site_are_drawn_as_in_the_repository(html):
         there = ElementTree.parse(html / path.relative_to(ROOT)).getroot()
         for mine, other in zip(here.iter(), there.iter(), strict=True):
             assert mine.tag == other.tag
-            assert mine.get("d", "").split() == other.get("d", "").split()
-            assert (mine.get("x"), mine.get("transform")) == (
-                other.get("x"),
-                other.get("transform"),
-            )
+            for key in ("d", "x", "y"):
+                before, after = mine.get(key, ""), other.get(key, "")
+                assert NUMBER.sub("", before).split() == NUMBER.sub(" ", after).split()
+                numbers = [[float(n) for n in NUMBER.findall(text)] for text in (before, after)]
+                error = 0.00501 if mine.tag.endswith(("path", "use")) else 0
+                np.testing.assert_allclose(numbers[1], numbers[0], rtol=0, atol=error)
+            for key in ("id", "transform", "width", "height", "clip-path"):
+                assert mine.get(key) == other.get(key)
+            if embedded(mine):
+                np.testing.assert_array_equal(pixels_of(embedded(other)), pixels_of(embedded(mine)))
+            else:
+                assert mine.get(XLINK) == other.get(XLINK)
             assert (mine.text or "").strip() == (other.text or "").strip()
+
+
+def test_what_no_page_asks_for_is_left_out(html):
+    ends = {path.suffix for path in (html / "_static").rglob("*")}
+    assert ends.isdisjoint({".map", ".mo", ".po", ".ttf"})
+    styles = html / "_static" / "styles"
+    text = (styles / "pydata-sphinx-theme.css").read_text(encoding="utf-8")
+    first = re.findall(r"@font-face ?{[^}]*?src: ?url\(([^)]*)\)", text)
+    assert len(first) == 3
+    assert all((styles / address).resolve().is_file() for address in first)
 
 
 @pytest.mark.parametrize("name", PAGES)

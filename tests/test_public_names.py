@@ -27,6 +27,7 @@ ROOMS = (
     "studies.downstream",
     "studies.forks",
     "studies.gallery",
+    "studies.learning_curve",
     "studies.measures",
     "studies.more_draws",
     "studies.natural_images",

@@ -41,6 +41,7 @@ from localspec.pipeline import STAGES as VERSIONS
 from localspec.pipeline._null_partitions import null_draws, null_evidence
 from localspec.studies.ablations import other_images, replaced_accuracies
 from localspec.studies.controls._planted import glue, shuffle_weights
+from localspec.studies.learning_curve import trained_by_epoch
 from localspec.studies.more_draws._rounds import (
     further_draws,
     further_lesions,
@@ -260,6 +261,18 @@ def penalty() -> list[float]:
     return [number for network in networks for number in _numbers(network)]
 
 
+def learning_curve() -> list[float]:
+    shared = {"dataset": "golden", "n_epochs": 2, "n_pruning_epochs": 2, "batch_size": 16}
+    settings = NetworkSettings(hidden=(6, 5), **shared)
+    options = {"seed": 5, "dtype": "float64", "device": "cpu"}
+    states = trained_by_epoch(settings, _dataset(), (0, 1, 2, 3), **options)
+    return [
+        float(weight.abs().sum())
+        for epoch in sorted(states)
+        for weight in states[epoch].module.state_dict().values()
+    ]
+
+
 def _downstream_graph() -> list[float]:
     return downstream_graph(_network(), _images()[0][:20]).adjacency.ravel().tolist()
 
@@ -281,6 +294,7 @@ STAGES = {
     "double_lesions": double_lesions,
     "ablations": ablations,
     "penalty": penalty,
+    "learning_curve": learning_curve,
     "downstream_graph": _downstream_graph,
     "untrained": untrained,
     "activations_ncuts": activations_ncuts,

@@ -14,7 +14,13 @@ from localspec.conventions import Conventions, resolve
 from localspec.data import Dataset
 from localspec.networks._optimiser import kernels
 from localspec.networks._settings import NetworkSettings
-from localspec.networks._training import TrainedNetwork, check_arguments, check_reads, fit
+from localspec.networks._training import (
+    AfterEpoch,
+    TrainedNetwork,
+    check_arguments,
+    check_reads,
+    fit,
+)
 
 FINAL_SPARSITY, INITIAL_SPARSITY = 0.9, 0.5
 N_STEPS_BETWEEN = 10
@@ -93,6 +99,7 @@ def prune(
     seed: int,
     device: str = "auto",
     conventions: Conventions | str = "paper",
+    after_epoch: AfterEpoch | None = None,
     progress: bool = False,
     checkpoint: Checkpoint | None = None,
 ) -> TrainedNetwork:
@@ -110,6 +117,8 @@ def prune(
     device : {"auto", "cpu", "cuda"}, optional
     conventions : Conventions or str
         ``dropped_weights`` and ``l2_first_layer`` matter here.
+    after_epoch : callable, optional
+        See :func:`train`; the smallest weights are zero when it is called.
     progress : bool, optional
     checkpoint : Checkpoint, optional
         See ``fit``.
@@ -149,6 +158,7 @@ def prune(
         seed=seed,
         conventions=conventions,
         pruner=pruner,
+        after_epoch=after_epoch,
         description="pruning",
         progress=progress,
         checkpoint=checkpoint,

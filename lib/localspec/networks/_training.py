@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from localspec.networks._settings import NetworkSettings
 from localspec.networks._training_run import ExtraLoss, TrainingRun
 
 HISTORY = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
+AfterEpoch = Callable[[int, nn.Module], None]
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,7 @@ def fit(
     conventions: Conventions | str = "paper",
     pruner: nn.Module | None = None,
     extra_loss: ExtraLoss | None = None,
+    after_epoch: AfterEpoch | None = None,
     description: str = "training",
     progress: bool = False,
     checkpoint: Checkpoint | None = None,
@@ -175,6 +177,8 @@ def fit(
         Called with the number of steps done, before each step and before each test.
     extra_loss : callable, optional
         See :func:`train_further`.
+    after_epoch : callable, optional
+        See :func:`train`.
     description : str, optional
         Of the progress bar.
     progress : bool, optional
@@ -235,6 +239,8 @@ def fit(
                     loss=f"{learned[0]:.4g}",
                     test_accuracy=f"{tested[1]:.4f}",
                 )
+                if after_epoch is not None:
+                    after_epoch(len(run.rows), module)
                 if checkpoint is not None:
                     checkpoint.save_if_due(run.state())
     history = dict(zip(HISTORY, np.array(run.rows, dtype=np.float64).T, strict=True))
@@ -269,6 +275,7 @@ def train(
     dtype: str = "float32",
     device: str = "auto",
     conventions: Conventions | str = "paper",
+    after_epoch: AfterEpoch | None = None,
     progress: bool = False,
     checkpoint: Checkpoint | None = None,
 ) -> TrainedNetwork:
@@ -285,6 +292,10 @@ def train(
         Must be the data set's.
     device : {"auto", "cpu", "cuda"}, optional
     conventions : Conventions or str
+    after_epoch : callable, optional
+        Called after each epoch with the number of epochs done and the module in evaluation mode,
+        which it must leave as it is. Where training goes on from a checkpoint, it is not called for
+        the epochs before.
     progress : bool
         Show a bar with loss, test accuracy and the time left.
     checkpoint : Checkpoint, optional
@@ -322,6 +333,7 @@ def train(
         n_epochs=settings.n_epochs,
         seed=seed,
         conventions=conventions,
+        after_epoch=after_epoch,
         progress=progress,
         checkpoint=checkpoint,
     )

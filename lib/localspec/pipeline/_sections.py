@@ -27,6 +27,11 @@ OneName = Annotated[list[str], Field(min_length=1, max_length=1)]
 Seeds = Annotated[list[Seed], Field(min_length=1), AfterValidator(distinct)]
 OneSeed = Annotated[list[Seed], Field(min_length=1, max_length=1)]
 Noises = Annotated[list[Noise], Field(min_length=1), AfterValidator(distinct)]
+Epochs = Annotated[
+    list[Annotated[int, Field(strict=True, ge=0, le=1_000_000)]],
+    Field(min_length=2),
+    AfterValidator(distinct),
+]
 OtherNClusters = Annotated[list[NClusters], AfterValidator(distinct)]
 
 
@@ -297,6 +302,16 @@ class NaturalImagesSection(Clustered, Judged, Visualized, Section):
     n_natural: Annotated[int, Field(strict=True, ge=2, le=1000)] = 10
 
 
+class LearningCurveSection(Clustered, Shuffled, Section):
+    """Parameters of ``24_learning_curve``: one network, after several epochs."""
+
+    profile: str = "digits-learning-curve"
+    networks: OneName = ["mlp"]
+    seeds: Seeds = [0, 1, 2, 3, 4]
+    n_shuffles: Count = 20
+    epochs: Epochs = [0, 1, 2, 4, 8, 16, 32, 60, 75, 90, 105, 120]
+
+
 class DownstreamSection(Clustered, Shuffled, Correlated, Judged, Visualized, Section):
     """Parameters of ``25_downstream``."""
 
@@ -340,6 +355,7 @@ CONTROL_PAGES = {  # of profiles such as digits-controls, never of the others
     "21_rank_tests": RankTestsSection,
     "22_penalty": PenaltySection,
     "23_natural_images": NaturalImagesSection,
+    "24_learning_curve": LearningCurveSection,
     "25_downstream": DownstreamSection,
 }
 ALL_PAGES = PAGES | CONTROL_PAGES

@@ -19,6 +19,7 @@ STAGES = {
     "double_lesions": 1,
     "ablations": 1,
     "penalty": 1,
+    "learning_curve": 1,
     "downstream_graph": 1,
     "untrained": 1,
     "activations_ncuts": 1,

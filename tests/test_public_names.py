@@ -24,6 +24,7 @@ ROOMS = (
     "studies.calibration",
     "studies.controls",
     "studies.double_lesions",
+    "studies.downstream",
     "studies.forks",
     "studies.gallery",
     "studies.learning_curve",

@@ -17,6 +17,7 @@ from localspec.clustering import (
     activation_graph,
     cluster,
     clusterability,
+    downstream_graph,
     draw_counterparts,
     draw_matched,
     weight_graph,
@@ -272,6 +273,10 @@ def learning_curve() -> list[float]:
     ]
 
 
+def _downstream_graph() -> list[float]:
+    return downstream_graph(_network(), _images()[0][:20]).adjacency.ravel().tolist()
+
+
 STAGES = {
     "training": training,
     "pruning": pruning,
@@ -290,6 +295,7 @@ STAGES = {
     "ablations": ablations,
     "penalty": penalty,
     "learning_curve": learning_curve,
+    "downstream_graph": _downstream_graph,
     "untrained": untrained,
     "activations_ncuts": activations_ncuts,
 }

@@ -32,6 +32,7 @@ OWN_DEFAULTS = {
     "16_l2": {"n_clusters"},
     "22_penalty": {"n_shuffles"},
     "24_learning_curve": {"n_shuffles"},
+    "25_downstream": {"n_shuffles"},
 }
 MINIMAL = {"networks": {"mlp": {"dataset": "digits", "hidden": [8, 4]}}, "seeds": [0, 3]}
 

@@ -9,6 +9,7 @@ from localspec.clustering._agreement import (
 )
 from localspec.clustering._cluster import cluster
 from localspec.clustering._clusterability import Clusterability, clusterability, inside_to_outside
+from localspec.clustering._downstream_graph import downstream_graph
 from localspec.clustering._matched import (
     MatchedDraws,
     draw_matched,
@@ -54,6 +55,7 @@ __all__ = [
     "activation_graph_traced",
     "cluster",
     "clusterability",
+    "downstream_graph",
     "draw_counterparts",
     "draw_matched",
     "eigengaps",

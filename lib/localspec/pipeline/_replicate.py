@@ -363,14 +363,14 @@ class Replicate:
         parameters = {"kind": kind, **own, **conventions.subset("residual_units")}
         return stage_key("graph", STAGES["graph"], parameters, (self.stored_network().key,))
 
-    def clusterability(self) -> Clusterability:
-        """Return the n-cut of the weights graph beside those of shuffled copies."""
+    def clusterability(self, kind: str = "weights") -> Clusterability:
+        """Return the n-cut of the graph of a kind beside those of shuffled copies."""
         n_shuffles = self.profile.method.n_shuffles
         return self.stored(
             "clusterability",
             Clusterability,
             lambda: clusterability(
-                self.graph("weights"),
+                self.graph(kind),
                 self.n_clusters,
                 n_shuffles=n_shuffles,
                 seed=self.seed,
@@ -381,7 +381,7 @@ class Replicate:
                 "n_shuffles": n_shuffles,
                 "seed": self.seed,
             },
-            inputs=(self.graph_key("weights"),),
+            inputs=(self.graph_key(kind),),
         )
 
     def stored_partition(self, partitioning: str) -> Artifact:

@@ -312,6 +312,15 @@ class LearningCurveSection(Clustered, Shuffled, Section):
     epochs: Epochs = [0, 1, 2, 4, 8, 16, 32, 60, 75, 90, 105, 120]
 
 
+class DownstreamSection(Clustered, Shuffled, Correlated, Judged, Visualized, Section):
+    """Parameters of ``25_downstream``."""
+
+    profile: str = "digits-downstream"
+    seeds: Seeds = [0, 1, 2, 3, 4]
+    n_shuffles: Count = 20
+    n_gradient_images: Count = 768
+
+
 class YourNetworkSection(Clustered, Activated, Judged, Interpreted, Parameters):
     """Parameters of ``your_network``."""
 
@@ -347,6 +356,7 @@ CONTROL_PAGES = {  # of profiles such as digits-controls, never of the others
     "22_penalty": PenaltySection,
     "23_natural_images": NaturalImagesSection,
     "24_learning_curve": LearningCurveSection,
+    "25_downstream": DownstreamSection,
 }
 ALL_PAGES = PAGES | CONTROL_PAGES
 

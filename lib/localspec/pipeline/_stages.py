@@ -20,6 +20,7 @@ STAGES = {
     "ablations": 1,
     "penalty": 1,
     "learning_curve": 1,
+    "downstream_graph": 1,
     "untrained": 1,
     "activations_ncuts": 1,
 }

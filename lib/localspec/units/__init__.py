@@ -1,4 +1,4 @@
-"""Units: find a network's units, by a trace or by hooks, and what they do on images."""
+"""Units: find a network's units, by a trace or by hooks, what they do on images and to logits."""
 
 from localspec.units._checks import (
     check_classes,
@@ -8,6 +8,7 @@ from localspec.units._checks import (
     count_logits,
 )
 from localspec.units._fast_convolutions import fast_convolutions, is_channels_last
+from localspec.units._gradients import logit_gradients
 from localspec.units._hooked import Units, check_conventions, hook_units, units_of
 from localspec.units._hooked_units import HookedLayer, HookedUnits
 from localspec.units._layers import BatchNormScale, ChannelNorm, Reader, UnitLayer
@@ -55,6 +56,7 @@ __all__ = [
     "hook_units",
     "in_bfloat16",
     "is_channels_last",
+    "logit_gradients",
     "mean_values",
     "preflight",
     "spatial_means",

@@ -7,15 +7,17 @@ import torch
 from helpers.refusals import check_refused
 from helpers.screening import CLASSES, IMAGES, SETTINGS
 from PIL import Image
-from torch.utils.data import DataLoader, IterableDataset, Subset, TensorDataset
+from torch.utils.data import BatchSampler, DataLoader, IterableDataset, Subset, TensorDataset
 from torch.utils.data import Dataset as TorchDataset
 
 from localspec.data import Dataset
-from localspec.screening import screen
+from localspec.exceptions import InvalidInputError
+from localspec.screening import estimate, screen
 from localspec.screening._data import allocated, read_images
 from localspec.screening._standardized import read_preprocess
 
 MEAN, STD = [0.4], [0.2]
+PAIRS = TensorDataset(IMAGES, torch.arange(60) % 3)
 ONE = {**SETTINGS, "partitionings": ["activations/local"], "measures": ["importance"]}
 
 
@@ -91,8 +93,27 @@ class Sizes(TorchDataset):
         return torch.full((1, 4 + index % 2, 4), 0.5), index % 3
 
 
+class Failing(TensorDataset):
+    """A file that is not there."""
+
+    def __getitem__(self, index):
+        if index == 17:
+            raise KeyError("image 17")
+        return super().__getitem__(index)
+
+
+class Named(TensorDataset):
+    """Labels by name."""
+
+    def __getitem__(self, index):
+        return super().__getitem__(index)[0], "abc"[index % 3]
+
+
 class Stream(IterableDataset):
     """Images without an end."""
+
+    def __len__(self):
+        return 60
 
     def __iter__(self):
         yield IMAGES[0], 0
@@ -173,10 +194,46 @@ def test_mean_and_std_are_read_from_many_forms(given):
         (Augmented(IMAGES, torch.zeros(60).long()), {}, ["another image each time", "augment"]),
         (Pictures(torch.zeros(60).long()), {}, ["images of PIL", "ToTensor", "preprocess"]),
         (Sizes(), {}, ["one shape", "Resize"]),
+        (
+            Failing(IMAGES, torch.zeros(60).long()),
+            {},
+            ["data cannot be read (KeyError: 'image 17')"],
+        ),
+        (Named(IMAGES), {}, ["labels as the classes' numbers", "'a', 'b', 'c'"]),
+        (DataLoader(PAIRS, collate_fn=len), {}, ["batches of images and labels, not int"]),
+        (DataLoader(PAIRS, batch_size=None), {}, ["batch_size=None", "pass its data set"]),
         ((5 * IMAGES - 2, torch.zeros(60).long()), {"preprocess": ([0.5], [1.0])}, ["other numb"]),
         ((IMAGES, torch.zeros(60).long()), {"preprocess": 3}, ["preprocess must be", "not 3"]),
         ((IMAGES, torch.zeros(60).long()), {"preprocess": ([0.5], [0.0])}, ["std be positive"]),
     ],
 )
 def test_data_that_are_refused(data, options, words, network):
-    check_refused(lambda: screen(network, data, **SETTINGS, **options), words)
+    for function in (screen, estimate):
+        check_refused(
+            lambda function=function: function(network, data, **SETTINGS, **options), words
+        )
+
+
+def test_images_of_bytes_are_refused_at_the_first_batch(network):
+    read = []
+
+    class Bytes(TensorDataset):
+        def __getitem__(self, index):
+            read.append(index)
+            return super().__getitem__(index)
+
+    x = torch.zeros(300, 1, 4, 4, dtype=torch.uint8)
+    with pytest.raises(InvalidInputError, match=r"uint8: x.float\(\) / 255"):
+        screen(network, Bytes(x, torch.arange(300) % 3))
+    assert max(read) < 64
+
+
+def test_a_loader_whose_sampler_makes_batches(network, labels):
+    # every other image, in two batches: not all of the data set
+    sampler = BatchSampler(range(0, 60, 2), 15, drop_last=False)
+    batches = DataLoader(TensorDataset(IMAGES, labels), batch_sampler=sampler)
+    listed = DataLoader(TensorDataset(IMAGES, labels), batch_sampler=list(sampler))
+    for data in (batches, listed):
+        images = read_images(data, "data", max_bytes=2**20)
+        torch.testing.assert_close(images.x, IMAGES[::2], rtol=0, atol=0)
+        torch.testing.assert_close(images.y, labels[::2], rtol=0, atol=0)

@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import DataLoader, IterableDataset, Subset
 from torch.utils.data import Dataset as TorchDataset
 
 from localspec.clustering import Draws, Partition, activation_graph_traced, draw_counterparts
 from localspec.data import Dataset, check_class_labels, check_images
 from localspec.measures import LESIONED, VISUALIZED
 from localspec.screening._bar import Bar
-from localspec.screening._data import is_dataset
+from localspec.screening._data import is_dataset, loader_indices
 from localspec.screening._evidence import group_excitations
 from localspec.screening._prepare import Prepared, prepare
 from localspec.screening._run import BLOCK_BYTES, Run
@@ -83,7 +83,7 @@ def _plain(value: float, n_digits: int) -> str:
     return f"{float(f'{value:.{n_digits}g}'):.12g}"
 
 
-def _few(data: object, name: str = "images") -> tuple[object, int]:
+def _few(data: object, name: str = "data") -> tuple[object, int]:
     """Return some images of the data, spread over them, and how many there are in all."""
     if isinstance(data, Dataset):
         data = data.x_test, data.y_test
@@ -97,8 +97,10 @@ def _few(data: object, name: str = "images") -> tuple[object, int]:
         check_class_labels(y, len(x))
         rows = torch.from_numpy(_spread(len(x), x[:1]))
         return (x[rows.to(x.device)], y[rows.to(y.device)]), len(x)
+    if isinstance(getattr(data, "dataset", data), IterableDataset):
+        return data, 0
     if isinstance(data, DataLoader) and hasattr(data.dataset, "__len__"):
-        indices = sorted(set(data.sampler))
+        indices = loader_indices(data, name)
         part = Subset(
             data.dataset, [indices[row] for row in _spread(len(indices), _first(data.dataset))]
         )

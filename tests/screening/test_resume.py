@@ -10,9 +10,11 @@ import sys
 import pandas as pd
 import pytest
 import torch
+from helpers.refusals import check_refused, disk_full, no_long_work  # noqa: F401
 from helpers.screening import IMAGES, SETTINGS
 
 import localspec.screening._run as run
+from localspec.exceptions import ArtifactError
 from localspec.screening import screen
 from localspec.units import hook_units, trace_units
 
@@ -108,6 +110,19 @@ def test_a_network_whose_code_changes_is_another_one(tmp_path, monkeypatch):
     before = key("steps_before", code)
     assert key("steps_same", code) == before
     assert key("steps_after", code.replace("[0][-1]", "[0][0]")) != before
+
+
+@pytest.mark.usefixtures("no_long_work")
+def test_a_folder_that_cannot_be_written_is_refused(network, labels, tmp_path, monkeypatch):
+    monkeypatch.setattr("localspec.screening._settings.TemporaryFile", disk_full)
+    words = ["cannot be written", "No space left", "name another one"]
+    check_refused(lambda: screen(network, (IMAGES, labels), folder=tmp_path, **SETTINGS), words)
+
+
+def test_a_disk_that_fills_up_is_that_of_the_folder(network, labels, tmp_path, monkeypatch):
+    monkeypatch.setattr("localspec._utils.artifacts.save_file", disk_full)
+    with pytest.raises(ArtifactError, match="choose another folder with folder"):
+        screen(network, (IMAGES, labels), folder=tmp_path, **SETTINGS)
 
 
 class Constant(torch.nn.Module):

@@ -133,6 +133,7 @@ class Run:
             lambda: take_apart(compute()),
             inputs=tuple(self.inputs[name] for name in inputs),
             root=self.folder,
+            variable="folder",
         )
         return artifact.rebuild(kind)
 

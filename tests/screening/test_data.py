@@ -161,6 +161,20 @@ def test_standardized_images_are_taken_back(network, labels, report):
     assert {name.removeprefix("network.") for name in found.table["layer"]} == {"1", "3"}
 
 
+def test_images_of_a_network_that_reads_0_to_255_are_taken_back(labels):
+    as_bytes = read_preprocess(([0.0], [1 / 255]))
+    for given in (IMAGES, 255 * IMAGES):
+        read = read_images((given, labels), "data", preprocess=as_bytes, max_bytes=2**20)
+        assert torch.allclose(read.x, IMAGES, atol=1e-6)
+    words = ["other numbers", "divided by 255"]
+    check_refused(
+        lambda: read_images(
+            (255 * IMAGES, labels), "data", preprocess=read_preprocess((MEAN, STD)), max_bytes=1
+        ),
+        words,
+    )
+
+
 @pytest.mark.filterwarnings("ignore:the network's accuracy")
 def test_files_pass_the_transform_and_their_classes_have_names(network, labels, tmp_path):
     found = screen(network, Pictures(labels), preprocess=Compose(), **ONE)

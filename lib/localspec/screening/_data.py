@@ -338,7 +338,10 @@ def _chosen(n_images: int, n_chosen: int | None, seed: int) -> np.ndarray:
 
 def _in_range(x: torch.Tensor, preprocess: Preprocess | None, *, own: bool) -> torch.Tensor:
     """Take back the standardization of images that were standardized; `own`: may be changed."""
-    if preprocess is None or float(x.detach().amin()) >= 0:
+    if preprocess is None:
+        return x
+    low, high = (float(value) for value in x.detach().aminmax())
+    if low >= 0 and high <= 1:
         return x
     mean, std = preprocess.tensors(x)
     x = x if own else x.detach().clone()
@@ -348,7 +351,7 @@ def _in_range(x: torch.Tensor, preprocess: Preprocess | None, *, own: bool) -> t
     require(
         low >= -SLACK and high <= 1 + SLACK,
         f"images that preprocess takes back lie from {low:.3g} to {high:.3g}, not in [0, 1]: they "
-        "were standardized by other numbers",
+        "were standardized by other numbers, or, if not at all, have to be divided by 255",
     )
     for part in x.split(BATCH_SIZE):
         part.clamp_(0, 1)

@@ -11,7 +11,6 @@ from torch.utils.data import BatchSampler, DataLoader, IterableDataset, Subset, 
 from torch.utils.data import Dataset as TorchDataset
 
 from localspec.data import Dataset
-from localspec.exceptions import InvalidInputError
 from localspec.screening import estimate, screen
 from localspec.screening._data import allocated, read_images
 from localspec.screening._standardized import read_preprocess
@@ -228,18 +227,35 @@ def test_data_that_are_refused(data, options, words, network):
         )
 
 
-def test_images_of_bytes_are_refused_at_the_first_batch(network):
-    read = []
+class Counted(TensorDataset):
+    """Images that are counted as they are read."""
 
-    class Bytes(TensorDataset):
-        def __getitem__(self, index):
-            read.append(index)
-            return super().__getitem__(index)
+    def __init__(self, x, y):
+        super().__init__(x, y)
+        self.highest = 0
 
-    x = torch.zeros(300, 1, 4, 4, dtype=torch.uint8)
-    with pytest.raises(InvalidInputError, match=r"uint8: x.float\(\) / 255"):
-        screen(network, Bytes(x, torch.arange(300) % 3))
-    assert max(read) < 64
+    def __getitem__(self, index):
+        self.highest = max(self.highest, index)
+        return super().__getitem__(index)
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "words"),
+    [
+        (lambda x, y: ((255 * x).byte(), y), {}, ["uint8: x.float() / 255"]),
+        (lambda x, y: (2 * x - 1, y), {}, ["must lie in [0, 1]", "preprocess=(mean, std)"]),
+        (lambda x, y: (2 * x - 1, y), {"preprocess": ([0.5], [1.0])}, ["other numbers"]),
+        (lambda x, y: (x[:, :, :3], y), {}, ["cannot read images of shape (1, 3, 4)"]),
+        (lambda x, y: (x.permute(0, 2, 3, 1), y), {}, ["channels last"]),
+        (lambda x, y: (x, y + 1), {}, ["label 3 does not fit a network of 3 logits"]),
+        (lambda x, y: (x, y), {"class_names": ["a", "b"]}, ["each of the 3 logits, not 2"]),
+    ],
+)
+def test_what_does_not_fit_is_refused_at_the_first_batch(change, options, words, network):
+    x, y = change(IMAGES.repeat(5, 1, 1, 1), torch.arange(300) % 3)
+    data = Counted(x, y)
+    check_refused(lambda: screen(network, data, **SETTINGS, **options), words)
+    assert data.highest < 64
 
 
 def test_a_loader_whose_sampler_makes_batches(network, labels):

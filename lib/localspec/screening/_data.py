@@ -231,6 +231,7 @@ def read_images(
     max_bytes: int,
     folder: Path | None = None,
     bar: Bar | None = None,
+    check: Callable[[torch.Tensor, torch.Tensor], None] | None = None,
 ) -> Images:
     """Read images and labels, once.
 
@@ -252,6 +253,9 @@ def read_images(
         What images may take in memory; more lie in a file of `folder`.
     folder : Path, optional
     bar : Bar, optional
+    check : callable, optional
+        Takes the first images and labels of a data set or loader, and refuses what does not fit
+        before the others are read.
 
     Returns
     -------
@@ -295,6 +299,8 @@ def read_images(
         if x is None:
             check_images(images, name=name)
             check_class_labels(y, len(images))
+            if check is not None:
+                check(_in_range(images.detach().clone(), preprocess, own=True), y)
             x = allocated((len(indices), *images.shape[1:]), images.dtype, max_bytes, folder)
         require(
             images.shape[1:] == x.shape[1:],

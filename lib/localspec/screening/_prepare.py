@@ -259,6 +259,20 @@ def _as_it_computes(
     return unit_map, ""
 
 
+def _check_first(
+    module: nn.Module, settings: Settings
+) -> Callable[[torch.Tensor, torch.Tensor], None]:
+    """Return a check of the first images of many, before all of them are read."""
+
+    def check(x: torch.Tensor, y: torch.Tensor) -> None:
+        _check_pixels(x, x)
+        n_logits = count_logits(HookedUnits(module, ()), x)
+        check_labels(y, n_logits)
+        _class_names(settings, n_logits, ())
+
+    return check
+
+
 def _class_names(settings: Settings, n_logits: int, of_data: tuple[str, ...]) -> tuple[str, ...]:
     """Return a name for every logit."""
     if settings.class_names is not None:
@@ -312,7 +326,8 @@ def prepare(network: Network, data: object, settings: Settings, bar: Bar) -> Pre
         "bar": bar,
     }
     bar.describe("reading images")
-    images = read_images(data, "data", **options)
+    module = unit_map if isinstance(unit_map, nn.Module) else unit_map.module
+    images = read_images(data, "data", check=_check_first(module, settings), **options)
     if isinstance(unit_map, nn.Module):
         unit_map = _hooked(unit_map, _two_images(images.x), settings, untraced)
     elif isinstance(unit_map, UnitMap) and not isinstance(placed, UnitMap):

@@ -7,15 +7,16 @@ import torch
 from helpers.refusals import check_refused
 from helpers.screening import CLASSES, IMAGES, SETTINGS
 from PIL import Image
-from torch.utils.data import DataLoader, IterableDataset, Subset, TensorDataset
+from torch.utils.data import BatchSampler, DataLoader, IterableDataset, Subset, TensorDataset
 from torch.utils.data import Dataset as TorchDataset
 
 from localspec.data import Dataset
-from localspec.screening import screen
+from localspec.screening import estimate, screen
 from localspec.screening._data import allocated, read_images
 from localspec.screening._standardized import read_preprocess
 
 MEAN, STD = [0.4], [0.2]
+PAIRS = TensorDataset(IMAGES, torch.arange(60) % 3)
 ONE = {**SETTINGS, "partitionings": ["activations/local"], "measures": ["importance"]}
 
 
@@ -91,8 +92,27 @@ class Sizes(TorchDataset):
         return torch.full((1, 4 + index % 2, 4), 0.5), index % 3
 
 
+class Failing(TensorDataset):
+    """A file that is not there."""
+
+    def __getitem__(self, index):
+        if index == 17:
+            raise KeyError("image 17")
+        return super().__getitem__(index)
+
+
+class Named(TensorDataset):
+    """Labels by name."""
+
+    def __getitem__(self, index):
+        return super().__getitem__(index)[0], "abc"[index % 3]
+
+
 class Stream(IterableDataset):
     """Images without an end."""
+
+    def __len__(self):
+        return 60
 
     def __iter__(self):
         yield IMAGES[0], 0
@@ -140,6 +160,20 @@ def test_standardized_images_are_taken_back(network, labels, report):
     assert {name.removeprefix("network.") for name in found.table["layer"]} == {"1", "3"}
 
 
+def test_images_of_a_network_that_reads_0_to_255_are_taken_back(labels):
+    as_bytes = read_preprocess(([0.0], [1 / 255]))
+    for given in (IMAGES, 255 * IMAGES):
+        read = read_images((given, labels), "data", preprocess=as_bytes, max_bytes=2**20)
+        assert torch.allclose(read.x, IMAGES, atol=1e-6)
+    words = ["other numbers", "divided by 255"]
+    check_refused(
+        lambda: read_images(
+            (255 * IMAGES, labels), "data", preprocess=read_preprocess((MEAN, STD)), max_bytes=1
+        ),
+        words,
+    )
+
+
 @pytest.mark.filterwarnings("ignore:the network's accuracy")
 def test_files_pass_the_transform_and_their_classes_have_names(network, labels, tmp_path):
     found = screen(network, Pictures(labels), preprocess=Compose(), **ONE)
@@ -173,10 +207,63 @@ def test_mean_and_std_are_read_from_many_forms(given):
         (Augmented(IMAGES, torch.zeros(60).long()), {}, ["another image each time", "augment"]),
         (Pictures(torch.zeros(60).long()), {}, ["images of PIL", "ToTensor", "preprocess"]),
         (Sizes(), {}, ["one shape", "Resize"]),
+        (
+            Failing(IMAGES, torch.zeros(60).long()),
+            {},
+            ["data cannot be read (KeyError: 'image 17')"],
+        ),
+        (Named(IMAGES), {}, ["labels as the classes' numbers", "'a', 'b', 'c'"]),
+        (DataLoader(PAIRS, collate_fn=len), {}, ["batches of images and labels, not int"]),
+        (DataLoader(PAIRS, batch_size=None), {}, ["batch_size=None", "pass its data set"]),
         ((5 * IMAGES - 2, torch.zeros(60).long()), {"preprocess": ([0.5], [1.0])}, ["other numb"]),
         ((IMAGES, torch.zeros(60).long()), {"preprocess": 3}, ["preprocess must be", "not 3"]),
         ((IMAGES, torch.zeros(60).long()), {"preprocess": ([0.5], [0.0])}, ["std be positive"]),
     ],
 )
 def test_data_that_are_refused(data, options, words, network):
+    for function in (screen, estimate):
+        check_refused(
+            lambda function=function: function(network, data, **SETTINGS, **options), words
+        )
+
+
+class Counted(TensorDataset):
+    """Images that are counted as they are read."""
+
+    def __init__(self, x, y):
+        super().__init__(x, y)
+        self.highest = 0
+
+    def __getitem__(self, index):
+        self.highest = max(self.highest, index)
+        return super().__getitem__(index)
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "words"),
+    [
+        (lambda x, y: ((255 * x).byte(), y), {}, ["uint8: x.float() / 255"]),
+        (lambda x, y: (2 * x - 1, y), {}, ["must lie in [0, 1]", "preprocess=(mean, std)"]),
+        (lambda x, y: (2 * x - 1, y), {"preprocess": ([0.5], [1.0])}, ["other numbers"]),
+        (lambda x, y: (x[:, :, :3], y), {}, ["cannot read images of shape (1, 3, 4)"]),
+        (lambda x, y: (x.permute(0, 2, 3, 1), y), {}, ["channels last"]),
+        (lambda x, y: (x, y + 1), {}, ["label 3 does not fit a network of 3 logits"]),
+        (lambda x, y: (x, y), {"class_names": ["a", "b"]}, ["each of the 3 logits, not 2"]),
+    ],
+)
+def test_what_does_not_fit_is_refused_at_the_first_batch(change, options, words, network):
+    x, y = change(IMAGES.repeat(5, 1, 1, 1), torch.arange(300) % 3)
+    data = Counted(x, y)
     check_refused(lambda: screen(network, data, **SETTINGS, **options), words)
+    assert data.highest < 64
+
+
+def test_a_loader_whose_sampler_makes_batches(network, labels):
+    # every other image, in two batches: not all of the data set
+    sampler = BatchSampler(range(0, 60, 2), 15, drop_last=False)
+    batches = DataLoader(TensorDataset(IMAGES, labels), batch_sampler=sampler)
+    listed = DataLoader(TensorDataset(IMAGES, labels), batch_sampler=list(sampler))
+    for data in (batches, listed):
+        images = read_images(data, "data", max_bytes=2**20)
+        torch.testing.assert_close(images.x, IMAGES[::2], rtol=0, atol=0)
+        torch.testing.assert_close(images.y, labels[::2], rtol=0, atol=0)

@@ -5,7 +5,8 @@ from helpers.refusals import check_refused
 from helpers.screening import IMAGES, SETTINGS
 from torch.utils.data import DataLoader, TensorDataset
 
-from localspec.screening import estimate
+from localspec.exceptions import InvalidInputError
+from localspec.screening import estimate, screen
 from localspec.screening._estimate import Estimate
 
 
@@ -49,6 +50,40 @@ def test_images_that_are_to_be_read_count(network, labels):
 def test_what_screen_refuses_is_refused(network, labels):
     check_refused(lambda: estimate(network, (IMAGES, labels), level=2), ["level", "not 2"])
     check_refused(lambda: estimate(network, IMAGES), ["(images, labels)"])
+
+
+@pytest.mark.parametrize(
+    ("x_train", "words"),
+    [
+        (5, ["x_train", "not int"]),
+        (IMAGES.numpy(), ["x_train", "torch.from_numpy"]),
+        (IMAGES * 255, ["x_train must lie in [0, 1]"]),
+        (IMAGES / 0 * 0, ["x_train", "NaN or infinite"]),
+        (IMAGES[:2], ["at least 3 images", "not 2"]),
+        (IMAGES[:, :, :2], ["x and x_train", "(60, 1, 4, 4) and (60, 1, 2, 4)"]),
+        (TensorDataset(IMAGES[:0], IMAGES[:0]), ["x_train holds no image"]),
+    ],
+)
+def test_images_for_correlations_are_refused_as_screen_refuses_them(
+    x_train, words, network, labels
+):
+    for function in (estimate, screen):
+        with pytest.raises(InvalidInputError) as caught:
+            function(network, (IMAGES, labels), x_train=x_train)
+        assert all(word in str(caught.value) for word in words)
+
+
+def test_labels_and_images_are_refused_as_screen_refuses_them(network, labels):
+    check_refused(lambda: estimate(network, (IMAGES, labels[:9])), ["shape (60,)", "not (9,)"])
+    check_refused(lambda: estimate(network, (IMAGES, labels.to_sparse())), [".to_dense()"])
+    check_refused(lambda: estimate(network, (IMAGES.to_sparse(), labels)), [".to_dense()"])
+
+
+def test_images_for_correlations_count(network, labels):
+    options = {"partitionings": ["activations/local"], "measures": ["importance"], **SETTINGS}
+    for x_train in (IMAGES, (IMAGES, labels), DataLoader(TensorDataset(IMAGES, labels), 7)):
+        found = estimate(network, (IMAGES, labels), x_train=x_train, **options)
+        assert found.seconds["graph of activations"] > 0
 
 
 def test_long_times_are_said_without_exponents():

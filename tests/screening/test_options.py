@@ -120,6 +120,51 @@ def test_a_network_that_is_not_traced_is_hooked(network, labels):
     assert estimate(Branching(network).eval(), pair, **SETTINGS).n_groups > 0
 
 
+class Halved(torch.nn.Module):
+    """A network whose call does more than its forward pass."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def __call__(self, x):
+        return super().__call__(x / 2)
+
+    def forward(self, x):
+        return self.network(x)
+
+
+@pytest.mark.filterwarnings("ignore:the network's accuracy")
+def test_a_network_whose_trace_computes_something_else_is_hooked(network, labels):
+    module, pair = Halved(network).eval(), (IMAGES, labels)
+    options = {"measures": ["importance"], **SETTINGS}
+    report = screen(module, pair, **options)
+    assert report.about["hooked"]
+    assert "computes something else" in report.about["untraced"]
+    first, index = report.table.iloc[0], report.units(0)
+    with torch.no_grad():
+        values = IMAGES.flatten(1) / 2
+        for name, layer in network.named_children():
+            values = layer(values)
+            if name == first["layer"].removeprefix("network."):
+                values[:, index] = 0
+    right = values.argmax(1) == labels
+    accuracies = [float(right[labels == label].double().mean()) for label in range(3)]
+    assert first["importance"] == pytest.approx(sum(accuracies) / 3)
+    check_refused(
+        lambda: screen(module, pair, partitionings=["weights/local"], **SETTINGS),
+        ["computes something else"],
+    )
+
+
+def test_a_network_is_hooked_where_the_first_two_images_are_the_same(network, labels):
+    x = IMAGES.clone()
+    x[1] = x[0]
+    options = {"measures": ["importance"], "partitionings": ["activations/local"], **SETTINGS}
+    report = screen(Branching(network).eval(), (x, labels), **options)
+    assert report.about["hooked"]
+
+
 def test_layers_of_a_network_that_is_hooked_and_standardized(network, labels):
     settings = SETTINGS | {"preprocess": ([0.0] * IMAGES.shape[1], [1.0] * IMAGES.shape[1])}
     report = screen(Branching(network).eval(), (IMAGES, labels), layers=["network.3"], **settings)

@@ -7,15 +7,20 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from helpers.html import Reader
 from helpers.screening import CLASSES, IMAGES, SETTINGS
+from torch import nn
 
+from localspec.clustering import Partition, draw_counterparts
 from localspec.exceptions import ArtifactError, InvalidInputError
 from localspec.measures import MEASURES
 from localspec.screening import Report, screen
+from localspec.screening._evidence import group_excitations
 from localspec.screening._groups import Finding
 from localspec.screening._html import report_html
 from localspec.screening._tables import chance_rate, lowest_p
+from localspec.units import trace_units
 
 FINDINGS = {
     "importance": Finding(
@@ -187,6 +192,35 @@ def test_groups_that_chance_may_have_put_first_are_called_so(report):
     assert words not in report_html(groups, few, report._page() | {"tests": less})
     left = [replace(count, n_adjusted=1) for count in few]
     assert words not in report_html(groups, left, report._page() | {"tests": same})
+
+
+@pytest.mark.parametrize("n_draws", [5, 60])
+def test_draws_that_tie_but_for_rounding_are_drawn(report, n_draws):
+    # one of three classes damaged: the range is three times the mean, up to rounding
+    draws = np.resize([3.0, np.nextafter(3.0, 4.0)], n_draws)
+    finding = Finding(
+        value=3.0, side="high", draws=draws, p_value=0.5, effect=1.0, stands_out=False
+    )
+    group = replace(report.group(0), findings={"class_coherence": finding})
+    (row,) = re.findall(
+        r'<path class="d[^>]*>', report_html([group], report.counts(), report._page())
+    )
+    places = {float(place) for place in re.findall(r"[MH]([0-9.]+)", row)}
+    assert places <= {48, 50, 52}  # the middle of 100
+
+
+def test_excitations_that_tie_but_for_rounding_are_counted():
+    # the last image excites both units less by one unit in the last place
+    network = nn.Sequential(nn.Flatten(), nn.Linear(1, 4, bias=False), nn.ReLU(), nn.Linear(4, 2))
+    network = network.double().eval()
+    with torch.no_grad():
+        network[1].weight.fill_(1)
+    x = torch.ones(5, 1, 1, 1, dtype=torch.float64)
+    x[4] = np.nextafter(1.0, 0.0)
+    draws = draw_counterparts(Partition.from_labels({"1": [0, 0, 1, 1]}), 1)
+    found = group_excitations(trace_units(network), x, draws)
+    assert found.counts.sum(axis=1).tolist() == found.random_counts.sum(axis=1).tolist() == [5, 5]
+    assert found.exciting.tolist() == [[0, 1, 2, 3]] * 2
 
 
 def test_a_notebook_shows_the_summary_without_pictures(report):

@@ -8,12 +8,15 @@ import subprocess
 import sys
 
 import pandas as pd
+import pytest
 import torch
+from helpers.refusals import check_refused, disk_full, no_long_work  # noqa: F401
 from helpers.screening import IMAGES, SETTINGS
 
 import localspec.screening._run as run
+from localspec.exceptions import ArtifactError
 from localspec.screening import screen
-from localspec.units import hook_units
+from localspec.units import hook_units, trace_units
 
 TWO = ["activations/global", "activations/local"]
 # dies in the visualizations of the second partitioning
@@ -107,3 +110,47 @@ def test_a_network_whose_code_changes_is_another_one(tmp_path, monkeypatch):
     before = key("steps_before", code)
     assert key("steps_same", code) == before
     assert key("steps_after", code.replace("[0][-1]", "[0][0]")) != before
+
+
+@pytest.mark.usefixtures("no_long_work")
+def test_a_folder_that_cannot_be_written_is_refused(network, labels, tmp_path, monkeypatch):
+    monkeypatch.setattr("localspec.screening._settings.TemporaryFile", disk_full)
+    words = ["cannot be written", "No space left", "name another one"]
+    check_refused(lambda: screen(network, (IMAGES, labels), folder=tmp_path, **SETTINGS), words)
+
+
+def test_a_disk_that_fills_up_is_that_of_the_folder(network, labels, tmp_path, monkeypatch):
+    monkeypatch.setattr("localspec._utils.artifacts.save_file", disk_full)
+    with pytest.raises(ArtifactError, match="choose another folder with folder"):
+        screen(network, (IMAGES, labels), folder=tmp_path, **SETTINGS)
+
+
+class Constant(torch.nn.Module):
+    """A network with a number that is no weight, behind what can or cannot be traced."""
+
+    def __init__(self, number, norm, buffer=False):
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.last = torch.nn.Linear(16, 6), torch.nn.Linear(6, 3)
+        self.norm = norm
+        if buffer:
+            self.register_buffer("number", number, persistent=False)
+        else:
+            self.number = number
+
+    def forward(self, x):
+        return self.last(self.norm(self.first(x.flatten(1))).relu() * self.number)
+
+
+@pytest.mark.parametrize("way", ["traced", "hooked"])
+@pytest.mark.parametrize("kind", ["number", "tensor", "buffer"])
+def test_a_network_of_another_constant_is_another_one(way, kind):
+    def key(number):
+        number = number if kind == "number" else torch.tensor(number)
+        norm = torch.nn.Identity() if way == "traced" else torch.nn.LayerNorm(6)
+        network = Constant(number, norm, kind == "buffer").eval()
+        units = trace_units if way == "traced" else lambda network: hook_units(network, IMAGES)
+        return run.network_key(units(network))
+
+    assert key(1.5) == key(1.5)
+    assert key(1.5) != key(2.5)

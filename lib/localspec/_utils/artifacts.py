@@ -284,6 +284,7 @@ def cached(
     inputs: tuple[str, ...] = (),
     mode: str = "auto",
     root: Path | None = None,
+    variable: str = RESULTS_VARIABLE,
 ) -> Artifact:
     """Load the artifact with this identity, or compute and store it.
 
@@ -302,6 +303,8 @@ def cached(
         Load if there, else compute; never compute; compute again even if there.
     root : Path, optional
         Folder for results; by default :func:`results_root`.
+    variable : str, optional
+        What messages say to choose another folder with.
 
     Returns
     -------
@@ -333,12 +336,12 @@ def cached(
             if mode == "never":
                 raise ArtifactError(f"{error}: {_remedy(stored, path)}") from error
             warnings.warn(f"{error}: it is computed again", ArtifactWarning, stacklevel=2)
-    with locked(path):
+    with locked(path, variable=variable):
         if mode != "always" and path.exists():  # another process may have computed it meanwhile
             with suppress(_DamagedError):
                 return read_artifact(path, key)
         _sweep(path)
-        artifact = write_artifact(path, key, *compute())
+        artifact = write_artifact(path, key, *compute(), variable=variable)
         Path(f"{path}.lock").unlink(missing_ok=True)  # whoever waits for it finds the artifact
     return artifact
 

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 from PIL.Image import Image
-from torch.utils.data import DataLoader, IterableDataset, Subset
+from torch.utils.data import BatchSampler, DataLoader, IterableDataset, Subset
 from torch.utils.data import Dataset as TorchDataset
 
-from localspec._utils.validation import require
+from localspec._utils.validation import require, shown
 from localspec.data import Dataset, check_class_labels, check_images
 from localspec.exceptions import InvalidInputError
 from localspec.screening._bar import Bar
@@ -109,6 +109,25 @@ def _class_names(dataset: object) -> tuple[str, ...]:
     return tuple(names) if fits else ()
 
 
+def loader_indices(loader: DataLoader, name: str) -> list[int]:
+    """Return the indices of a loader's images, in the data set's order, whatever shuffles.
+
+    Raises
+    ------
+    InvalidInputError
+        If the loader makes no batches.
+    """
+    batches = loader.batch_sampler
+    if batches is None:
+        raise InvalidInputError(
+            f"{name} is a DataLoader with batch_size=None, which makes no batches: give it a "
+            "batch_size, or pass its data set"
+        )
+    if type(batches) is BatchSampler:  # the last batch counts even where the loader drops it
+        return sorted(set(batches.sampler))
+    return sorted({index for batch in batches for index in batch})
+
+
 def _source(data: DataLoader | TorchDataset, name: str, preprocess: Preprocess | None):
     """Return a data set, the indices of its images, and the options of the loader that reads it."""
     options: dict[str, Any] = {"batch_size": BATCH_SIZE}
@@ -116,9 +135,9 @@ def _source(data: DataLoader | TorchDataset, name: str, preprocess: Preprocess |
     if isinstance(data, DataLoader):
         dataset = data.dataset
         if not isinstance(dataset, IterableDataset):
-            indices = sorted(set(data.sampler))  # in the data set's order, whatever shuffles
+            indices = loader_indices(data, name)
         options = {
-            "batch_size": data.batch_size or BATCH_SIZE,
+            "batch_size": data.batch_size or BATCH_SIZE,  # none where a sampler makes batches
             "collate_fn": data.collate_fn,
             "num_workers": data.num_workers,
         }
@@ -167,6 +186,10 @@ def _batches(
     loader = DataLoader(Subset(dataset, indices), **options)
     try:
         for batch in loader:
+            if not isinstance(batch, tuple | list) or len(batch) < 2:
+                raise InvalidInputError(
+                    f"{name} must give batches of images and labels, not {type(batch).__name__}"
+                )
             x, y = batch[0], batch[1]
             if not isinstance(x, torch.Tensor) or x.ndim != 4:
                 shape = tuple(x.shape) if isinstance(x, torch.Tensor) else type(x).__name__
@@ -174,11 +197,27 @@ def _batches(
                     f"{name} must give batches of images (n_images, n_channels, height, width), "
                     f"not {shape}"
                 )
-            yield x, torch.as_tensor(y)
+            yield x, _labels(y, name)
+    except InvalidInputError:
+        raise
     except (RuntimeError, TypeError, OSError, IndexError) as error:
         raise InvalidInputError(
             f"{name} cannot be read ({error}): its images must be tensors of one shape, such as "
             "torchvision.transforms.Resize, CenterCrop and ToTensor make them"
+        ) from error
+    except Exception as error:  # of the user's own code
+        raise InvalidInputError(
+            f"{name} cannot be read ({type(error).__name__}: {error})"
+        ) from error
+
+
+def _labels(y: object, name: str) -> torch.Tensor:
+    """Return the labels of a batch as a tensor."""
+    try:
+        return torch.as_tensor(y)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InvalidInputError(
+            f"{name} must give labels as the classes' numbers, from 0, not as {shown(y)}"
         ) from error
 
 
@@ -192,6 +231,7 @@ def read_images(
     max_bytes: int,
     folder: Path | None = None,
     bar: Bar | None = None,
+    check: Callable[[torch.Tensor, torch.Tensor], None] | None = None,
 ) -> Images:
     """Read images and labels, once.
 
@@ -213,6 +253,9 @@ def read_images(
         What images may take in memory; more lie in a file of `folder`.
     folder : Path, optional
     bar : Bar, optional
+    check : callable, optional
+        Takes the first images and labels of a data set or loader, and refuses what does not fit
+        before the others are read.
 
     Returns
     -------
@@ -254,6 +297,10 @@ def read_images(
         bar.expect(len(indices))
     for images, y in _batches(dataset, indices, options, name):
         if x is None:
+            check_images(images, name=name)
+            check_class_labels(y, len(images))
+            if check is not None:
+                check(_in_range(images.detach().clone(), preprocess, own=True), y)
             x = allocated((len(indices), *images.shape[1:]), images.dtype, max_bytes, folder)
         require(
             images.shape[1:] == x.shape[1:],
@@ -297,7 +344,10 @@ def _chosen(n_images: int, n_chosen: int | None, seed: int) -> np.ndarray:
 
 def _in_range(x: torch.Tensor, preprocess: Preprocess | None, *, own: bool) -> torch.Tensor:
     """Take back the standardization of images that were standardized; `own`: may be changed."""
-    if preprocess is None or float(x.detach().amin()) >= 0:
+    if preprocess is None:
+        return x
+    low, high = (float(value) for value in x.detach().aminmax())
+    if low >= 0 and high <= 1:
         return x
     mean, std = preprocess.tensors(x)
     x = x if own else x.detach().clone()
@@ -307,7 +357,7 @@ def _in_range(x: torch.Tensor, preprocess: Preprocess | None, *, own: bool) -> t
     require(
         low >= -SLACK and high <= 1 + SLACK,
         f"images that preprocess takes back lie from {low:.3g} to {high:.3g}, not in [0, 1]: they "
-        "were standardized by other numbers",
+        "were standardized by other numbers, or, if not at all, have to be divided by 255",
     )
     for part in x.split(BATCH_SIZE):
         part.clamp_(0, 1)

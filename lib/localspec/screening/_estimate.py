@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import DataLoader, IterableDataset, Subset
 from torch.utils.data import Dataset as TorchDataset
 
 from localspec.clustering import Draws, Partition, activation_graph_traced, draw_counterparts
-from localspec.data import Dataset
+from localspec.data import Dataset, check_class_labels, check_images
 from localspec.measures import LESIONED, VISUALIZED
 from localspec.screening._bar import Bar
-from localspec.screening._data import is_dataset
+from localspec.screening._data import is_dataset, loader_indices
 from localspec.screening._evidence import group_excitations
 from localspec.screening._prepare import Prepared, prepare
 from localspec.screening._run import BLOCK_BYTES, Run
@@ -83,17 +83,24 @@ def _plain(value: float, n_digits: int) -> str:
     return f"{float(f'{value:.{n_digits}g}'):.12g}"
 
 
-def _few(data: object) -> tuple[object, int]:
+def _few(data: object, name: str = "data") -> tuple[object, int]:
     """Return some images of the data, spread over them, and how many there are in all."""
     if isinstance(data, Dataset):
         data = data.x_test, data.y_test
+    if isinstance(data, torch.Tensor):
+        check_images(data, name=name)
+        return data[torch.from_numpy(_spread(len(data), data[:1])).to(data.device)], len(data)
     pair = isinstance(data, tuple | list) and len(data) == 2
     if pair and all(isinstance(part, torch.Tensor) and part.ndim for part in data):
         x, y = data
+        check_images(x)
+        check_class_labels(y, len(x))
         rows = torch.from_numpy(_spread(len(x), x[:1]))
         return (x[rows.to(x.device)], y[rows.to(y.device)]), len(x)
+    if isinstance(getattr(data, "dataset", data), IterableDataset):
+        return data, 0
     if isinstance(data, DataLoader) and hasattr(data.dataset, "__len__"):
-        indices = sorted(set(data.sampler))
+        indices = loader_indices(data, name)
         part = Subset(
             data.dataset, [indices[row] for row in _spread(len(indices), _first(data.dataset))]
         )
@@ -101,6 +108,17 @@ def _few(data: object) -> tuple[object, int]:
     if is_dataset(data) and hasattr(data, "__len__"):
         return Subset(data, _spread(len(data), _first(data)).tolist()), len(data)
     return data, 0
+
+
+def _few_source(x_train: object, data: object, n_images: int) -> tuple[object, int]:
+    """Return some of the images for correlations if they are given, and how many there are."""
+    if x_train is None:
+        return None, len(data.x_train) if isinstance(data, Dataset) else n_images
+    if isinstance(x_train, Dataset):
+        x_train = x_train.x_train
+    if isinstance(x_train, tuple | list) and len(x_train) == 2:
+        x_train = x_train[0]
+    return _few(x_train, "x_train")
 
 
 def _first(dataset: TorchDataset) -> object:
@@ -229,19 +247,17 @@ def estimate(network: Network, data: object, **settings: Any) -> Estimate:
 def _estimated(network: Network, data: object, checked: Settings, bar: Bar) -> Estimate:
     few, n_images = _few(data)
     seconds: dict[str, float] = {}
-    alone = replace(checked, x_train=None, folder=None)
+    few_source, n_given = _few_source(checked.x_train, data, n_images)
+    alone = replace(checked, x_train=few_source, folder=None)
     start = time.perf_counter()
     prepared = prepare(network, few, alone, bar)
     run = prepared.run
-    checked = replace(prepared.settings, x_train=checked.x_train)
+    checked = prepared.settings
     reading = time.perf_counter() - start - sum(run.times.values())
     in_memory = isinstance(data, tuple | list | Dataset)
     if not in_memory:
         seconds["images"] = reading * n_images / len(run.x)
-    given = data if checked.x_train is None else checked.x_train
-    n_source = 0
-    if run.source is not None:
-        n_source = min(checked.n_images, _length(given))
+    n_source = 0 if run.source is None else min(checked.n_images, n_given)
     partitions = checked.partitions or _clusters(prepared, checked, n_source, seconds)
     draws = {
         name: draw_counterparts(partition, checked.n_draws, conventions=checked.conventions)
@@ -279,11 +295,3 @@ def _estimated(network: Network, data: object, checked: Settings, bar: Bar) -> E
         n_groups=len(layers),
         seconds=seconds,
     )
-
-
-def _length(data: object) -> int:
-    if isinstance(data, Dataset):
-        return len(data.x_train)
-    if isinstance(data, tuple | list):
-        return len(data[0])
-    return len(data.dataset) if isinstance(data, DataLoader) else len(data)

@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from localspec.clustering import Draws
+from localspec.statistics import at_most
 from localspec.units import Units
 from localspec.visualization import compared_bits, excitations, top_images
 
@@ -121,6 +122,23 @@ def small_pictures(
     return (255 * tensor.clamp(0, 1)).round().to(torch.uint8).numpy()
 
 
+def histogram(values: np.ndarray, n_bins: int, low: float, high: float) -> np.ndarray:
+    """Count values from `low` to `high` in bins; values that tie lie in the middle one.
+
+    Examples
+    --------
+    >>> histogram(np.array([1.0, 1.1, 2.0]), 2, 1.0, 2.0).tolist()
+    [2, 1]
+    >>> histogram(np.array([1.0, 1.0 + 1e-15]), 3, 1.0, 1.0 + 1e-15).tolist()
+    [0, 2, 0]
+    """
+    if at_most(high, low):  # rounding makes no bins
+        counts = np.zeros(n_bins, dtype=np.int64)
+        counts[n_bins // 2] = len(values)
+        return counts
+    return np.histogram(values, n_bins, (low, high))[0]
+
+
 def group_excitations(unit_map: Units, x: torch.Tensor, draws: Draws) -> Excitations:
     """Return how strongly images excite groups and their first random counterparts."""
     parts, n_groups = draws.subclusters, len(draws.subclusters)
@@ -136,7 +154,7 @@ def group_excitations(unit_map: Units, x: torch.Tensor, draws: Draws) -> Excitat
         both = values[group], random_values[group]
         edges[group] = np.min(both), np.max(both)
         for row, one in enumerate(both):
-            counts[row, group] = np.histogram(one, N_BINS, tuple(edges[group]))[0]
+            counts[row, group] = histogram(one, N_BINS, edges[group, 0], edges[group, 1])
     return Excitations(exciting, strongest, edges, counts[0], counts[1])
 
 

@@ -38,7 +38,7 @@ from localspec.units import (
 )
 from localspec.visualization import check_image_shape, visualize_traced
 
-N_HOOKED = 2  # images that modules are tried with
+N_COMPARED = 64  # images that are looked at together
 WRAPPED = "network."  # what the names of layers begin with inside of a standardized network
 
 
@@ -54,14 +54,8 @@ class Prepared:
     class_names: tuple[str, ...]  # of all logits
 
 
-def _check_data(
-    unit_map: Units, x: torch.Tensor, y: torch.Tensor, source: torch.Tensor
-) -> tuple[int, np.ndarray]:
-    """Check images and labels; return the number of logits, and of images of every class."""
-    check_images(x)
-    check_class_labels(y, len(x))
-    if source is not x:
-        check_images(source, name="x_train")
+def _check_pixels(x: torch.Tensor, source: torch.Tensor) -> None:
+    """Check shapes and values of images, and of those for correlations."""
     if x.ndim == 2:
         raise InvalidInputError(
             "x must have shape (n_images, n_channels, height, width), since screen makes images "
@@ -87,6 +81,17 @@ def _check_data(
             "divide by 255, or, of standardized images, pass preprocess=(mean, std) or "
             "standardized(network, mean, std) with images as they were before",
         )
+
+
+def _check_data(
+    unit_map: Units, x: torch.Tensor, y: torch.Tensor, source: torch.Tensor
+) -> tuple[int, np.ndarray]:
+    """Check images and labels; return the number of logits, and of images of every class."""
+    check_images(x)
+    check_class_labels(y, len(x))
+    if source is not x:
+        check_images(source, name="x_train")
+    _check_pixels(x, source)
     n_logits = count_logits(unit_map, x)
     check_labels(y, n_logits)
     check_image_shape(tuple(x.shape[1:]))
@@ -214,6 +219,18 @@ def _traced(network: Network, settings: Settings) -> tuple[UnitMap | nn.Module, 
         return checked_module(network), str(refusal)
 
 
+def _two_images(x: torch.Tensor) -> torch.Tensor:
+    """Return the first image and the first other one; where all are the same, the first two."""
+    check_images(x)
+    begin = 0
+    for part in x.split(N_COMPARED):
+        others = (part != x[:1]).flatten(1).any(dim=1).nonzero().flatten()
+        if len(others):
+            return x[[0, begin + int(others[0])]]
+        begin += len(part)
+    return x[:2]
+
+
 def _hooked(module: nn.Module, x: torch.Tensor, settings: Settings, untraced: str) -> HookedUnits:
     """Return the units of the modules of a network that is not traced."""
     names = _named(settings.layers, dict(module.named_modules()), settings)
@@ -223,6 +240,37 @@ def _hooked(module: nn.Module, x: torch.Tensor, settings: Settings, untraced: st
     except InvalidInputError as error:
         raise InvalidInputError(f"{error} (not traced either: {untraced})") from error
     return units
+
+
+def _as_it_computes(
+    unit_map: UnitMap, x: torch.Tensor, settings: Settings
+) -> tuple[UnitMap | HookedUnits, str]:
+    """Return the traced network or, where it computes otherwise, hooked units and why."""
+    try:
+        count_logits(unit_map, x)
+    except InvalidInputError as refusal:
+        if set(settings.partitionings or ()) & set(OF_WEIGHTS) and settings.partitions is None:
+            raise
+        try:
+            units = _hooked(unit_map.module, _two_images(x), settings, "")
+        except InvalidInputError:
+            raise refusal from None
+        return units, str(refusal)
+    return unit_map, ""
+
+
+def _check_first(
+    module: nn.Module, settings: Settings
+) -> Callable[[torch.Tensor, torch.Tensor], None]:
+    """Return a check of the first images of many, before all of them are read."""
+
+    def check(x: torch.Tensor, y: torch.Tensor) -> None:
+        _check_pixels(x, x)
+        n_logits = count_logits(HookedUnits(module, ()), x)
+        check_labels(y, n_logits)
+        _class_names(settings, n_logits, ())
+
+    return check
 
 
 def _class_names(settings: Settings, n_logits: int, of_data: tuple[str, ...]) -> tuple[str, ...]:
@@ -268,7 +316,7 @@ def prepare(network: Network, data: object, settings: Settings, bar: Bar) -> Pre
         unit_map = placed
     else:
         unit_map, untraced = _traced(placed, settings)
-    settings = settings.for_network(not isinstance(unit_map, UnitMap))
+    asked, settings = settings, settings.for_network(not isinstance(unit_map, UnitMap))
     if isinstance(unit_map, UnitMap):
         unit_map = _with_layers(unit_map, settings)
     options = {
@@ -278,10 +326,13 @@ def prepare(network: Network, data: object, settings: Settings, bar: Bar) -> Pre
         "bar": bar,
     }
     bar.describe("reading images")
-    images = read_images(data, "data", **options)
+    module = unit_map if isinstance(unit_map, nn.Module) else unit_map.module
+    images = read_images(data, "data", check=_check_first(module, settings), **options)
     if isinstance(unit_map, nn.Module):
-        check_images(images.x)
-        unit_map = _hooked(unit_map, images.x[:N_HOOKED], settings, untraced)
+        unit_map = _hooked(unit_map, _two_images(images.x), settings, untraced)
+    elif isinstance(unit_map, UnitMap) and not isinstance(placed, UnitMap):
+        unit_map, untraced = _as_it_computes(unit_map, images.x, asked)
+        settings = asked.for_network(not isinstance(unit_map, UnitMap))
     correlated = settings.partitions is None and any(
         name.startswith("activations") for name in settings.partitionings
     )

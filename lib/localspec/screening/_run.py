@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from numbers import Number
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -40,6 +41,9 @@ STEPS = {"partition": 1, "lesions": 1, "pictures": 1, "excitations": 1}
 BLOCK_BYTES = 2**28  # of visualizations before they are made small
 MOST_GROUPS = 64  # of a block, after which results are kept
 STEP_PASSES = 3  # one step of visualization takes about as long as three passes of an image
+OF_NUMPY = (torch.float16, torch.float32, torch.float64)
+# what torch keeps in every module and trace: weights and parts are read by themselves
+BY_TORCH = frozenset(vars(torch.fx.GraphModule(torch.nn.Module(), torch.fx.Graph())))
 Kind = TypeVar("Kind")
 
 
@@ -129,6 +133,7 @@ class Run:
             lambda: take_apart(compute()),
             inputs=tuple(self.inputs[name] for name in inputs),
             root=self.folder,
+            variable="folder",
         )
         return artifact.rebuild(kind)
 
@@ -331,19 +336,47 @@ def sets_key(sets: Sequence[Lesion]) -> str:
 
 
 def network_key(unit_map: Units) -> str:
-    """Return a key of all that a network computes: its parts, its code and its weights.
+    """Return a key of all that a network computes: its parts, its code, its weights and constants.
 
     The code is that of the trace or, of a network that is not traced, that of its classes.
     """
     module = unit_map.module
-    state = module.state_dict()
-    weights = fingerprint(*_on_cpu(state.values()), names=state)
+    holders = {"module": module}
     if isinstance(unit_map, HookedUnits):
         code = repr(unit_map.layers) + "".join(_sources(module))
     else:
         code = unit_map.graph_module.code
-    parameters = {"module": str(module), "code": code}
-    return artifact_key("network", 1, parameters, (weights,))
+        holders["trace"] = unit_map.graph_module  # holds the constants of the forward pass
+    tensors: dict[str, torch.Tensor] = {}
+    constants: dict[str, Any] = {}
+    for where, holder in holders.items():
+        for name, part in holder.named_modules(prefix=where):
+            own = {key: value for key, value in vars(part).items() if key not in BY_TORCH}
+            held = {**part._parameters, **part._buffers, **own}
+            for key, value in held.items():
+                _note(f"{name}.{key}", value, tensors, constants)
+    weights = fingerprint(*_on_cpu(tensors.values()), names=tensors)
+    parameters = {"module": str(module), "code": code, "constants": constants}
+    return artifact_key("network", 2, parameters, (weights,))
+
+
+def _note(
+    where: str, value: object, tensors: dict[str, torch.Tensor], constants: dict[str, Any]
+) -> None:
+    """Note a value that a module holds, and what lies in it, if it is tensor, number or text."""
+    if isinstance(value, torch.Tensor):
+        if value.layout == torch.strided and not (value.is_meta or value.is_quantized):
+            tensors[where] = value
+    elif isinstance(value, Mapping):
+        for key, part in value.items():
+            _note(f"{where}[{key!r}]", part, tensors, constants)
+    elif isinstance(value, list | tuple):
+        for index, part in enumerate(value):
+            _note(f"{where}[{index}]", part, tensors, constants)
+    elif isinstance(value, np.ndarray | str | Number | None):
+        constants[where] = repr(value.tolist() if isinstance(value, np.ndarray) else value)
+    elif callable(value):
+        constants[where] = getattr(value, "__qualname__", type(value).__qualname__)
 
 
 def _sources(module: torch.nn.Module) -> list[str]:
@@ -355,8 +388,10 @@ def _sources(module: torch.nn.Module) -> list[str]:
     return sources
 
 
-def _on_cpu(tensors) -> list[torch.Tensor]:
+def _on_cpu(tensors: Iterable[torch.Tensor]) -> list[torch.Tensor]:
     """Return tensors as NumPy can read them: on the CPU, and of no type that it lacks."""
-    detached = [tensor.detach().cpu() for tensor in tensors]
-    half = torch.bfloat16
-    return [tensor.float() if tensor.dtype == half else tensor for tensor in detached]
+    detached = [tensor.detach().cpu().resolve_conj().resolve_neg() for tensor in tensors]
+    return [
+        tensor.float() if tensor.is_floating_point() and tensor.dtype not in OF_NUMPY else tensor
+        for tensor in detached
+    ]

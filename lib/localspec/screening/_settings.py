@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import torch
@@ -160,6 +161,13 @@ def _folder(folder: str | Path | None) -> Path | None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InvalidInputError(f"folder {str(path)!r} cannot be made: {error}") from error
+    try:
+        with TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise InvalidInputError(
+            f"folder {str(path)!r} cannot be written: {error}; name another one"
+        ) from error
     return path
 
 

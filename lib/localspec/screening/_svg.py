@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from localspec.statistics import at_most
+
 WIDTH, HEIGHT = 100, 16
 MARGIN = 2
 MOST_TICKS = 40  # draws shown one by one; more as a histogram
@@ -33,6 +35,11 @@ def null_paths(value: float, draws: np.ndarray, side: str) -> dict[str, str]:
 
     >>> null_paths(1.0, np.array([2.0, 3.0]), "low")
     {'draws': 'M50 4v8M2 4v8', 'mark': 'M98 0v16'}
+
+    Values that tie but for rounding stand in the middle.
+
+    >>> null_paths(3.0, np.array([3.0000000000000004]), "high")
+    {'draws': 'M50 4v8', 'mark': 'M50 0v16'}
     """
     sign = -1.0 if side == "low" else 1.0
     defined = sign * draws[np.isfinite(draws)]
@@ -40,15 +47,18 @@ def null_paths(value: float, draws: np.ndarray, side: str) -> dict[str, str]:
     if not len(every):
         return {"draws": "", "mark": ""}
     low, high = float(every.min()), float(every.max())
-    scale = (WIDTH - 2 * MARGIN) / (high - low) if high > low else 0.0
+    scale = 0.0 if at_most(high, low) else (WIDTH - 2 * MARGIN) / (high - low)  # 0: all tie
 
     def x(point: float) -> str:
         return f"{MARGIN + (point - low) * scale if scale else WIDTH / 2:.4g}"
 
     if len(defined) <= MOST_TICKS:
         path = "".join(f"M{x(point)} 4v8" for point in defined.tolist())
+    elif not scale:
+        sides = [WIDTH / 2 - MARGIN, WIDTH / 2 + MARGIN]
+        path = bars_path(sides, np.array([len(defined)]), len(defined))
     else:
-        bins, edges = np.histogram(defined, N_BINS, (low, high if scale else low + 1))
+        bins, edges = np.histogram(defined, N_BINS, (low, high))
         path = bars_path([float(x(edge)) for edge in edges], bins, int(bins.max()))
     mark = f"M{x(sign * value)} 0v16" if np.isfinite(value) else ""
     return {"draws": path, "mark": mark}

@@ -1,4 +1,4 @@
-"""Forms of the measures on a tiny network, and findings by hand."""
+"""Forms of the measures on a tiny network."""
 
 from itertools import combinations
 
@@ -13,33 +13,11 @@ from localspec.pipeline import (
     FORMS,
     PARTITIONINGS,
     form_assessment,
-    form_finding,
     form_row,
     matched_scores,
 )
 from localspec.statistics import combine_replicates
 from localspec.visualization import visualize
-
-ROW = {"undefined_draws": 0.1, "n_subclusters": 4, "effect_ratio": 1.2, "favourable": "above"}
-
-
-@pytest.mark.parametrize(
-    ("changes", "p", "expected"),
-    [
-        ({}, 0.05, "found"),
-        ({}, 0.06, "not found"),
-        ({"effect_ratio": 0.9}, 0.01, "wrong side"),
-        ({"effect_ratio": 0.9, "favourable": "below"}, 0.01, "found"),
-        ({"effect_ratio": float("nan")}, 0.01, "wrong side"),
-        ({"undefined_draws": 0.51}, 0.01, "undefined"),
-        ({"undefined_draws": 0.5}, 0.01, "found"),
-        ({}, float("nan"), "undefined"),
-        ({"n_subclusters": 0}, float("nan"), "no tested subcluster"),
-    ],
-)
-def test_findings_by_hand(changes, p, expected):
-    assert form_finding(ROW | changes, p) == expected
-
 
 pytestmark = pytest.mark.integration
 

@@ -30,7 +30,6 @@ from localspec.studies.downstream import (
     graphs_table,
     plot_downstream,
 )
-from localspec.studies.downstream._tables import _reading
 
 pytestmark = pytest.mark.integration
 N_IMAGES = 40
@@ -160,23 +159,6 @@ def test_marks_of_the_figure():
     assert [mark.get_offsets()[0].tolist() for mark in filled] == [[1.2, 2.0]]
     shapes = [len(mark.get_paths()[0].vertices) for mark in marks]
     assert shapes.count(shapes[3]) == 1, "the cross is the only other shape"
-
-
-@pytest.mark.parametrize(
-    ("name", "low", "high", "undefined", "reading"),
-    [
-        ("importance", 0.1, 0.2, 0.0, "more specialized"),
-        ("importance", -0.2, -0.1, 0.0, "less specialized"),
-        ("output_coherence", 0.1, 0.2, 0.0, "less specialized"),
-        ("output_coherence", -0.2, -0.1, 0.0, "more specialized"),
-        ("input_coherence", -0.1, 0.2, 0.0, "not told apart"),
-        ("class_coherence", 0.1, 0.2, 0.6, "undefined"),
-        ("class_coherence", 0.1, 0.2, np.nan, "undefined"),
-        ("importance", np.nan, np.nan, 0.0, "undefined"),
-    ],
-)
-def test_readings(name, low, high, undefined, reading):
-    assert _reading(name, low, high, undefined) == reading
 
 
 @pytest.mark.parametrize(

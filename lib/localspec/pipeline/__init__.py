@@ -3,19 +3,24 @@
 from localspec._utils.files import project_root
 from localspec.pipeline._choices import PAPER_CHOICES, PROFILE_CHOICES, Choices
 from localspec.pipeline._figures import drawn_data, write_figure
+from localspec.pipeline._findings import (
+    FOUND,
+    NOT_TOLD_APART,
+    NOTHING_TESTED,
+    OTHER_SIDE,
+    UNDEFINED,
+    difference_reading,
+    form_columns,
+    form_finding,
+    with_findings,
+)
 from localspec.pipeline._forms import (
     EQUAL_DAMAGE,
     FORMS,
-    FOUND,
     MATCHED,
-    NOTHING_TESTED,
-    OTHER_SIDE,
     PAPERS,
-    UNDEFINED_FORM,
     MatchedScores,
     form_assessment,
-    form_columns,
-    form_finding,
     form_row,
     matched_scores,
 )
@@ -120,6 +125,7 @@ __all__ = [
     "MATCHED",
     "NOTHING_TESTED",
     "NOT_SIGNIFICANT",
+    "NOT_TOLD_APART",
     "ORANGE",
     "OTHER_SEED",
     "OTHER_SIDE",
@@ -133,7 +139,7 @@ __all__ = [
     "SKY",
     "STAGES",
     "UNCALIBRATED",
-    "UNDEFINED_FORM",
+    "UNDEFINED",
     "AblationsSection",
     "ActivationsSection",
     "CalibrationSection",
@@ -176,6 +182,7 @@ __all__ = [
     "coherence_checks_table",
     "combined_rows",
     "corrected_table",
+    "difference_reading",
     "drawn_data",
     "effects_table",
     "form_assessment",
@@ -214,6 +221,7 @@ __all__ = [
     "use_style",
     "verdict_texts",
     "verdicts_table",
+    "with_findings",
     "write_figure",
     "write_table",
 ]

@@ -7,18 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from localspec._utils.validation import check_option, check_real, check_type
+from localspec._utils.validation import check_option, check_type
 from localspec.clustering import MatchedDraws, draw_matched, layer_correlations
 from localspec.measures import LOGIT_FORMS, MEASURES, Assessment, Measure, assess, logit_coherence
+from localspec.pipeline._findings import form_columns
 from localspec.pipeline._replicate import PARTITIONINGS, Replicate, checked_coherence
 from localspec.pipeline._stages import STAGES
-from localspec.statistics import (
-    MOST_UNDEFINED,
-    at_most,
-    combine_replicates,
-    relative_compare,
-    summarize_effects,
-)
 from localspec.visualization import visualize
 
 PAPERS, EQUAL_DAMAGE, MATCHED = "paper's", "at equal damage", "matched draws"
@@ -29,8 +23,6 @@ FORMS = {  # of each measure, the paper's first
     "output_coherence": (PAPERS, *LOGIT_FORMS),
 }
 CORRELATION_TOLERANCE = 0.01  # fixed before the first run
-FOUND, OTHER_SIDE, NOT_FOUND = "found", "wrong side", "not found"
-UNDEFINED_FORM, NOTHING_TESTED = "undefined", "no tested subcluster"
 
 
 @dataclass(frozen=True)
@@ -189,64 +181,3 @@ def form_row(group: Sequence[Replicate], name: str, form: str, partitioning: str
     assessments = [form_assessment(replicate, name, form, partitioning) for replicate in group]
     row = {"partitioning": partitioning, "measure": name, "form": form}
     return {**row, **form_columns(assessments)}
-
-
-def form_columns(assessments: Sequence[Assessment]) -> dict:
-    """Combine the assessments of one network's replicates into the columns of :func:`form_row`.
-
-    Parameters
-    ----------
-    assessments : sequence of Assessment
-        One a replicate.
-
-    Returns
-    -------
-    dict
-    """
-    combined = combine_replicates([each.permutation.pvalue for each in assessments])
-    effects = summarize_effects([each.effects for each in assessments])
-    draws = np.concatenate([np.isnan(each.measure.values[1:]).ravel() for each in assessments])
-    return {
-        "p": combined.pvalue,
-        "effect_ratio": effects.ratio,
-        "effect": effects.mean,
-        "effect_null": effects.null_mean,
-        "favourable": effects.favourable_direction,
-        "n_networks": len(assessments),
-        "n_subclusters": sum(len(each.p_values) for each in assessments),
-        "n_undefined": sum(each.measure.n_undefined for each in assessments),
-        "undefined_draws": float(draws.mean()) if draws.size else float("nan"),
-    }
-
-
-def form_finding(row: dict, p: float, *, level: float = 0.05) -> str:
-    """Say what a row of :func:`form_row` comes to.
-
-    Parameters
-    ----------
-    row : dict
-    p : float
-        What is compared with the level: that of the row, or adjusted.
-    level : float, optional
-
-    Returns
-    -------
-    {"found", "wrong side", "not found", "undefined", "no tested subcluster"}
-        ``wrong side``: significant, but the effect speaks against specialization; that is no
-        support. ``undefined``: more than half of the counterparts have no value.
-
-    Examples
-    --------
-    >>> row = {"undefined_draws": 0.0, "n_subclusters": 3, "effect_ratio": 0.9}
-    >>> form_finding({**row, "favourable": "above"}, 0.01)
-    'wrong side'
-    """
-    check_real("level", level, 0, 1)
-    if row["n_subclusters"] == 0:
-        return NOTHING_TESTED
-    if np.isnan(p) or row["undefined_draws"] > MOST_UNDEFINED:
-        return UNDEFINED_FORM
-    if not at_most(p, level):
-        return NOT_FOUND
-    sign = 1 if row["favourable"] == "above" else -1
-    return FOUND if int(relative_compare(row["effect_ratio"], 1.0)) == sign else OTHER_SIDE

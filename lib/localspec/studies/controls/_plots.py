@@ -17,7 +17,7 @@ from localspec.pipeline import (
     OTHER_SIDE,
     PAPERS,
     PINK,
-    UNDEFINED_FORM,
+    UNDEFINED,
     annotated_heatmap,
 )
 from localspec.pipeline import EQUAL_DAMAGE as EQUAL_DAMAGE_FORM
@@ -212,7 +212,7 @@ def plot_coherence_power(table: pd.DataFrame, *, level: float = 0.05) -> Figure:
                 label = f"{name.replace('_', ' ')}, {form}"
                 style = {"color": colour, "linestyle": line, "linewidth": 1.2}
                 p_axis.plot(x[:-1], p[:-1], label=label, marker=marker, markersize=0, **style)
-                against = chosen["finding"].isin((OTHER_SIDE, UNDEFINED_FORM)).to_numpy()
+                against = chosen["finding"].isin((OTHER_SIDE, UNDEFINED)).to_numpy()
                 faces = np.where(against, "white", colour)
                 p_axis.scatter(x, p, s=26, marker=marker, c=faces, edgecolor=colour, zorder=3)
         p_axis.axhline(level, color=GREY, linestyle="--", linewidth=1)

@@ -11,13 +11,14 @@ import pandas as pd
 from localspec._utils.validation import check_real
 from localspec.clustering import layer_agreement
 from localspec.measures import MEASURES, Assessment
-from localspec.pipeline import by_network, check_replicates, form_columns, form_finding
-from localspec.statistics import (
-    MOST_UNDEFINED,
-    benjamini_hochberg,
-    summarize_effects,
-    t_interval,
+from localspec.pipeline import (
+    by_network,
+    check_replicates,
+    difference_reading,
+    form_columns,
+    with_findings,
 )
+from localspec.statistics import benjamini_hochberg, summarize_effects, t_interval
 from localspec.studies.downstream._replicates import (
     ACTIVATIONS,
     DOWNSTREAM,
@@ -27,9 +28,6 @@ from localspec.studies.downstream._replicates import (
     DownstreamReplicate,
     by_graph,
 )
-
-MORE, LESS, NOT_TOLD_APART = "more specialized", "less specialized", "not told apart"
-UNDEFINED = "undefined"
 
 
 def graphs_table(replicates: Sequence[DownstreamReplicate]) -> pd.DataFrame:
@@ -125,11 +123,7 @@ def downstream_effects_table(
             row = {"network": group[0].network, "measure": name, "graph": graph, "scope": scope}
             rows.append({**row, **form_columns(found)})
     table = pd.DataFrame(rows)
-    table["bh"] = benjamini_hochberg(table["p"], alpha=level).adjusted
-    table["finding"] = [
-        form_finding(row, row["bh"], level=level) for row in table.to_dict(orient="records")
-    ]
-    return table
+    return with_findings(table, benjamini_hochberg(table["p"]).adjusted, level=level)
 
 
 def _assessment(replicate: DownstreamReplicate, name: str, graph: str, scope: str) -> Assessment:
@@ -184,16 +178,7 @@ def downstream_differences_table(replicates: Sequence[DownstreamReplicate]) -> p
                         "low": interval.low,
                         "high": interval.high,
                         "n_networks": interval.n,
-                        "reading": _reading(name, interval.low, interval.high, most),
+                        "reading": difference_reading(name, interval.low, interval.high, most),
                     }
                 )
     return pd.DataFrame(rows)
-
-
-def _reading(name: str, low: float, high: float, undefined: float) -> str:
-    """Say what the interval of a difference comes to."""
-    if np.isnan(low) or not undefined <= MOST_UNDEFINED:
-        return UNDEFINED
-    if low <= 0 <= high:
-        return NOT_TOLD_APART
-    return MORE if (low > 0) == (name != "output_coherence") else LESS  # low entropy is coherent

@@ -14,7 +14,7 @@ from localspec.pipeline import (
     ORANGE,
     OTHER_SIDE,
     PARTITIONINGS,
-    UNDEFINED_FORM,
+    UNDEFINED,
     annotated_heatmap,
 )
 
@@ -49,7 +49,7 @@ def plot_forms(table: pd.DataFrame) -> Figure:
             cell = cells.loc[(*rows[row], PARTITIONINGS[column])]
             ratio = cell["effect_ratio"]
             is_there = ratio > 1 if cell["favourable"] == "above" else ratio < 1
-            if cell["finding"] == UNDEFINED_FORM or np.isnan(cell["p"]):
+            if cell["finding"] == UNDEFINED or np.isnan(cell["p"]):
                 texts[row, column] = "undefined"
                 continue
             depth[row, column] = -np.log10(cell["p"]) if is_there else np.nan

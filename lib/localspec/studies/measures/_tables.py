@@ -15,9 +15,9 @@ from localspec.pipeline import (
     Replicate,
     by_network,
     check_replicates,
-    form_finding,
     form_row,
     matched_scores,
+    with_findings,
 )
 from localspec.statistics import benjamini_hochberg
 
@@ -63,10 +63,7 @@ def forms_table(replicates: Sequence[Replicate], *, level: float = 0.05) -> pd.D
         for form in forms
     ]
     table = pd.DataFrame(rows)
-    table["bh"] = adjusted(table)
-    table["finding"] = [
-        form_finding(row, row["bh"], level=level) for row in table.to_dict(orient="records")
-    ]
+    table = with_findings(table, adjusted(table), level=level)
     return table[SHOWN + [name for name in table if name not in SHOWN]]
 
 
@@ -142,17 +139,10 @@ def _evidence(group: Sequence[Replicate], partitioning: str) -> dict:
     return {
         "network": group[0].network,
         "partitioning": partitioning,
-        "tiny_entropies": _mean(entropies < TINY),
-        "correlation_true": _mean(true),
-        "correlation_random": _mean(random),
-        "correlation_matched": _mean(matched),
-        "undefined_matched": _mean(np.isnan(matched)),
-        "overlap_matched": _mean(np.concatenate(overlaps)),
+        "tiny_entropies": pd.Series(entropies < TINY).mean(),
+        "correlation_true": pd.Series(true).mean(),
+        "correlation_random": pd.Series(random).mean(),
+        "correlation_matched": pd.Series(matched).mean(),
+        "undefined_matched": pd.Series(np.isnan(matched)).mean(),
+        "overlap_matched": pd.Series(np.concatenate(overlaps)).mean(),
     }
-
-
-def _mean(values: Sequence[float] | np.ndarray) -> float:
-    """Return the mean of the values that are defined; NaN without any."""
-    values = np.asarray(values, dtype=float)
-    defined = values[~np.isnan(values)]
-    return float(defined.mean()) if len(defined) else float("nan")

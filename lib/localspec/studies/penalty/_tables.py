@@ -10,13 +10,16 @@ import torch
 
 from localspec._utils.validation import check_real
 from localspec.measures import MEASURES
-from localspec.pipeline import by_network, check_replicates, form_columns, form_finding
-from localspec.statistics import (
-    MOST_UNDEFINED,
-    benjamini_hochberg,
-    summarize_effects,
-    t_interval,
+from localspec.pipeline import (
+    NOT_TOLD_APART,
+    UNDEFINED,
+    by_network,
+    check_replicates,
+    difference_reading,
+    form_columns,
+    with_findings,
 )
+from localspec.statistics import benjamini_hochberg, summarize_effects, t_interval
 from localspec.studies.penalty._penalties import inside_masks, share_between
 from localspec.studies.penalty._replicates import (
     BLOCKS,
@@ -29,8 +32,7 @@ from localspec.studies.penalty._replicates import (
     start_blocks,
 )
 
-MORE, LESS, NOT_TOLD_APART = "more specialized", "less specialized", "not told apart"
-HIGHER, LOWER, UNDEFINED = "higher", "lower", "undefined"
+HIGHER, LOWER = "higher", "lower"
 QUANTITIES = ("test_accuracy", "share_inside", "ncut", "z_score")
 
 
@@ -145,11 +147,7 @@ def penalty_effects_table(
                 row = {"network": group[0].network, "measure": name, "way": way}
                 rows.append({**row, **form_columns(found)})
     table = pd.DataFrame(rows)
-    table["bh"] = benjamini_hochberg(table["p"], alpha=level).adjusted
-    table["finding"] = [
-        form_finding(row, row["bh"], level=level) for row in table.to_dict(orient="records")
-    ]
-    return table
+    return with_findings(table, benjamini_hochberg(table["p"]).adjusted, level=level)
 
 
 def differences_table(networks: pd.DataFrame) -> pd.DataFrame:
@@ -201,13 +199,13 @@ def differences_table(networks: pd.DataFrame) -> pd.DataFrame:
 
 def _reading(name: str, low: float, high: float, undefined: float) -> str:
     """Say what the interval of a difference comes to."""
-    if np.isnan(low) or undefined > MOST_UNDEFINED:
+    if name in MEASURES:
+        return difference_reading(name, low, high, undefined)
+    if np.isnan(low):
         return UNDEFINED
     if low <= 0 <= high:
         return NOT_TOLD_APART
-    if name not in MEASURES:
-        return HIGHER if low > 0 else LOWER
-    return MORE if (low > 0) == (name != "output_coherence") else LESS  # low entropy is coherent
+    return HIGHER if low > 0 else LOWER
 
 
 def weights_table(replicates: Sequence[PenalizedReplicate]) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from localspec.pipeline import (
     by_network,
     check_replicates,
     form_columns,
-    form_finding,
+    with_findings,
 )
 from localspec.statistics import (
     at_most,
@@ -74,11 +74,8 @@ def ablations_table(
                 for name in LESIONED
             ]
         )
-        table["bh"] = benjamini_hochberg(table["p"], alpha=level).adjusted
-        table["finding"] = [
-            form_finding(row, row["bh"], level=level) for row in table.to_dict(orient="records")
-        ]
-        tables.append(table)
+        bh = benjamini_hochberg(table["p"]).adjusted
+        tables.append(with_findings(table, bh, level=level))
     table = pd.concat(tables, ignore_index=True)
     table["finding_zero"] = np.tile(tables[0]["finding"], len(WAYS))
     rank = table["measure"].map(LESIONED.index)
@@ -149,12 +146,12 @@ def _agreement(
         "partitioning": partitioning,
         "measure": name,
         "way": way,
-        "spearman": _mean([rank_correlation(zero[0], other[0]) for zero, other in values]),
-        "spearman_random": _mean(
-            [rank_correlation(zero[1:].ravel(), other[1:].ravel()) for zero, other in values]
-        ),
-        "both": _mean(significant.all(axis=0)),
-        "either": _mean(significant.any(axis=0)),
+        "spearman": pd.Series(rank_correlation(zero[0], other[0]) for zero, other in values).mean(),
+        "spearman_random": pd.Series(
+            rank_correlation(zero[1:].ravel(), other[1:].ravel()) for zero, other in values
+        ).mean(),
+        "both": pd.Series(significant.all(axis=0)).mean(),
+        "either": pd.Series(significant.any(axis=0)).mean(),
     }
 
 
@@ -194,11 +191,11 @@ def damage_table(replicates: Sequence[Replicate], *, fit: Fit) -> pd.DataFrame:
                         "network": group[0].network,
                         "partitioning": partitioning,
                         "way": way,
-                        "loss": -_mean(np.concatenate([each[0] for each in changes])),
-                        "loss_random": -_mean(
+                        "loss": -pd.Series(np.concatenate([each[0] for each in changes])).mean(),
+                        "loss_random": -pd.Series(
                             np.concatenate([each[1:].ravel() for each in changes])
-                        ),
-                        "undefined_draws": _mean(np.isnan(np.concatenate(ranges))),
+                        ).mean(),
+                        "undefined_draws": pd.Series(np.isnan(np.concatenate(ranges))).mean(),
                     }
                 )
     return pd.DataFrame(rows)
@@ -243,18 +240,11 @@ def fit_table(replicates: Sequence[Replicate], *, fit: Fit) -> pd.DataFrame:
                 {
                     "network": group[0].network,
                     "partitioning": partitioning,
-                    "start": _mean(start[0]),
-                    "fitted": _mean(fitted[0]),
-                    "start_random": _mean(start[1:]),
-                    "fitted_random": _mean(fitted[1:]),
+                    "start": pd.Series(start[0]).mean(),
+                    "fitted": pd.Series(fitted[0]).mean(),
+                    "start_random": pd.Series(start[1:].ravel()).mean(),
+                    "fitted_random": pd.Series(fitted[1:].ravel()).mean(),
                     "gained": np.sum((start[0] - fitted[0])[known]) / in_all if in_all else 1.0,
                 }
             )
     return pd.DataFrame(rows)
-
-
-def _mean(values: Sequence[float] | np.ndarray) -> float:
-    """Return the mean of the values that are defined; NaN without any."""
-    values = np.asarray(values, dtype=float)
-    defined = values[~np.isnan(values)]
-    return float(defined.mean()) if len(defined) else float("nan")

@@ -4,7 +4,7 @@ Notebooks to download come without the outputs, which their pages show; source m
 scripts and styles, its translations and the second format of its icons are left out; large figures
 are shown in 256 colours, which makes them a third as large and changes no letter or line; pictures
 of at most 256 colours have a palette. SVG files have no indentation, two fonts in place of ten, and
-lines and marks to a hundredth of a point.
+lines and marks to a hundredth of a point. What opens a part of the contents has a name.
 Every page names its title, a description (its summary, or its first paragraph) and a picture (its
 first figure, or that of the book) as OpenGraph properties. Pictures have full addresses where
 `html_baseurl` is set.
@@ -31,6 +31,9 @@ EMBEDDED = re.compile(r"(?<=data:image/png;base64,)[^\"]*")
 DRAWN = re.compile(r"<(?:path|use)\s[^>]*>")  # not letters, nor pictures and what clips them
 POSITIONS = re.compile(r'\s(?:d|x|y)="[^"]*"')
 LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}")
+UNNAMED = re.compile(
+    r"<summary>(?=<span class=\"toctree-toggle\")"
+)  # in the contents of every page
 COMMAND = re.compile(r"\s*([A-Za-z])\s+(?=[-\d])")  # of a path
 FIGURE = re.compile(r"[0-9a-f]{64}\.png")  # what MyST-NB calls the figures of notebooks
 
@@ -92,6 +95,11 @@ def without_indentation(svg: str) -> str:
     return re.sub(r"\n\s+", "\n", FONTS.sub(r"font-family: \1, sans-serif", svg))
 
 
+def with_named_toggles(page: str) -> str:
+    """Return a page on which what opens a part of the contents has a name to be read aloud."""
+    return UNNAMED.sub('<summary aria-label="Pages below this one">', page)
+
+
 def make_light(app: Sphinx, exception: Exception | None) -> None:
     if exception is not None or app.builder.format != "html":
         return
@@ -105,6 +113,9 @@ def make_light(app: Sphinx, exception: Exception | None) -> None:
         if FIGURE.fullmatch(path.name):
             in_fewer_colours(path)
             path.write_bytes(in_a_palette(path.read_bytes()))
+    for path in Path(app.outdir).rglob("*.html"):
+        page = path.read_text(encoding="utf-8")
+        path.write_text(with_named_toggles(page), encoding="utf-8")
     for path in Path(app.outdir).glob("book/runs/*/figures/*.svg"):
         svg = without_indentation(path.read_text(encoding="utf-8"))
         path.write_text(with_palettes(with_rounded_positions(svg)), encoding="utf-8")

@@ -180,6 +180,13 @@ def test_figures_of_the_site_are_drawn_as_in_the_repository(html):
             assert (mine.text or "").strip() == (other.text or "").strip()
 
 
+def test_what_opens_a_part_of_the_contents_has_a_name(html):
+    pages = [(html / f"{name}.html").read_text(encoding="utf-8") for name in PAGES]
+    opened = [re.findall(r"<summary([^>]*)><span class=\"toctree-toggle\"", page) for page in pages]
+    assert all(opened)
+    assert {text for texts in opened for text in texts} == {' aria-label="Pages below this one"'}
+
+
 def test_what_no_page_asks_for_is_left_out(html):
     ends = {path.suffix for path in (html / "_static").rglob("*")}
     assert ends.isdisjoint({".map", ".mo", ".po", ".ttf"})

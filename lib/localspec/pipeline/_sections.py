@@ -267,6 +267,8 @@ class AblationsSection(Clustered, Judged, Section):
 
     profile: str = "digits-ablations"
     seeds: Seeds = [0, 1, 2, 3, 4]
+    n_fit_images: Count = 1000
+    n_fit_steps: Count = 128
 
 
 class RankTestsSection(Clustered, Judged, Visualized, Section):

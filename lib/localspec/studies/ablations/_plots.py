@@ -8,11 +8,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from localspec.measures import LESIONED
-from localspec.pipeline import BLUE, FOUND, GREEN, ORANGE, OTHER_SIDE, PARTITIONINGS
-from localspec.studies.ablations._ways import MEAN, RESAMPLED, WAYS, ZERO
+from localspec.pipeline import BLUE, FOUND, GREEN, ORANGE, OTHER_SIDE, PARTITIONINGS, PINK
+from localspec.studies.ablations._ways import MEAN, OPTIMAL, RESAMPLED, WAYS, ZERO
 
-COLOURS = {ZERO: BLUE, MEAN: ORANGE, RESAMPLED: GREEN}
-APART = 0.22  # between the marks of the ways
+COLOURS = {ZERO: BLUE, MEAN: ORANGE, RESAMPLED: GREEN, OPTIMAL: PINK}
+APART = 0.19  # between the marks of the ways
 
 
 def plot_ablations(table: pd.DataFrame) -> Figure:

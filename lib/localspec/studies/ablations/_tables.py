@@ -22,16 +22,27 @@ from localspec.statistics import (
     benjamini_hochberg,
     rank_correlation,
 )
-from localspec.studies.ablations._ways import WAYS, ZERO, way_accuracies, way_assessment
+from localspec.studies.ablations._ways import (
+    WAYS,
+    ZERO,
+    Fit,
+    optimal_lesions,
+    way_accuracies,
+    way_assessment,
+)
 
 
-def ablations_table(replicates: Sequence[Replicate], *, level: float = 0.05) -> pd.DataFrame:
+def ablations_table(
+    replicates: Sequence[Replicate], *, fit: Fit, level: float = 0.05
+) -> pd.DataFrame:
     """Return what importance and class coherence come to under each way of lesioning.
 
     Parameters
     ----------
     replicates : sequence of Replicate
         All seeds of one or more networks.
+    fit : Fit
+        Of optimal constants.
     level : float, optional
         False discovery rate of the family: all networks, partitionings and measures of one way.
 
@@ -57,7 +68,7 @@ def ablations_table(replicates: Sequence[Replicate], *, level: float = 0.05) -> 
     for way in WAYS:
         table = pd.DataFrame(
             [
-                _row(group, name, partitioning, way)
+                _row(group, name, partitioning, way, fit)
                 for group in by_network(replicates)
                 for partitioning in PARTITIONINGS
                 for name in LESIONED
@@ -75,19 +86,23 @@ def ablations_table(replicates: Sequence[Replicate], *, level: float = 0.05) -> 
     return table.iloc[ordered].reset_index(drop=True)
 
 
-def _row(group: Sequence[Replicate], name: str, partitioning: str, way: str) -> dict:
-    assessments = [way_assessment(replicate, name, partitioning, way) for replicate in group]
+def _row(group: Sequence[Replicate], name: str, partitioning: str, way: str, fit: Fit) -> dict:
+    assessments = [way_assessment(replicate, name, partitioning, way, fit) for replicate in group]
     row = {"network": group[0].network, "partitioning": partitioning}
     return {**row, "measure": name, "way": way, **form_columns(assessments)}
 
 
-def agreement_table(replicates: Sequence[Replicate], *, level: float = 0.05) -> pd.DataFrame:
+def agreement_table(
+    replicates: Sequence[Replicate], *, fit: Fit, level: float = 0.05
+) -> pd.DataFrame:
     """Return how far each other way of lesioning agrees with zero, subcluster by subcluster.
 
     Parameters
     ----------
     replicates : sequence of Replicate
         All seeds of one or more networks.
+    fit : Fit
+        Of optimal constants.
     level : float, optional
         Of the p-values of single subclusters, which are not corrected.
 
@@ -108,7 +123,7 @@ def agreement_table(replicates: Sequence[Replicate], *, level: float = 0.05) -> 
     check_replicates(replicates)
     return pd.DataFrame(
         [
-            _agreement(group, name, partitioning, way, level)
+            _agreement(group, name, partitioning, way, fit, level)
             for group in by_network(replicates)
             for name in LESIONED
             for partitioning in PARTITIONINGS
@@ -119,10 +134,10 @@ def agreement_table(replicates: Sequence[Replicate], *, level: float = 0.05) -> 
 
 
 def _agreement(
-    group: Sequence[Replicate], name: str, partitioning: str, way: str, level: float
+    group: Sequence[Replicate], name: str, partitioning: str, way: str, fit: Fit, level: float
 ) -> dict:
     pairs = [
-        [way_assessment(replicate, name, partitioning, each) for each in (ZERO, way)]
+        [way_assessment(replicate, name, partitioning, each, fit) for each in (ZERO, way)]
         for replicate in group
     ]
     values = [(zero.measure.values, other.measure.values) for zero, other in pairs]
@@ -143,13 +158,15 @@ def _agreement(
     }
 
 
-def damage_table(replicates: Sequence[Replicate]) -> pd.DataFrame:
+def damage_table(replicates: Sequence[Replicate], *, fit: Fit) -> pd.DataFrame:
     """Return how much accuracy each way of lesioning costs.
 
     Parameters
     ----------
     replicates : sequence of Replicate
         All seeds of one or more networks.
+    fit : Fit
+        Of optimal constants.
 
     Returns
     -------
@@ -169,7 +186,7 @@ def damage_table(replicates: Sequence[Replicate]) -> pd.DataFrame:
     for group in by_network(replicates):
         for partitioning in PARTITIONINGS:
             for way in WAYS:
-                found = [way_accuracies(each, partitioning, way) for each in group]
+                found = [way_accuracies(each, partitioning, way, fit) for each in group]
                 changes = [importance(each).effect_values for each in found]
                 ranges = [coherence(each, "class").values[1:].ravel() for each in found]
                 rows.append(
@@ -184,6 +201,55 @@ def damage_table(replicates: Sequence[Replicate]) -> pd.DataFrame:
                         "undefined_draws": _mean(np.isnan(np.concatenate(ranges))),
                     }
                 )
+    return pd.DataFrame(rows)
+
+
+def fit_table(replicates: Sequence[Replicate], *, fit: Fit) -> pd.DataFrame:
+    """Return the losses where lesioned units give optimal constants, before the fit and after it.
+
+    Parameters
+    ----------
+    replicates : sequence of Replicate
+        All seeds of one or more networks.
+    fit : Fit
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a network and partitioning. ``start`` and ``fitted``: mean cross-entropy on the
+        images of the fit, in nats, with the better of zero and the means and with the constants
+        fitted, averaged over subclusters; ``start_random`` and ``fitted_random``: those of
+        counterparts; ``gained``: share of what L-BFGS could gain in all that the fit gained, over
+        the largest subclusters of each layer.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no replicate.
+    """
+    check_replicates(replicates)
+    rows = []
+    for group in by_network(replicates):
+        for partitioning in PARTITIONINGS:
+            found = [optimal_lesions(each, partitioning, fit) for each in group]
+            start, fitted = (
+                np.concatenate([each[name] for each in found], axis=1)
+                for name in ("start_losses", "losses")
+            )
+            refined = np.concatenate([each["refined_losses"] for each in found])
+            known = ~np.isnan(refined)
+            in_all = np.sum((start[0] - refined)[known])
+            rows.append(
+                {
+                    "network": group[0].network,
+                    "partitioning": partitioning,
+                    "start": _mean(start[0]),
+                    "fitted": _mean(fitted[0]),
+                    "start_random": _mean(start[1:]),
+                    "fitted_random": _mean(fitted[1:]),
+                    "gained": np.sum((start[0] - fitted[0])[known]) / in_all if in_all else 1.0,
+                }
+            )
     return pd.DataFrame(rows)
 
 

@@ -38,7 +38,13 @@ from localspec.networks import (
 )
 from localspec.pipeline import STAGES as VERSIONS
 from localspec.pipeline._null_partitions import null_draws, null_evidence
-from localspec.studies.ablations import other_images, replaced_accuracies
+from localspec.studies.ablations import (
+    constant_accuracies,
+    optimal_constants,
+    other_images,
+    refined_loss,
+    replaced_accuracies,
+)
 from localspec.studies.controls._planted import glue, shuffle_weights
 from localspec.studies.more_draws._rounds import (
     further_draws,
@@ -235,15 +241,22 @@ def activations_ncuts() -> list[float]:
 def ablations() -> list[float]:
     x, y = _images()
     others = torch.from_numpy(other_images(len(x), 0))
-    found = replaced_accuracies(
-        _network(),
-        x,
-        y,
-        draw_counterparts(_partition(), 2, seed=0),
-        lambda value: value[others],
-        n_classes=3,
-    )
-    return np.concatenate([found.baseline, found.lesioned.ravel()]).tolist()
+    draws = draw_counterparts(_partition(), 2, seed=0)
+    found = replaced_accuracies(_network(), x, y, draws, lambda value: value[others], n_classes=3)
+    fitted = optimal_constants(_network(), x, y, draws.lesions(), n_steps=5)
+    optimal = constant_accuracies(_network(), x, y, draws, fitted.constants, n_classes=3)
+    refined = refined_loss(_network(), x, y, draws.lesions()[0], fitted.constants[0])
+    return np.concatenate(
+        [
+            found.baseline,
+            found.lesioned.ravel(),
+            *fitted.constants,
+            fitted.losses,
+            fitted.start_losses,
+            optimal.lesioned.ravel(),
+            [refined],
+        ]
+    ).tolist()
 
 
 def penalty() -> list[float]:

@@ -52,7 +52,7 @@ def opened(tiny_profile):
 
 def test_only_the_edges_are_other_ones(opened):
     each = opened[1]
-    images = each.gradient_images()
+    images = each.training_images(N_IMAGES)
     chosen = np.sort(np.random.default_rng(1).permutation(len(each.dataset.x_train))[:N_IMAGES])
     assert images.equal(each.dataset.x_train[chosen.tolist()])
     graph = downstream_graph(each.start.trained, images)

@@ -11,7 +11,12 @@ from localspec.clustering import live_units
 from localspec.clustering._unit_graph import from_blocks, layer_ranges
 from localspec.pipeline import L2Section, open_replicates
 from localspec.studies.published import l2_replicates, l2_replicates_table, l2_table, plot_l2
-from localspec.studies.published._l2 import treated, without_weak_units
+from localspec.studies.published._l2 import (
+    TINY_WEIGHTS,
+    TreatedReplicate,
+    treated,
+    without_weak_units,
+)
 
 RUNS = Path(__file__).parents[2] / "book" / "runs"
 MLP = {"dataset": "digits", "hidden": [6, 5], "n_epochs": 1, "l2": 0.001}
@@ -81,6 +86,10 @@ def test_both_readings_of_as_many_seeds_as_asked_for(replicates):
     values = kept[kept["tiny_weights"] == "kept"]["ncut"].tolist()
     assert means["ncut"].tolist()[3] == pytest.approx(sum(values) / 2)
     assert (means["ncut_min"].iloc[3], means["ncut_max"].iloc[3]) == (min(values), max(values))
+    # every treatment has a graph, and so a key, of its own; that of activations is the network's
+    for kind, n_keys in (("weights", 3), ("activations", 1)):
+        keys = {TreatedReplicate(chosen[0], each).graph_key(kind) for each in TINY_WEIGHTS}
+        assert len(keys) == n_keys
     # both were stored, and are found again
     assert len(l2_replicates(replicates, n_seeds={"second": 1}, missing="leave out")) == 6
 

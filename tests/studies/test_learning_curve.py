@@ -17,10 +17,8 @@ from localspec.exceptions import ArtifactError, InvalidInputError
 from localspec.networks import NetworkSettings, build_network, prune, train
 from localspec.pipeline import LearningCurveSection, load_profile, project_root
 from localspec.studies.learning_curve import (
-    NONZERO,
     curve_table,
     networks_by_epoch,
-    nonzero_clusterability,
     open_epochs,
     plot_ncut_by_epoch,
     stability_table,
@@ -199,12 +197,14 @@ def test_weights_are_stored_by_epoch_and_loaded(profile):
 def test_zeros_stay_where_they_are_in_the_second_shuffle(replicates):
     pruned = next(each for each in replicates if each.epoch == 4)
     trained = next(each for each in replicates if each.epoch == 2)
-    both = [(each.clusterability(), nonzero_clusterability(each)) for each in (pruned, trained)]
+    both = [
+        (each.clusterability(), each.clusterability(null="permute_nonzero"))
+        for each in (pruned, trained)
+    ]
     for first, second in both:
         assert first.statistic == pytest.approx(second.statistic)
     assert not np.allclose(both[0][0].null, both[0][1].null)
     assert both[1][0].null == pytest.approx(both[1][1].null)  # no weight is zero
-    assert NONZERO == "permute_nonzero"
 
 
 @pytest.mark.integration
@@ -213,12 +213,8 @@ def test_stability_goes_by_the_highest_bar(replicates):
     assert list(table["after"]) == ["training", "pruning", "pruning"]
     assert list(table["shuffle"]) == ["all weights", "all weights", "weights other than zero"]
     expected = []
-    for epoch, cut_of in ((2, "all"), (4, "all"), (4, "nonzero")):
-        cuts = [
-            each.clusterability() if cut_of == "all" else nonzero_clusterability(each)
-            for each in replicates
-            if each.epoch == epoch
-        ]
+    for epoch, null in ((2, "permute"), (4, "permute"), (4, "permute_nonzero")):
+        cuts = [each.clusterability(null=null) for each in replicates if each.epoch == epoch]
         expected.append(sum(all(cut.statistic < value for value in cut.null) for cut in cuts))
     assert list(table["below_shuffles"]) == [f"{n} of 2" for n in expected]
     assert list(table["is_stable"]) == [n == 2 for n in expected]

@@ -2,6 +2,7 @@
 
 from localspec._utils.files import project_root
 from localspec.pipeline._choices import PAPER_CHOICES, PROFILE_CHOICES, Choices
+from localspec.pipeline._derived_replicate import DerivedReplicate
 from localspec.pipeline._figures import drawn_data, write_figure
 from localspec.pipeline._findings import (
     FOUND,
@@ -148,6 +149,7 @@ __all__ = [
     "CoherenceControlsSection",
     "CoherenceSection",
     "ControlsSection",
+    "DerivedReplicate",
     "DoubleLesionsSection",
     "DownstreamSection",
     "ForksSection",

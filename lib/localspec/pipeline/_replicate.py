@@ -341,16 +341,16 @@ class Replicate:
             return weight_graph(self.trained, conventions=self.conventions)
         return activation_graph(
             self.trained,
-            self.correlated_images(),
+            self.training_images(self.profile.method.n_images),
             correlation=self.profile.method.correlation,
             conventions=self.conventions,
         )
 
-    def correlated_images(self) -> torch.Tensor:
-        """Return the training images over which activations are correlated."""
+    def training_images(self, n_images: int) -> torch.Tensor:
+        """Return as many training images, drawn by the seed, in their order; at most all."""
         x = self.dataset.x_train
         chosen = np.random.default_rng(self.seed).permutation(len(x))
-        return x[torch.from_numpy(np.sort(chosen[: self.profile.method.n_images]))]
+        return x[torch.from_numpy(np.sort(chosen[:n_images]))]
 
     def graph_key(self, kind: str) -> str:
         """Return the key of :meth:`graph`, which is cheap enough never to be stored."""
@@ -363,8 +363,11 @@ class Replicate:
         parameters = {"kind": kind, **own, **conventions.subset("residual_units")}
         return stage_key("graph", STAGES["graph"], parameters, (self.stored_network().key,))
 
-    def clusterability(self, kind: str = "weights") -> Clusterability:
-        """Return the n-cut of the graph of a kind beside those of shuffled copies."""
+    def clusterability(self, kind: str = "weights", null: str = "permute") -> Clusterability:
+        """Return the n-cut of the graph of a kind beside those of copies shuffled as `null` says.
+
+        See :func:`localspec.clustering.clusterability`.
+        """
         n_shuffles = self.profile.method.n_shuffles
         return self.stored(
             "clusterability",
@@ -373,12 +376,14 @@ class Replicate:
                 self.graph(kind),
                 self.n_clusters,
                 n_shuffles=n_shuffles,
+                null=null,
                 seed=self.seed,
                 progress=self.progress,
             ),
             parameters={
                 "n_clusters": self.n_clusters,
                 "n_shuffles": n_shuffles,
+                "null": null,
                 "seed": self.seed,
             },
             inputs=(self.graph_key(kind),),

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
-import torch
-
-from localspec._utils.artifacts import Artifact, stage_key
-from localspec._utils.validation import check_integer, check_type
+from localspec._utils.artifacts import stage_key
+from localspec._utils.validation import check_integer
 from localspec.clustering import UnitGraph, downstream_graph
-from localspec.networks import TrainedNetwork
-from localspec.pipeline import STAGES, Replicate
+from localspec.pipeline import STAGES, DerivedReplicate, Replicate
 
 WEIGHTS, ACTIVATIONS, DOWNSTREAM = "weights", "activations", "downstream"
 GRAPHS = (WEIGHTS, ACTIVATIONS, DOWNSTREAM)
 SCOPES = ("global", "local")
 
 
-class DownstreamReplicate(Replicate):
+class DownstreamReplicate(DerivedReplicate):
     """A replicate with the downstream graph in the place of its activations graph.
 
     What it has under ``"activations/global"`` and ``"activations/local"`` is of clusters of the
@@ -27,37 +23,12 @@ class DownstreamReplicate(Replicate):
     start : Replicate
         Of any origin; its network is taken.
     n_images : int
-        Training images over which derivatives are correlated, at most all: the first ones of the
-        order from which the replicate takes those of its activations graph.
+        Training images over which derivatives are correlated, at most all.
     """
 
     def __init__(self, start: Replicate, n_images: int) -> None:
-        check_type("start", start, Replicate, "open_replicates(section) returns a list of them")
-        super().__init__(
-            start.profile,
-            start.network,
-            start.seed,
-            start.choices,
-            compute=start.compute,
-            progress=start.progress,
-        )
-        self.start = start
+        super().__init__(start)
         self.n_images = check_integer("n_images", n_images, 1)
-
-    def stored_network(self) -> Artifact:
-        """Return the weights of the replicate that this one is made from."""
-        return self.start.stored_network()
-
-    @property
-    def trained(self) -> TrainedNetwork:
-        """The network of the replicate that this one is made from."""
-        return self.start.trained
-
-    def gradient_images(self) -> torch.Tensor:
-        """Return the training images over which derivatives are correlated."""
-        x = self.dataset.x_train
-        chosen = np.random.default_rng(self.seed).permutation(len(x))[: self.n_images]
-        return x[torch.from_numpy(np.sort(chosen))]
 
     def graph(self, kind: str) -> UnitGraph:
         """Return the graph of a kind; that of "activations" is the downstream graph."""
@@ -65,7 +36,7 @@ class DownstreamReplicate(Replicate):
             return super().graph(kind)
         return downstream_graph(
             self.trained,
-            self.gradient_images(),
+            self.training_images(self.n_images),
             correlation=self.profile.method.correlation,
             conventions=self.conventions,
         )

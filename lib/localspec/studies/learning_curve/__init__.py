@@ -1,12 +1,10 @@
 """The n-cut while a network is trained, and then pruned: page 24_learning_curve."""
 
 from localspec.studies.learning_curve._epochs import (
-    NONZERO,
     PARTITIONING,
     PRUNING,
     TRAINING,
     EpochReplicate,
-    nonzero_clusterability,
     open_epochs,
     trained_by_epoch,
 )
@@ -18,14 +16,12 @@ from localspec.studies.learning_curve._tables import (
 )
 
 __all__ = [
-    "NONZERO",
     "PARTITIONING",
     "PRUNING",
     "TRAINING",
     "EpochReplicate",
     "curve_table",
     "networks_by_epoch",
-    "nonzero_clusterability",
     "open_epochs",
     "plot_ncut_by_epoch",
     "stability_table",

@@ -10,15 +10,19 @@ from torch import nn
 
 from localspec._utils.artifacts import Artifact
 from localspec._utils.validation import check_integer, require
-from localspec.clustering import Clusterability, clusterability
 from localspec.conventions import Conventions
 from localspec.data import Dataset
 from localspec.networks import NetworkSettings, TrainedNetwork, build_network, prune, train
-from localspec.pipeline import PAPER_CHOICES, LearningCurveSection, Replicate, open_replicates
+from localspec.pipeline import (
+    PAPER_CHOICES,
+    DerivedReplicate,
+    LearningCurveSection,
+    Replicate,
+    open_replicates,
+)
 
 TRAINING, PRUNING = "training", "pruning"
 PARTITIONING = "weights/global"
-NONZERO = "permute_nonzero"
 
 
 def trained_by_epoch(
@@ -97,13 +101,13 @@ def trained_by_epoch(
     return states
 
 
-class EpochReplicate(Replicate):
+class EpochReplicate(DerivedReplicate):
     """A network of a profile as it is after some epochs of its training.
 
     Parameters
     ----------
-    whole : Replicate
-        The network.
+    start : Replicate
+        The network after all of them.
     epoch : int
         Number of epochs done; those of pruning are counted on from those of training.
     states : callable
@@ -112,16 +116,9 @@ class EpochReplicate(Replicate):
     """
 
     def __init__(
-        self, whole: Replicate, epoch: int, states: Callable[[], dict[int, TrainedNetwork]]
+        self, start: Replicate, epoch: int, states: Callable[[], dict[int, TrainedNetwork]]
     ) -> None:
-        super().__init__(
-            whole.profile,
-            whole.network,
-            whole.seed,
-            whole.choices,
-            compute=whole.compute,
-            progress=whole.progress,
-        )
+        super().__init__(start)
         self.epoch, self.states = epoch, states
 
     @property
@@ -145,40 +142,6 @@ class EpochReplicate(Replicate):
                 "pruning": self.pruning_parameters(),
             },
         )
-
-
-def nonzero_clusterability(replicate: Replicate) -> Clusterability:
-    """Return the n-cut beside those of copies in which weights that are not zero change places.
-
-    Parameters
-    ----------
-    replicate : Replicate
-
-    Returns
-    -------
-    Clusterability
-        Stored. Zeros stay where they are.
-    """
-    n_shuffles = replicate.profile.method.n_shuffles
-    return replicate.stored(
-        "clusterability",
-        Clusterability,
-        lambda: clusterability(
-            replicate.graph("weights"),
-            replicate.n_clusters,
-            n_shuffles=n_shuffles,
-            null=NONZERO,
-            seed=replicate.seed,
-            progress=replicate.progress,
-        ),
-        parameters={
-            "n_clusters": replicate.n_clusters,
-            "n_shuffles": n_shuffles,
-            "seed": replicate.seed,
-            "null": NONZERO,
-        },
-        inputs=(replicate.graph_key("weights"),),
-    )
 
 
 def open_epochs(section: LearningCurveSection, *, progress: bool = True) -> list[EpochReplicate]:

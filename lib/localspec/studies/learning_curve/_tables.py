@@ -9,16 +9,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from localspec.clustering import Clusterability, layer_agreement
+from localspec.clustering import layer_agreement
 from localspec.pipeline import OTHER_SEED, check_replicates
 from localspec.statistics import t_interval
-from localspec.studies.learning_curve._epochs import (
-    PARTITIONING,
-    EpochReplicate,
-    nonzero_clusterability,
-)
+from localspec.studies.learning_curve._epochs import PARTITIONING, EpochReplicate
 
-ALL_WEIGHTS, NONZERO_WEIGHTS = "all weights", "weights other than zero"
+SHUFFLES = {"permute": "all weights", "permute_nonzero": "weights other than zero"}  # by null
 
 
 def published_curve(name: str | None) -> pd.DataFrame:
@@ -145,14 +141,13 @@ def curve_table(networks: pd.DataFrame) -> pd.DataFrame:
     return table.reset_index()
 
 
-def _stability_row(
-    group: Sequence[EpochReplicate], shuffle: str, cuts: Sequence[Clusterability]
-) -> dict[str, object]:
+def _stability_row(group: Sequence[EpochReplicate], null: str) -> dict[str, object]:
+    cuts = [each.clusterability(null=null) for each in group]
     n_below = sum(bool(cut.statistic < cut.null.min()) for cut in cuts)
     return {
         "network": group[0].network,
         "after": group[0].phase,
-        "shuffle": shuffle,
+        "shuffle": SHUFFLES[null],
         "ncut": float(np.mean([cut.statistic for cut in cuts])),
         "shuffled_ncut": float(np.mean([cut.null.mean() for cut in cuts])),
         "z_score": float(np.mean([cut.z_score for cut in cuts])),
@@ -193,9 +188,7 @@ def stability_table(replicates: Sequence[EpochReplicate]) -> pd.DataFrame:
         group = [each for each in replicates if each.epoch == last]
         if not group or any(row["after"] == group[0].phase for row in rows):
             continue
-        cuts = [each.clusterability() for each in group]
-        rows.append(_stability_row(group, ALL_WEIGHTS, cuts))
+        rows.append(_stability_row(group, "permute"))
         if any(_share_zero(each) > 0 for each in group):
-            cuts = [nonzero_clusterability(each) for each in group]
-            rows.append(_stability_row(group, NONZERO_WEIGHTS, cuts))
+            rows.append(_stability_row(group, "permute_nonzero"))
     return pd.DataFrame(rows)

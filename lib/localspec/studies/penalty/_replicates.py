@@ -14,7 +14,13 @@ from torch.nn import functional as F
 from localspec._utils.artifacts import Artifact
 from localspec._utils.validation import check_option, require
 from localspec.networks import TrainedNetwork, train_further
-from localspec.pipeline import PAPER_CHOICES, PenaltySection, Replicate, open_replicates
+from localspec.pipeline import (
+    PAPER_CHOICES,
+    DerivedReplicate,
+    PenaltySection,
+    Replicate,
+    open_replicates,
+)
 from localspec.studies.penalty._penalties import Penalty, block_penalty, eigenvalue_penalty
 
 NO_PENALTY, NCUT, BLOCKS = "no penalty", "n-cut", "blocks"
@@ -44,7 +50,7 @@ def start_penalty(start: Replicate, way: str, n_refresh: int) -> Penalty:
     return block_penalty(start_blocks(start))
 
 
-class PenalizedReplicate(Replicate):
+class PenalizedReplicate(DerivedReplicate):
     """A network of a profile that is trained further.
 
     Parameters
@@ -69,6 +75,7 @@ class PenalizedReplicate(Replicate):
     def __init__(
         self, start: Replicate, way: str, *, weight: float, n_epochs: int, n_refresh: int
     ) -> None:
+        super().__init__(start)
         check_option("way", way, WAYS)
         settings = start.settings
         require(
@@ -76,15 +83,7 @@ class PenalizedReplicate(Replicate):
             f"network {start.network!r}: penalties are for multilayer perceptrons without batch "
             "normalization; name another network",
         )
-        super().__init__(
-            start.profile,
-            start.network,
-            start.seed,
-            start.choices,
-            compute=start.compute,
-            progress=start.progress,
-        )
-        self.start, self.way, self.weight = start, way, weight
+        self.way, self.weight = way, weight
         self.n_epochs, self.n_refresh = n_epochs, n_refresh
 
     @property

@@ -94,7 +94,7 @@ def activations_ncuts(replicate: Replicate, activation_values: str) -> dict[str,
     def compute() -> dict[str, np.ndarray]:
         activations = activation_graph(
             replicate.trained,
-            replicate.correlated_images(),
+            replicate.training_images(method.n_images),
             correlation=method.correlation,
             activation_values=activation_values,
             conventions=replicate.conventions,

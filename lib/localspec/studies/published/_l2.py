@@ -8,9 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from localspec.clustering import VOLUME_EPSILON, Clusterability, UnitGraph, clusterability
+from localspec._utils.artifacts import stage_key
+from localspec._utils.validation import check_option
+from localspec.clustering import VOLUME_EPSILON, UnitGraph
 from localspec.conventions import PAPER
-from localspec.pipeline import Replicate, by_network
+from localspec.pipeline import STAGES, DerivedReplicate, Replicate, by_network
 from localspec.studies.published._diagnosis import without_small_edges
 from localspec.studies.published._tables import ncut_columns
 
@@ -47,26 +49,31 @@ def treated(graph: UnitGraph, tiny_weights: str) -> UnitGraph:
     return without_weak_units(graph) if tiny_weights == ISOLATED else graph
 
 
-def l2_clusterability(replicate: Replicate, tiny_weights: str) -> Clusterability:
-    """Return the n-cut of a network and of shuffled copies, after a treatment of tiny weights."""
-    if tiny_weights == KEPT:
-        return replicate.clusterability()
-    settings = {
-        "n_clusters": replicate.n_clusters,
-        "n_shuffles": replicate.profile.method.n_shuffles,
-        "seed": replicate.seed,
-    }
-    return replicate.stored(
-        "clusterability",
-        Clusterability,
-        lambda: clusterability(
-            treated(replicate.graph("weights"), tiny_weights),
-            progress=replicate.progress,
-            **settings,
-        ),
-        parameters={**settings, "tiny_weights": tiny_weights},
-        inputs=(replicate.graph_key("weights"),),
-    )
+class TreatedReplicate(DerivedReplicate):
+    """A replicate with a treatment of tiny weights in its weights graph.
+
+    Parameters
+    ----------
+    start : Replicate
+    tiny_weights : {"kept", "flushed", "isolated"}
+        See :func:`treated`.
+    """
+
+    def __init__(self, start: Replicate, tiny_weights: str) -> None:
+        super().__init__(start)
+        self.tiny_weights = check_option("tiny_weights", tiny_weights, TINY_WEIGHTS)
+
+    def graph(self, kind: str) -> UnitGraph:
+        """Return the graph of a kind; that of "weights" after the treatment."""
+        graph = self.start.graph(kind)
+        return treated(graph, self.tiny_weights) if kind == "weights" else graph
+
+    def graph_key(self, kind: str) -> str:
+        """Return the key of :meth:`graph`."""
+        key = self.start.graph_key(kind)
+        if kind != "weights":
+            return key
+        return stage_key("graph", STAGES["graph"], {"tiny_weights": self.tiny_weights}, (key,))
 
 
 def l2_replicates(
@@ -118,7 +125,7 @@ def l2_replicates_table(replicates: Sequence[Replicate]) -> pd.DataFrame:
         classifies = replicate.dataset.task == "classification"
         accuracy = replicate.trained.history["test_accuracy"][-1] if classifies else np.nan
         for tiny_weights in TINY_WEIGHTS:
-            result = l2_clusterability(replicate, tiny_weights)
+            result = TreatedReplicate(replicate, tiny_weights).clusterability()
             rows.append(
                 {
                     "network": replicate.network,

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 from helpers.html import Reader
+from helpers.refusals import check_refused
 from helpers.screening import CLASSES, IMAGES, SETTINGS
 from torch import nn
 
@@ -66,6 +67,42 @@ def test_a_damaged_file_is_no_report(report, tmp_path):
         Report.load(path)
     with pytest.raises(ArtifactError, match="cannot read"):
         Report.load(tmp_path / "nothing.report")
+
+
+WRITERS = ["to_html", "to_csv", "to_json", "save"]
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_a_file_of_the_home_folder(writer, report, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    path = getattr(report, writer)(f"~/{writer}")
+    assert path == tmp_path / writer
+    assert path.is_file()
+    if writer == "save":
+        assert len(Report.load(f"~/{writer}").table) == len(report.table)
+
+
+@pytest.mark.parametrize("writer", ["to_html", "to_csv", "to_json", "save", "load"])
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("", ["path must be the path of a file", "not ''"]),
+        (5, ["path must be the path of a file", "not 5"]),
+        (None, ["path must be the path of a file", "not None"]),
+        ("a\0b", ["path must be the path of a file"]),
+        ("~nobody-of-that-name/x", ["'~nobody-of-that-name/x'", "name the whole path"]),
+    ],
+)
+def test_what_is_no_path_of_a_file_is_refused(writer, path, words, report):
+    check_refused(lambda: getattr(report, writer)(path), words)
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_what_cannot_be_written_is_said(writer, report, tmp_path):
+    write = getattr(report, writer)
+    check_refused(lambda: write(tmp_path), [str(tmp_path), "is a folder", "name a file in it"])
+    check_refused(lambda: write(tmp_path / ("x" * 240)), ["File name too long"], ArtifactError)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_card_has_all_that_is_known(report):

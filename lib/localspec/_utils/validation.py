@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -202,6 +203,34 @@ def check_type(name: str, value: object, kind: type, cure: str) -> None:
         is_class = isinstance(value, type)
         given = f"the class {value.__name__}" if is_class else f"{type(value).__name__}"
         raise InvalidInputError(f"{name} must be a {kind.__name__}, not {given}: {cure}")
+
+
+def check_path(name: str, value: object, what: str = "file") -> Path:
+    """Return a path, with ``~`` replaced by the home folder.
+
+    Parameters
+    ----------
+    name : str
+        What messages call it.
+    value : object
+    what : str, optional
+        What it is the path of.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is no path, or begins with the home folder of a user who has none.
+    """
+    require(
+        isinstance(value, str | Path) and str(value) != "" and "\0" not in str(value),
+        f"{name} must be the path of a {what}, not {shown(value)}",
+    )
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:
+        raise InvalidInputError(
+            f"{name} {str(value)!r} begins with a home folder that nobody has: name the whole path"
+        ) from error
 
 
 def check_unit_sets(name: str, values: object) -> None:

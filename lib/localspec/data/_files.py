@@ -66,7 +66,7 @@ def data_root(root: str | Path | None = None) -> Path:
     try:
         folder = Path(root).expanduser()
         is_other = folder.exists() and not folder.is_dir()
-    except (OSError, RuntimeError) as error:  # RuntimeError: no home of that user
+    except (OSError, RuntimeError, ValueError) as error:  # no home of that user, a null byte
         raise InvalidInputError(f"root = {str(root)!r} can be no folder: {error}") from error
     if is_other:
         raise InvalidInputError(

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from localspec._utils.validation import cut
+from localspec._utils.validation import check_path, cut
 from localspec.exceptions import InvalidInputError
 
 
@@ -108,7 +108,7 @@ def load_module_file(path: str | Path, functions: tuple[str, ...]) -> ModuleType
     InvalidInputError
         If the file is not there or lacks one of the functions.
     """
-    path = Path(path)
+    path = check_path("path", path)
     if not os.path.isfile(path):  # nor may be looked at
         raise InvalidInputError(
             f"there is no file {path}: give the path of a Python file that defines "

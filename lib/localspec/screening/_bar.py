@@ -23,7 +23,7 @@ class Bar:
         if self.active and self._bar is None:
             self._bar = tqdm(total=self.total, unit="pass", unit_scale=True)
         if self._bar is not None:
-            self._bar.set_description(step)
+            self._bar.set_description_str(step)  # the bar adds a colon
 
     def expect(self, n_passes: int) -> None:
         """Add passes that are to come."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,13 @@ import numpy as np
 import pandas as pd
 
 from localspec._utils.files import write_atomically
-from localspec._utils.validation import check_integer, check_option, require, shown
+from localspec._utils.validation import (
+    check_integer,
+    check_option,
+    check_path,
+    require,
+    shown,
+)
 from localspec.clustering import Draws, Partition
 from localspec.exceptions import InvalidInputError
 from localspec.measures import Assessment
@@ -183,12 +190,15 @@ class Report:
 
         Raises
         ------
+        InvalidInputError
+            If `path` is no path of a file; ``~`` is the home folder.
         ArtifactError
             If the file cannot be written.
         """
         from localspec.screening._html import report_html
 
         self._check_complete()
+        path = _file_path(path)
         return _write_text(path, report_html(self.groups(), self.counts(), self._page()))
 
     def _page(self) -> dict[str, Any]:
@@ -211,6 +221,7 @@ class Report:
     def to_csv(self, path: str | Path) -> Path:
         """Write the table, with each group's units, effects and random means; return the path."""
         self._check_complete()
+        path = _file_path(path)
         rows = []
         for group in self.groups():
             row = self.table.iloc[group.rank].to_dict()
@@ -225,6 +236,7 @@ class Report:
     def to_json(self, path: str | Path) -> Path:
         """Write the summary and all numbers of every group, null where undefined."""
         self._check_complete()
+        path = _file_path(path)
         groups = [
             {
                 "partitioning": group.partitioning,
@@ -262,7 +274,7 @@ class Report:
         """Keep the report in one file, without pickle; see :meth:`load`."""
         self._check_complete()
         return save_parts(
-            Path(path),
+            _file_path(path),
             partitions=self.partitions,
             draws=self.draws,
             assessments=self.assessments,
@@ -282,7 +294,7 @@ class Report:
         ArtifactError
             If there is no such file, or it is damaged or no report.
         """
-        return cls(**load_parts(Path(path)))
+        return cls(**load_parts(check_path("path", path)))
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the summary and the first groups."""
@@ -329,8 +341,14 @@ class Report:
         return plot_group(self.group(row))
 
 
-def _write_text(path: str | Path, text: str) -> Path:
-    path = Path(path)
+def _file_path(path: object) -> Path:
+    """Return the path of a file that is to be written."""
+    path = check_path("path", path)
+    require(not os.path.isdir(path), f"path {str(path)!r} is a folder: name a file in it")
+    return path
+
+
+def _write_text(path: Path, text: str) -> Path:
     write_atomically(path, lambda part: part.write_text(text, encoding="utf-8"), variable="path")
     return path
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from localspec._utils.validation import (
     check_integer,
     check_option,
     check_options,
+    check_path,
     check_real,
     check_seed,
     require,
@@ -151,12 +153,8 @@ class Settings:
 def _folder(folder: str | Path | None) -> Path | None:
     if folder is None:
         return None
-    require(
-        isinstance(folder, str | Path) and str(folder) != "",
-        f"folder must be the path of a folder, not {shown(folder)}",
-    )
-    path = Path(folder).expanduser()
-    require(not path.is_file(), f"folder {str(path)!r} is a file: name a folder")
+    path = check_path("folder", folder, "folder")
+    require(not os.path.isfile(path), f"folder {str(path)!r} is a file: name a folder")
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -101,7 +101,8 @@ def test_what_is_no_path_of_a_file_is_refused(writer, path, words, report):
 def test_what_cannot_be_written_is_said(writer, report, tmp_path):
     write = getattr(report, writer)
     check_refused(lambda: write(tmp_path), [str(tmp_path), "is a folder", "name a file in it"])
-    check_refused(lambda: write(tmp_path / ("x" * 240)), ["File name too long"], ArtifactError)
+    with pytest.raises(ArtifactError, match="File name too long"):
+        write(tmp_path / ("x" * 300))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -7,9 +7,19 @@ import torch
 from helpers.refusals import check_refused
 from helpers.screening import CLASSES, IMAGES, SETTINGS
 from PIL import Image
-from torch.utils.data import BatchSampler, DataLoader, IterableDataset, Subset, TensorDataset
+from torch import nn
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    IterableDataset,
+    Subset,
+    TensorDataset,
+    WeightedRandomSampler,
+    default_collate,
+)
 from torch.utils.data import Dataset as TorchDataset
 
+from localspec.clustering import Partition
 from localspec.data import Dataset
 from localspec.screening import estimate, screen
 from localspec.screening._data import allocated, read_images
@@ -101,11 +111,51 @@ class Failing(TensorDataset):
         return super().__getitem__(index)
 
 
+class Items(TorchDataset):
+    """Images and labels by name, as Hugging Face's data sets give them."""
+
+    def __len__(self):
+        return 60
+
+    def __getitem__(self, index):
+        return {"image": IMAGES[index], "label": index % 3}
+
+
+def doubled(items):
+    """Return each image twice."""
+    return default_collate(items + items)
+
+
 class Named(TensorDataset):
     """Labels by name."""
 
     def __getitem__(self, index):
         return super().__getitem__(index)[0], "abc"[index % 3]
+
+
+class Untraced(nn.Module):
+    """A network whose forward pass depends on values, so that it cannot be traced."""
+
+    def __init__(self, body):
+        super().__init__()
+        self.body = body.eval()
+        self.eval()
+
+    def forward(self, x):
+        return self.body(x if x.sum() > 0 else -x)
+
+
+class Gated(nn.Module):
+    """A network that multiplies units by a sigmoid of others."""
+
+    def __init__(self):
+        super().__init__()
+        self.flat, self.first, self.gate = nn.Flatten(), nn.Linear(16, 6), nn.Linear(6, 6)
+        self.last = nn.Linear(6, 3)
+
+    def forward(self, x):
+        units = self.first(self.flat(x)).relu()
+        return self.last(units * self.gate(units).sigmoid())
 
 
 class Stream(IterableDataset):
@@ -206,11 +256,14 @@ def test_mean_and_std_are_read_from_many_forms(given):
         (TensorDataset(IMAGES), {}, ["pairs of an image and a label"]),
         (Augmented(IMAGES, torch.zeros(60).long()), {}, ["another image each time", "augment"]),
         (Pictures(torch.zeros(60).long()), {}, ["images of PIL", "ToTensor", "preprocess"]),
-        (Sizes(), {}, ["one shape", "Resize"]),
+        (Sizes(), {}, ["image 0 has (1, 4, 4), image 1 has (1, 5, 4)", "one shape", "Resize"]),
+        (Items(), {}, ["pairs of an image and a label, not dict", "collate_fn"]),
+        ({"x": IMAGES, "y": None}, {}, ["a data set or a DataLoader, not dict"]),
+        (DataLoader(PAIRS, collate_fn=doubled), {}, ["more images in a batch", "collate_fn"]),
         (
             Failing(IMAGES, torch.zeros(60).long()),
             {},
-            ["data cannot be read (KeyError: 'image 17')"],
+            ["data cannot give image 17 (KeyError: 'image 17')", "Subset"],
         ),
         (Named(IMAGES), {}, ["labels as the classes' numbers", "'a', 'b', 'c'"]),
         (DataLoader(PAIRS, collate_fn=len), {}, ["batches of images and labels, not int"]),
@@ -256,6 +309,88 @@ def test_what_does_not_fit_is_refused_at_the_first_batch(change, options, words,
     data = Counted(x, y)
     check_refused(lambda: screen(network, data, **SETTINGS, **options), words)
     assert data.highest < 64
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"n_clusters": 99}, ["n_clusters must be from 2 to", "not 99"]),
+        ({"partitions": {"a": Partition.from_labels({"9": [0, 1]})}}, ["'9'"]),
+        ({"x_train": 5}, ["x_train", "not int"]),
+        ({"x_train": 2 * IMAGES}, ["x_train must lie in [0, 1]"]),
+        ({"x_train": IMAGES[:, :, :3]}, ["x and x_train", "(60, 1, 3, 4)"]),
+        ({"x_train": IMAGES[:2]}, ["at least 3 images, not 2"]),
+        ({"x_train": IMAGES[:1].repeat(9, 1, 1, 1)}, ["no unit varies"]),
+        ({"x_train": TensorDataset(IMAGES)}, ["x_train must give pairs"]),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused_at_the_first_batch(options, words, network):
+    data = Counted(IMAGES.repeat(5, 1, 1, 1), torch.arange(300) % 3)
+    check_refused(lambda: screen(network, data, **{**SETTINGS, **options}), words)
+    assert data.highest < 64
+
+
+def test_units_that_are_not_there_are_refused_at_the_first_batch(network):
+    for module, options, words in (
+        (Untraced(network), {"layers": ["nothing"]}, ["'nothing'"]),
+        (nn.Sequential(network, nn.Sigmoid()).eval(), {}, ["the network's outputs pass a"]),
+        (Gated().eval(), {}, ["undefined behind a gate"]),
+    ):
+        data = Counted(IMAGES.repeat(5, 1, 1, 1), torch.arange(300) % 3)
+        check_refused(lambda m=module, d=data, o=options: screen(m, d, **SETTINGS, **o), words)
+        assert data.highest < 64
+
+
+def test_a_label_that_does_not_fit_is_refused_in_its_batch(network):
+    y = torch.arange(300) % 3
+    y[70] = 3
+    data = Counted(IMAGES.repeat(5, 1, 1, 1), y)
+    check_refused(lambda: screen(network, data, **SETTINGS), ["label 3 does not fit"])
+    assert data.highest < 128
+
+
+@pytest.mark.parametrize("n_workers", [0, 2])
+def test_an_image_that_cannot_be_read_is_named(n_workers, network):
+    data = DataLoader(
+        Failing(IMAGES, torch.arange(60) % 3), batch_size=5, num_workers=n_workers, shuffle=True
+    )
+    check_refused(
+        lambda: screen(network, data, **SETTINGS), ["data cannot give image 17 (KeyError", "Subset"]
+    )
+
+
+def test_a_collate_function_may_take_items_of_any_kind(network, labels, report):
+    class Own(Items):
+        def __getitem__(self, index):
+            return {"image": IMAGES[index], "label": int(labels[index])}
+
+    def pair(items):
+        batch = default_collate(items)
+        return batch["image"], batch["label"]
+
+    data = DataLoader(Own(), batch_size=7, collate_fn=pair)
+    check_same(screen(network, data, **ONE), report)
+    assert estimate(network, data, **ONE).n_groups > 0
+
+
+@pytest.mark.filterwarnings("ignore:the network's accuracy")
+def test_random_states_are_as_before_and_samplers_draw_the_same(network, labels):
+    pairs, generator = TensorDataset(IMAGES, labels), torch.Generator().manual_seed(3)
+    drawn = WeightedRandomSampler([1.0] * 60, 40)
+    own = WeightedRandomSampler([1.0] * 60, 40, generator=generator)
+    for data in (
+        DataLoader(pairs, batch_size=7, shuffle=True),
+        DataLoader(pairs, batch_size=7, sampler=drawn),
+        DataLoader(pairs, batch_size=7, sampler=own),
+        DataLoader(pairs, batch_size=7, shuffle=True, generator=generator),
+    ):
+        before = torch.get_rng_state(), generator.get_state()
+        first = screen(network, data, **ONE)
+        estimate(network, data, **ONE)
+        assert torch.equal(torch.get_rng_state(), before[0])
+        assert torch.equal(generator.get_state(), before[1])
+        torch.rand(5)
+        assert first.baseline == screen(network, data, **ONE).baseline
 
 
 def test_a_loader_whose_sampler_makes_batches(network, labels):

@@ -1,6 +1,7 @@
 """Estimates: what they count, not how fast this machine is."""
 
 import pytest
+import torch
 from helpers.refusals import check_refused
 from helpers.screening import IMAGES, SETTINGS
 from torch.utils.data import DataLoader, TensorDataset
@@ -90,3 +91,26 @@ def test_long_times_are_said_without_exponents():
     text = str(Estimate(390.3, 1234.5, 2**31, 0, 8, {"lesions": 5794.0, "clusters": 0.0123}))
     assert text.startswith("about 390 minutes (up to 1230 if")
     assert text.endswith("lesions 5790, clusters 0.0123")
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Try four images only."""
+    monkeypatch.setattr("localspec.screening._estimate.LEAST_TRIED", 4)
+    monkeypatch.setattr("localspec.screening._estimate.TRIED_VALUES", 1)
+
+
+def test_images_that_are_tried_may_have_one_label(few, network):
+    rare = (torch.arange(60) == 5).long()  # the images that are tried are 0, 20, 39 and 59
+    for data in (
+        (IMAGES, rare),
+        TensorDataset(IMAGES, rare),
+        DataLoader(TensorDataset(IMAGES, rare), 7),
+    ):
+        found = estimate(network, data, **SETTINGS)
+        assert found.n_groups > 0
+    zeros = torch.zeros(60).long()
+    check_refused(lambda: estimate(network, (IMAGES, zeros), **SETTINGS), ["all labels are 0"])
+    check_refused(lambda: estimate(network, (IMAGES, 3 * rare), **SETTINGS), ["label 3 does not"])
+    every = TensorDataset(IMAGES[:4], zeros[:4])
+    check_refused(lambda: estimate(network, every, **SETTINGS), ["all labels are 0"])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL.Image import Image
-from torch.utils.data import BatchSampler, DataLoader, IterableDataset, Subset
+from torch.utils.data import BatchSampler, DataLoader, IterableDataset, Subset, default_collate
 from torch.utils.data import Dataset as TorchDataset
 
 from localspec._utils.validation import require, shown
@@ -60,7 +61,7 @@ def is_dataset(data: object) -> bool:
     """Return whether something gives images by index, as a data set of torch."""
     if isinstance(data, TorchDataset):
         return True
-    other = (tuple, list, str, torch.Tensor, np.ndarray)
+    other = (tuple, list, str, Mapping, torch.Tensor, np.ndarray)
     return hasattr(data, "__getitem__") and hasattr(data, "__len__") and not isinstance(data, other)
 
 
@@ -109,6 +110,14 @@ def _class_names(dataset: object) -> tuple[str, ...]:
     return tuple(names) if fits else ()
 
 
+@contextmanager
+def drawing_by(seed: int) -> Iterator[None]:
+    """Let samplers of loaders draw by a seed, and leave torch's random state as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)  # of the CPU alone
+        yield
+
+
 def loader_indices(loader: DataLoader, name: str) -> list[int]:
     """Return the indices of a loader's images, in the data set's order, whatever shuffles.
 
@@ -123,9 +132,15 @@ def loader_indices(loader: DataLoader, name: str) -> list[int]:
             f"{name} is a DataLoader with batch_size=None, which makes no batches: give it a "
             "batch_size, or pass its data set"
         )
-    if type(batches) is BatchSampler:  # the last batch counts even where the loader drops it
-        return sorted(set(batches.sampler))
-    return sorted({index for batch in batches for index in batch})
+    generators = [loader.generator, getattr(loader.sampler, "generator", None)]
+    states = [(part, part.get_state()) for part in generators if part is not None]
+    try:
+        if type(batches) is BatchSampler:  # the last batch counts even where the loader drops it
+            return sorted(set(batches.sampler))
+        return sorted({index for batch in batches for index in batch})
+    finally:
+        for generator, state in states:
+            generator.set_state(state)
 
 
 def _source(data: DataLoader | TorchDataset, name: str, preprocess: Preprocess | None):
@@ -140,6 +155,7 @@ def _source(data: DataLoader | TorchDataset, name: str, preprocess: Preprocess |
             "batch_size": data.batch_size or BATCH_SIZE,  # none where a sampler makes batches
             "collate_fn": data.collate_fn,
             "num_workers": data.num_workers,
+            "worker_init_fn": data.worker_init_fn,
         }
     if isinstance(dataset, IterableDataset) or not hasattr(dataset, "__len__"):
         raise InvalidInputError(
@@ -149,15 +165,24 @@ def _source(data: DataLoader | TorchDataset, name: str, preprocess: Preprocess |
     indices = list(range(len(dataset))) if indices is None else indices
     require(len(indices) > 0, f"{name} holds no image")
     first, again = (_item(dataset, indices[0], name) for _ in range(2))
-    if isinstance(first, Image):
-        if preprocess is None or preprocess.transform is None:
+    collates = options.get("collate_fn", default_collate) is not default_collate
+    is_pair = isinstance(first, tuple | list) and len(first) > 1
+    if not is_pair and not collates:  # which may make images and labels of anything
+        raise InvalidInputError(
+            f"{name} must give pairs of an image and a label, not {type(first).__name__}: pass a "
+            "DataLoader whose collate_fn returns images and labels of what it gives"
+        )
+    image = first[0] if is_pair else None
+    if isinstance(image, Image):
+        if preprocess is not None and preprocess.transform is not None:
+            dataset = _Transformed(dataset, preprocess.transform)
+        elif not collates:
             raise InvalidInputError(
                 f"{name} gives images of PIL: let its transform end in "
                 "torchvision.transforms.ToTensor(), or pass the transform of the network's "
                 "weights as preprocess"
             )
-        dataset = _Transformed(dataset, preprocess.transform)
-    elif isinstance(first, torch.Tensor) and not torch.equal(first, again):
+    elif isinstance(image, torch.Tensor) and not torch.equal(image, again[0]):
         raise InvalidInputError(
             f"{name} gives another image each time it is asked for the same one: pass images "
             "without random augmentation"
@@ -165,50 +190,67 @@ def _source(data: DataLoader | TorchDataset, name: str, preprocess: Preprocess |
     return dataset, indices, options
 
 
-def _item(dataset: TorchDataset, index: int, name: str) -> object:
-    """Return the image of one item of a data set."""
+def _item(dataset: TorchDataset, index: int, name: str) -> Any:
+    """Return one item of a data set."""
     try:
-        item = dataset[index]
+        return dataset[index]
     except Exception as error:  # of the user's own code
         raise InvalidInputError(
-            f"{name} cannot give image {index} ({type(error).__name__}: {error})"
+            f"{name} cannot give image {index} ({type(error).__name__}: {error}): mend it, or "
+            "leave it out, as by torch.utils.data.Subset"
         ) from error
-    if not isinstance(item, tuple | list) or len(item) < 2:
-        raise InvalidInputError(
-            f"{name} must give pairs of an image and a label, not {type(item).__name__}"
-        )
-    return item[0]
 
 
 def _batches(
     dataset: TorchDataset, indices: Sequence[int], options: dict, name: str
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    loader = DataLoader(Subset(dataset, indices), **options)
+    n_read = 0
     try:
-        for batch in loader:
-            if not isinstance(batch, tuple | list) or len(batch) < 2:
-                raise InvalidInputError(
-                    f"{name} must give batches of images and labels, not {type(batch).__name__}"
-                )
-            x, y = batch[0], batch[1]
-            if not isinstance(x, torch.Tensor) or x.ndim != 4:
-                shape = tuple(x.shape) if isinstance(x, torch.Tensor) else type(x).__name__
-                raise InvalidInputError(
-                    f"{name} must give batches of images (n_images, n_channels, height, width), "
-                    f"not {shape}"
-                )
-            yield x, _labels(y, name)
+        for batch in DataLoader(Subset(dataset, indices), **options):
+            yield batch
+            n_read += options["batch_size"]
     except InvalidInputError:
         raise
-    except (RuntimeError, TypeError, OSError, IndexError) as error:
-        raise InvalidInputError(
-            f"{name} cannot be read ({error}): its images must be tensors of one shape, such as "
-            "torchvision.transforms.Resize, CenterCrop and ToTensor make them"
-        ) from error
     except Exception as error:  # of the user's own code
+        _check_items(dataset, indices[n_read : n_read + options["batch_size"]], name)
+        reason = str(error).strip().splitlines() or [""]
         raise InvalidInputError(
-            f"{name} cannot be read ({type(error).__name__}: {error})"
+            f"{name} cannot be read, at image {indices[n_read]} or soon after it "
+            f"({type(error).__name__}: {reason[-1]}): a batch could not be made of its items"
         ) from error
+
+
+def _check_items(dataset: TorchDataset, indices: Sequence[int], name: str) -> None:
+    """Refuse the first item of a batch that cannot be read, or whose image has another shape."""
+    shapes: dict[tuple[int, ...], int] = {}
+    for index in indices:
+        item = _item(dataset, index, name)
+        image = item[0] if isinstance(item, tuple | list) and item else None
+        if isinstance(image, torch.Tensor | np.ndarray):
+            shapes.setdefault(tuple(image.shape), index)
+        if len(shapes) > 1:
+            (one, first), (other, second) = shapes.items()
+            raise InvalidInputError(
+                f"{name} must give images of one shape, and image {first} has {one}, image "
+                f"{second} has {other}: use transforms such as torchvision's Resize((64, 64)), "
+                "CenterCrop and ToTensor"
+            )
+
+
+def _pair(batch: object, name: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return images and labels of a batch."""
+    if not isinstance(batch, tuple | list) or len(batch) < 2:
+        raise InvalidInputError(
+            f"{name} must give batches of images and labels, not {type(batch).__name__}: let its "
+            "collate_fn return both"
+        )
+    x = batch[0]
+    if not isinstance(x, torch.Tensor) or x.ndim != 4:
+        shape = tuple(x.shape) if isinstance(x, torch.Tensor) else type(x).__name__
+        raise InvalidInputError(
+            f"{name} must give batches of images (n_images, n_channels, height, width), not {shape}"
+        )
+    return x, _labels(batch[1], name)
 
 
 def _labels(y: object, name: str) -> torch.Tensor:
@@ -254,8 +296,8 @@ def read_images(
     folder : Path, optional
     bar : Bar, optional
     check : callable, optional
-        Takes the first images and labels of a data set or loader, and refuses what does not fit
-        before the others are read.
+        Takes images and labels as they are read, those of the first batch first, and refuses what
+        does not fit before others are read.
 
     Returns
     -------
@@ -283,7 +325,10 @@ def read_images(
         check_images(x)
         check_class_labels(y, len(x))
         x = taken(x, _chosen(len(x), n_chosen, seed), max_bytes, folder)
-        return Images(_in_range(x, preprocess, own=False), y, class_names)
+        x = _in_range(x, preprocess, own=False)
+        if check is not None:
+            check(x, y)
+        return Images(x, y, class_names)
     if not isinstance(data, DataLoader) and not is_dataset(data):
         raise InvalidInputError(
             f"{name} must be (images, labels), a data set or a DataLoader, not "
@@ -295,27 +340,32 @@ def read_images(
     x, labels, begin = None, [], 0
     if bar is not None:
         bar.expect(len(indices))
-    for images, y in _batches(dataset, indices, options, name):
+    for batch in _batches(dataset, indices, options, name):
+        images, y = _pair(batch, name)
+        check_images(images, name=name)
+        check_class_labels(y, len(images))
         if x is None:
-            check_images(images, name=name)
-            check_class_labels(y, len(images))
-            if check is not None:
-                check(_in_range(images.detach().clone(), preprocess, own=True), y)
             x = allocated((len(indices), *images.shape[1:]), images.dtype, max_bytes, folder)
         require(
             images.shape[1:] == x.shape[1:],
             f"{name} must give images of one shape, not {tuple(x.shape[1:])} and "
             f"{tuple(images.shape[1:])}",
         )
+        require(
+            begin + len(images) <= len(x),
+            f"{name} gives more images in a batch than it was asked for: let its collate_fn return "
+            "one image an item",
+        )
+        if check is not None:
+            check(_in_range(images.detach().clone(), preprocess, own=True), y)
         x[begin : begin + len(images)] = images
         labels.append(y)
         begin += len(images)
         if bar is not None:
             bar.advance(len(images))
-    x, y = x[:begin], torch.cat(labels)
-    check_images(x, name=name)
-    check_class_labels(y, len(x))
-    return Images(_in_range(x, preprocess, own=True), y, _class_names(dataset))
+    return Images(
+        _in_range(x[:begin], preprocess, own=True), torch.cat(labels), _class_names(dataset)
+    )
 
 
 def read_source(data: object, name: str, **options: Any) -> torch.Tensor:

@@ -20,7 +20,7 @@ from localspec.clustering import Draws, Partition, activation_graph_traced, draw
 from localspec.data import Dataset, check_class_labels, check_images
 from localspec.measures import LESIONED, VISUALIZED
 from localspec.screening._bar import Bar
-from localspec.screening._data import is_dataset, loader_indices
+from localspec.screening._data import drawing_by, is_dataset, loader_indices
 from localspec.screening._evidence import group_excitations
 from localspec.screening._prepare import Prepared, prepare
 from localspec.screening._run import BLOCK_BYTES, Run
@@ -95,7 +95,9 @@ def _few(data: object, name: str = "data") -> tuple[object, int]:
         x, y = data
         check_images(x)
         check_class_labels(y, len(x))
-        rows = torch.from_numpy(_spread(len(x), x[:1]))
+        labels = y.detach().cpu().numpy()
+        ends = [labels.argmin(), labels.argmax()]  # what is refused of all labels is of these
+        rows = torch.from_numpy(np.union1d(_spread(len(x), x[:1]), ends))
         return (x[rows.to(x.device)], y[rows.to(y.device)]), len(x)
     if isinstance(getattr(data, "dataset", data), IterableDataset):
         return data, 0
@@ -240,7 +242,7 @@ def estimate(network: Network, data: object, **settings: Any) -> Estimate:
     """
     checked = Settings(**settings).checked()
     bar = Bar(checked.progress)
-    with closing(bar):
+    with closing(bar), drawing_by(checked.seed):
         return _estimated(network, data, checked, bar)
 
 
@@ -250,7 +252,7 @@ def _estimated(network: Network, data: object, checked: Settings, bar: Bar) -> E
     few_source, n_given = _few_source(checked.x_train, data, n_images)
     alone = replace(checked, x_train=few_source, folder=None)
     start = time.perf_counter()
-    prepared = prepare(network, few, alone, bar)
+    prepared = prepare(network, few, alone, bar, n_images=n_images)
     run = prepared.run
     checked = prepared.settings
     reading = time.perf_counter() - start - sum(run.times.values())

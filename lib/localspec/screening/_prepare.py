@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -11,15 +12,15 @@ import torch
 from torch import nn
 
 from localspec._utils.validation import check_type, require, shown
-from localspec.clustering import Partition, UnitGraph
-from localspec.data import Dataset, check_class_labels, check_images
+from localspec.clustering import Partition, UnitGraph, weight_graph_traced
+from localspec.data import Dataset, check_images
 from localspec.exceptions import InvalidInputError
 from localspec.lesions import lesion_accuracies
 from localspec.measures import VISUALIZED
 from localspec.screening._bar import Bar
 from localspec.screening._data import read_images, read_source, varies
 from localspec.screening._run import Run
-from localspec.screening._settings import OF_WEIGHTS, Settings
+from localspec.screening._settings import OF_WEIGHTS, PARTITIONINGS, Settings
 from localspec.screening._standardized import Preprocess, standardized
 from localspec.units import (
     HookedUnits,
@@ -54,6 +55,17 @@ class Prepared:
     class_names: tuple[str, ...]  # of all logits
 
 
+@dataclass(frozen=True, eq=False)
+class _Fitted:
+    """Units of a network, and what was computed as they were tried."""
+
+    unit_map: Units
+    settings: Settings
+    untraced: str
+    graph: UnitGraph | None  # of weights
+    seconds: float  # that the graph took
+
+
 def _check_pixels(x: torch.Tensor, source: torch.Tensor) -> None:
     """Check shapes and values of images, and of those for correlations."""
     if x.ndim == 2:
@@ -83,25 +95,10 @@ def _check_pixels(x: torch.Tensor, source: torch.Tensor) -> None:
         )
 
 
-def _check_data(
-    unit_map: Units, x: torch.Tensor, y: torch.Tensor, source: torch.Tensor
-) -> tuple[int, np.ndarray]:
-    """Check images and labels; return the number of logits, and of images of every class."""
-    check_images(x)
-    check_class_labels(y, len(x))
-    if source is not x:
-        check_images(source, name="x_train")
-    _check_pixels(x, source)
-    n_logits = count_logits(unit_map, x)
-    check_labels(y, n_logits)
-    check_image_shape(tuple(x.shape[1:]))
-    check_logits(unit_map)
-    sizes = torch.bincount(y.cpu(), minlength=n_logits).numpy()
-    require(
-        int((sizes > 0).sum()) > 1,
-        f"all labels are {int(y[0])}: coherence with classes needs images of two or more",
-    )
-    return n_logits, sizes
+def _check_correlated(source: torch.Tensor) -> None:
+    """Refuse images over which nothing can be correlated."""
+    require(varies(source), "no unit varies over these images: they are all the same")
+    require(len(source) >= 3, f"correlations need at least 3 images, not {len(source)}")
 
 
 def _check_partitions(unit_map: Units, partitions: Mapping[str, Partition]) -> None:
@@ -157,10 +154,7 @@ def _placed(network: Network, settings: Settings) -> Network:
         "units of named modules are those of one module: call hook_units with the network on its "
         "device, or with standardized(network, mean, std), without device and preprocess here",
     )
-    module = network if isinstance(network, nn.Module) else getattr(network, "module", network)
-    check_type("network", module, nn.Module, "pass the module of what holds one")
-    if any(part.training for part in module.modules()):
-        raise InvalidInputError("the network is in training mode: call network.eval() first")
+    module = checked_module(network)  # out of what runs it in parallel or compiled
     if settings.device is not None:
         first = next(module.parameters(), None)
         if first is None or first.device != settings.device:
@@ -259,20 +253,6 @@ def _as_it_computes(
     return unit_map, ""
 
 
-def _check_first(
-    module: nn.Module, settings: Settings
-) -> Callable[[torch.Tensor, torch.Tensor], None]:
-    """Return a check of the first images of many, before all of them are read."""
-
-    def check(x: torch.Tensor, y: torch.Tensor) -> None:
-        _check_pixels(x, x)
-        n_logits = count_logits(HookedUnits(module, ()), x)
-        check_labels(y, n_logits)
-        _class_names(settings, n_logits, ())
-
-    return check
-
-
 def _class_names(settings: Settings, n_logits: int, of_data: tuple[str, ...]) -> tuple[str, ...]:
     """Return a name for every logit."""
     if settings.class_names is not None:
@@ -289,8 +269,41 @@ def _class_names(settings: Settings, n_logits: int, of_data: tuple[str, ...]) ->
     return tuple(map(str, range(n_logits)))
 
 
-def prepare(network: Network, data: object, settings: Settings, bar: Bar) -> Prepared:
-    """Check everything and read the images.
+def _fitted(
+    traced: Units | nn.Module, x: torch.Tensor, asked: Settings, untraced: str, *, may_hook: bool
+) -> _Fitted:
+    """Take the units of a network, and try every step on two images.
+
+    A module is not traced, and `untraced` says why; a traced network that computes otherwise is
+    hooked where it may be.
+    """
+    unit_map: Units
+    if isinstance(traced, nn.Module):
+        unit_map = _hooked(traced, _two_images(x), asked, untraced)
+    elif isinstance(traced, UnitMap) and may_hook:
+        unit_map, untraced = _as_it_computes(traced, x, asked)
+    else:
+        unit_map = traced
+    settings = asked.for_network(not isinstance(unit_map, UnitMap))
+    count_logits(unit_map, x)
+    check_logits(unit_map)
+    graph, seconds = None, 0.0
+    if settings.partitions is not None:
+        _check_partitions(unit_map, settings.partitions)
+    else:
+        check_n_clusters(unit_map, settings.n_clusters)
+        if set(settings.partitionings) & set(OF_WEIGHTS):
+            start = time.perf_counter()
+            graph = weight_graph_traced(unit_map, settings.conventions)  # refuses gates
+            seconds = time.perf_counter() - start
+    _try_out(unit_map, x, settings)
+    return _Fitted(unit_map, settings, untraced, graph, seconds)
+
+
+def prepare(
+    network: Network, data: object, settings: Settings, bar: Bar, *, n_images: int = 0
+) -> Prepared:
+    """Check everything and read the images: what does not fit is refused at the first of them.
 
     Parameters
     ----------
@@ -299,6 +312,8 @@ def prepare(network: Network, data: object, settings: Settings, bar: Bar) -> Pre
     settings : Settings
         Checked.
     bar : Bar
+    n_images : int, optional
+        Of how many images the data are a sample, if they are one.
 
     Raises
     ------
@@ -313,66 +328,78 @@ def prepare(network: Network, data: object, settings: Settings, bar: Bar) -> Pre
             "layers of hooked units are chosen by hook_units(network, x, layers=...)",
         )
         check_conventions(placed, settings.conventions)
-        unit_map = placed
+        traced = placed
     else:
-        unit_map, untraced = _traced(placed, settings)
-    asked, settings = settings, settings.for_network(not isinstance(unit_map, UnitMap))
-    if isinstance(unit_map, UnitMap):
-        unit_map = _with_layers(unit_map, settings)
+        traced, untraced = _traced(placed, settings)
+    if isinstance(traced, UnitMap):
+        traced = _with_layers(traced, settings.for_network(False))
+    module = traced if isinstance(traced, nn.Module) else traced.module
+    correlated = settings.partitions is None and any(
+        name.startswith("activations") for name in settings.partitionings or PARTITIONINGS
+    )
+    given = settings.x_train
+    if given is None and isinstance(data, Dataset):
+        given = data
     options = {
         "preprocess": settings.preprocess,
         "max_bytes": settings.max_memory,
         "folder": settings.folder,
         "bar": bar,
     }
+    chosen = options | {"n_chosen": settings.n_images, "seed": settings.seed}
+    may_hook = not isinstance(placed, UnitMap)
+    n_logits, source, fitted = 0, None, None
+
+    def check(x: torch.Tensor, y: torch.Tensor) -> None:
+        nonlocal n_logits, source, fitted
+        _check_pixels(x, x)
+        if not n_logits:  # the first images
+            n_logits = count_logits(HookedUnits(module, ()), x)
+            _class_names(settings, n_logits, ())
+            check_image_shape(tuple(x.shape[1:]))
+        check_labels(y, n_logits)
+        if given is not None and source is None:
+            source = read_source(given, "x_train", **chosen)
+            _check_pixels(x, source)
+            if correlated:
+                _check_correlated(source)
+        if fitted is None and varies(x):
+            bar.describe("trying two images")
+            fitted = _fitted(traced, x, settings, untraced, may_hook=may_hook)
+            bar.describe("reading images")
+
     bar.describe("reading images")
-    module = unit_map if isinstance(unit_map, nn.Module) else unit_map.module
-    images = read_images(data, "data", check=_check_first(module, settings), **options)
-    if isinstance(unit_map, nn.Module):
-        unit_map = _hooked(unit_map, _two_images(images.x), settings, untraced)
-    elif isinstance(unit_map, UnitMap) and not isinstance(placed, UnitMap):
-        unit_map, untraced = _as_it_computes(unit_map, images.x, asked)
-        settings = asked.for_network(not isinstance(unit_map, UnitMap))
-    correlated = settings.partitions is None and any(
-        name.startswith("activations") for name in settings.partitionings
+    images = read_images(data, "data", check=check, **options)
+    sizes = torch.bincount(images.y.cpu(), minlength=n_logits).numpy()
+    # images of a data set that are tried may have one label, where all of them have more
+    is_sample = n_images > len(images.x) and not isinstance(data, tuple)
+    require(
+        is_sample or int((sizes > 0).sum()) > 1,
+        f"all labels are {int(images.y[0])}: coherence with classes needs images of two or more",
     )
-    given = settings.x_train
-    if given is None and isinstance(data, Dataset):
-        given = data
-    options |= {"n_chosen": settings.n_images, "seed": settings.seed}
-    pair = images.x, images.y
-    source = images.x if given is None else read_source(given, "x_train", **options)
-    n_logits, sizes = _check_data(unit_map, images.x, images.y, source)
-    if not correlated:
-        source = None
-    elif given is None:
-        source = read_source(pair, "data", **options)
-    if settings.partitions is None:
-        check_n_clusters(unit_map, settings.n_clusters)
-        if source is not None:
-            require(varies(source), "no unit varies over these images: they are all the same")
-            require(len(source) >= 3, f"correlations need at least 3 images, not {len(source)}")
-    else:
-        _check_partitions(unit_map, settings.partitions)
-    bar.describe("trying two images")
-    _try_out(unit_map, images.x, settings)
+    if correlated and given is None:
+        source = read_source((images.x, images.y), "data", **chosen)
+        _check_correlated(source)
+    if fitted is None:  # all images are the same
+        fitted = _fitted(traced, images.x, settings, untraced, may_hook=may_hook)
+    unit_map, settings = fitted.unit_map, fitted.settings
     reduced = settings.precision == "bfloat16"
     run = Run(
         unit_map=unit_map,
         lesion_map=in_bfloat16(unit_map) if reduced else unit_map,
         x=images.x,
         y=images.y,
-        source=source,
+        source=source if correlated else None,
         class_sizes=sizes,
         conventions=settings.conventions,
         seed=settings.seed,
         precision=settings.precision,
         folder=settings.folder,
         bar=bar,
+        times={} if fitted.graph is None else {"graph of weights": fitted.seconds},
+        made={} if fitted.graph is None else {"weights": fitted.graph},
     )
     kinds = dict.fromkeys(name.split("/")[0] for name in settings.partitionings)
     graphs = run.graphs(list(kinds)) if settings.partitions is None else {}
-    if "weights" in graphs:
-        graphs["weights"]()  # refuses gates
     names = _class_names(settings, n_logits, images.class_names)
-    return Prepared(run, settings, graphs, untraced, n_logits, names)
+    return Prepared(run, settings, graphs, fitted.untraced, n_logits, names)

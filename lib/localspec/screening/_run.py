@@ -77,6 +77,8 @@ class Run:
     bar : Bar
     times : dict of str to float
         Seconds of each kind of step.
+    made : dict of str to UnitGraph
+        Graphs that are there already.
     """
 
     unit_map: Units
@@ -92,6 +94,7 @@ class Run:
     bar: Bar
     times: dict[str, float] = field(default_factory=dict)
     inputs: dict[str, str] = field(default_factory=dict)
+    made: dict[str, UnitGraph] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.folder is not None:
@@ -139,17 +142,16 @@ class Run:
 
     def graphs(self, kinds: Sequence[str]) -> dict[str, Callable[[], UnitGraph]]:
         """Return how to make each kind of graph; each is made once, and only if it is wanted."""
-        made: dict[str, UnitGraph] = {}
 
         def graph(kind: str) -> UnitGraph:
-            if kind not in made:
+            if kind not in self.made:
                 with self.timed(f"graph of {kind}"):
-                    made[kind] = (
+                    self.made[kind] = (
                         weight_graph_traced(self.unit_map, self.conventions)
                         if kind == "weights"
                         else activation_graph_traced(self.unit_map, self.source, self.conventions)
                     )
-            return made[kind]
+            return self.made[kind]
 
         return {kind: lambda kind=kind: graph(kind) for kind in kinds}
 

@@ -31,6 +31,7 @@ from localspec.measures import (
     measure_named,
 )
 from localspec.screening._bar import Bar
+from localspec.screening._data import drawing_by
 from localspec.screening._evidence import Evidence, SequentialDraws, shown_images
 from localspec.screening._prepare import Prepared, prepare
 from localspec.screening._report import Report
@@ -38,7 +39,7 @@ from localspec.screening._run import Pictures, Run
 from localspec.screening._settings import MAX_MEMORY, PARTITIONINGS, Settings
 from localspec.screening._tables import group_table, tests_table
 from localspec.statistics import sequential_p_values
-from localspec.units import HookedUnits, Network
+from localspec.units import HookedUnits, Network, checked_module
 from localspec.visualization import Visualizations
 
 LEAST_SKILL = 1 / 3  # of the way from chance to no mistake, below which a warning is given
@@ -155,7 +156,7 @@ def _about(
 ) -> dict[str, Any]:
     """Return what a report says of itself."""
     run = prepared.run
-    module = network if isinstance(network, torch.nn.Module) else network.module
+    module = checked_module(network)
     labels = np.flatnonzero(run.has_images).tolist()
     seconds = {name: round(value, 3) for name, value in run.times.items()}
     return {
@@ -324,7 +325,7 @@ def screen(
         progress=progress,
     ).checked()
     bar = Bar(settings.progress)
-    with closing(bar):
+    with closing(bar), drawing_by(settings.seed):
         prepared = prepare(network, data, settings, bar)
         settings = prepared.settings
         _warn_few_images(settings, prepared.run.class_sizes)

@@ -172,6 +172,20 @@ def test_layers_of_a_network_that_is_hooked_and_standardized(network, labels):
 
 
 @pytest.mark.parametrize(
+    "wrapped", [torch.nn.DataParallel, pytest.param(torch.compile, marks=pytest.mark.integration)]
+)
+def test_what_runs_a_network_is_taken_off_before_it_is_standardized(wrapped, network, labels):
+    settings = SETTINGS | {"measures": ["importance"], "preprocess": ([0.0], [1.0])}
+    reports = [
+        screen(module, (IMAGES, labels), **settings)
+        for module in (network, wrapped(network).eval())
+    ]
+    pd.testing.assert_frame_equal(reports[0].table, reports[1].table)
+    assert reports[1].about["network"] == "Sequential"
+    assert not reports[1].about["hooked"]
+
+
+@pytest.mark.parametrize(
     ("options", "words"),
     [
         ({"partitionings": ["weights/global"]}, ["torch.fx cannot trace Branching"]),

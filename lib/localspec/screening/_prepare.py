@@ -40,6 +40,7 @@ from localspec.units import (
 from localspec.visualization import check_image_shape, visualize_traced
 
 N_COMPARED = 64  # images that are looked at together
+Made = dict[str, tuple[UnitGraph, float]]  # graphs by kind, with the seconds that each took
 WRAPPED = "network."  # what the names of layers begin with inside of a standardized network
 
 
@@ -53,17 +54,6 @@ class Prepared:
     untraced: str  # why the network is not traced; empty if it is, or if hooked units were passed
     n_logits: int
     class_names: tuple[str, ...]  # of all logits
-
-
-@dataclass(frozen=True, eq=False)
-class _Fitted:
-    """Units of a network, and what was computed as they were tried."""
-
-    unit_map: Units
-    settings: Settings
-    untraced: str
-    graph: UnitGraph | None  # of weights
-    seconds: float  # that the graph took
 
 
 def _check_pixels(x: torch.Tensor, source: torch.Tensor) -> None:
@@ -93,6 +83,13 @@ def _check_pixels(x: torch.Tensor, source: torch.Tensor) -> None:
             "divide by 255, or, of standardized images, pass preprocess=(mean, std) or "
             "standardized(network, mean, std) with images as they were before",
         )
+
+
+def _check_two_classes(y: torch.Tensor) -> None:
+    require(
+        bool((y != y[0]).any()),
+        f"all labels are {int(y[0])}: coherence with classes needs images of two or more",
+    )
 
 
 def _check_correlated(source: torch.Tensor) -> None:
@@ -269,25 +266,25 @@ def _class_names(settings: Settings, n_logits: int, of_data: tuple[str, ...]) ->
     return tuple(map(str, range(n_logits)))
 
 
-def _fitted(
-    traced: Units | nn.Module, x: torch.Tensor, asked: Settings, untraced: str, *, may_hook: bool
-) -> _Fitted:
-    """Take the units of a network, and try every step on two images.
+def _units(
+    traced: Units | nn.Module, x: torch.Tensor, settings: Settings, untraced: str, *, may_hook: bool
+) -> tuple[Units, str]:
+    """Return the units of a network, and why it is not traced.
 
     A module is not traced, and `untraced` says why; a traced network that computes otherwise is
     hooked where it may be.
     """
-    unit_map: Units
     if isinstance(traced, nn.Module):
-        unit_map = _hooked(traced, _two_images(x), asked, untraced)
-    elif isinstance(traced, UnitMap) and may_hook:
-        unit_map, untraced = _as_it_computes(traced, x, asked)
-    else:
-        unit_map = traced
-    settings = asked.for_network(not isinstance(unit_map, UnitMap))
-    count_logits(unit_map, x)
+        return _hooked(traced, _two_images(x), settings, untraced), untraced
+    if isinstance(traced, UnitMap) and may_hook:
+        return _as_it_computes(traced, x, settings)
+    return traced, untraced
+
+
+def _tried(unit_map: Units, x: torch.Tensor, settings: Settings) -> Made:
+    """Try every step on two images; return the graph that needs none, with its seconds."""
     check_logits(unit_map)
-    graph, seconds = None, 0.0
+    graphs = {}
     if settings.partitions is not None:
         _check_partitions(unit_map, settings.partitions)
     else:
@@ -295,9 +292,9 @@ def _fitted(
         if set(settings.partitionings) & set(OF_WEIGHTS):
             start = time.perf_counter()
             graph = weight_graph_traced(unit_map, settings.conventions)  # refuses gates
-            seconds = time.perf_counter() - start
+            graphs["weights"] = graph, time.perf_counter() - start
     _try_out(unit_map, x, settings)
-    return _Fitted(unit_map, settings, untraced, graph, seconds)
+    return graphs
 
 
 def prepare(
@@ -348,41 +345,49 @@ def prepare(
     }
     chosen = options | {"n_chosen": settings.n_images, "seed": settings.seed}
     may_hook = not isinstance(placed, UnitMap)
-    n_logits, source, fitted = 0, None, None
+    in_memory = isinstance(data, tuple | list | Dataset)
+    n_logits, source, unit_map, made = 0, None, None, None
+
+    def find_units(x: torch.Tensor) -> None:
+        nonlocal unit_map, untraced, settings, n_logits
+        unit_map, untraced = _units(traced, x, settings, untraced, may_hook=may_hook)
+        settings = settings.for_network(not isinstance(unit_map, UnitMap))
+        n_logits = count_logits(unit_map, x)
 
     def check(x: torch.Tensor, y: torch.Tensor) -> None:
-        nonlocal n_logits, source, fitted
+        nonlocal n_logits, source, made
         _check_pixels(x, x)
-        if not n_logits:  # the first images
+        if unit_map is None and varies(x):
+            find_units(x)
+        if not n_logits:
             n_logits = count_logits(HookedUnits(module, ()), x)
-            _class_names(settings, n_logits, ())
-            check_image_shape(tuple(x.shape[1:]))
         check_labels(y, n_logits)
+        if in_memory:
+            _check_two_classes(y)
+        if made is not None:  # not the first images
+            return
+        _class_names(settings, n_logits, ())
+        check_image_shape(tuple(x.shape[1:]))
         if given is not None and source is None:
             source = read_source(given, "x_train", **chosen)
             _check_pixels(x, source)
             if correlated:
                 _check_correlated(source)
-        if fitted is None and varies(x):
+        if unit_map is not None:
             bar.describe("trying two images")
-            fitted = _fitted(traced, x, settings, untraced, may_hook=may_hook)
+            made = _tried(unit_map, x, settings)
             bar.describe("reading images")
 
     bar.describe("reading images")
     images = read_images(data, "data", check=check, **options)
-    sizes = torch.bincount(images.y.cpu(), minlength=n_logits).numpy()
-    # images of a data set that are tried may have one label, where all of them have more
-    is_sample = n_images > len(images.x) and not isinstance(data, tuple)
-    require(
-        is_sample or int((sizes > 0).sum()) > 1,
-        f"all labels are {int(images.y[0])}: coherence with classes needs images of two or more",
-    )
+    if not in_memory and n_images <= len(images.x):  # of a sample, others may have other labels
+        _check_two_classes(images.y)
     if correlated and given is None:
         source = read_source((images.x, images.y), "data", **chosen)
         _check_correlated(source)
-    if fitted is None:  # all images are the same
-        fitted = _fitted(traced, images.x, settings, untraced, may_hook=may_hook)
-    unit_map, settings = fitted.unit_map, fitted.settings
+    if unit_map is None:  # all images are the same
+        find_units(images.x)
+        made = _tried(unit_map, images.x, settings)
     reduced = settings.precision == "bfloat16"
     run = Run(
         unit_map=unit_map,
@@ -390,16 +395,16 @@ def prepare(
         x=images.x,
         y=images.y,
         source=source if correlated else None,
-        class_sizes=sizes,
+        class_sizes=torch.bincount(images.y.cpu(), minlength=n_logits).numpy(),
         conventions=settings.conventions,
         seed=settings.seed,
         precision=settings.precision,
         folder=settings.folder,
         bar=bar,
-        times={} if fitted.graph is None else {"graph of weights": fitted.seconds},
-        made={} if fitted.graph is None else {"weights": fitted.graph},
+        times={f"graph of {kind}": seconds for kind, (_, seconds) in made.items()},
+        made={kind: graph for kind, (graph, _) in made.items()},
     )
     kinds = dict.fromkeys(name.split("/")[0] for name in settings.partitionings)
     graphs = run.graphs(list(kinds)) if settings.partitions is None else {}
     names = _class_names(settings, n_logits, images.class_names)
-    return Prepared(run, settings, graphs, fitted.untraced, n_logits, names)
+    return Prepared(run, settings, graphs, untraced, n_logits, names)

@@ -8,12 +8,14 @@ from localspec.exceptions import InvalidInputError
 from localspec.networks._user_file import load_module_file
 
 
-def test_a_file_with_its_functions(tmp_path):
+def test_a_file_with_its_functions(tmp_path, monkeypatch):
     path = tmp_path / "mine.py"
     path.write_text("def network():\n    return 1\n\ndef data():\n    return 2\n")
     module = load_module_file(path, ("network", "data"))
     assert (module.network(), module.data()) == (1, 2)
     assert load_module_file(str(path), ("data",)).data() == 2
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert load_module_file("~/mine.py", ("data",)).data() == 2
 
 
 @pytest.mark.parametrize(

@@ -127,8 +127,10 @@ def test_what_is_no_file(tmp_path):
     (tmp_path / "folder.py").mkdir()
     os.mkfifo(tmp_path / "pipe.py")
     (tmp_path / "loop.py").symlink_to("loop.py")
-    for name in ("folder.py", "pipe.py", "loop.py", "a\0b.py", f"{'x' * 300}.py"):
+    for name in ("folder.py", "pipe.py", "loop.py", f"{'x' * 300}.py"):
         check_refused(lambda name=name: open_network_file(tmp_path / name), ["there is no file"])
+    for name in ("a\0b.py", "", None):
+        check_refused(lambda name=name: open_network_file(name), ["must be the path of a file"])
 
 
 CHANGES = """

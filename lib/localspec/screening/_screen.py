@@ -224,9 +224,10 @@ def screen(
     data : tuple, torch.utils.data.DataLoader, torch.utils.data.Dataset or Dataset
         Images that were not trained on, with labels: ``(x, y)``, tensors of shapes (n_images,
         n_channels, height, width) and (n_images,); a loader or a data set of such pairs, read once
-        and in order; or a :class:`localspec.data.Dataset`, of which the test images are lesioned
-        and the training images correlated. Classes without images are left out of the accuracy,
-        which is averaged over classes.
+        and in order, or a loader whose ``collate_fn`` makes them of other items; or a
+        :class:`localspec.data.Dataset`, of which the test images are lesioned and the training
+        images correlated. Classes without images are left out of the accuracy, which is averaged
+        over classes.
     x_train : torch.Tensor or as `data`, optional
         Images for correlations of activations; by default those of `data`.
     n_clusters : int, optional
@@ -256,6 +257,7 @@ def screen(
     n_images : int, optional
         Random images of `x_train` used for correlations.
     seed : int, optional
+        Of clustering, draws and images, and of samplers of loaders that draw images.
     level : float, optional
         What counts as extreme in ``n_extreme``; no correction for the number of subclusters.
     conventions : Conventions or str, optional

@@ -201,13 +201,14 @@ def _traced(network: Network, settings: Settings) -> tuple[UnitMap | nn.Module, 
     InvalidInputError
         If it is not traced and clusters of its weights are asked for.
     """
+    module = checked_module(network)
     try:
         return trace_units(network, conventions=settings.conventions), ""
     except InvalidInputError as refusal:
         of_weights = set(settings.partitionings or ()) & set(OF_WEIGHTS)
         if of_weights and settings.partitions is None:
             raise
-        return checked_module(network), str(refusal)
+        return module, str(refusal)
 
 
 def _two_images(x: torch.Tensor) -> torch.Tensor:

@@ -55,7 +55,7 @@ def plot_group(group: Group) -> Figure:
     ]
     n_columns = len(group.findings) + len(pictures)
     figure, axes = plt.subplots(
-        1, n_columns, figsize=(1.9 * n_columns, 2.6), layout="constrained", squeeze=False
+        1, n_columns, figsize=(1.5 * n_columns, 2.4), layout="constrained", squeeze=False
     )
     for axis, (name, finding) in zip(axes[0], group.findings.items(), strict=False):
         _draw(axis, 0, finding)

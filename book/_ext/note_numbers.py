@@ -121,7 +121,7 @@ class Numbers:
             raise NumberError(f"there is no table {path}")
         return markdown_table(["network", *QUANTITIES.values()], differences_rows(path))
 
-    def verdicts_beside(self, profile: str) -> list[dict[str, object]]:
+    def verdicts_beside(self, other: str, *, profile: str | None = None) -> list[dict[str, object]]:
         """Return the verdicts of single measures beside those of another profile.
 
         One row a verdict, by ``claim``, ``measure`` and ``network``: the word ``before``, in the
@@ -129,11 +129,11 @@ class Numbers:
         ``effect_before`` and ``effect_after``, which are empty where there is none.
         """
         keys = ["claim", "measure", "network"]
-        mine, other = (self._rows("verdicts", "", name) for name in (self.profile, profile))
+        mine, before = (self._rows("verdicts", "", name) for name in (profile, other))
         mine = mine[mine["measure"] != "coherence"]  # which stands for three measures
-        both = mine.merge(other, on=keys, suffixes=("_after", "_before"), validate="1:1")
+        both = mine.merge(before, on=keys, suffixes=("_after", "_before"), validate="1:1")
         if len(both) < len(mine):
-            raise NumberError(f"{profile} lacks verdicts of {self.profile}")
+            raise NumberError(f"{other} lacks verdicts of {profile or self.profile}")
         rows = []
         for row in both.to_dict(orient="records"):
             rows.append(

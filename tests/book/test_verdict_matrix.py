@@ -54,7 +54,7 @@ def test_the_first_page_answers_as_the_table_does():
     intro = (RUNS.parent / "intro.md").read_text(encoding="utf-8")
     assert "removing a cluster tends to hurt more than removing random units" in intro
     assert "mostly by little" in intro
-    assert "coherence is small or absent" in intro
+    assert "coherence is mostly small, undecided or on the wrong side" in intro
 
 
 def test_the_figure_has_a_mark_for_each_effect(table):

@@ -51,7 +51,10 @@ class ForkEffects(SphinxDirective):
         ]
         lines = [HEADER, ("---",) * len(HEADER), *rows]
         text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-        return self.parse_text_to_nodes(text)
+        parsed = self.parse_text_to_nodes(text)
+        for table in parsed:
+            table["classes"] += ["stacked", "forks"]
+        return parsed
 
 
 def setup(app: Sphinx) -> dict:

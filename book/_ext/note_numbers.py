@@ -121,6 +121,35 @@ class Numbers:
             raise NumberError(f"there is no table {path}")
         return markdown_table(["network", *QUANTITIES.values()], differences_rows(path))
 
+    def verdicts_beside(self, other: str, *, profile: str | None = None) -> list[dict[str, object]]:
+        """Return the verdicts of single measures beside those of another profile.
+
+        One row a verdict, by ``claim``, ``measure`` and ``network``: the word ``before``, in the
+        other profile, and ``after``, whether they are ``same``, and the effects with intervals,
+        ``effect_before`` and ``effect_after``, which are empty where there is none.
+        """
+        keys = ["claim", "measure", "network"]
+        mine, before = (self._rows("verdicts", "", name) for name in (profile, other))
+        mine = mine[mine["measure"] != "coherence"]  # which stands for three measures
+        both = mine.merge(before, on=keys, suffixes=("_after", "_before"), validate="1:1")
+        if len(both) < len(mine):
+            raise NumberError(f"{other} lacks verdicts of {profile or self.profile}")
+        rows = []
+        for row in both.to_dict(orient="records"):
+            rows.append(
+                {
+                    "claim": row["claim"],
+                    "measure": row["measure"].replace("_", " "),
+                    "network": row["network"],
+                    "before": row["verdict_before"],
+                    "after": row["verdict_after"],
+                    "same": row["verdict_before"] == row["verdict_after"],
+                    "effect_before": _effect_text(row, "before"),
+                    "effect_after": _effect_text(row, "after"),
+                }
+            )
+        return rows
+
     def share(
         self,
         table: str,
@@ -133,6 +162,11 @@ class Numbers:
         """Return in percent which share of some rows fulfils a condition."""
         rows = self._rows(table, where, profile)
         return f"{100 * len(rows.query(condition)) / len(rows):.{digits}f}"
+
+
+def _effect_text(row: dict, when: str) -> str:
+    mean, low, high = (row[f"{name}_{when}"] for name in ("ratio", "low", "high"))
+    return "" if pd.isna(low) else f"{mean:.2f} [{low:.2f}, {high:.2f}]"
 
 
 QUANTITIES = {
@@ -188,7 +222,7 @@ def filled(text: str, runs: Path, profile: str) -> str:
     )
     names = {
         name: getattr(numbers, name)
-        for name in ("number", "count", "share", "rejected", "differences")
+        for name in ("number", "count", "share", "rejected", "differences", "verdicts_beside")
     }
     try:
         return environment.from_string(text).render(**names)

@@ -19,6 +19,7 @@ import re
 from pathlib import Path
 
 import yaml
+from contents import TOC, titles
 from note_numbers import filled
 from run_stamps import PAGE, RUNS, injected_parameters
 from sphinx.application import Sphinx
@@ -33,7 +34,6 @@ FIGURES = {"image/png", "text/html"}  # kinds of outputs that can open a page
 ANCHOR = '<span id="first-figure"></span>'
 MOVED = '*<a href="#first-figure">This figure</a> is at the top of the page.*'
 DIFFERS = "## What differs and why"
-TOC = "_toc.yml"  # its title of a page is that of the page, too
 # the line on what a notebook computes: the title and the box say it on the page
 COMPUTES = re.compile(r"^\*(?:Computes|Rebuilds|Control): [^*]*\*\n*", re.MULTILINE)
 RUN_TIME = re.compile(r"\s+Expected run\s+time[^*]*\*")  # the box has this run's
@@ -151,20 +151,6 @@ def with_present_texts(page: dict, notebook: dict) -> dict:
         if cell["cell_type"] == "markdown" and same:
             cell["source"] = now[name][0]
     return {**page, "cells": cells}
-
-
-def chapters(toc: Path) -> list[dict]:
-    """Return the entries of the table of contents in order, each followed by those below it."""
-    entries = []
-    for part in yaml.safe_load(toc.read_text(encoding="utf-8")).get("parts", []):
-        for chapter in part["chapters"]:
-            entries += [chapter, *chapter.get("sections", [])]
-    return entries
-
-
-def titles(toc: Path) -> dict[str, str]:
-    """Return how the table of contents calls pages, by their names, where it says so."""
-    return {entry["file"]: entry["title"] for entry in chapters(toc) if "title" in entry}
 
 
 def of_this_run(notebook: dict, title: str | None) -> dict:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
+from contents import TOC, titles
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
@@ -192,10 +193,10 @@ def reproduced_by(page: str, records: list[dict]) -> list[str]:
     return sentences
 
 
-def status_table(runs: Path, versions: dict[str, int]) -> str:
+def status_table(runs: Path, versions: dict[str, int], names_in_book: dict[str, str]) -> str:
     """Return the table of all published pages as HTML: what made each, and whether it is current.
 
-    Links lead from a page beside the folder of runs.
+    Links lead from a page beside the folder of runs; `names_in_book` has the titles of pages.
     """
     names = ("Page", "Library", "Commit", "Date", "Machine", "Duration", "Also reproduced by")
     rows = []
@@ -206,9 +207,10 @@ def status_table(runs: Path, versions: dict[str, int]) -> str:
             machine = about.get("machine") or f"{about.get('platform', '')} {UNKNOWN}"
             duration = about.get("duration_s")
             notices = list(stage_notices(record, versions))
-            link = f"{runs.name}/{folder.name}/{page}.html"
+            name = f"{folder.name}/{page}"
+            title = names_in_book.get(f"{RUNS}/{name}", page)
             cells = [
-                f'<a href="{escape(link)}">{escape(folder.name)}: {escape(page)}</a>',
+                f'<a href="{escape(f"{runs.name}/{name}.html")}">{escape(title)}</a> {_code(name)}',
                 escape("; ".join(notices)) or "current",
                 _code(str(about["commit"])[:8]) if about.get("commit") else "",
                 escape(about.get("date", UNKNOWN)),
@@ -220,7 +222,7 @@ def status_table(runs: Path, versions: dict[str, int]) -> str:
     head = "".join(f"<th scope='col'>{escape(name)}</th>" for name in names)
     body = "".join(rows)
     return (
-        '<div class="run-status"><table class="table">'
+        '<div class="run-status"><table class="table stacked">'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
@@ -231,7 +233,10 @@ class RunStatus(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         self.env.note_reread()  # stamps change without the page
         runs = Path(self.env.srcdir, RUNS)
-        return [nodes.raw("", status_table(runs, stage_versions()), format="html")]
+        toc = Path(self.env.srcdir, TOC)
+        self.env.note_dependency(str(toc))
+        table = status_table(runs, stage_versions(), titles(toc))
+        return [nodes.raw("", table, format="html")]
 
 
 def _notice(sentences: list[str]) -> nodes.Node:

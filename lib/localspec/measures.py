@@ -478,14 +478,14 @@ def conditioned_ranges(accuracies: LesionedAccuracies, layers: Sequence[str]) ->
         f"layers must name a layer for each of the {n_subclusters} subclusters, not {layers!r}",
     )
     damage, spread = np.abs(mean_changes(accuracies)), range_of_changes(accuracies)
-    one_image = 1 / accuracies.class_sizes
-    defined = damage >= one_image.mean() * (1 - TOLERANCE)
+    defined = damage >= least_change(accuracies.class_sizes) * (1 - TOLERANCE)
+    least_range = 1 / accuracies.class_sizes.max()  # the least there is to see
     ratios = np.full(damage.shape, np.nan)
     for layer in dict.fromkeys(layers):
         chosen = defined & (np.asarray(layers) == layer)
         if chosen.any():
             x = np.log(damage[chosen])
-            y = np.log(np.maximum(spread[chosen], one_image.min()))  # the least there is to see
+            y = np.log(np.maximum(spread[chosen], least_range))
             varies = np.ptp(x) > TOLERANCE
             line = np.polynomial.Polynomial.fit(x, y, 1 if varies else 0)
             ratios[chosen] = np.exp(y - line(x))

@@ -11,6 +11,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))  # the extensions are modules under test, too
@@ -38,10 +39,14 @@ def build():
 
 @pytest.fixture(scope="session")
 def html(tmp_path_factory) -> Path:
-    """Folder of the built book."""
-    target = tmp_path_factory.mktemp("book")
-    done = run_build(ROOT, target)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    """Folder of the built book, which is built once for all workers."""
+    folder = tmp_path_factory.getbasetemp()
+    target = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "book"
+    with FileLock(f"{target}.lock"):
+        if not (target / "built").exists():
+            done = run_build(ROOT, target)
+            assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+            (target / "built").touch()
     return target / "_build" / "html"
 
 

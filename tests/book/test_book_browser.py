@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from run_notes import chapters
+from contents import chapters
 
 pytestmark = pytest.mark.book
 

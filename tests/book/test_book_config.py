@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from contents import chapters
 from jupyter_book.config import PATH_JSON_SCHEMA, get_final_config
-from run_notes import chapters
 
 pytestmark = pytest.mark.book
 

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import contents
 import pytest
 import run_notes
 import yaml
@@ -149,8 +150,8 @@ def test_titles_are_read_from_the_table_of_contents(tmp_path):
         "root: a\nparts:\n"
         "- chapters: [{file: b, sections: [{file: d, title: The d}]}, {file: c, title: The c}]\n"
     )
-    assert [entry["file"] for entry in run_notes.chapters(toc)] == ["b", "d", "c"]
-    assert run_notes.titles(toc) == {"d": "The d", "c": "The c"}
+    assert [entry["file"] for entry in contents.chapters(toc)] == ["b", "d", "c"]
+    assert contents.titles(toc) == {"d": "The d", "c": "The c"}
 
 
 def test_the_parameters_of_a_run_stand_where_the_defaults_stood_and_code_is_folded():
@@ -180,7 +181,7 @@ def test_the_parameters_of_a_run_stand_where_the_defaults_stood_and_code_is_fold
 
 
 def test_every_published_page_has_a_title_of_its_own():
-    titles = run_notes.titles(ROOT / run_notes.TOC)
+    titles = contents.titles(ROOT / contents.TOC)
     pages = {path.relative_to(ROOT).with_suffix("").as_posix() for path in PAGES}
     assert pages == set(titles)
     assert len({*titles.values()}) == len(titles)

@@ -256,13 +256,16 @@ def test_the_status_of_every_page(tmp_path):
     ]
     seen = {"date": "2026-01-02", "machine": "<M>, 2 cores", "compared": compared}
     (first / "verified" / "a.json").write_text(json.dumps(seen))
-    table = run_stamps.status_table(tmp_path, VERSIONS)
+    titles = {"book/runs/digits/page": "A <title>"}
+    table = run_stamps.status_table(tmp_path, VERSIONS, titles)
     rows = table.partition("<tbody>")[2].split("</tr>")[:-1]
     assert len(rows) == 4
-    assert f'<a href="{tmp_path.name}/digits/page.html">digits: page</a>' in rows[0]
+    link = f'<a href="{tmp_path.name}/digits/page.html">A &lt;title&gt;</a>'
+    assert f"{link} <code>digits/page</code>" in rows[0]
+    assert f'<a href="{tmp_path.name}/paper/other.html">other</a>' in rows[3]
     assert "<td>current</td>" in rows[0]
     assert "2026-01-02, &lt;M&gt;, 2 cores: 1,233 of 1,234 values" in rows[0]
     assert [row for row in rows[1:] if "1,234" in row] == []
     assert "<td>(not recorded)</td><td>Linux (not recorded)</td>" in rows[0]
-    older = run_stamps.status_table(tmp_path, VERSIONS | {"training": 2})
+    older = run_stamps.status_table(tmp_path, VERSIONS | {"training": 2}, titles)
     assert "computed with training version 1; the library now has 2" in older

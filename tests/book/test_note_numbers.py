@@ -67,6 +67,34 @@ def test_what_is_missing_fails(fill, expression, said):
         fill(f"{{{{ {expression} }}}}")
 
 
+def test_verdicts_stand_beside_those_of_another_profile(fill, tmp_path):
+    rows = {
+        "claim": ["C1", "C2", "C2", "C2"],
+        "measure": ["importance", "class_coherence", "coherence", "importance"],
+        "network": "a",
+        "verdict": ["supported", "mixed", "mixed", "negligible"],
+        "ratio": [1.496, None, None, 1.0],
+        "low": [1.25, None, None, 0.99],
+        "high": [1.751, None, None, 1.01],
+    }
+    other = pd.DataFrame(rows)
+    (tmp_path / "other" / "tables").mkdir(parents=True)
+    other.to_csv(tmp_path / "other" / "tables" / "verdicts.csv", index=False)
+    mine = other.assign(verdict=["mixed", "mixed", "supported", "negligible"]).iloc[:3]
+    mine.to_csv(tmp_path / "mine" / "tables" / "verdicts.csv", index=False)
+    text = fill(
+        "{% for row in verdicts_beside('other') %}{{ row.claim }} {{ row.measure }}: "
+        "{{ row.before }}, {{ row.after }}, {{ row.same }} {{ row.effect_after }};{% endfor %}"
+    )
+    assert text == (
+        "C1 importance: supported, mixed, False 1.50 [1.25, 1.75];"
+        "C2 class coherence: mixed, mixed, True ;"
+    )
+    other.iloc[:1].to_csv(tmp_path / "other" / "tables" / "verdicts.csv", index=False)
+    with pytest.raises(NumberError, match="other lacks verdicts of mine"):
+        fill("{{ verdicts_beside('other') }}")
+
+
 @pytest.mark.parametrize("path", NOTES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_every_note_can_be_filled(path):
     text = filled(path.read_text(encoding="utf-8"), ROOT / "book" / "runs", path.parent.name)

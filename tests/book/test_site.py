@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import site_files
 import yaml
+from contents import chapters, titles
 from helpers.html import Reader
 from PIL import Image
-from run_notes import chapters, titles
 
 pytestmark = pytest.mark.book
 ROOT = Path(__file__).resolve().parents[2]

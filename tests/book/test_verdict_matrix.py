@@ -48,10 +48,13 @@ def test_the_first_page_answers_as_the_table_does():
     assert supported[~important].mean() < 0.5
     subclusters = pd.read_csv(RUNS / "paper" / "tables" / "importance_subclusters.csv")
     more = subclusters["importance_random"] - subclusters["importance"]
-    assert 0 < more.groupby(subclusters["network"]).mean().max() < 0.01  # "by little"
+    medians = more.groupby([subclusters["network"], subclusters["partitioning"]]).median()
+    assert medians.min() >= 0  # "tends to"
+    assert 0 < medians.max() < 0.01  # "mostly by little"
     intro = (RUNS.parent / "intro.md").read_text(encoding="utf-8")
-    assert "removing a cluster hurts more than removing random units, by little" in intro
-    assert "coherence is small or absent" in intro
+    assert "removing a cluster tends to hurt more than removing random units" in intro
+    assert "mostly by little" in intro
+    assert "coherence is mostly small, undecided or on the wrong side" in intro
 
 
 def test_the_figure_has_a_mark_for_each_effect(table):

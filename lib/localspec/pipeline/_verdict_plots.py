@@ -99,7 +99,7 @@ def plot_verdicts(table: pd.DataFrame) -> Figure:
     axis.grid(False)
     figure.supxlabel(
         "effect over its null mean, 95 % interval over networks; partitionings significant after "
-        "correction\nchecks: ✓ passed, ✗ failed, ? not made",
+        "correction\nchecks: ✓ passed, ✗ failed, ? not made or undecided",
         fontsize=9,
     )
     return figure

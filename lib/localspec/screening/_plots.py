@@ -53,16 +53,21 @@ def plot_group(group: Group) -> Figure:
         for title, picture in (("this group", group.picture), ("random", group.random_picture))
         if picture.size
     ]
-    n_columns = len(group.findings) + len(pictures)
-    figure, axes = plt.subplots(
-        1, n_columns, figsize=(1.9 * n_columns, 2.6), layout="constrained", squeeze=False
-    )
-    for axis, (name, finding) in zip(axes[0], group.findings.items(), strict=False):
-        _draw(axis, 0, finding)
-        axis.set_xticks([])
-        axis.set_title(f"{name.replace('_', ' ')}\np {finding.p_value:.2g}", fontsize=9)
-        axis.set_ylabel(f"{finding.side} is extreme", fontsize=8)
-    for axis, (title, picture) in zip(axes[0][len(group.findings) :], pictures, strict=True):
+    n_rows = max(2, len(group.findings))  # two: a picture in each
+    figure = plt.figure(figsize=(8, 1.1 * n_rows), layout="constrained")
+    grid = figure.add_gridspec(n_rows, 2, width_ratios=[3, 1])
+    for row, (name, finding) in enumerate(group.findings.items()):
+        axis = figure.add_subplot(grid[row, 0])
+        defined = finding.draws[~np.isnan(finding.draws)]
+        axis.scatter(defined, np.zeros(len(defined)), s=10, color=RANDOM)
+        axis.scatter([finding.value], [0], s=40, color=OUT if finding.stands_out else OWN, zorder=3)
+        axis.set_yticks([])
+        title = f"{name.replace('_', ' ')}: p {finding.p_value:.2g}, {finding.side} is extreme"
+        axis.set_title(title, fontsize=9)
+        axis.tick_params(labelsize=8)
+    height = n_rows // 2
+    for index, (title, picture) in enumerate(pictures):
+        axis = figure.add_subplot(grid[index * height : (index + 1) * height, 1])
         pixels = picture.transpose(1, 2, 0)
         axis.imshow(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels, cmap="gray")
         axis.set_axis_off()

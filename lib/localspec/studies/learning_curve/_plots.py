@@ -38,13 +38,13 @@ def plot_ncut_by_epoch(networks: pd.DataFrame) -> Figure:
     pruned = networks.loc[networks["phase"] == PRUNING, "epoch"]
     has_published = "published_ncut" in networks
     n_panels = 3 if has_published else 2
-    figure, axes = plt.subplots(1, n_panels, figsize=(4.3 * n_panels, 3.9), layout="constrained")
+    figure, axes = plt.subplots(1, n_panels, figsize=(3.2 * n_panels, 3.6), layout="constrained")
     _line(axes[0], networks, "ncut", "network", BLUE)
     _line(axes[0], networks, "shuffled_ncut", "shuffled copies", GREY)
     axes[0].set_title("n-cut")
     _line(axes[1], networks, "agreement", "after training", BLUE)
     _line(axes[1], networks, "restarts", "from another start", GREY)
-    axes[1].set_title("adjusted Rand of the partition with that")
+    axes[1].set_title("agreement with the partition")
     axes[1].set_ylim(-0.03, 1.03)
     if has_published:
         _line(axes[2], networks, "ncut_as_published", "ours", BLUE)
@@ -59,14 +59,14 @@ def plot_ncut_by_epoch(networks: pd.DataFrame) -> Figure:
             linestyle="none",
             label="published, one network",
         )
-        axes[2].set_title("n-cut with as many clusters as published")
+        axes[2].set_title("n-cut beside the published one")
     for axis in axes:
         axis.set_xticks(np.arange(len(epochs)), epochs)
         axis.set_xlim(-0.4, len(epochs) - 0.6)
         axis.set_xlabel("epochs done")
         if len(pruned):
-            axis.set_xlabel("epochs done (right of the dashed line: pruning)")
+            axis.set_xlabel("epochs done; pruning right of the line")
             axis.axvline(epochs.index(pruned.min()) - 0.5, color="0.3", linestyle="--", linewidth=1)
-        axis.legend(fontsize=8, loc="best")
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), borderaxespad=0.0)
     figure.suptitle(networks["network"].iloc[0], x=0.01, ha="left")
     return figure

@@ -6,6 +6,7 @@ import copy
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -298,6 +299,95 @@ def _tried(unit_map: Units, x: torch.Tensor, settings: Settings) -> Made:
     return graphs
 
 
+@dataclass
+class _Trial:
+    """What is found out while images are read: everything is tried at the first batch.
+
+    Attributes
+    ----------
+    traced : UnitMap, HookedUnits or torch.nn.Module
+        The network; a module where it is not traced.
+    untraced : str
+        Why it is not.
+    settings : Settings
+    may_hook : bool
+        Whether a traced network that computes otherwise may be hooked.
+    in_memory : bool
+        Whether the first batch is all of the images.
+    x_train
+        What is correlated; None where that is the images themselves.
+    sampled : dict
+        How its images are read.
+    bar : Bar
+    unit_map : UnitMap or HookedUnits, optional
+        Found where two images differ.
+    n_logits : int
+        0 before the first batch.
+    source : torch.Tensor, optional
+        The images of `x_train`.
+    made : dict, optional
+        By kind the graph that needs no images, with its seconds, once every step was tried.
+    """
+
+    traced: Units | nn.Module
+    untraced: str
+    settings: Settings
+    may_hook: bool
+    in_memory: bool
+    x_train: object
+    sampled: dict[str, Any]
+    bar: Bar
+    unit_map: Units | None = None
+    n_logits: int = 0
+    source: torch.Tensor | None = None
+    made: Made | None = None
+
+    @property
+    def correlated(self) -> bool:
+        """Whether activations are clustered."""
+        names = self.settings.partitionings or PARTITIONINGS
+        return self.settings.partitions is None and any(
+            name.startswith("activations") for name in names
+        )
+
+    def find_units(self, x: torch.Tensor) -> None:
+        """Find the units on images, and what they make of the settings."""
+        self.unit_map, self.untraced = _units(
+            self.traced, x, self.settings, self.untraced, may_hook=self.may_hook
+        )
+        self.settings = self.settings.for_network(not isinstance(self.unit_map, UnitMap))
+        self.n_logits = count_logits(self.unit_map, x)
+
+    def check_batch(self, x: torch.Tensor, y: torch.Tensor) -> None:
+        """Refuse a batch that does not fit, and at the first one whatever else does not."""
+        _check_pixels(x, x)
+        if self.unit_map is None and varies(x):
+            self.find_units(x)
+        if not self.n_logits:
+            traced = self.traced
+            module = traced if isinstance(traced, nn.Module) else traced.module
+            self.n_logits = count_logits(HookedUnits(module, ()), x)
+        check_labels(y, self.n_logits)
+        if self.in_memory:
+            _check_two_classes(y)
+        if self.made is None:
+            self.try_steps(x)
+
+    def try_steps(self, x: torch.Tensor) -> None:
+        """Read `x_train`, and try every step on two images, once they show the units."""
+        _class_names(self.settings, self.n_logits, ())
+        check_image_shape(tuple(x.shape[1:]))
+        if self.x_train is not None and self.source is None:
+            self.source = read_source(self.x_train, "x_train", **self.sampled)
+            _check_pixels(x, self.source)
+            if self.correlated:
+                _check_correlated(self.source)
+        if self.unit_map is not None:
+            self.bar.describe("trying two images")
+            self.made = _tried(self.unit_map, x, self.settings)
+            self.bar.describe("reading images")
+
+
 def prepare(
     network: Network, data: object, settings: Settings, bar: Bar, *, n_images: int = 0
 ) -> Prepared:
@@ -331,81 +421,51 @@ def prepare(
         traced, untraced = _traced(placed, settings)
     if isinstance(traced, UnitMap):
         traced = _with_layers(traced, settings.for_network(False))
-    module = traced if isinstance(traced, nn.Module) else traced.module
-    correlated = settings.partitions is None and any(
-        name.startswith("activations") for name in settings.partitionings or PARTITIONINGS
-    )
-    given = settings.x_train
-    if given is None and isinstance(data, Dataset):
-        given = data
     options = {
         "preprocess": settings.preprocess,
         "max_bytes": settings.max_memory,
         "folder": settings.folder,
         "bar": bar,
     }
-    chosen = options | {"n_chosen": settings.n_images, "seed": settings.seed}
-    may_hook = not isinstance(placed, UnitMap)
-    in_memory = isinstance(data, tuple | list | Dataset)
-    n_logits, source, unit_map, made = 0, None, None, None
-
-    def find_units(x: torch.Tensor) -> None:
-        nonlocal unit_map, untraced, settings, n_logits
-        unit_map, untraced = _units(traced, x, settings, untraced, may_hook=may_hook)
-        settings = settings.for_network(not isinstance(unit_map, UnitMap))
-        n_logits = count_logits(unit_map, x)
-
-    def check(x: torch.Tensor, y: torch.Tensor) -> None:
-        nonlocal n_logits, source, made
-        _check_pixels(x, x)
-        if unit_map is None and varies(x):
-            find_units(x)
-        if not n_logits:
-            n_logits = count_logits(HookedUnits(module, ()), x)
-        check_labels(y, n_logits)
-        if in_memory:
-            _check_two_classes(y)
-        if made is not None:  # not the first images
-            return
-        _class_names(settings, n_logits, ())
-        check_image_shape(tuple(x.shape[1:]))
-        if given is not None and source is None:
-            source = read_source(given, "x_train", **chosen)
-            _check_pixels(x, source)
-            if correlated:
-                _check_correlated(source)
-        if unit_map is not None:
-            bar.describe("trying two images")
-            made = _tried(unit_map, x, settings)
-            bar.describe("reading images")
-
+    given = settings.x_train
+    trial = _Trial(
+        traced=traced,
+        untraced=untraced,
+        settings=settings,
+        may_hook=not isinstance(placed, UnitMap),
+        in_memory=isinstance(data, tuple | list | Dataset),
+        x_train=data if given is None and isinstance(data, Dataset) else given,
+        sampled=options | {"n_chosen": settings.n_images, "seed": settings.seed},
+        bar=bar,
+    )
     bar.describe("reading images")
-    images = read_images(data, "data", check=check, **options)
-    if not in_memory and n_images <= len(images.x):  # of a sample, others may have other labels
+    images = read_images(data, "data", check=trial.check_batch, **options)
+    if not trial.in_memory and n_images <= len(images.x):  # of a sample, others may have others
         _check_two_classes(images.y)
-    if correlated and given is None:
-        source = read_source((images.x, images.y), "data", **chosen)
-        _check_correlated(source)
-    if unit_map is None:  # all images are the same
-        find_units(images.x)
-        made = _tried(unit_map, images.x, settings)
+    if trial.correlated and trial.x_train is None:
+        trial.source = read_source((images.x, images.y), "data", **trial.sampled)
+        _check_correlated(trial.source)
+    if trial.unit_map is None:  # all images are the same
+        trial.find_units(images.x)
+        trial.try_steps(images.x)
+    unit_map, settings, n_logits = trial.unit_map, trial.settings, trial.n_logits
     reduced = settings.precision == "bfloat16"
     run = Run(
         unit_map=unit_map,
         lesion_map=in_bfloat16(unit_map) if reduced else unit_map,
         x=images.x,
         y=images.y,
-        source=source if correlated else None,
+        source=trial.source if trial.correlated else None,
         class_sizes=torch.bincount(images.y.cpu(), minlength=n_logits).numpy(),
         conventions=settings.conventions,
         seed=settings.seed,
         precision=settings.precision,
         folder=settings.folder,
         bar=bar,
-        times={f"graph of {kind}": seconds for kind, (_, seconds) in made.items()},
-        made={kind: graph for kind, (graph, _) in made.items()},
+        times={f"graph of {kind}": seconds for kind, (_, seconds) in trial.made.items()},
+        made={kind: graph for kind, (graph, _) in trial.made.items()},
     )
     kinds = dict.fromkeys(name.split("/")[0] for name in settings.partitionings)
     graphs = run.graphs(list(kinds)) if settings.partitions is None else {}
     names = _class_names(settings, n_logits, images.class_names)
-    return Prepared(run, settings, graphs, untraced, n_logits, names)
+    return Prepared(run, settings, graphs, trial.untraced, n_logits, names)

@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import replace
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -269,11 +270,10 @@ def test_a_notebook_shows_the_summary_without_pictures(report):
 
 
 def test_figures(report):
-    import matplotlib.pyplot as plt
-
+    open_before = plt.get_fignums()
     assert len(report.plot_measure("importance").axes) == 4
     assert len(report.plot_group(0).axes) == 6  # four measures, two pictures
-    plt.close("all")
+    assert plt.get_fignums() == open_before  # a notebook would show an open one a second time
     with pytest.raises(InvalidInputError, match="measure='size'"):
         report.plot_measure("size")
 

@@ -43,6 +43,7 @@ def plot_measure(groups: Sequence[Group], measure: str) -> Figure:
         axis.set_ylabel(f"{label}\n({side} is extreme)", fontsize=8)
         axis.set_xticks([])
     axes[-1, 0].set_xlabel("groups, those that stand out most first; grey: random groups")
+    plt.close(figure)  # else a notebook shows it twice: as drawn, and as returned
     return figure
 
 
@@ -76,4 +77,5 @@ def plot_group(group: Group) -> Figure:
         f"{group.layer}, cluster {group.cluster} ({len(group.units)} units, {group.partitioning})",
         fontsize=10,
     )
+    plt.close(figure)
     return figure

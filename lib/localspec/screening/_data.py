@@ -214,8 +214,9 @@ def _batches(
     except Exception as error:  # of the user's own code
         _check_items(dataset, indices[n_read : n_read + options["batch_size"]], name)
         reason = str(error).strip().splitlines() or [""]
+        begin = indices[min(n_read, len(indices) - 1)]
         raise InvalidInputError(
-            f"{name} cannot be read, at image {indices[n_read]} or soon after it "
+            f"{name} cannot be read, at image {begin} or soon after it "
             f"({type(error).__name__}: {reason[-1]}): a batch could not be made of its items"
         ) from error
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,15 +13,20 @@ from torch import nn
 
 from localspec._utils.validation import check_type, require, shown
 from localspec.clustering import Partition, UnitGraph, weight_graph_traced
-from localspec.data import Dataset, check_images
+from localspec.data import Dataset
 from localspec.exceptions import InvalidInputError
 from localspec.lesions import lesion_accuracies
 from localspec.measures import VISUALIZED
 from localspec.screening._bar import Bar
 from localspec.screening._data import read_images, read_source, varies
+from localspec.screening._find_units import (
+    found_units,
+    placed_network,
+    traced_network,
+    with_layers,
+)
 from localspec.screening._run import Run
 from localspec.screening._settings import OF_WEIGHTS, PARTITIONINGS, Settings
-from localspec.screening._standardized import Preprocess, standardized
 from localspec.units import (
     HookedUnits,
     Network,
@@ -32,17 +36,12 @@ from localspec.units import (
     check_labels,
     check_logits,
     check_n_clusters,
-    checked_module,
     count_logits,
-    hook_units,
     in_bfloat16,
-    trace_units,
 )
 from localspec.visualization import check_image_shape, visualize_traced
 
-N_COMPARED = 64  # images that are looked at together
 Made = dict[str, tuple[UnitGraph, float]]  # graphs by kind, with the seconds that each took
-WRAPPED = "network."  # what the names of layers begin with inside of a standardized network
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,115 +142,6 @@ def _try_out(unit_map: Units, x: torch.Tensor, settings: Settings) -> None:
         ) from error
 
 
-def _placed(network: Network, settings: Settings) -> Network:
-    """Return the network on the device asked for, which standardizes images if it has to."""
-    if settings.device is None and settings.preprocess is None:
-        return network
-    require(
-        not isinstance(network, HookedUnits),
-        "units of named modules are those of one module: call hook_units with the network on its "
-        "device, or with standardized(network, mean, std), without device and preprocess here",
-    )
-    module = checked_module(network)  # out of what runs it in parallel or compiled
-    if settings.device is not None:
-        first = next(module.parameters(), None)
-        if first is None or first.device != settings.device:
-            module = copy.deepcopy(module).to(settings.device)
-    if isinstance(settings.preprocess, Preprocess):
-        module = standardized(module, settings.preprocess.mean, settings.preprocess.std)
-    return module
-
-
-def _named(layers: object, known: Iterable[str], settings: Settings) -> object:
-    """Return the names of layers as they are in a network that may be wrapped."""
-    if settings.preprocess is None or not isinstance(layers, list | tuple):
-        return layers
-    return [name if name in known else f"{WRAPPED}{name}" for name in layers]
-
-
-def _with_layers(unit_map: UnitMap, settings: Settings) -> UnitMap:
-    """Return the network with only the layers tested that are asked for."""
-    if settings.layers is None:
-        return unit_map
-    known = {layer.name for layer in unit_map.layers}
-    chosen = unit_map.with_tested(_named(settings.layers, known, settings))
-    conventions = settings.conventions
-    own = conventions.cluster_count_layers == "own" and conventions.local_triples == "whole"
-    require(
-        own or settings.partitions is not None or "weights/local" not in settings.partitionings,
-        "the released code's way of weights/local takes labels by their place among all tested "
-        "layers: leave layers out, or weights/local",
-    )
-    has_weights = any(name.startswith("weights") for name in settings.partitionings)
-    dense = [layer.name for layer in chosen.tested if not layer.is_conv]
-    if settings.partitions is None and has_weights and dense:
-        require(
-            not any(layer.is_conv for layer in unit_map.layers),
-            f"layer {dense[0]!r} is dense, and the weights graph of a network with convolutions "
-            "has its channels only: leave the layer out, or pass "
-            "partitionings=['activations/global', 'activations/local']",
-        )
-    return chosen
-
-
-def _traced(network: Network, settings: Settings) -> tuple[UnitMap | nn.Module, str]:
-    """Return the traced network; or its module and why it is not traced but to be hooked.
-
-    Raises
-    ------
-    InvalidInputError
-        If it is not traced and clusters of its weights are asked for.
-    """
-    module = checked_module(network)
-    try:
-        return trace_units(network, conventions=settings.conventions), ""
-    except InvalidInputError as refusal:
-        of_weights = set(settings.partitionings or ()) & set(OF_WEIGHTS)
-        if of_weights and settings.partitions is None:
-            raise
-        return module, str(refusal)
-
-
-def _two_images(x: torch.Tensor) -> torch.Tensor:
-    """Return the first image and the first other one; where all are the same, the first two."""
-    check_images(x)
-    begin = 0
-    for part in x.split(N_COMPARED):
-        others = (part != x[:1]).flatten(1).any(dim=1).nonzero().flatten()
-        if len(others):
-            return x[[0, begin + int(others[0])]]
-        begin += len(part)
-    return x[:2]
-
-
-def _hooked(module: nn.Module, x: torch.Tensor, settings: Settings, untraced: str) -> HookedUnits:
-    """Return the units of the modules of a network that is not traced."""
-    names = _named(settings.layers, dict(module.named_modules()), settings)
-    try:
-        units = hook_units(module, x, layers=names)
-        check_conventions(units, settings.conventions)
-    except InvalidInputError as error:
-        raise InvalidInputError(f"{error} (not traced either: {untraced})") from error
-    return units
-
-
-def _as_it_computes(
-    unit_map: UnitMap, x: torch.Tensor, settings: Settings
-) -> tuple[UnitMap | HookedUnits, str]:
-    """Return the traced network or, where it computes otherwise, hooked units and why."""
-    try:
-        count_logits(unit_map, x)
-    except InvalidInputError as refusal:
-        if set(settings.partitionings or ()) & set(OF_WEIGHTS) and settings.partitions is None:
-            raise
-        try:
-            units = _hooked(unit_map.module, _two_images(x), settings, "")
-        except InvalidInputError:
-            raise refusal from None
-        return units, str(refusal)
-    return unit_map, ""
-
-
 def _class_names(settings: Settings, n_logits: int, of_data: tuple[str, ...]) -> tuple[str, ...]:
     """Return a name for every logit."""
     if settings.class_names is not None:
@@ -266,21 +156,6 @@ def _class_names(settings: Settings, n_logits: int, of_data: tuple[str, ...]) ->
         if len(names) == n_logits:
             return tuple(names)
     return tuple(map(str, range(n_logits)))
-
-
-def _units(
-    traced: Units | nn.Module, x: torch.Tensor, settings: Settings, untraced: str, *, may_hook: bool
-) -> tuple[Units, str]:
-    """Return the units of a network, and why it is not traced.
-
-    A module is not traced, and `untraced` says why; a traced network that computes otherwise is
-    hooked where it may be.
-    """
-    if isinstance(traced, nn.Module):
-        return _hooked(traced, _two_images(x), settings, untraced), untraced
-    if isinstance(traced, UnitMap) and may_hook:
-        return _as_it_computes(traced, x, settings)
-    return traced, untraced
 
 
 def _tried(unit_map: Units, x: torch.Tensor, settings: Settings) -> Made:
@@ -352,7 +227,7 @@ class _Trial:
 
     def find_units(self, x: torch.Tensor) -> None:
         """Find the units on images, and what they make of the settings."""
-        self.unit_map, self.untraced = _units(
+        self.unit_map, self.untraced = found_units(
             self.traced, x, self.settings, self.untraced, may_hook=self.may_hook
         )
         self.settings = self.settings.for_network(not isinstance(self.unit_map, UnitMap))
@@ -409,7 +284,7 @@ def prepare(
         If anything does not fit.
     """
     bar.describe("tracing the network")
-    placed, untraced = _placed(network, settings), ""
+    placed, untraced = placed_network(network, settings), ""
     if isinstance(placed, HookedUnits):
         require(
             settings.layers is None,
@@ -418,9 +293,9 @@ def prepare(
         check_conventions(placed, settings.conventions)
         traced = placed
     else:
-        traced, untraced = _traced(placed, settings)
+        traced, untraced = traced_network(placed, settings)
     if isinstance(traced, UnitMap):
-        traced = _with_layers(traced, settings.for_network(False))
+        traced = with_layers(traced, settings.for_network(False))
     options = {
         "preprocess": settings.preprocess,
         "max_bytes": settings.max_memory,

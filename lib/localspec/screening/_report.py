@@ -211,12 +211,7 @@ class Report:
             "rule": self.rule,
             "lowest_p": self.lowest_p,
             "shown": self.shown,
-            "n_draws_used": self._most_draws(),
         }
-
-    def _most_draws(self) -> int:
-        used = [int(part.n_draws.max(initial=0)) for part in self.sequential.values()]
-        return max(used, default=self.about["settings"]["n_draws"])
 
     def to_csv(self, path: str | Path) -> Path:
         """Write the table, with each group's units, effects and random means; return the path."""

@@ -292,7 +292,7 @@ class Run:
         """Lesion random counterparts alone, shape (n_draws, n_groups, n_classes)."""
         parts = []
         for block in self.blocks(draws):
-            sets = random_sets(block)
+            sets = block.random_lesions()
             self.bar.expect(len(sets) * len(self.x))
             accuracies = self._stored_accuracies(sets)
             rows = accuracies.reshape(len(block.subclusters), draws.n_draws, -1)
@@ -303,7 +303,7 @@ class Run:
         """Visualize random counterparts alone: scores and entropies (n_draws, n_groups)."""
         parts = []
         for block in self.blocks(draws):
-            before, sets = self.bar.n, random_sets(block)
+            before, sets = self.bar.n, block.random_lesions()
             n_passes = STEP_PASSES * (N_STEPS + 1) * len(sets)
             self.bar.expect(n_passes)
 
@@ -322,12 +322,6 @@ class Run:
     def _catch_up(self, before: int, n_passes: int) -> None:
         """Count what came from disk."""
         self.bar.advance(before + n_passes - self.bar.n)
-
-
-def random_sets(draws: Draws) -> list[Lesion]:
-    """Return the random counterparts alone, group by group."""
-    pairs = zip(draws.subclusters, draws.units, strict=True)
-    return [{part.layer: row} for part, rows in pairs for row in rows]
 
 
 def sets_key(sets: Sequence[Lesion]) -> str:

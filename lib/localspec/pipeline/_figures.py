@@ -144,5 +144,5 @@ def _points_of(artist: Artist) -> Iterator[tuple]:
             "bar",
             artist.get_x() + artist.get_width(),
             artist.get_y() + artist.get_height(),
-            (np.nan),
+            np.nan,
         )

@@ -134,7 +134,7 @@ class Report:
         name, index = self._position(row)
         self._check_complete()
         part, evidence = self.draws[name].subclusters[index], self.evidence[name]
-        layer = next(part_ for part_ in self.partitions[name].layers if part_.name == part.layer)
+        layer = next(one for one in self.partitions[name].layers if one.name == part.layer)
         findings = {m: self._finding(name, m, index) for m in self.measures}
         return Group(
             rank=int(row),

@@ -77,6 +77,8 @@ class Run:
     bar : Bar
     times : dict of str to float
         Seconds of each kind of step.
+    inputs : dict of str to str
+        Sums of what results come from: they are stored by them.
     made : dict of str to UnitGraph
         Graphs that are there already.
     """

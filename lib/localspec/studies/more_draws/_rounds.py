@@ -18,6 +18,7 @@ from localspec.lesions import lesion_accuracies
 from localspec.measures import LESIONED, MEASURES, VISUALIZED, Measure, measure_named
 from localspec.pipeline import PARTITIONINGS, REPEATED_STAGES, Replicate
 from localspec.statistics import SequentialResult, sequential_p_values
+from localspec.units import Network
 from localspec.visualization import N_STEPS, Visualizations, visualize
 
 MAX_SETS = 512  # sets of units at a time
@@ -44,7 +45,7 @@ def _in_blocks(
 
 
 def further_lesions(
-    network,
+    network: Network,
     x: torch.Tensor,
     y: torch.Tensor,
     draws: Draws,
@@ -76,7 +77,7 @@ def further_lesions(
 
 
 def further_visualizations(
-    network,
+    network: Network,
     draws: Draws,
     image_shape: tuple[int, int, int],
     *,

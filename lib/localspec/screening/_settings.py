@@ -22,14 +22,12 @@ from localspec._utils.validation import (
     require,
     shown,
 )
-from localspec.clustering import KINDS, MAX_DRAWS, Partition
+from localspec.clustering import MAX_DRAWS, PARTITIONINGS, Partition
 from localspec.conventions import Conventions, resolve
 from localspec.exceptions import InvalidInputError
 from localspec.measures import MEASURES
 from localspec.screening._standardized import Preprocess, read_preprocess
 
-SCOPES = ("global", "local")
-PARTITIONINGS = tuple(f"{kind}/{scope}" for kind in KINDS for scope in SCOPES)
 OF_WEIGHTS = tuple(name for name in PARTITIONINGS if name.startswith("weights"))
 PRECISIONS = ("full", "bfloat16")
 MAX_MEMORY = 2**31  # bytes of images kept in memory

@@ -53,13 +53,7 @@ from localspec.measures import (
     conditioned_ranges,
     measure_named,
 )
-from localspec.networks import (
-    NetworkSettings,
-    TrainedNetwork,
-    build_network,
-    prune,
-    train,
-)
+from localspec.networks import NetworkSettings, TrainedNetwork, build_network, prune, train
 from localspec.pipeline._choices import CHECKS, PROFILE_CHOICES, Choices
 from localspec.pipeline._profile import Profile
 from localspec.pipeline._stages import STAGES

@@ -14,13 +14,7 @@ import numpy as np
 import pandas as pd
 
 from localspec._utils.files import write_atomically
-from localspec._utils.validation import (
-    check_integer,
-    check_option,
-    check_path,
-    require,
-    shown,
-)
+from localspec._utils.validation import check_integer, check_option, check_path, require, shown
 from localspec.clustering import Draws, Partition
 from localspec.exceptions import InvalidInputError
 from localspec.measures import Assessment

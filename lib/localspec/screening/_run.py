@@ -27,12 +27,7 @@ from localspec.clustering import (
 from localspec.conventions import Conventions
 from localspec.lesions import LesionedAccuracies, LesionOptions, lesion_accuracies_traced
 from localspec.screening._bar import Bar
-from localspec.screening._evidence import (
-    SHOWN_DRAW,
-    Excitations,
-    group_excitations,
-    small_pictures,
-)
+from localspec.screening._evidence import SHOWN_DRAW, Excitations, group_excitations, small_pictures
 from localspec.units import HookedUnits, Units
 from localspec.visualization import N_STEPS, Visualizations, visualize_traced
 

@@ -3,7 +3,9 @@
 import numpy as np
 
 from localspec.measures import MEASURES
-from localspec.studies.gallery._records import Finding, Gallery, GalleryRecord
+from localspec.screening import Finding
+from localspec.statistics import at_most
+from localspec.studies.gallery._records import Gallery, GalleryRecord
 
 NAN = float("nan")
 CLASSES = ("cat", "<script>window.hacked = 1</script>", "a \"b\" & 'c'")
@@ -19,11 +21,23 @@ WHERE += [("weights/local", "dense2", 2)]
 LOST = [[0.5, -0.25, 0.0], [0.125, 0.0, 0.0], [0.0, 1.0, 0.25]]
 
 
+def finding(value, p_value, effect):
+    """Return what was found of one measure, with a random mean of 1."""
+    return Finding(
+        value=value,
+        side="low",
+        draws=np.array([0.5, 1.5]),
+        p_value=p_value,
+        effect=effect,
+        stands_out=bool(at_most(p_value, 0.05)),
+    )
+
+
 def record(index, **changes):
     """Return one of the three records, with some of its fields changed."""
     anchor = list(NUMBERS)[index]
     findings = {
-        name: Finding(value=10 * p, random_mean=1.0, p_value=p, effect=effect)
+        name: finding(10 * p, p, effect)
         for name, p, effect in zip(MEASURES, *NUMBERS[anchor], strict=True)
     }
     partitioning, layer, cluster = WHERE[index]
@@ -35,10 +49,10 @@ def record(index, **changes):
         "cluster": cluster,
         "units": np.array(UNITS[index]),
         "findings": findings,
-        "accuracy_lost": np.array(LOST[index]),
-        "accuracy_lost_random": np.array([0.1, 0.2, -0.1]),
-        "image": np.full((1, 2, 2), 0.2 * index),
-        "random_image": np.ones((1, 2, 2)),
+        "lost": np.array(LOST[index]),
+        "random_lost": np.array([0.1, 0.2, -0.1]),
+        "picture": np.full((1, 2, 2), 0.2 * index),
+        "random_picture": np.ones((1, 2, 2)),
         "score": 3.0,
         "random_score": 2.0,
         "exciting": np.array([40 + index, 50]),

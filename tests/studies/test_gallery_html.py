@@ -8,14 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.gallery import CLASSES, NAN, NUMBERS, made_gallery, record
+from helpers.gallery import CLASSES, NAN, NUMBERS, finding, made_gallery, record
 from helpers.html import Reader
 from PIL import Image
 
 from localspec._utils.sprites import sprite_sheet
 from localspec.exceptions import InvalidInputError
 from localspec.studies.gallery import gallery_html, gallery_table, linked_table
-from localspec.studies.gallery._records import Finding, Gallery, card_anchor
+from localspec.studies.gallery._records import Gallery, card_anchor
 
 
 def sort_keys(record):
@@ -80,8 +80,8 @@ def test_sort_keys_are_the_numbers_and_empty_where_undefined():
 
 
 def test_rounding_decides_no_order():
-    finding = record(0).findings["importance"]
-    other = replace(finding, effect=finding.effect * (1 + 1e-13))
+    importance = record(0).findings["importance"]
+    other = replace(importance, effect=importance.effect * (1 + 1e-13))
     noisy = record(0, findings={**record(0).findings, "importance": other})
     assert sort_keys(noisy) == sort_keys(record(0))
 
@@ -109,7 +109,7 @@ def test_damage_bars(content):
 def test_of_many_classes_those_that_change_most():
     lost = np.arange(30) / 100
     lost[3] = -0.9
-    many = record(0, accuracy_lost=lost, accuracy_lost_random=np.zeros(30))
+    many = record(0, lost=lost, random_lost=np.zeros(30))
     names = tuple(f"name{i}" for i in range(30))
     gallery = replace(made_gallery([many], shown=False), class_names=names)
     named = re.findall(r'<span title="(name\d+)">', gallery_html(gallery))
@@ -133,8 +133,7 @@ def test_small_p_is_bold(content):
 
 
 def test_an_undefined_p_is_not_bold():
-    undefined = Finding(value=NAN, random_mean=1.0, p_value=NAN, effect=1.0)
-    findings = {**record(0).findings, "importance": undefined}
+    findings = {**record(0).findings, "importance": finding(NAN, NAN, 1.0)}
     content = gallery_html(made_gallery([record(0, findings=findings)]))
     assert content.count('<abbr title="undefined">') == 3  # p, value; of class coherence effect
     assert "<strong>" not in content
@@ -169,7 +168,7 @@ def test_table_links_to_cards():
 
 
 def test_no_class_is_most_damaged_where_none_is():
-    undamaged = record(0, accuracy_lost=np.array([0.0, -0.1, 0.0]))
+    undamaged = record(0, lost=np.array([0.0, -0.1, 0.0]))
     assert gallery_table(made_gallery([undamaged]))["most_damaged_class"].tolist() == [""]
 
 
@@ -186,13 +185,13 @@ def test_a_gallery_of_256_cards_of_mnist_size_stays_below_three_megabytes():
         record(
             0,
             anchor=f"card-{i}",
-            image=noise[2 * i],
-            random_image=noise[2 * i + 1],
+            picture=noise[2 * i],
+            random_picture=noise[2 * i + 1],
             units=np.arange(100, 164),
             exciting=np.arange(6 * i, 6 * i + 6),
             exciting_scores=np.full(6, 123.4567),
-            accuracy_lost=rng.random(10),
-            accuracy_lost_random=rng.random(10),
+            lost=rng.random(10),
+            random_lost=rng.random(10),
         )
         for i in range(256)
     ]

@@ -80,18 +80,18 @@ def test_damage_is_the_change_of_accuracy_of_each_class(replicate, gallery):
     for label in range(10):
         of_class = y == label
         lost = (before == y)[of_class].double().mean() - (after == y)[of_class].double().mean()
-        assert record.accuracy_lost[label] == pytest.approx(float(lost), abs=1e-12)
+        assert record.lost[label] == pytest.approx(float(lost), abs=1e-12)
     lesioned = replicate.lesioned(record.partitioning)
     random = lesioned.baseline - np.mean([row[0] for row in lesioned.lesioned[1:]], axis=0)
-    assert record.accuracy_lost_random == pytest.approx(random, abs=1e-12)
+    assert record.random_lost == pytest.approx(random, abs=1e-12)
 
 
 def test_images_are_the_true_one_and_that_of_the_first_draw(replicate, gallery):
     made = replicate.visualizations("weights/local")
     records = [r for r in gallery.records if r.partitioning == "weights/local"]
     for index, record in enumerate(records):
-        np.testing.assert_array_equal(record.image, made.images[0, index])
-        np.testing.assert_array_equal(record.random_image, made.images[1, index])
+        np.testing.assert_array_equal(record.picture, made.images[0, index])
+        np.testing.assert_array_equal(record.random_picture, made.images[1, index])
         assert (record.score, record.random_score) == tuple(made.scores[:2, index])
 
 

@@ -1,1 +1,1 @@
-"""Cellar: checks of values, files, artifacts, checkpoints and hardware. Nothing here is public."""
+"""Cellar: checks of values, files, artifacts, checkpoints, hardware, cards. Nothing is public."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,6 +44,14 @@ class SpriteSheet:
         """Return the row and column of an image."""
         return divmod(index, self.n_columns)
 
+    def places(self, name: str, keys: Iterable[Hashable]) -> dict[Hashable, dict]:
+        """Return where each image is, by its key, in a sheet of that name."""
+        where = {}
+        for index, key in enumerate(keys):
+            row, column = self.position(index)
+            where[key] = {"sheet": name, "row": row, "column": column}
+        return where
+
     @property
     def data_uri(self) -> str:
         """Address that holds the file itself."""
@@ -75,6 +83,8 @@ def sprite_sheet(images: Sequence[np.ndarray], *, kind: str = "png") -> SpriteSh
     >>> sheet = sprite_sheet([np.zeros((1, 2, 2)), np.ones((1, 2, 2)), np.zeros((1, 2, 2))])
     >>> sheet.n_rows, sheet.n_columns, sheet.position(2)
     (2, 2, (1, 0))
+    >>> sheet.places("made", ["a", "b"])["b"]
+    {'sheet': 'made', 'row': 0, 'column': 1}
     """
     shapes = {np.shape(image) for image in images}
     require(

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from importlib.resources import files
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from localspec._utils.formatting import points
+from localspec._utils.cards import LEAST_LONGEST_BAR, asset, class_bars, templates
+from localspec._utils.formatting import number, sort_key
 from localspec._utils.sprites import SpriteSheet, sprite_sheet
 from localspec.screening._evidence import ShownImages, small_pictures
-from localspec.screening._groups import Finding, Group
+from localspec.screening._groups import Finding, Group, ScreenedGroup
 from localspec.screening._svg import histogram_paths, null_paths
 from localspec.screening._tables import Count, chance_rate, near_chance
 from localspec.statistics import at_most
 
+ROOM = "localspec.screening"
+TEMPLATES = templates(ROOM)
 SIDES = (96, 80, 64, 56, 48, 40, 32, 24)  # pixels of pictures; the largest that fits is taken
 MOST_BYTES = 1_800_000  # of all pictures, of which base64 makes a third more
 LOSSLESS = 32  # pixels up to which pictures are kept without losses
@@ -46,38 +46,6 @@ VALUES = {  # what a measure's value is
 }
 
 
-def _templates() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("localspec.screening"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"number": number, "points": points}
-    return environment
-
-
-def number(value: float) -> str:
-    """Return three significant digits, two below 0.01; a dash for what is undefined.
-
-    Examples
-    --------
-    >>> number(0.71251), number(0.0012345), number(float("nan")), number(123456.0)
-    ('0.713', '0.0012', '–', '123,456')
-    """
-    if not math.isfinite(value):
-        return "–"
-    if abs(value) >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.{2 if abs(value) < 0.01 else 3}g}"
-
-
-def _asset(name: str) -> str:
-    path = files("localspec.screening").joinpath("assets", name)
-    return path.read_text(encoding="utf-8")
-
-
 def _sheets(pictures: Sequence[np.ndarray], side: int) -> list[SpriteSheet]:
     """Return pictures of one shape in sheets, made smaller than `side` pixels."""
     sheets = []
@@ -98,49 +66,33 @@ def _n_bytes(kinds: Sequence[Sequence[np.ndarray]], side: int) -> float:
     return n_bytes
 
 
-class _Pictures:
-    """All pictures of a page: sheets by the name of their class, and the place of each picture."""
+def _pictures(
+    groups: Sequence[ScreenedGroup], shown: ShownImages | None, most_bytes: int
+) -> tuple[dict[str, SpriteSheet], dict[Hashable, dict]]:
+    """Return the sheets of a page by the names of their classes, and the places of its pictures.
 
-    def __init__(self, groups: Sequence[Group], shown: ShownImages | None, most_bytes: int) -> None:
-        made = [
-            picture
-            for group in groups
-            for picture in (group.picture, group.random_picture)
-            if picture.size
-        ]
-        self.has_made = bool(made)
-        named = dict.fromkeys(int(index) for group in groups for index in group.exciting)
-        self.order = {index: place for place, index in enumerate(named)}
-        images = []
-        if shown is not None and shown.pictures.size:
-            rows = {int(index): row for row, index in enumerate(shown.indices)}
-            images = [shown.pictures[rows[index]] for index in named]
-        self.has_images = bool(images)
-        side = next(
-            (side for side in SIDES if _n_bytes((made, images), side) <= most_bytes), SIDES[-1]
-        )
-        self.sheets = {"m": _sheets(made, side), "i": _sheets(images, side)}
-
-    def _place(self, kind: str, index: int) -> dict[str, Any]:
-        sheet, position = divmod(index, PER_SHEET)
-        row, column = self.sheets[kind][sheet].position(position)
-        return {"sheet": f"{kind}{sheet}", "row": row, "column": column}
-
-    def made(self, rank: int, which: int) -> dict[str, Any]:
-        """Return the place of a group's picture (0), or of its random counterpart's (1)."""
-        return self._place("m", 2 * rank + which)
-
-    def image(self, index: int) -> dict[str, Any]:
-        """Return the place of an image of the data."""
-        return self._place("i", self.order[index])
-
-    def by_class(self) -> dict[str, SpriteSheet]:
-        """Return the sheets by the names of their classes."""
-        return {
-            f"{kind}{index}": sheet
-            for kind, sheets in self.sheets.items()
-            for index, sheet in enumerate(sheets)
-        }
+    Of a group: by its rank and 0, or 1 for its random counterpart; of an image: by its index.
+    """
+    made = {
+        (group.rank, which): picture
+        for group in groups
+        for which, picture in enumerate((group.picture, group.random_picture))
+        if picture.size
+    }
+    images = {}
+    if shown is not None and shown.pictures.size:
+        by_index = dict(zip(shown.indices.tolist(), shown.pictures, strict=True))
+        images = {index: by_index[index] for group in groups for index in group.exciting.tolist()}
+    kinds = {"m": made, "i": images}
+    pictures = [list(of_kind.values()) for of_kind in kinds.values()]
+    side = next((side for side in SIDES if _n_bytes(pictures, side) <= most_bytes), SIDES[-1])
+    sheets, places = {}, {}
+    for kind, of_kind in kinds.items():
+        for index, sheet in enumerate(_sheets(list(of_kind.values()), side)):
+            name = f"{kind}{index}"
+            sheets[name] = sheet
+            places |= sheet.places(name, list(of_kind)[index * PER_SHEET :][:PER_SHEET])
+    return sheets, places
 
 
 def _measure_rows(findings: Mapping[str, Finding]) -> list[dict[str, Any]]:
@@ -156,27 +108,21 @@ def _measure_rows(findings: Mapping[str, Finding]) -> list[dict[str, Any]]:
 
 
 def _bars(
-    group: Group, class_names: Sequence[str], class_sizes: Sequence[int]
+    group: ScreenedGroup, class_names: Sequence[str], class_sizes: Sequence[int]
 ) -> list[dict[str, Any]]:
     """Return the accuracies lost by the classes that change most, the largest loss first."""
-    if not group.lost.size:
-        return []
-    largest = np.argsort(-np.abs(group.lost), kind="stable")[:MOST_CLASSES]
-    longest = max(0.01, float(np.abs(group.lost).max()), float(group.random_lost.max()))
+    lost, random_lost = group.lost, group.random_lost
+    longest = max(np.abs(lost).max(initial=LEAST_LONGEST_BAR), random_lost.max(initial=0.0))
+    bars = class_bars(lost, random_lost, class_names, longest=longest, n_shown=MOST_CLASSES)
     return [
-        {
-            "name": class_names[label],
-            "n_images": class_sizes[label],
-            "lost": float(group.lost[label]),
-            "length": f"{100 * abs(group.lost[label]) / longest:.3g}",
-            "random": f"{max(0.0, 100 * group.random_lost[label] / longest):.3g}",
-            "gained": bool(group.lost[label] < 0),
-        }
-        for label in sorted(largest.tolist(), key=lambda label: -group.lost[label])
+        bar | {"n_images": class_sizes[bar["label"]]}
+        for bar in sorted(bars, key=lambda bar: -bar["lost"])
     ]
 
 
-def _card(group: Group, pictures: _Pictures, page: Mapping[str, Any]) -> dict[str, Any]:
+def _card(
+    group: ScreenedGroup, places: Mapping[Hashable, dict], page: Mapping[str, Any]
+) -> dict[str, Any]:
     shown, names = page["shown"], page["about"]["class_names"]
     by_label = dict(zip(page["about"]["labels"], names, strict=True))
     sizes = page["about"]["class_sizes"]
@@ -185,15 +131,14 @@ def _card(group: Group, pictures: _Pictures, page: Mapping[str, Any]) -> dict[st
         labels = dict(zip(shown.indices.tolist(), shown.labels.tolist(), strict=True))
     return {
         "group": group,
-        "title": f"{group.layer}, cluster {group.cluster}",
-        "badges": [MEASURES[name][0] for name in group.stands_out_in],
+        "badges": _badges(group),
         "measures": _measure_rows(group.findings),
-        "made": [pictures.made(group.rank, which) for which in (0, 1)] if pictures.has_made else [],
+        "made": [places.get((group.rank, which)) for which in (0, 1)],
         "exciting": [
             {
                 "index": index,
                 "name": by_label.get(labels.get(index), ""),
-                "place": pictures.image(index) if pictures.has_images else None,
+                "place": places.get(index),
             }
             for index in group.exciting.tolist()
         ],
@@ -204,12 +149,15 @@ def _card(group: Group, pictures: _Pictures, page: Mapping[str, Any]) -> dict[st
     }
 
 
-def _sort_keys(group: Group) -> dict[str, str]:
+def _badges(group: Group) -> list[str]:
+    return [MEASURES[name][0] for name in group.stands_out_in]
+
+
+def _sort_keys(group: ScreenedGroup) -> dict[str, str]:
     """Return what cards are sorted by: numbers as text, empty where undefined."""
-    keys = {"rank": str(group.rank), "size": str(len(group.units))}
+    keys = {"rank": str(group.rank), "size": str(group.n_units)}
     for name, finding in group.findings.items():
-        key = name.replace("_", "-")
-        keys[key] = "" if math.isnan(finding.p_value) else f"{finding.p_value:.9g}"
+        keys[name.replace("_", "-")] = sort_key(finding.p_value)
     return keys
 
 
@@ -246,7 +194,7 @@ def why(group: Group) -> str:
 
 
 def _summary(
-    groups: Sequence[Group], counts: Sequence[Count], page: Mapping[str, Any]
+    groups: Sequence[ScreenedGroup], counts: Sequence[Count], page: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return what the summary of a page or of a notebook says."""
     about, tests = page["about"], page["tests"]
@@ -292,14 +240,7 @@ def _summary(
         "whole_by_chance": len(whole) * chance_rate(level, settings["n_draws"], "conservative"),
         "measure_names": [name.replace("_", " ") for name in settings["measures"]],
         "first": [
-            {
-                "rank": group.rank,
-                "title": f"{group.layer}, cluster {group.cluster}",
-                "partitioning": group.partitioning,
-                "n_units": len(group.units),
-                "why": why(group),
-                "badges": [MEASURES[name][0] for name in group.stands_out_in],
-            }
+            {"group": group, "why": why(group), "badges": _badges(group)}
             for group in groups[:N_FIRST]
             if group.stands_out_in
         ],
@@ -307,7 +248,7 @@ def _summary(
 
 
 def report_html(
-    groups: Sequence[Group],
+    groups: Sequence[ScreenedGroup],
     counts: Sequence[Count],
     page: Mapping[str, Any],
     *,
@@ -317,7 +258,7 @@ def report_html(
 
     Parameters
     ----------
-    groups : sequence of Group
+    groups : sequence of ScreenedGroup
         In the order of the table.
     counts : sequence of Count
         One a measure.
@@ -332,37 +273,30 @@ def report_html(
         With its own style, script and pictures: nothing is loaded from anywhere. Without scripts
         all cards are there.
     """
-    pictures = _Pictures(groups, page["shown"], most_bytes)
-    return (
-        _templates()
-        .get_template("report.html.jinja")
-        .render(
-            summary=_summary(groups, counts, page),
-            style=_asset("report.css"),
-            script=_asset("report.js"),
-            sheets=pictures.by_class(),
-            cards=[_card(group, pictures, page) for group in groups],
-            partitionings=list(dict.fromkeys(group.partitioning for group in groups)),
-            layers=[name for name, _ in page["about"]["layers"]],
-            sorts=[("rank", "those that stand out most"), ("size", "number of units")]
-            + [
-                (count.measure.replace("_", "-"), f"p of {count.measure}".replace("_", " "))
-                for count in counts
-            ],
-            why=why,
-        )
+    sheets, places = _pictures(groups, page["shown"], most_bytes)
+    sorts = [("rank", "those that stand out most"), ("size", "number of units")]
+    for count in counts:
+        sorts.append((count.measure.replace("_", "-"), f"p of {count.measure}".replace("_", " ")))
+    return TEMPLATES.get_template("report.html.jinja").render(
+        summary=_summary(groups, counts, page),
+        style=asset(ROOM, "report.css"),
+        script=asset(ROOM, "report.js"),
+        sheets=sheets,
+        cards=[_card(group, places, page) for group in groups],
+        partitionings=list(dict.fromkeys(group.partitioning for group in groups)),
+        layers=[name for name, _ in page["about"]["layers"]],
+        sorts=sorts,
+        why=why,
     )
 
 
-def summary_html(groups: Sequence[Group], counts: Sequence[Count], page: Mapping[str, Any]) -> str:
+def summary_html(
+    groups: Sequence[ScreenedGroup], counts: Sequence[Count], page: Mapping[str, Any]
+) -> str:
     """Return the summary and a table of groups, for notebooks."""
-    return (
-        _templates()
-        .get_template("notebook.html.jinja")
-        .render(
-            summary=_summary(groups, counts, page),
-            style=_asset("report.css"),
-            groups=groups,
-            why=why,
-        )
+    return TEMPLATES.get_template("notebook.html.jinja").render(
+        summary=_summary(groups, counts, page),
+        style=asset(ROOM, "report.css"),
+        groups=groups,
+        why=why,
     )

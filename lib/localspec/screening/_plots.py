@@ -73,9 +73,6 @@ def plot_group(group: Group) -> Figure:
         axis.imshow(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels, cmap="gray")
         axis.set_axis_off()
         axis.set_title(title, fontsize=9)
-    figure.suptitle(
-        f"{group.layer}, cluster {group.cluster} ({len(group.units)} units, {group.partitioning})",
-        fontsize=10,
-    )
+    figure.suptitle(f"{group.title} ({group.n_units} units, {group.partitioning})", fontsize=10)
     plt.close(figure)
     return figure

@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +19,9 @@ from localspec.clustering import Draws, Partition
 from localspec.exceptions import InvalidInputError
 from localspec.measures import Assessment
 from localspec.screening._evidence import Evidence, SequentialDraws, ShownImages
-from localspec.screening._groups import Finding, Group
+from localspec.screening._groups import Finding, ScreenedGroup
 from localspec.screening._store import load_parts, save_parts
 from localspec.screening._tables import Count, chance_rate, counts, lowest_p
-from localspec.statistics import at_most
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -123,14 +122,14 @@ class Report:
             "this report was made by hand: only those that screen returns can be written",
         )
 
-    def group(self, row: int) -> Group:
+    def group(self, row: int) -> ScreenedGroup:
         """Return all that is known of the subcluster in a row of the table."""
         name, index = self._position(row)
         self._check_complete()
         part, evidence = self.draws[name].subclusters[index], self.evidence[name]
         layer = next(one for one in self.partitions[name].layers if one.name == part.layer)
         findings = {m: self._finding(name, m, index) for m in self.measures}
-        return Group(
+        return ScreenedGroup(
             rank=int(row),
             partitioning=name,
             layer=part.layer,
@@ -148,24 +147,16 @@ class Report:
             random_counts=evidence.excitations.random_counts[index],
         )
 
-    def groups(self) -> list[Group]:
+    def groups(self) -> list[ScreenedGroup]:
         """Return all that is known of every subcluster, in the order of the table."""
         return [self.group(row) for row in range(len(self.table))]
 
     def _finding(self, name: str, measure: str, index: int) -> Finding:
-        assessed, further = self.assessments[name, measure], self.sequential.get((name, measure))
-        draws = assessed.measure.values[1:, index]
-        if further is not None:
-            draws = further.values[: further.n_draws[index], index]
-        p_value = float(assessed.p_values[index])
-        return Finding(
-            value=float(assessed.measure.values[0, index]),
-            side=assessed.measure.side,
-            draws=draws,
-            p_value=p_value,
-            effect=float(assessed.effects.effect[index]),
-            stands_out=bool(at_most(p_value, self.level)),
-        )
+        finding = Finding.from_assessment(self.assessments[name, measure], index, self.level)
+        further = self.sequential.get((name, measure))
+        if further is None:
+            return finding
+        return replace(finding, draws=further.values[: further.n_draws[index], index])
 
     def to_html(self, path: str | Path) -> Path:
         """Write the report as one page that needs no other file and no network.

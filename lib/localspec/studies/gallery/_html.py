@@ -2,163 +2,73 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
-from importlib.resources import files
+from collections.abc import Hashable, Iterable, Mapping
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from localspec._utils.formatting import points
+from localspec._utils.cards import LEAST_LONGEST_BAR, asset, class_bars, templates
+from localspec._utils.formatting import sort_key
 from localspec._utils.sprites import SpriteSheet, sprite_sheet
 from localspec.exceptions import InvalidInputError
 from localspec.measures import MEASURES
 from localspec.pipeline import format_number
-from localspec.statistics import at_most
-from localspec.studies.gallery._records import Gallery, GalleryRecord
+from localspec.studies.gallery._records import NOTABLE, Gallery, GalleryRecord
 
-NOTABLE = 0.05  # p-values up to here are bold
 MAX_CLASSES = 20  # bars of one card; of more classes, those with the largest changes
-LEAST_LONGEST_BAR = 0.01  # accuracy that the longest bar stands for, at least
 # width of an image in pixels of the screen
 LEAST_WIDTH = 24
 INITIAL_WIDTH = 48
 LARGEST_WIDTH = 176
 SCALE_STEP = 0.25  # of the ratio of pixels of the screen to pixels of the image
 
-TEMPLATES = Environment(
-    loader=PackageLoader("localspec.studies.gallery"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
+ROOM = "localspec.studies.gallery"
+TEMPLATES = templates(ROOM)
 
 
-class _Sprites:
-    """Images in one sheet, and the place of each.
+def _sheets(gallery: Gallery) -> tuple[dict[str, SpriteSheet], dict[Hashable, dict]]:
+    """Return the sheets by the names of their classes, and the places of their images.
 
-    Parameters
-    ----------
-    images : mapping of key to numpy.ndarray, shape (n_channels, height, width)
-        Without images there is no sheet.
+    Of a record: by its anchor and 0, or 1 for its random counterpart; of an image: by its index.
     """
-
-    def __init__(self, images: Mapping[object, np.ndarray]):
-        self.sheet: SpriteSheet | None = sprite_sheet(list(images.values())) if images else None
-        self._indices = {key: index for index, key in enumerate(images)}
-
-    def place(self, key: object) -> dict[str, int]:
-        """Return the row and column of an image; nothing without a sheet."""
-        if self.sheet is None:
-            return {}
-        row, column = self.sheet.position(self._indices[key])
-        return {"row": row, "column": column}
-
-
-def _visualization_sprites(gallery: Gallery) -> _Sprites:
-    images = {}
-    for record in gallery.records:
-        images[record.anchor, "this"] = record.image
-        images[record.anchor, "random"] = record.random_image
-    return _Sprites(images)
-
-
-def _number(value: float) -> str:
-    """Return three significant digits (the table has four), two below 0.01; empty for NaN."""
-    if math.isnan(value):
-        return ""
-    if abs(value) >= 1000:
-        return f"{value:.0f}"
-    return f"{value:.{2 if abs(value) < 0.01 else 3}g}"
+    made = {
+        (record.anchor, which): picture
+        for record in gallery.records
+        for which, picture in enumerate((record.picture, record.random_picture))
+    }
+    sheets, places = {}, {}
+    for name, images in (("lsg-made", made), ("lsg-test", gallery.test_images)):
+        if images:
+            sheets[name] = sprite_sheet(list(images.values()))
+            places |= sheets[name].places(name, images)
+    return sheets, places
 
 
 def _sort_keys(record: GalleryRecord) -> dict[str, str]:
-    """Return what a record can be sorted by: numbers as text, empty where undefined.
-
-    Nine digits: values that differ by rounding stay in the order of the list.
-    """
+    """Return what a record can be sorted by: numbers as text, empty where undefined."""
     keys = {"units": str(record.n_units)}
     for name in MEASURES:
-        finding = record.findings[name]
-        for part, value in (("p", finding.p_value), ("effect", finding.effect)):
-            key = f"{name.replace('_', '-')}-{part}"
-            keys[key] = "" if math.isnan(value) else f"{value:.9g}"
+        finding, key = record.findings[name], name.replace("_", "-")
+        keys[f"{key}-p"] = sort_key(finding.p_value)
+        keys[f"{key}-effect"] = sort_key(finding.effect)
     return keys
 
 
-def _measures(record: GalleryRecord) -> dict[str, dict]:
-    """Return the numbers of every measure as text."""
-    return {
-        name: {
-            "p": _number(record.findings[name].p_value),
-            "notable": bool(at_most(record.findings[name].p_value, NOTABLE)),
-            "effect": _number(record.findings[name].effect),
-            "value": _number(record.findings[name].value),
-            "random": _number(record.findings[name].random_mean),
-        }
-        for name in MEASURES
-    }
-
-
-def _visualizations(record: GalleryRecord, sprites: _Sprites) -> list[dict]:
-    """Return the images of a subcluster and of its random counterpart."""
-    return [
-        {
-            "name": "this",
-            "units": "this subcluster",
-            "score": _number(record.score),
-            "place": sprites.place((record.anchor, "this")),
-        },
-        {
-            "name": "random",
-            "units": "as many random units",
-            "score": _number(record.random_score),
-            "place": sprites.place((record.anchor, "random")),
-        },
-    ]
-
-
-def _exciting(record: GalleryRecord, gallery: Gallery, sprites: _Sprites) -> list[dict]:
+def _exciting(
+    record: GalleryRecord, gallery: Gallery, places: Mapping[Hashable, dict]
+) -> list[dict]:
     """Return the test images that excite a subcluster most."""
     return [
         {
             "index": index,
             "class_name": gallery.class_names[gallery.labels[index]],
             "score": format_number(score),
-            "place": sprites.place(index),
+            "place": places.get(index),
         }
         for index, score in zip(
             record.exciting.tolist(), record.exciting_scores.tolist(), strict=True
         )
     ]
-
-
-def _bars(record: GalleryRecord, class_names: tuple[str, ...], longest_bar: float) -> list[dict]:
-    """Return the accuracies lost by the classes that change most, in the order of the classes."""
-    lost, lost_random = record.accuracy_lost, record.accuracy_lost_random
-    largest_first = np.argsort(-np.abs(lost), kind="stable")
-    bars = []
-    for label in np.sort(largest_first[:MAX_CLASSES]):
-        length = 100 * lost[label] / longest_bar
-        random = 100 * lost_random[label] / longest_bar
-        bars.append(
-            {
-                "class_name": class_names[label],
-                "points": points(lost[label]),
-                "length": f"{abs(length):.3g}",
-                "random": f"{max(random, 0.0):.3g}",
-                "gained": length < 0,
-            }
-        )
-    return bars
-
-
-def _longest_bar(gallery: Gallery) -> float:
-    """Return the accuracy that the longest bar stands for."""
-    lost = [(record.accuracy_lost, record.accuracy_lost_random) for record in gallery.records]
-    return max(LEAST_LONGEST_BAR, float(np.abs(lost).max()))
 
 
 def _scales(sheets: Iterable[SpriteSheet]) -> dict[str, float]:
@@ -174,11 +84,6 @@ def _scales(sheets: Iterable[SpriteSheet]) -> dict[str, float]:
         "largest": scale(LARGEST_WIDTH),
         "step": SCALE_STEP,
     }
-
-
-def _asset(name: str) -> str:
-    path = files("localspec.studies.gallery").joinpath("assets", name)
-    return path.read_text(encoding="utf-8")
 
 
 def gallery_html(gallery: Gallery) -> str:
@@ -209,27 +114,30 @@ def gallery_html(gallery: Gallery) -> str:
         raise InvalidInputError(
             f"no subcluster of {gallery.name} was tested: ask for other n_clusters"
         )
-    visualizations = _visualization_sprites(gallery)
-    test_images = _Sprites(gallery.test_images)
-    sprites = {"lsg-made": visualizations, "lsg-test": test_images}
-    sheets = {name: part.sheet for name, part in sprites.items() if part.sheet is not None}
-    longest_bar = _longest_bar(gallery)
+    sheets, places = _sheets(gallery)
+    lost = [(record.lost, record.random_lost) for record in gallery.records]
+    longest_bar = float(np.abs(lost).max(initial=LEAST_LONGEST_BAR))
     cards = [
         {
             "record": record,
             "order": order,
             "sort_keys": _sort_keys(record),
-            "measures": _measures(record),
-            "visualizations": _visualizations(record, visualizations),
-            "exciting": _exciting(record, gallery, test_images),
-            "bars": _bars(record, gallery.class_names, longest_bar),
+            "made": [places[record.anchor, which] for which in (0, 1)],
+            "exciting": _exciting(record, gallery, places),
+            "bars": class_bars(
+                record.lost,
+                record.random_lost,
+                gallery.class_names,
+                longest=longest_bar,
+                n_shown=MAX_CLASSES,
+            ),
         }
         for order, record in enumerate(gallery.records)
     ]
     return TEMPLATES.get_template("gallery.html.jinja").render(
         name=gallery.name,
-        style=_asset("gallery.css"),
-        script=_asset("gallery.js"),
+        style=asset(ROOM, "gallery.css"),
+        script=asset(ROOM, "gallery.js"),
         sheets=sheets,
         scales=_scales(sheets.values()),
         partitionings=list(dict.fromkeys(record.partitioning for record in gallery.records)),

@@ -13,83 +13,36 @@ from localspec._utils.validation import require
 from localspec.clustering import Subcluster
 from localspec.data import DERIVED
 from localspec.exceptions import InvalidInputError
-from localspec.measures import MEASURES, Assessment
+from localspec.measures import MEASURES
 from localspec.pipeline import PARTITIONINGS, Replicate
+from localspec.screening import Finding, Group
 from localspec.visualization import exciting_images
 
 # data sets of drawings and products; photographs of others may not be published
 FREE_IMAGES = ("digits", "mnist", "fashion-mnist", *DERIVED)
+NOTABLE = 0.05  # p-values up to here are bold
 SHOWN_DRAW = 1  # the random counterpart whose image stands beside the true one
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One measure of one subcluster.
-
-    Attributes
-    ----------
-    value : float
-        NaN where undefined.
-    random_mean : float
-        Mean of the defined values of its random counterparts; NaN if there is none.
-    p_value : float
-        Under the rule of the conventions.
-    effect : float
-        NaN where undefined.
-    """
-
-    value: float
-    random_mean: float
-    p_value: float
-    effect: float
-
-
 @dataclass(frozen=True, eq=False)
-class GalleryRecord:
-    """One tested subcluster.
+class GalleryRecord(Group):
+    """One tested subcluster; its visualizations are in [0, 1].
 
     Attributes
     ----------
     anchor : str
         Name of its card: letters, digits, dots, underscores and hyphens.
-    network, partitioning, layer : str
-    cluster : int
-    units : numpy.ndarray of int, shape (n_units,)
-        Within the layer, ascending.
-    findings : mapping of str to Finding
-        By measure.
-    accuracy_lost, accuracy_lost_random : numpy.ndarray, shape (n_classes,)
-        By each class under the lesion of this subcluster, in [-1, 1], and by those of its random
-        counterparts on average.
-    image, random_image : numpy.ndarray, shape (n_channels, height, width)
-        Visualizations of this subcluster and of its first random counterpart, in [0, 1].
+    network : str
     score, random_score : float
-        Objectives that those two reached.
-    exciting : numpy.ndarray of int, shape (n_exciting,)
-        Indices of the test images that excite it most, the strongest first.
+        Objectives that the visualizations of it and of its first random counterpart reached.
     exciting_scores : numpy.ndarray, shape (n_exciting,)
     """
 
     anchor: str
     network: str
-    partitioning: str
-    layer: str
-    cluster: int
-    units: np.ndarray
-    findings: Mapping[str, Finding]
-    accuracy_lost: np.ndarray
-    accuracy_lost_random: np.ndarray
-    image: np.ndarray
-    random_image: np.ndarray
     score: float
     random_score: float
-    exciting: np.ndarray
     exciting_scores: np.ndarray
-
-    @property
-    def n_units(self) -> int:
-        """Number of units."""
-        return len(self.units)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,17 +81,6 @@ def card_anchor(partitioning: str, layer: str, cluster: int) -> str:
     return "-".join(re.sub(r"[^\w.]+", "-", part, flags=re.ASCII) for part in parts)
 
 
-def _finding(assessment: Assessment, index: int) -> Finding:
-    values = assessment.measure.values[:, index]
-    defined = values[1:][~np.isnan(values[1:])]
-    return Finding(
-        value=float(values[0]),
-        random_mean=float(defined.mean()) if len(defined) else float("nan"),
-        p_value=float(assessment.p_values[index]),
-        effect=float(assessment.effects.effect[index]),
-    )
-
-
 def _lost(replicate: Replicate, partitioning: str, index: int) -> tuple:
     accuracies = replicate.lesioned(partitioning)
     lost = accuracies.baseline - accuracies.lesioned[:, index]
@@ -161,8 +103,8 @@ def _records(replicate: Replicate, partitioning: str, n_exciting: int) -> list[G
     )
     records = []
     for index, part in enumerate(parts):
-        lost, lost_random = _lost(replicate, partitioning, index)
-        image, random_image, score, random_score = _images(replicate, partitioning, index)
+        lost, random_lost = _lost(replicate, partitioning, index)
+        picture, random_picture, score, random_score = _images(replicate, partitioning, index)
         records.append(
             GalleryRecord(
                 anchor=card_anchor(partitioning, part.layer, part.cluster),
@@ -172,12 +114,13 @@ def _records(replicate: Replicate, partitioning: str, n_exciting: int) -> list[G
                 cluster=part.cluster,
                 units=part.units,
                 findings={
-                    name: _finding(assessment, index) for name, assessment in assessed.items()
+                    name: Finding.from_assessment(assessment, index, NOTABLE)
+                    for name, assessment in assessed.items()
                 },
-                accuracy_lost=lost,
-                accuracy_lost_random=lost_random,
-                image=image,
-                random_image=random_image,
+                lost=lost,
+                random_lost=random_lost,
+                picture=picture,
+                random_picture=random_picture,
                 score=score,
                 random_score=random_score,
                 exciting=exciting.indices[index],
@@ -275,8 +218,8 @@ def gallery_table(gallery: Gallery) -> pd.DataFrame:
         for name in MEASURES:
             finding = record.findings[name]
             row |= {f"{name}_p": finding.p_value, f"{name}_effect": finding.effect}
-        lost = record.accuracy_lost
-        row["most_damaged_class"] = gallery.class_names[lost.argmax()] if lost.max() > 0 else ""
+        most = record.most_damaged
+        row["most_damaged_class"] = "" if most is None else gallery.class_names[most]
         row["exciting"] = " ".join(map(str, record.exciting))
         rows.append(row)
     return pd.DataFrame(rows)

@@ -23,10 +23,12 @@ def number(value: float) -> str:
     --------
     >>> number(0.71251), number(0.0012345), number(float("nan")), number(123456.0)
     ('0.713', '0.0012', '–', '123,456')
+    >>> number(999.4), number(999.7)
+    ('999', '1,000')
     """
     if not math.isfinite(value):
         return "–"
-    if abs(value) >= 1000:
+    if abs(value) >= 999.5:  # three digits of it are 1000, which would be written 1e+03
         return f"{value:,.0f}"
     return f"{value:.{2 if abs(value) < 0.01 else 3}g}"
 

@@ -130,6 +130,21 @@ def resolve_device(name: str) -> torch.device:
     return torch.device("cuda" if available and name != "cpu" else "cpu")
 
 
+def check_autocast(device: torch.device) -> None:
+    """Refuse to compute where ``torch.autocast`` would take another precision than the network's.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is on for the device.
+    """
+    if torch.is_autocast_enabled(device.type):
+        raise InvalidInputError(
+            f"torch.autocast is on for {device.type}, and would compute in another precision than "
+            "that of weights and images: leave its block first"
+        )
+
+
 def machine() -> str:
     """Return the processor's name and number of cores."""
     model = platform.processor() or platform.machine()

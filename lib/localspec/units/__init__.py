@@ -2,6 +2,7 @@
 
 from localspec.units._checks import (
     check_classes,
+    check_gradients,
     check_labels,
     check_logits,
     check_n_clusters,
@@ -47,6 +48,7 @@ __all__ = [
     "Workspace",
     "check_classes",
     "check_conventions",
+    "check_gradients",
     "check_labels",
     "check_logits",
     "check_n_clusters",

@@ -10,7 +10,7 @@ import torch
 from localspec._utils.validation import check_integer
 from localspec.conventions import Conventions, resolve
 from localspec.data import check_images
-from localspec.units._checks import count_logits
+from localspec.units._checks import check_gradients, count_logits
 from localspec.units._hooked import Units, units_of
 from localspec.units._trace import Network
 from localspec.units._unit_map import MAX_VALUES
@@ -42,7 +42,8 @@ def logit_gradients(
     Raises
     ------
     InvalidInputError
-        If the network cannot be traced or cannot read the images.
+        If the network cannot be traced or cannot read the images, or was made under
+        ``torch.inference_mode``.
 
     Notes
     -----
@@ -72,6 +73,7 @@ def logit_gradients(
     check_integer("max_values", max_values, 1)
     check_images(x)
     n_logits = count_logits(unit_map, x)
+    check_gradients(unit_map)
     ends = tuple(layer.end for layer in unit_map.tested)
     size = unit_map.n_together(x, ends, max_values=max_values)
     parts = [

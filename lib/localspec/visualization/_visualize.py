@@ -32,6 +32,7 @@ from localspec.units import (
     UnitMap,
     Units,
     check_classes,
+    check_gradients,
     check_logits,
     count_logits,
     fast_convolutions,
@@ -269,7 +270,8 @@ def visualize(
     Raises
     ------
     InvalidInputError
-        If a target is not units of one layer, or `image_shape` is not allowed.
+        If a target is not units of one layer, `image_shape` is not allowed, or the network was
+        made under ``torch.inference_mode``.
 
     Notes
     -----
@@ -327,6 +329,7 @@ def visualize_traced(
 
     `advance` is told of steps done, in place of a bar.
     """
+    check_gradients(unit_map)
     by_layer = targets_by_layer(targets)
     start = initial_parameters(image_shape, seed=seed, dtype=unit_map.dtype).to(unit_map.device)
     decode_all = decoder(*image_shape[1:], start)

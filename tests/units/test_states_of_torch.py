@@ -1,0 +1,72 @@
+"""What a network's mode, and torch's own modes, may not change without a word."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from helpers.refusals import IMAGES, LABELS, check_refused, mlp
+from torch import nn
+
+from localspec.clustering import activation_graph
+from localspec.lesions import lesion_accuracies
+from localspec.units import hook_units, logit_gradients, trace_units, unit_values
+from localspec.visualization import exciting_images, visualize
+
+TARGETS = [{"1": np.array([0, 1])}]
+CALLS = {
+    "values": lambda network: unit_values(network, IMAGES),
+    "gradients": lambda network: logit_gradients(network, IMAGES),
+    "graph": lambda network: activation_graph(network, IMAGES),
+    "lesions": lambda network: lesion_accuracies(network, IMAGES, LABELS, TARGETS),
+    "images": lambda network: visualize(network, TARGETS, (1, 4, 4), n_steps=1),
+    "exciting": lambda network: exciting_images(network, IMAGES, TARGETS),
+}
+WITH_GRADIENTS = {
+    "gradients": CALLS["gradients"],
+    "images": CALLS["images"],
+    "hooks": lambda network: hook_units(network, IMAGES),
+}
+
+
+def table(calls):
+    return [pytest.param(call, id=name) for name, call in calls.items()]
+
+
+def normalized():
+    """Return a network that, in training mode, normalizes by the batch and changes with it."""
+    network = mlp()
+    return nn.Sequential(*network[:2], nn.BatchNorm1d(6), *network[2:]).eval()
+
+
+@pytest.mark.parametrize("call", table(CALLS))
+@pytest.mark.parametrize("find", [trace_units, lambda network: hook_units(network, IMAGES)])
+def test_units_of_a_network_that_was_put_into_training_mode_since(find, call):
+    network = normalized()
+    units = find(network)
+    network.train()
+    means = network[2].running_mean.clone()
+    check_refused(lambda: call(units), ["training mode", "network.eval()"])
+    assert torch.equal(network[2].running_mean, means)
+
+
+@pytest.mark.parametrize("call", table(CALLS))
+def test_autocast_does_not_choose_the_precision(call):
+    # threads of their own would not see it, so that numbers would hang on how many there are
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        check_refused(lambda: call(mlp()), ["torch.autocast is on for cpu", "leave its block"])
+
+
+def test_a_network_made_in_inference_mode_has_values():
+    with torch.inference_mode():
+        network = copy.deepcopy(mlp())
+    own = unit_values(network, IMAGES)
+    np.testing.assert_array_equal(own["1"], unit_values(mlp(), IMAGES)["1"])
+
+
+@pytest.mark.parametrize("call", table(WITH_GRADIENTS))
+def test_a_network_made_in_inference_mode_has_no_gradients(call):
+    with torch.inference_mode():
+        network = copy.deepcopy(mlp())
+    check_refused(lambda: call(network), ["torch.inference_mode", "copy.deepcopy(network)"])
+    call(copy.deepcopy(network))

@@ -38,12 +38,14 @@ def rescale_modules(
     [[0.5, 5.5], [0.5, 5.5]]
     """
     inside = 1 + (N_MODULES - 1) * (1 - distance)
+    # whatever torch's default type is, factors are of single precision
+    inside_factor = torch.tensor(inside, dtype=torch.float32)
     with torch.no_grad():
         for weight, read, written in zip(weights, modules[:-1], modules[1:], strict=True):
             same = (written[:, None] == read[None]).reshape(
                 weight.shape[:2] + (1,) * (weight.ndim - 2)
             )
-            weight.mul_(torch.where(same, inside, distance))
+            weight.mul_(torch.where(same, inside_factor.to(weight.device), distance))
 
 
 def initialise_clusterable(module: nn.Module, distance: float, generator: torch.Generator) -> None:

@@ -83,7 +83,7 @@ class TrainingRun:
         data, settings = self.dataset, self.settings
         order = torch.randperm(len(data.y_train), generator=self.generators["order"])  # on the CPU
         for batch in order.split(settings.batch_size):
-            x, y = data.x_train[batch], data.y_train[batch]
+            x, y = data.x_train[batch].detach(), data.y_train[batch].detach()
             if settings.augmentation:
                 x = augment(x, self.generators["augmentation"], **settings.augmentation)
             if settings.memory_format == "channels_last":

@@ -35,3 +35,8 @@ def test_labels_that_are_refused(labels, message):
 def test_unknown_scope():
     with pytest.raises(InvalidInputError, match="scope='layers'"):
         Partition.from_labels({"a": [0]}, scope="layers")
+
+
+def test_large_labels_stay_apart():
+    labels = {"a": np.array([2**60, 2**60 + 1], dtype=np.uint64), "b": np.array([0, -1])}
+    assert Partition.from_labels(labels).labels.tolist() == [2**60, 2**60 + 1, 0, -1]

@@ -100,7 +100,8 @@ class Partition:
         )
         arrays = {name: _layer_labels(name, values) for name, values in labels.items()}
         ranges = layer_ranges([(name, len(values), True) for name, values in arrays.items()])
-        joined = np.concatenate(list(arrays.values())).astype(np.int64)
+        # each by itself: joined to others, those of uint64 would be rounded
+        joined = np.concatenate([values.astype(np.int64) for values in arrays.values()])
         return cls(joined, ranges, int(joined.max()) + 1, scope)
 
     @property

@@ -209,6 +209,18 @@ CASES = {
         lambda: LesionedAccuracies([1.0], [[[0.5]]], [10]),
         "must be arrays",
     ),
+    "accuracies in bytes": (
+        lambda: LesionedAccuracies(
+            np.ones(2, np.uint8), np.ones((4, 1, 2), np.uint8), np.array([10, 10])
+        ),
+        "floating point",
+        "lesioned of uint8",
+    ),
+    "accuracies of a class without images": (
+        lambda: LesionedAccuracies(np.ones(2), np.ones((4, 1, 2)), np.array([0, 10])),
+        "class_sizes whole numbers from 1 upwards",
+        "from 0 upwards",
+    ),
     "accuracies of other classes": (
         lambda: LesionedAccuracies(np.ones(2), np.ones((4, 1, 3)), np.full(3, 10)),
         "(n_classes,)",

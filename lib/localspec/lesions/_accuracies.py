@@ -74,6 +74,13 @@ class LesionedAccuracies:
             f"{shapes['baseline']}, {shapes['lesioned']} and {shapes['class_sizes']}: lesion_draws "
             "returns them so",
         )
+        kinds = [values.dtype.kind for values in vars(self).values()]
+        require(
+            kinds[:2] == ["f", "f"] and kinds[2] in "iu" and bool((self.class_sizes > 0).all()),
+            "accuracies must be floating point, and class_sizes whole numbers from 1 upwards, not "
+            + ", ".join(f"{name} of {values.dtype}" for name, values in vars(self).items())
+            + f" from {min(self.class_sizes, default=1)} upwards",
+        )
 
 
 def class_sizes(y: torch.Tensor, n_classes: int) -> np.ndarray:

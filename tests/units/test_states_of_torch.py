@@ -10,7 +10,13 @@ from torch import nn
 
 from localspec.clustering import activation_graph
 from localspec.lesions import lesion_accuracies
-from localspec.units import hook_units, logit_gradients, trace_units, unit_values
+from localspec.units import (
+    hook_units,
+    logit_gradients,
+    trace_units,
+    unit_strengths,
+    unit_values,
+)
 from localspec.visualization import exciting_images, visualize
 
 TARGETS = [{"1": np.array([0, 1])}]
@@ -70,3 +76,28 @@ def test_a_network_made_in_inference_mode_has_no_gradients(call):
         network = copy.deepcopy(mlp())
     check_refused(lambda: call(network), ["torch.inference_mode", "copy.deepcopy(network)"])
     call(copy.deepcopy(network))
+
+
+def test_sums_of_bfloat16_are_those_of_its_values():
+    torch.manual_seed(0)
+    parts = (nn.Conv2d(1, 3, 3), nn.ReLU(), nn.Conv2d(3, 2, 3), nn.Flatten(), nn.Linear(200, 2))
+    network, x = nn.Sequential(*parts).eval().bfloat16(), torch.rand(1500, 1, 14, 14)
+    with torch.no_grad():
+        values = network[0](x.bfloat16()).double()
+    expected = {
+        "before": values.abs().sum(dim=(2, 3)),
+        "after": values.clamp(min=0).sum(dim=(2, 3)),
+    }
+    for when, own in expected.items():
+        found = unit_values(network, x, activation_values=when)["0"]
+        np.testing.assert_allclose(found, own, rtol=1e-5)
+    strengths = unit_strengths(network, x, "mean activation")["0"]
+    np.testing.assert_allclose(strengths, values.clamp(min=0).mean(dim=(0, 2, 3)), rtol=1e-5)
+    norms, weight = unit_strengths(network, x, "weight norm")["0"], network[0].weight.detach()
+    np.testing.assert_allclose(norms, weight.double().flatten(1).norm(dim=1), rtol=1e-5)
+    scores = exciting_images(network, x, [{"0": [1]}], n_images=1).scores[0]
+    np.testing.assert_allclose(scores, values[:, 1].mean(dim=(1, 2)).abs().max(), rtol=1e-5)
+    accuracies = lesion_accuracies(
+        network, x, LABELS.repeat(50) % 2, [{"0": [1]}], replacement="mean"
+    )
+    assert accuracies.shape == (1, 2)

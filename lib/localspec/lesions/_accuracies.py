@@ -241,7 +241,8 @@ def _lesion_predictions(
     means = {}
     if options.replacement == "mean":
         nodes = tuple({point.node: None for layer in points.values() for point in layer})
-        means = mean_values(unit_map, x if options.x_mean is None else options.x_mean, nodes)
+        of_nodes = mean_values(unit_map, x if options.x_mean is None else options.x_mean, nodes)
+        means = {node: mean.to(unit_map.dtype) for node, mean in of_nodes.items()}
     groups: dict[fx.Node, list[int]] = {}
     acting: dict[fx.Node, set[fx.Node]] = {}
     for index, lesion in enumerate(lesions):

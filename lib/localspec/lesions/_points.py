@@ -32,7 +32,7 @@ def replaced(
         is_kept = places.reshape(len(mask), 1, value.shape[1], *(1,) * (value.ndim - 2))
         changed = stacked * is_kept
         if mean is not None:
-            changed = changed + (1 - is_kept) * mean
+            changed = changed + (1 - is_kept) * mean.to(value.dtype)
         return changed.reshape(value.shape)
 
     return apply

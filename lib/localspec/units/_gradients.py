@@ -14,6 +14,7 @@ from localspec.units._checks import check_gradients, count_logits
 from localspec.units._hooked import Units, units_of
 from localspec.units._trace import Network
 from localspec.units._unit_map import MAX_VALUES
+from localspec.units._values import precise
 
 
 def logit_gradients(
@@ -113,4 +114,4 @@ def _gradients(unit_map: Units, x: torch.Tensor, n_logits: int) -> list[np.ndarr
 
 
 def _summed(gradient: torch.Tensor) -> torch.Tensor:
-    return gradient.flatten(2).sum(dim=2) if gradient.ndim > 2 else gradient
+    return precise(gradient).flatten(2).sum(dim=2) if gradient.ndim > 2 else gradient

@@ -114,6 +114,15 @@ CASES = {
         "class 3 has no image, nor has class 4",
         "from 0 to 4",
     ),
+    "more classes than memory holds": (
+        lambda: lesioned({}, n_classes=10**12),
+        "class 3 has no image",
+        "class 4, 5, 6, 7, 8, 9, 10, 11, 12, ...",
+    ),
+    "more groups than memory holds": (
+        lambda: lesioned({}, groups=LABELS * 10**12),
+        "class 1 has no image",
+    ),
     "replacement": (
         lambda: lesioned({}, replacement="median"),
         "replacement='median'",

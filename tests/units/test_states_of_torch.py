@@ -9,7 +9,9 @@ from helpers.refusals import IMAGES, LABELS, check_refused, mlp
 from torch import nn
 
 from localspec.clustering import activation_graph
+from localspec.data import Dataset
 from localspec.lesions import lesion_accuracies
+from localspec.networks import NetworkSettings, TrainedNetwork, train_further
 from localspec.units import (
     hook_units,
     logit_gradients,
@@ -101,3 +103,28 @@ def test_sums_of_bfloat16_are_those_of_its_values():
         network, x, LABELS.repeat(50) % 2, [{"0": [1]}], replacement="mean"
     )
     assert accuracies.shape == (1, 2)
+
+
+class Centring(nn.Sequential):
+    """A network that writes over the images that it is given."""
+
+    def forward(self, x):
+        return super().forward(x.sub_(0.5))
+
+
+@pytest.mark.parametrize("call", table(CALLS))
+def test_a_network_that_writes_over_its_images(call):
+    network, before = Centring(*mlp()).eval(), IMAGES.clone()
+    call(hook_units(network, IMAGES))
+    assert torch.equal(IMAGES, before)
+    own = unit_values(mlp(), IMAGES - 0.5)["1"]
+    np.testing.assert_allclose(unit_values(hook_units(network, IMAGES), IMAGES)["1"], own)
+
+
+def test_training_a_network_that_writes_over_its_images():
+    data = Dataset("toy", IMAGES.clone(), LABELS, IMAGES.clone(), LABELS, ("a", "b", "c"))
+    settings = NetworkSettings(dataset="toy", hidden=(6, 4), batch_size=10)
+    trained = TrainedNetwork(Centring(*mlp()).eval(), {})
+    train_further(trained, settings, data, n_epochs=1, seed=0, device="cpu")
+    assert torch.equal(data.x_train, IMAGES)
+    assert torch.equal(data.x_test, IMAGES)

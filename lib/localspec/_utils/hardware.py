@@ -49,7 +49,7 @@ def is_small(module: nn.Module, image: torch.Tensor, n_images: int, limit: float
     handles = [layer.register_forward_hook(count) for layer in layers]
     try:
         with torch.inference_mode():
-            module(image)
+            module(image.clone())  # which the network may write over
     finally:
         for handle in handles:
             handle.remove()

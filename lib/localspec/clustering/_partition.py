@@ -68,6 +68,10 @@ class Partition:
             f"labels must be an array of whole numbers, one a unit, not {shown(labels)}: "
             "Partition.from_labels makes one of labels by layer",
         )
+        require(
+            not (labels < NO_CLUSTER).any(),
+            f"labels must be -1 or more, -1 for units that take no part, not {labels.min()}",
+        )
         check_layers(self.layers, len(labels))
 
     @classmethod

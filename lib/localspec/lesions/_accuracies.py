@@ -98,9 +98,10 @@ def class_sizes(y: torch.Tensor, n_classes: int) -> np.ndarray:
             f"label {int(y.max())} is outside the {n_classes} classes: labels must be from 0 to "
             f"{n_classes - 1}"
         )
-    sizes = torch.bincount(y, minlength=n_classes).cpu().numpy()
-    if not sizes.all():
-        empty = np.flatnonzero(sizes == 0)
+    present = set(y.unique().tolist())
+    if len(present) < n_classes:
+        most = min(n_classes, len(present) + MOST_NAMED + 1)  # enough to name those without
+        empty = [label for label in range(most) if label not in present]
         others = ", ".join(map(str, empty[1:MOST_NAMED])) + ", ..." * (len(empty) > MOST_NAMED)
         others = f", nor has class {others}" if others else ""
         raise InvalidInputError(
@@ -108,7 +109,7 @@ def class_sizes(y: torch.Tensor, n_classes: int) -> np.ndarray:
             f"each from 0 to {n_classes - 1}. Add images of it; labels are the network's outputs, "
             "in their order"
         )
-    return sizes
+    return torch.bincount(y, minlength=n_classes).cpu().numpy()
 
 
 def checked_class_sizes(

@@ -135,7 +135,7 @@ def check_reads(module: nn.Module, dataset: Dataset) -> None:
     sample = dataset.x_train[:2]
     try:
         with torch.no_grad():
-            outputs = module(sample)
+            outputs = module(sample.clone())  # which the network may write over
     except RuntimeError as error:
         raise InvalidInputError(
             f"the network cannot read images of shape {tuple(sample.shape[1:])} and "

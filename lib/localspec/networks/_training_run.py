@@ -113,7 +113,8 @@ class TrainingRun:
         self._prune()
         self.module.eval()
         x, y = self.dataset.x_test, self.dataset.y_test
-        outputs = torch.cat([self.module(part) for part in x.split(1000)])
+        # copies, which the network may write over
+        outputs = torch.cat([self.module(part.clone()) for part in x.split(1000)])
         return float(self._loss(outputs, y)), self._n_correct(outputs, y) / len(y)
 
     def state(self) -> dict[str, torch.Tensor]:

@@ -9,9 +9,10 @@ from helpers.refusals import IMAGES, LABELS, check_refused, mlp
 from torch import nn
 
 from localspec.clustering import activation_graph
-from localspec.data import Dataset
+from localspec.data import Dataset, load_dataset
 from localspec.lesions import lesion_accuracies
-from localspec.networks import NetworkSettings, TrainedNetwork, train_further
+from localspec.networks import NetworkSettings, TrainedNetwork, train, train_further
+from localspec.screening import screen, standardized
 from localspec.units import (
     hook_units,
     logit_gradients,
@@ -128,3 +129,61 @@ def test_training_a_network_that_writes_over_its_images():
     train_further(trained, settings, data, n_epochs=1, seed=0, device="cpu")
     assert torch.equal(data.x_train, IMAGES)
     assert torch.equal(data.x_test, IMAGES)
+
+
+@pytest.fixture
+def elsewhere():
+    """Let tensors be made on another device than the network's, where none is named."""
+    torch.set_default_device("meta")
+    yield
+    torch.set_default_device(None)
+
+
+NETWORK, DOUBLE = mlp(), mlp().double()
+CNN = nn.Sequential(
+    nn.Conv2d(1, 6, 3, padding=1), nn.ReLU(), nn.Conv2d(6, 4, 3, padding=1), nn.ReLU(),
+    nn.Flatten(), nn.Linear(64, 3),
+).double().eval()  # fmt: skip
+ON_CNN = {
+    "lesions": lambda: lesion_accuracies(CNN, IMAGES, LABELS, [{"0": [0]}, {"2": [1]}] * 10),
+    "images": lambda: visualize(CNN, [{"0": [0]}, {"2": [1]}], (1, 4, 4), n_steps=3).images,
+}
+
+
+@pytest.mark.usefixtures("elsewhere")
+@pytest.mark.parametrize("call", table(CALLS))
+@pytest.mark.parametrize("network", [NETWORK, DOUBLE])
+def test_torchs_default_device_does_not_matter(network, call):
+    call(network)
+
+
+@pytest.mark.parametrize("call", table(ON_CNN))
+def test_convolutions_are_the_same_whatever_torchs_default_device(call, request):
+    plain = call()
+    request.getfixturevalue("elsewhere")
+    np.testing.assert_array_equal(call(), plain)
+
+
+def test_training_is_the_same_whatever_torchs_default_device(request):
+    data = Dataset("toy", IMAGES, LABELS, IMAGES, LABELS, ("a", "b", "c"))
+    settings = NetworkSettings(dataset="toy", hidden=(6, 4), batch_size=10, module_distance=0.6)
+    plain = train(settings, data, seed=0, device="cpu")
+    request.getfixturevalue("elsewhere")
+    other = train(settings, data, seed=0, device="cpu")
+    assert torch.equal(other.module[1].weight, plain.module[1].weight)
+
+
+@pytest.mark.filterwarnings("ignore::localspec.exceptions.DegenerateDataWarning")
+def test_a_screen_is_the_same_whatever_torchs_default_device(request):
+    plain = screen(NETWORK, (IMAGES, LABELS), n_clusters=2, n_draws=1)
+    request.getfixturevalue("elsewhere")
+    other = screen(NETWORK, (IMAGES, LABELS), n_clusters=2, n_draws=1)
+    assert other.table.equals(plain.table)
+
+
+def test_standardization_and_digits_whatever_torchs_default_device(request):
+    plain = standardized(mlp(), [0.5], [0.25])(IMAGES)
+    network = mlp()
+    request.getfixturevalue("elsewhere")
+    assert torch.equal(standardized(network, [0.5], [0.25])(IMAGES), plain)
+    assert load_dataset("digits").x_train.device.type == "cpu"

@@ -39,7 +39,7 @@ def rescale_modules(
     """
     inside = 1 + (N_MODULES - 1) * (1 - distance)
     # whatever torch's default type is, factors are of single precision
-    inside_factor = torch.tensor(inside, dtype=torch.float32)
+    inside_factor = torch.tensor(inside, dtype=torch.float32, device="cpu")
     with torch.no_grad():
         for weight, read, written in zip(weights, modules[:-1], modules[1:], strict=True):
             same = (written[:, None] == read[None]).reshape(
@@ -61,7 +61,11 @@ def initialise_clusterable(module: nn.Module, distance: float, generator: torch.
     weights = convolutions or [
         layer.weight for layer in module.modules() if isinstance(layer, nn.Linear)
     ]
-    modules = [torch.randint(N_MODULES, (len(weight),), generator=generator) for weight in weights]
+    device = generator.device
+    modules = [
+        torch.randint(N_MODULES, (len(weight),), generator=generator, device=device)
+        for weight in weights
+    ]
     if not convolutions:
         n_outputs = len(weights[-1])
         require(
@@ -69,7 +73,7 @@ def initialise_clusterable(module: nn.Module, distance: float, generator: torch.
             f"clusterable initialisation puts each output into one of {N_MODULES} modules, but "
             f"there are {n_outputs} outputs: leave module_distance out",
         )
-        modules[-1] = torch.arange(n_outputs)
+        modules[-1] = torch.arange(n_outputs, device=device)
     rescale_modules(weights[1:], modules, distance)
 
 

@@ -81,7 +81,7 @@ class TrainingRun:
 
     def _batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         data, settings = self.dataset, self.settings
-        order = torch.randperm(len(data.y_train), generator=self.generators["order"])  # on the CPU
+        order = torch.randperm(len(data.y_train), generator=self.generators["order"], device="cpu")
         for batch in order.split(settings.batch_size):
             x, y = data.x_train[batch].detach(), data.y_train[batch].detach()
             if settings.augmentation:

@@ -27,8 +27,8 @@ def _windows(convolution: nn.Conv2d, height: int, width: int) -> torch.Tensor:
         n_entries = convolution.kernel_size[axis]
         padding = convolution.padding
         read = F.conv1d(
-            torch.eye(size, dtype=torch.float64)[:, None],
-            torch.eye(n_entries, dtype=torch.float64)[:, None],
+            torch.eye(size, dtype=torch.float64, device="cpu")[:, None],
+            torch.eye(n_entries, dtype=torch.float64, device="cpu")[:, None],
             stride=convolution.stride[axis],
             padding=padding if isinstance(padding, str) else padding[axis],
             dilation=convolution.dilation[axis],

@@ -1,17 +1,15 @@
 """The book, built once from the sources as they are in the tree, and a server for it."""
 
-import functools
 import os
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from helpers.data import served
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))  # the extensions are modules under test, too
@@ -50,22 +48,11 @@ def html(tmp_path_factory) -> Path:
     return target / "_build" / "html"
 
 
-class _QuietHandler(SimpleHTTPRequestHandler):
-    def log_message(self, *arguments) -> None:
-        pass
-
-
 @pytest.fixture(scope="session")
 def address(html) -> Iterator[str]:
     """Address under which the built book is served, to this machine only."""
-    handler = functools.partial(_QuietHandler, directory=str(html))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(html) as address:
+        yield address.rstrip("/")
 
 
 @pytest.fixture(scope="module")  # while it is open, no other test could use asyncio

@@ -48,11 +48,7 @@ from localspec.studies.ablations import (
 )
 from localspec.studies.controls._planted import glue, shuffle_weights
 from localspec.studies.learning_curve import trained_by_epoch
-from localspec.studies.more_draws._rounds import (
-    further_draws,
-    further_lesions,
-    further_visualizations,
-)
+from localspec.studies.more_draws._rounds import further_lesions, further_visualizations
 from localspec.studies.penalty import block_penalty, eigenvalue_penalty
 from localspec.studies.published._activations import compared_ncuts, without_pixels
 from localspec.studies.published._untrained import initial_ncut
@@ -201,7 +197,7 @@ def calibration() -> list[float]:
 
 
 def more_draws() -> list[float]:
-    draws = further_draws(_partition(), 3, [0, 2], seed=(0, 1, 1))
+    draws = draw_counterparts(_partition(), 3, seed=(0, 1, 1)).chosen([0, 2])
     lesioned = further_lesions(_network(), *_images(), draws)["lesioned"]
     visualizations = further_visualizations(_network(), draws, (1, 3, 4), n_steps=5)
     parts = (*draws.units, lesioned, visualizations["scores"], visualizations["entropies"])

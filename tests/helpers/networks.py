@@ -24,6 +24,15 @@ def dense(weight, bias=None):
     return _set(nn.Linear(*reversed(weight.shape)), weight, bias)
 
 
+def dense_arrays(*kernels):
+    """Return kernels and biases 0, 1, 2, ... of a chain of dense layers."""
+    arrays = {}
+    for index, kernel in enumerate(kernels):
+        arrays[f"{index}.weight"] = np.array(kernel, dtype=float)
+        arrays[f"{index}.bias"] = np.arange(len(kernel), dtype=float)
+    return arrays
+
+
 def conv(weight, bias=None, **options):
     """Return a convolution; `weight` has shape (n_out, n_in, height, width)."""
     weight = _double(weight)

@@ -220,6 +220,20 @@ CASES = {
         lambda: pruned(dataset=replace(MADE, x_train=IMAGES / 0 * 0)),
         "NaN or infinite",
     ),
+    "pruning with a batch of one": (
+        lambda: pruned(
+            settings=PRUNED.model_copy(update={"batch_norm": "after", "batch_size": 29})
+        ),
+        "batch_size = 29",
+        "a batch of one of the 30",
+    ),
+    "pruning doubles in bfloat16": (
+        lambda: pruned(
+            settings=PRUNED.model_copy(update={"precision": "bfloat16"}),
+            dataset=replace(MADE, **DOUBLE),
+        ),
+        "'bfloat16' has no effect on float64",
+    ),
     "pruning by a seed": (lambda: pruned(seed=None), "seed", "not None"),
     "pruning on a device": (lambda: pruned(device="cuda"), "'cuda' is not there", "'cpu'"),
     "pruning by conventions": (lambda: pruned(conventions="papr"), "'papr'", "'paper'"),

@@ -52,11 +52,12 @@ def test_a_figure_is_written_with_its_data_and_recorded(results, figure, monkeyp
     ]
 
 
-def test_a_job_of_a_single_network_writes_no_figure(results, figure, monkeypatch):
+def test_a_job_of_a_single_network_writes_and_shows_no_figure(results, figure, monkeypatch):
     record = results / "record"
     monkeypatch.setenv("LOCALSPEC_RECORD", str(record))
     monkeypatch.setenv("LOCALSPEC_PAGES", str(results / "job"))
     write_figure(figure, "curves", profile="tiny")
+    assert not plt.fignum_exists(figure.number)  # which a notebook would draw below its cell
     assert not record.exists()
     assert not list(results.iterdir())
 

@@ -9,13 +9,7 @@ from scipy import stats
 
 from localspec.clustering import draw_matched, layer_correlations
 from localspec.exceptions import InvalidInputError
-from localspec.pipeline import (
-    FORMS,
-    PARTITIONINGS,
-    form_assessment,
-    form_row,
-    matched_scores,
-)
+from localspec.pipeline import FORMS, PARTITIONINGS, form_assessment, form_row, matched_scores
 from localspec.statistics import combine_replicates
 from localspec.visualization import visualize
 

@@ -10,6 +10,7 @@ from PIL import Image
 from torch import nn
 from torch.utils.data import (
     BatchSampler,
+    ConcatDataset,
     DataLoader,
     IterableDataset,
     Subset,
@@ -235,6 +236,22 @@ def test_files_pass_the_transform_and_their_classes_have_names(network, labels, 
         "b",
         "c",
     ]
+
+
+def test_data_sets_in_a_row_keep_the_names_that_they_share(labels):
+    class Others(Pictures):
+        def __init__(self, labels):
+            super().__init__(labels)
+            self.classes = ["x", "y", "z"]
+
+    def names(*parts):
+        transform = read_preprocess(Compose())
+        data = ConcatDataset(parts)
+        return read_images(data, "data", preprocess=transform, max_bytes=2**20).class_names
+
+    pictures = Pictures(labels)
+    assert names(pictures, Subset(pictures, [0, 1])) == tuple(CLASSES)
+    assert names(pictures, Others(labels)) == ()
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from helpers.networks import dense_arrays
 
 from localspec.data import Dataset, load_dataset
 from localspec.exceptions import InvalidInputError
@@ -21,18 +22,8 @@ from localspec.studies.controls._planted import (
     shuffle_weights,
 )
 
-
-def half(*kernels):
-    """Return kernels and biases 0, 1, 2, ... of a chain of dense layers."""
-    arrays = {}
-    for index, kernel in enumerate(kernels):
-        arrays[f"{index}.weight"] = np.array(kernel, dtype=float)
-        arrays[f"{index}.bias"] = np.arange(len(kernel), dtype=float)
-    return arrays
-
-
-FIRST = half([[1, 2, 3]], [[4], [5]])
-SECOND = half([[6, 7, 8], [9, 10, 11]], [[12, 13]])
+FIRST = dense_arrays([[1, 2, 3]], [[4], [5]])
+SECOND = dense_arrays([[6, 7, 8], [9, 10, 11]], [[12, 13]])
 
 
 def test_glue_by_hand():
@@ -70,8 +61,8 @@ def test_noise_has_the_standard_deviation_of_the_blocks():
 @pytest.mark.parametrize(
     ("second", "noise", "message"),
     [
-        (half([[6, 7]], [[12]]), 0.0, "same pixels"),
-        (half([[6, 7, 8]]), 0.0, "same layers"),
+        (dense_arrays([[6, 7]], [[12]]), 0.0, "same pixels"),
+        (dense_arrays([[6, 7, 8]]), 0.0, "same layers"),
         (SECOND, -0.1, "noise=-0.1 must be at least 0"),
     ],
 )

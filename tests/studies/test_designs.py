@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from helpers.networks import dense_arrays
 
 from localspec.data import Dataset
 from localspec.exceptions import InvalidInputError
@@ -21,18 +22,8 @@ from localspec.studies.controls._designs import (
 )
 from localspec.studies.controls._planted import glue
 
-
-def part(*kernels):
-    """Return kernels and biases 0, 1, 2, ... of a chain of dense layers."""
-    arrays = {}
-    for index, kernel in enumerate(kernels):
-        arrays[f"{index}.weight"] = np.array(kernel, dtype=float)
-        arrays[f"{index}.bias"] = np.arange(len(kernel), dtype=float)
-    return arrays
-
-
-FIRST = part([[1, 2]], [[3], [4]])
-SECOND = part([[5, 6]], [[7], [8]])
+FIRST = dense_arrays([[1, 2]], [[3], [4]])
+SECOND = dense_arrays([[5, 6]], [[7], [8]])
 SEEN = [np.array([True, False]), np.array([False, True])]
 
 
@@ -58,7 +49,9 @@ def test_added_logits_and_pixels_seen_by_hand():
 
 def test_two_parts_that_see_all_pixels_are_glued_as_halves_are():
     rng = np.random.default_rng(0)
-    halves = [part(*(rng.normal(size=s) for s in ((3, 4), (2, 3), (2, 2)))) for _ in range(2)]
+    halves = [
+        dense_arrays(*(rng.normal(size=s) for s in ((3, 4), (2, 3), (2, 2)))) for _ in range(2)
+    ]
     for glued, expected in zip(
         glue_parts(halves).values(), glue(halves[0], halves[1]).values(), strict=True
     ):
@@ -81,7 +74,7 @@ def test_noise_goes_where_no_part_has_weights():
 def test_noise_has_the_standard_deviation_of_what_parts_see():
     rng = np.random.default_rng(0)
     seen = [np.arange(60) < 30, np.arange(60) >= 30]
-    parts = [part(sd * rng.normal(size=(60, 60)), np.ones((1, 60))) for sd in (2, 4)]
+    parts = [dense_arrays(sd * rng.normal(size=(60, 60)), np.ones((1, 60))) for sd in (2, 4)]
     matrix = glue_parts(parts, seen=seen, noise=0.5)["0.weight"]
     unseen = np.concatenate([matrix[:60, 30:].ravel(), matrix[60:, :30].ravel()])
     # what is seen has variance (4 + 16) / 2 = 10
@@ -129,7 +122,7 @@ def test_the_logit_of_a_part_for_one_class():
 
 @pytest.mark.parametrize(
     ("parts", "noise", "message"),
-    [([FIRST, part([[5, 6]])], 0.0, "same layers"), ([FIRST], -0.1, "noise=-0.1")],
+    [([FIRST, dense_arrays([[5, 6]])], 0.0, "same layers"), ([FIRST], -0.1, "noise=-0.1")],
 )
 def test_glue_refuses(parts, noise, message):
     with pytest.raises(InvalidInputError, match=message):

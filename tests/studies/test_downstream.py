@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from localspec.clustering import cluster, downstream_graph, label_agreement
+from localspec.clustering import SCOPES, cluster, downstream_graph, label_agreement
 from localspec.exceptions import InvalidInputError
 from localspec.measures import MEASURES
 from localspec.pipeline import (
@@ -22,7 +22,6 @@ from localspec.statistics import summarize_effects
 from localspec.studies.controls import PlantedReplicate
 from localspec.studies.downstream import (
     GRAPHS,
-    SCOPES,
     DownstreamReplicate,
     by_graph,
     downstream_differences_table,

@@ -9,11 +9,7 @@ from torch import nn
 from localspec.clustering import Draws, Partition, Subcluster, draw_counterparts
 from localspec.conventions import Conventions
 from localspec.exceptions import InvalidInputError
-from localspec.studies.more_draws._rounds import (
-    further_draws,
-    further_lesions,
-    further_visualizations,
-)
+from localspec.studies.more_draws._rounds import further_lesions, further_visualizations
 from localspec.visualization import visualize
 
 PARTITION = Partition.from_labels({"1": [0, 0, 1, 1, 1, -1], "3": [0, 0, 2, 2, 2]})
@@ -30,8 +26,8 @@ def made():
 @pytest.mark.parametrize("kind", ["joint", "independent"])
 def test_chosen_subclusters_draw_as_with_all_others(kind):
     conventions = Conventions(draws=kind)
-    some = further_draws(PARTITION, 7, [3, 1], seed=(0, 2), conventions=conventions)
     everything = draw_counterparts(PARTITION, 7, seed=(0, 2), conventions=conventions)
+    some = everything.chosen([3, 1])
     assert [(part.layer, part.cluster) for part in some.subclusters] == [("3", 2), ("1", 1)]
     assert np.array_equal(some.units[0], everything.units[3])
     assert np.array_equal(some.units[1], everything.units[1])
@@ -39,7 +35,7 @@ def test_chosen_subclusters_draw_as_with_all_others(kind):
 
 
 def test_seeds_of_rounds_give_other_draws():
-    first, second = (further_draws(PARTITION, 40, [1], seed=(0, 0, r)).units[0] for r in (1, 2))
+    first, second = (draw_counterparts(PARTITION, 40, seed=(0, 0, r)).units[1] for r in (1, 2))
     assert not np.array_equal(first, second)
     assert {tuple(row) for row in first} == {tuple(row) for row in second}  # all ten sets of 3 of 5
 
@@ -47,7 +43,7 @@ def test_seeds_of_rounds_give_other_draws():
 @pytest.mark.parametrize("position", [4, -1])
 def test_a_subcluster_that_is_not_there(position):
     with pytest.raises(InvalidInputError, match=f"subcluster {position}: .* from 0 to 3"):
-        further_draws(PARTITION, 2, [position], seed=0)
+        draw_counterparts(PARTITION, 2).chosen([position])
 
 
 def test_true_sets_by_hand():
@@ -60,7 +56,7 @@ def test_true_sets_by_hand():
 
 def test_lesions_are_those_of_every_draw():
     network, x, y = made()
-    draws = further_draws(PARTITION, 3, [0, 3], seed=1)
+    draws = draw_counterparts(PARTITION, 3, seed=1).chosen([0, 3])
     lesioned = further_lesions(network, x, y, draws)["lesioned"]
     assert lesioned.shape == (3, 2, 2)
     for row, column in np.ndindex(3, 2):
@@ -78,7 +74,7 @@ def test_lesions_are_those_of_every_draw():
 
 def test_blocks_change_nothing():
     network, x, y = made()
-    draws = further_draws(PARTITION, 4, [0, 1, 2], seed=1)
+    draws = draw_counterparts(PARTITION, 4, seed=1).chosen([0, 1, 2])
     lesioned = further_lesions(network, x, y, draws)["lesioned"]
     seen = further_visualizations(network, draws, (1, 2, 2), n_steps=3, seed=2)
     again = further_lesions(network, x, y, draws, max_sets=5)["lesioned"]

@@ -8,6 +8,7 @@ from safetensors.numpy import save_file
 
 from localspec._utils.artifacts import _digest
 from localspec._utils.files import results_root
+from localspec.clustering import draw_counterparts
 from localspec.exceptions import ArtifactError
 from localspec.lesions import lesion_accuracies
 from localspec.measures import MEASURES
@@ -18,7 +19,7 @@ from localspec.studies.more_draws import (
     newly_decided_table,
     plot_first_against_sequential_p,
 )
-from localspec.studies.more_draws._rounds import further_draws, sequential_p_values_of
+from localspec.studies.more_draws._rounds import sequential_p_values_of
 
 pytestmark = pytest.mark.integration
 
@@ -58,7 +59,7 @@ def test_p_is_that_of_one_draw_at_a_time(opened):
     for index, part in enumerate(first.subclusters):
         rows = [first.units[index]]
         rows += [
-            further_draws(replicate.partition(PARTITIONING), n, [index], seed=seed).units[0]
+            draw_counterparts(replicate.partition(PARTITIONING), n, seed=seed).units[index]
             for n, seed in zip((7, 14, 12), seeds, strict=True)
         ]
         sets = [{part.layer: units} for units in (part.units, *np.concatenate(rows))]
@@ -86,7 +87,7 @@ def test_further_draws_are_lesioned_on_the_images_of_the_first(opened, tiny_prof
     p_values = sequential(replicate, "importance")
     seed = (0, PARTITIONINGS.index(PARTITIONING), 1)
     further = [index for index, p_value in enumerate(p_values) if p_value.n_draws > 7]
-    draws = further_draws(replicate.partition(PARTITIONING), 7, further, seed=seed)
+    draws = draw_counterparts(replicate.partition(PARTITIONING), 7, seed=seed).chosen(further)
     assert further
     for index, part, rows in zip(further, draws.subclusters, draws.units, strict=True):
         sets = [{part.layer: units} for units in rows]

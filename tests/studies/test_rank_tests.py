@@ -32,10 +32,7 @@ from localspec.studies.rank_tests import (
     rank_tests_table,
 )
 from localspec.studies.rank_tests._null_values import null_tests, p_values_of, simulated_measure
-from localspec.studies.rank_tests._properties import (
-    beyond_others,
-    set_properties,
-)
+from localspec.studies.rank_tests._properties import beyond_others, set_properties
 
 RUNS = Path(__file__).resolve().parents[2] / "book" / "runs"
 

@@ -4,15 +4,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.networks import random_mlp
-from helpers.untraced import (
-    NETWORKS,
-    SHAPE,
-    TwoHeads,
-    VisionTransformer,
-    images,
-    made,
-    outputs,
-)
+from helpers.untraced import NETWORKS, SHAPE, TwoHeads, VisionTransformer, images, made, outputs
 from torch import nn
 
 import localspec as ls

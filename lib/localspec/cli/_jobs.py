@@ -2,9 +2,8 @@
 
 A job is named like its files in ``results/<profile>/.jobs``: ``03_importance`` is a page,
 ``03_importance/mlp/0`` the part of one network and seed, and ``train/mlp/0`` the training of that
-network. Its state says that it is running, that it is
-done, or why it failed. One that still says "running" when the run has ended was killed: it could
-not say so itself.
+network. Its state says that it is running, that it is done, or why it failed. One that still says
+"running" when the run has ended was killed: it could not say so itself.
 """
 
 from __future__ import annotations

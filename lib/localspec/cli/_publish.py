@@ -31,12 +31,11 @@ from localspec.cli._files import (
     checksum,
     inside,
     load_named_profile,
-    notebook_problem,
     results_folder,
     shown,
     write_if_changed,
 )
-from localspec.cli._stamp import page_problem, source_hashes
+from localspec.cli._stamp import read_record, source_hashes
 from localspec.pipeline import Profile, open_replicate
 
 PIXELS = 0.001  # a picture that differs in a smaller share of its pixels is the same picture
@@ -166,12 +165,7 @@ def read_records(results: Path, pages: Mapping[str, Mapping[str, str]]) -> dict[
             raise click.ClickException(
                 f"{page} has not been run ({shown(marker)} is missing); {again}"
             )
-        try:
-            record = json.loads(marker.read_text(encoding="utf-8"))
-            problem = page_problem(record, results / "tables", hashes)
-            problem = problem or notebook_problem(marker.with_suffix(".ipynb"))
-        except UNREADABLE:
-            problem = f"its record {shown(marker)} cannot be read"
+        record, problem = read_record(marker, hashes)
         if problem:
             raise click.ClickException(f"{page}: {problem}; {again}")
         records[page] = record

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -14,10 +13,8 @@ from filelock import Timeout
 from localspec._utils.files import locked, project_root
 from localspec.cli._costs import estimate
 from localspec.cli._files import (
-    UNREADABLE,
     inside,
     load_named_profile,
-    notebook_problem,
     profile_path,
     read_notebook,
     results_folder,
@@ -28,7 +25,7 @@ from localspec.cli._jobs import jobs_folder, states, title_of
 from localspec.cli._options import CORES, JOBS, VERBOSE, WORKFLOW
 from localspec.cli._signals import ended_by_signals
 from localspec.cli._snakemake import Manner, run_jobs, snakemake
-from localspec.cli._stamp import page_problem, source_hashes
+from localspec.cli._stamp import read_record, source_hashes
 from localspec.pipeline import Profile
 
 
@@ -70,12 +67,7 @@ def stale_pages(folder: Path, pages: Mapping[str, Mapping[str, str]]) -> list[st
             raise click.ClickException(
                 f"{shown(marker)} is a folder, where the record of a page stands: move it away"
             )
-        try:
-            record = json.loads(marker.read_text(encoding="utf-8"))
-            problem = page_problem(record, folder / "tables", hashes)
-            problem = problem or notebook_problem(marker.with_suffix(".ipynb"))
-        except UNREADABLE:
-            problem = "its record cannot be read"
+        _, problem = read_record(marker, hashes)
         if problem:
             click.echo(f"{page}: {problem}; running it again")
             stale.append(page)

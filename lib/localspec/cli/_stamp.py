@@ -18,7 +18,7 @@ from nbformat import NotebookNode
 import localspec
 from localspec._utils.files import project_root
 from localspec._utils.hardware import machine
-from localspec.cli._files import checksum
+from localspec.cli._files import UNREADABLE, checksum, notebook_problem, shown
 from localspec.pipeline import Profile
 
 PACKAGES = (
@@ -99,13 +99,26 @@ def source_hashes(profile: Profile, pages: Iterable[str]) -> dict[str, dict[str,
     return {page: entry_hashes(profile, page, profile.parameters(page)) | library for page in pages}
 
 
-def page_problem(record: dict, tables: Path, hashes: Mapping[str, str]) -> str | None:
-    """Return why a page's record is not that of a run of what is there now, if it is not."""
-    about = record.get("information", {})
-    changed = [what for name, what in SOURCES.items() if about.get(name) != hashes[name]]
-    if changed:
-        return f"{' and '.join(changed)} changed after the run"
-    return table_problem(record, tables)
+def read_record(marker: Path, hashes: Mapping[str, str]) -> tuple[dict, str | None]:
+    """Return a page's record, and why it is not that of a run of what is there now, if it is not.
+
+    Parameters
+    ----------
+    marker : Path
+        File of the record, beside the page's notebook and the tables.
+    hashes : mapping of str to str
+        Of the page, from :func:`source_hashes`.
+    """
+    try:
+        record = json.loads(marker.read_text(encoding="utf-8"))
+        about = record.get("information", {})
+        changed = [what for name, what in SOURCES.items() if about.get(name) != hashes[name]]
+        if changed:
+            return record, f"{' and '.join(changed)} changed after the run"
+        problem = table_problem(record, marker.with_name("tables"))
+    except UNREADABLE:
+        return {}, f"its record {shown(marker)} cannot be read"
+    return record, problem or notebook_problem(marker.with_suffix(".ipynb"))
 
 
 def table_problem(record: dict, tables: Path) -> str | None:

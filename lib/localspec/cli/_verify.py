@@ -48,6 +48,8 @@ def digits_agreed(published: str, computed: str) -> int:
         first, second = float(published), float(computed)
     except ValueError:
         return 0
+    if first == second:  # 0 and -0, or 10000 and 1e+04
+        return DIGITS
     if not math.isfinite(first) or not math.isfinite(second):
         return 0
     difference = abs(first - second) / max(abs(first), abs(second))

@@ -16,7 +16,7 @@ from localspec.clustering._matched import (
     layer_correlations,
     mean_correlation,
 )
-from localspec.clustering._partition import NO_CLUSTER, Partition
+from localspec.clustering._partition import NO_CLUSTER, PARTITIONINGS, SCOPES, Partition
 from localspec.clustering._spectral import (
     VOLUME_EPSILON,
     eigengaps,
@@ -43,6 +43,8 @@ __all__ = [
     "MAX_DRAWS",
     "MOST_OF_LAYER",
     "NO_CLUSTER",
+    "PARTITIONINGS",
+    "SCOPES",
     "VOLUME_EPSILON",
     "Clusterability",
     "Draws",

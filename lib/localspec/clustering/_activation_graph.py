@@ -7,7 +7,7 @@ import torch
 from scipy import stats
 
 from localspec._utils.hardware import side_by_side
-from localspec._utils.validation import check_integer, check_option
+from localspec._utils.validation import check_option
 from localspec.clustering._unit_graph import UnitGraph, layer_ranges
 from localspec.conventions import Conventions, resolve
 from localspec.data import check_images
@@ -80,9 +80,8 @@ def rounding(dtype: torch.dtype) -> float:
     since the products that a value sums are added in another order.
     """
     epsilon = torch.finfo(dtype).eps
-    return max(
-        RTOL, min(ROUNDED * epsilon, max(2 * epsilon, 1e-5))
-    )  # half precision sums in single
+    # half precision sums in single
+    return max(RTOL, min(ROUNDED * epsilon, max(2 * epsilon, 1e-5)))
 
 
 def correlation_matrix(
@@ -129,15 +128,6 @@ def correlation_matrix(
     >>> round(float(correlation_matrix(values)[0, 1]), 12)
     1.0
     """
-    check_option("correlation", correlation, CORRELATIONS)
-    check_integer("batch_size", batch_size, 1)
-    check_integer("max_ranked", max_ranked, 1)
-    return _correlation_matrix(values, correlation, rtol, batch_size, max_ranked)
-
-
-def _correlation_matrix(
-    values: np.ndarray, correlation: str, rtol: float, batch_size: int, max_ranked: int
-) -> np.ndarray:
     n_units = values.shape[1]
     if correlation == "kendall":
         squared = np.zeros((n_units, n_units))
@@ -233,5 +223,5 @@ def activation_graph_traced(
     inactive = constant_columns(stacked, rtol)
     if inactive.all():
         raise InvalidInputError("no unit varies over these images: are they all the same?")
-    matrix = _correlation_matrix(stacked, correlation, rtol, BATCH_SIZE, MAX_RANKED)
+    matrix = correlation_matrix(stacked, correlation, rtol=rtol)
     return UnitGraph(matrix, layers, "activations", inactive)

@@ -7,11 +7,9 @@ import torch
 
 from localspec._utils.validation import check_option, require
 from localspec.clustering._activation_graph import (
-    BATCH_SIZE,
     CORRELATIONS,
-    MAX_RANKED,
-    _correlation_matrix,
     constant_columns,
+    correlation_matrix,
     rounding,
 )
 from localspec.clustering._unit_graph import UnitGraph, layer_ranges
@@ -75,5 +73,5 @@ def downstream_graph(
     inactive = constant_columns(stacked, rtol)
     require(not inactive.all(), "no unit's effect on the logits varies over images and logits")
     layers = layer_ranges([(name, part.shape[2], True) for name, part in gradients.items()])
-    matrix = _correlation_matrix(stacked, correlation, rtol, BATCH_SIZE, MAX_RANKED)
+    matrix = correlation_matrix(stacked, correlation, rtol=rtol)
     return UnitGraph(matrix, layers, "activations", inactive)

@@ -13,6 +13,7 @@ from localspec.exceptions import InvalidInputError
 
 NO_CLUSTER = -1
 SCOPES = ("global", "local")
+PARTITIONINGS = ("weights/global", "weights/local", "activations/global", "activations/local")
 
 
 def _layer_labels(name: str, values: np.ndarray) -> np.ndarray:

@@ -123,6 +123,11 @@ class Draws:
             listed += [{subcluster.layer: row} for row in rows]
         return listed
 
+    def random_lesions(self) -> list[Lesion]:
+        """Return the random sets alone, subcluster by subcluster."""
+        pairs = zip(self.subclusters, self.units, strict=True)
+        return [{subcluster.layer: row} for subcluster, rows in pairs for row in rows]
+
     def arrange(self, values: np.ndarray) -> np.ndarray:
         """Return values of :meth:`lesions` as (n_draws + 1, n_subclusters, ...), row 0 true.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from localspec.exceptions import InvalidInputError
 
 DECODED = "decoded.safetensors"
 TENSORS = ("x_train", "y_train", "x_test", "y_test")
+Tensors = dict[str, torch.Tensor]
 SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP")  # Pillow's; others may run programs
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")  # of 8 bits a channel, and no other colours
@@ -110,7 +111,9 @@ def _pixels(path: Path, shape: tuple[int, int, int], cure: str) -> torch.Tensor:
     return torch.from_numpy(pixels).permute(2, 0, 1)
 
 
-def _decode(samples: list[tuple[Path, int]], shape: tuple[int, int, int], bar: tqdm, cure: str):
+def _decode(
+    samples: list[tuple[Path, int]], shape: tuple[int, int, int], bar: tqdm, cure: str
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Return images (n_images, *shape) and labels (n_images,)."""
     images = torch.empty((len(samples), *shape), dtype=torch.uint8)
     for index, (path, _) in enumerate(samples):
@@ -119,9 +122,7 @@ def _decode(samples: list[tuple[Path, int]], shape: tuple[int, int, int], bar: t
     return images, torch.tensor([label for _, label in samples], dtype=torch.int64)
 
 
-def read_decoded(
-    path: Path, listing: str, names: tuple[str, ...] = TENSORS
-) -> dict[str, torch.Tensor] | None:
+def _read_decoded(path: Path, listing: str, names: tuple[str, ...]) -> Tensors | None:
     """Return decoded tensors by name, or None if the file is missing, damaged or of other images.
 
     `listing` says of which images they must be.
@@ -138,6 +139,26 @@ def read_decoded(
     except OSError as error:
         raise InvalidInputError(f"cannot read {path}: {error}; delete it") from error
     return tensors if fingerprint(*tensors.values()) == metadata.get("fingerprint") else None
+
+
+def decoded(
+    path: Path, listing: str, names: tuple[str, ...], decode: Callable[[], Tensors]
+) -> Tensors:
+    """Return decoded tensors by name from a file, which is written first if need be."""
+    tensors = _read_decoded(path, listing, names)
+    if tensors is not None:
+        return tensors
+    with locked(path, variable=DATA_VARIABLE):
+        tensors = _read_decoded(path, listing, names)  # another process may have made it meanwhile
+        if tensors is None:
+            tensors = decode()
+            metadata = {"listing": listing, "fingerprint": fingerprint(*tensors.values())}
+            write_atomically(
+                path,
+                lambda part: save_file(tensors, part, metadata=metadata),
+                variable=DATA_VARIABLE,
+            )
+    return tensors
 
 
 def load_image_folders(
@@ -180,35 +201,16 @@ def load_image_folders(
     """
     splits = [_samples(folder / name, class_names, n, cure) for name, n in n_per_class.items()]
     samples = [sample for split in splits for sample in split]
+
+    def decode() -> Tensors:
+        with tqdm(total=len(samples), desc=f"decoding {folder.name}", unit="image") as bar:
+            parts = [part for split in splits for part in _decode(split, shape, bar, cure)]
+        return dict(zip(TENSORS, parts, strict=True))
+
     listing = listing_of(folder, samples, cure)
-    path = folder / DECODED
-    tensors = read_decoded(path, listing)
-    if tensors is None:
-        with locked(path, variable=DATA_VARIABLE):
-            tensors = read_decoded(path, listing)  # another process may have made it meanwhile
-            if tensors is None:
-                with tqdm(total=len(samples), desc=f"decoding {folder.name}", unit="image") as bar:
-                    (x_train, y_train), (x_test, y_test) = (
-                        _decode(split, shape, bar, cure) for split in splits
-                    )
-                tensors = {
-                    "x_train": x_train,
-                    "y_train": y_train,
-                    "x_test": x_test,
-                    "y_test": y_test,
-                }
-                metadata = {"listing": listing, "fingerprint": fingerprint(*tensors.values())}
-                write_atomically(
-                    path,
-                    lambda part: save_file(tensors, part, metadata=metadata),
-                    variable=DATA_VARIABLE,
-                )
     suffixes = sorted({path.suffix.lower() for path, _ in samples})
     return RawImages(
-        x_train=tensors["x_train"],
-        y_train=tensors["y_train"],
-        x_test=tensors["x_test"],
-        y_test=tensors["y_test"],
+        **decoded(folder / DECODED, listing, TENSORS, decode),
         class_names=class_names,
         source=f"image folder ({', '.join(suffixes)})",
     )

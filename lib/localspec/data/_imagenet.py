@@ -13,14 +13,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from safetensors.torch import save_file
 from tqdm.auto import tqdm
 
 from localspec._utils.artifacts import fingerprint
-from localspec._utils.files import locked, write_atomically
 from localspec.data._dataset import Dataset
 from localspec.data._files import DATA_VARIABLE
-from localspec.data._image_folders import FORMATS, LARGEST, listing_of, read_decoded
+from localspec.data._image_folders import FORMATS, LARGEST, decoded, listing_of
 from localspec.exceptions import InvalidInputError
 
 NAME = "imagenet-sample"  # of the folder, and of the archive with the ending .tar
@@ -132,23 +130,13 @@ def load_imagenet_sample(
         raise InvalidInputError(
             f"{NAME} is not in {root}: neither {NAME}/val nor {NAME}.tar; {CURE}"
         )
-    path, names = root / f"{NAME}.safetensors", ("images",)
-    tensors = read_decoded(path, listing, names)
-    if tensors is None:
-        with locked(path, variable=DATA_VARIABLE):
-            tensors = read_decoded(path, listing, names)  # another process may have made it
-            if tensors is None:
-                try:
-                    tensors = {"images": _decode(samples, wnids, place)}
-                except tarfile.TarError as error:
-                    raise InvalidInputError(f"cannot read {archive}: {error}; {CURE}") from error
-                metadata = {"listing": listing, "fingerprint": fingerprint(*tensors.values())}
-                write_atomically(
-                    path,
-                    lambda part: save_file(tensors, part, metadata=metadata),
-                    variable=DATA_VARIABLE,
-                )
-    pixels = tensors["images"]
+    path = root / f"{NAME}.safetensors"
+    try:
+        pixels = decoded(
+            path, listing, ("images",), lambda: {"images": _decode(samples, wnids, place)}
+        )["images"]
+    except tarfile.TarError as error:
+        raise InvalidInputError(f"cannot read {archive}: {error}; {CURE}") from error
     x, y = pixels.to(dtype).div_(255), torch.arange(len(wnids))
     groups = tuple(row["group"] for row in classes)
     return Dataset(

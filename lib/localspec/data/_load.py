@@ -97,8 +97,7 @@ def load_dataset(
         - ``mnist``, ``fashion-mnist``: 60,000 + 10,000 images of 28 x 28 pixels;
         - ``cifar10``: 50,000 + 10,000 colour images of 32 x 32 pixels;
         - ``mnist-halves``, ``mnist-halves-same``, ``mnist-stacked``, ``mnist-stacked-same`` and
-          the same of ``fashion-mnist``: pairs of images, see
-          ``derive``;
+          the same of ``fashion-mnist``: pairs of images, see ``derive``;
         - ``imagenet-sample``: one colour image of 224 x 224 pixels of each of the 1,000 classes of
           ImageNet, whose classes have groups; the user brings them, see ``load_imagenet_sample``;
         - ``polynomials``, for regression: 60,000 + 10,000 pairs of normal numbers and the values

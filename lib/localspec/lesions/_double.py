@@ -102,9 +102,8 @@ def joint_lesions(
     sizes = checked_class_sizes(unit_map, x, y, n_classes)
     single_lesions = draws.lesions()
     check_lesions(unit_map, single_lesions)
-    by_draw = [
-        single_lesions[row :: draws.n_draws + 1] for row in range(draws.n_draws + 1)
-    ]  # each: the lesions of all subclusters
+    n_rows = draws.n_draws + 1
+    by_draw = [single_lesions[row::n_rows] for row in range(n_rows)]  # each: of all subclusters
     lesions: list[Lesion] = [{}]
     lesions += [union(row[i], row[j]) for row in by_draw for i, j in pairs]
     accuracies = lesion_accuracies_traced(unit_map, x, y, lesions, sizes, checked)

@@ -12,14 +12,7 @@ from localspec.conventions import Conventions, resolve
 from localspec.data import check_images
 from localspec.lesions._passes import BATCH_SIZE
 from localspec.lesions._points import REPLACEMENTS
-from localspec.units import (
-    Network,
-    Units,
-    check_conventions,
-    count_logits,
-    in_bfloat16,
-    units_of,
-)
+from localspec.units import Network, Units, check_conventions, count_logits, in_bfloat16, units_of
 
 PRECISIONS = ("full", "bfloat16")
 

@@ -295,7 +295,7 @@ def build_network(
             module = resnet(image_shape[0], settings.channels, n_outputs, NORM_OPTIONS)
         else:
             module = mlp(math.prod(image_shape), settings.hidden, n_outputs, **shared)
-    module = module.to(DTYPES[check_option("dtype", dtype, DTYPES)])
+    module = module.to(DTYPES[dtype])
     generator = torch.Generator().manual_seed(seed)
     initialise(module, generator, settings.initialisation)
     if settings.module_distance is not None:

@@ -20,7 +20,6 @@ from localspec.exceptions import InvalidInputError
 from localspec.networks._settings import TorchvisionSettings
 from localspec.networks._training import TrainedNetwork
 
-N_OUTPUTS = 1000
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of pixels, what torchvision's expect
 OPTIONS = {"inception_v3": {"init_weights": True}}  # its weights hold a second, training output
 

@@ -277,6 +277,7 @@ def check_arguments(
         check_type("checkpoint", checkpoint, Checkpoint, "leave it out")
     resolve(conventions)
     check_dataset(dataset, task=dataset.task)
+    _check(settings, dataset)
     return check_seed(seed)
 
 
@@ -333,7 +334,6 @@ def train(
     Hod et al., arXiv:2110.08058, "Networks and training".
     """
     seed = check_arguments(settings, dataset, seed, conventions, progress, checkpoint)
-    _check(settings, dataset)
     if dataset.x_train.dtype != DTYPES[check_option("dtype", dtype, DTYPES)]:
         raise InvalidInputError(
             f"dtype={dtype!r} but the images are {dataset.x_train.dtype}: load the data set with "
@@ -408,7 +408,6 @@ def train_further(
     check_type("trained", trained, TrainedNetwork, "train(settings, dataset, seed=0) returns one")
     seed = check_arguments(settings, dataset, seed, conventions, progress, checkpoint)
     check_integer("n_epochs", n_epochs, 1)
-    _check(settings, dataset)
     on = resolve_device(device)
     module, dataset = copy.deepcopy(trained.module).to(on), dataset.to(on)
     check_reads(module, dataset)

@@ -43,11 +43,7 @@ from localspec.pipeline._null_partitions import NullEvidence, stored_evidence
 from localspec.pipeline._open import by_network, open_replicate, open_replicates
 from localspec.pipeline._profile import Profile, check_name, load_profile
 from localspec.pipeline._readings import OTHER_SEED, Reading, readings
-from localspec.pipeline._replicate import (
-    PARTITIONINGS,
-    Replicate,
-    checked_coherence,
-)
+from localspec.pipeline._replicate import PARTITIONINGS, Replicate, checked_coherence
 from localspec.pipeline._sections import (
     AblationsSection,
     ActivationsSection,

@@ -45,9 +45,10 @@ def write_figure(figure: Figure, name: str, *, profile: str) -> None:
     Notes
     -----
     The same figure gives the same bytes: without a date, and with identifiers made from its name.
-    A job of a single network writes none.
+    A job of a single network writes none, and closes the figure, so that the notebook shows none.
     """
     if job_folder() is not None:
+        plt.close(figure)
         return
     folder = page_folder(profile) / "figures"
     content = format_table(drawn_data(figure)).to_csv(index=False)
@@ -144,5 +145,5 @@ def _points_of(artist: Artist) -> Iterator[tuple]:
             "bar",
             artist.get_x() + artist.get_width(),
             artist.get_y() + artist.get_height(),
-            (np.nan),
+            np.nan,
         )

@@ -37,7 +37,6 @@ def form_columns(assessments: Sequence[Assessment]) -> dict:
     """
     combined = combine_replicates([each.permutation.pvalue for each in assessments])
     effects = summarize_effects([each.effects for each in assessments])
-    draws = np.concatenate([np.isnan(each.measure.values[1:]).ravel() for each in assessments])
     return {
         "p": combined.pvalue,
         "effect_ratio": effects.ratio,
@@ -47,8 +46,14 @@ def form_columns(assessments: Sequence[Assessment]) -> dict:
         "n_networks": len(assessments),
         "n_subclusters": sum(len(each.p_values) for each in assessments),
         "n_undefined": sum(each.measure.n_undefined for each in assessments),
-        "undefined_draws": float(draws.mean()) if draws.size else float("nan"),
+        "undefined_draws": undefined_share(assessments),
     }
+
+
+def undefined_share(assessments: Sequence[Assessment]) -> float:
+    """Return the share of undefined draws over all replicates; NaN without a draw."""
+    undefined = np.concatenate([np.isnan(each.measure.values[1:]).ravel() for each in assessments])
+    return float(undefined.mean()) if undefined.size else float("nan")
 
 
 def form_finding(row: dict, p: float, *, level: float = 0.05) -> str:

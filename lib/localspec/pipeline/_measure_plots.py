@@ -195,10 +195,8 @@ def plot_visualization_pairs(
     for column, index in enumerate(spread):
         for row in (0, 1):
             axis = axes[row, column]
-            image = np.moveaxis(
-                visualizations.images[row, index], 0, -1
-            ).squeeze()  # grey or colour
-            axis.imshow(image, cmap="gray", vmin=0, vmax=1)
+            image = np.moveaxis(visualizations.images[row, index], 0, -1)
+            axis.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=1)
             axis.set_xticks([])
             axis.set_yticks([])
             axis.grid(False)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from localspec._utils.validation import check_option
+from localspec._utils.validation import check_integer, check_option
 from localspec.clustering import MOST_OF_LAYER, Draws, Partition, draw_counterparts, permuted_labels
 from localspec.conventions import Conventions, resolve
 from localspec.data import Dataset
@@ -19,7 +19,7 @@ from localspec.lesions import LesionedAccuracies, class_sizes, lesion_accuracies
 from localspec.measures import LESIONED, MEASURES, Measure, measure_named
 from localspec.pipeline._replicate import Replicate
 from localspec.pipeline._stages import REPEATED_STAGES
-from localspec.units import trace_units
+from localspec.units import Network, trace_units
 from localspec.visualization import N_STEPS, Visualizations, visualize
 
 PARTITIONING = "weights/global"  # its partition gives the sizes
@@ -132,8 +132,7 @@ def null_draws(
     >>> [[part.n_units for part in of_partition.subclusters] for of_partition in draws]
     [[2, 3], [2, 3], [2, 3]]
     """
-    if n_partitions < 1:
-        raise InvalidInputError(f"n_partitions={n_partitions} must be at least 1")
+    check_integer("n_partitions", n_partitions, 1)
     joint = resolve(conventions).model_copy(update={"draws": "joint"})
     draws = []
     for index in range(n_partitions):
@@ -144,7 +143,7 @@ def null_draws(
 
 
 def null_evidence(
-    network,
+    network: Network,
     dataset: Dataset,
     draws: list[Draws],
     *,

@@ -26,6 +26,7 @@ from localspec._utils.hardware import resolve_device
 from localspec._utils.validation import check_flag, check_option, check_seed, check_type
 from localspec.clustering import (
     KINDS,
+    PARTITIONINGS,
     Clusterability,
     Draws,
     Partition,
@@ -52,25 +53,12 @@ from localspec.measures import (
     conditioned_ranges,
     measure_named,
 )
-from localspec.networks import (
-    NetworkSettings,
-    TrainedNetwork,
-    build_network,
-    prune,
-    train,
-)
+from localspec.networks import NetworkSettings, TrainedNetwork, build_network, prune, train
 from localspec.pipeline._choices import CHECKS, PROFILE_CHOICES, Choices
 from localspec.pipeline._profile import Profile
 from localspec.pipeline._stages import STAGES
 from localspec.units import trace_units, unit_strengths
 from localspec.visualization import Visualizations, visualize
-
-PARTITIONINGS = (
-    "weights/global",
-    "weights/local",
-    "activations/global",
-    "activations/local",
-)
 
 IMAGES_AT_ONCE = 512
 

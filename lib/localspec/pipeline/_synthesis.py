@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from localspec._utils.validation import check_options, check_real, check_type, require, shown
-from localspec.exceptions import InvalidInputError
+from localspec._utils.validation import check_real, check_type, require, shown
 from localspec.measures import MEASURES, Assessment
 from localspec.pipeline._choices import CHECKS
+from localspec.pipeline._findings import undefined_share
 from localspec.pipeline._open import by_network
 from localspec.pipeline._replicate import PARTITIONINGS, Replicate, checked_coherence
+from localspec.pipeline._tables import check_replicates
 from localspec.statistics import (
     benjamini_hochberg,
     benjamini_yekutieli,
@@ -122,13 +123,7 @@ def combined_rows(
     InvalidInputError
         If there is no replicate.
     """
-    check_options("measures", measures, MEASURES)
-    require(
-        isinstance(replicates, Sequence),
-        f"replicates must be a list, as open_replicates returns it, not {shown(replicates)}",
-    )
-    if not replicates:
-        raise InvalidInputError("there is no replicate to combine: name a network and a seed")
+    check_replicates(replicates, measures)
     return [
         _row(group, partitioning, name)
         for group in by_network(replicates)
@@ -252,7 +247,7 @@ def coherence_checks_table(
             for group, partitioning in groups
         ]
         if check == "defined":
-            undefined = [_undefined(assessments) for assessments in assessed]
+            undefined = [undefined_share(assessments) for assessments in assessed]
         p = np.array([_combined(assessments) for assessments in assessed])
         family = np.where(decided, synthesis["p"], np.nan)
         family[at] = np.where(decided[at], p, np.nan)
@@ -263,13 +258,6 @@ def coherence_checks_table(
     return rows[["network", "partitioning"]].assign(
         **p_values, **verdicts, undefined_draws=undefined
     )
-
-
-def _undefined(assessments: Sequence[Assessment]) -> float:
-    """Return the share of undefined draws over all replicates; NaN without a draw."""
-    values = [assessment.measure.values[1:] for assessment in assessments]
-    undefined = np.concatenate([np.isnan(draws).ravel() for draws in values])
-    return float(undefined.mean()) if undefined.size else float("nan")
 
 
 def _combined(assessments: Sequence[Assessment]) -> float:

@@ -13,7 +13,14 @@ from typing import Any
 import numpy as np
 import torch
 from PIL.Image import Image
-from torch.utils.data import BatchSampler, DataLoader, IterableDataset, Subset, default_collate
+from torch.utils.data import (
+    BatchSampler,
+    ConcatDataset,
+    DataLoader,
+    IterableDataset,
+    Subset,
+    default_collate,
+)
 from torch.utils.data import Dataset as TorchDataset
 
 from localspec._utils.validation import require, shown
@@ -105,6 +112,9 @@ def varies(x: torch.Tensor) -> bool:
 def _class_names(dataset: object) -> tuple[str, ...]:
     while isinstance(dataset, Subset | _Transformed):
         dataset = dataset.dataset
+    if isinstance(dataset, ConcatDataset):
+        names_of_parts = {_class_names(part) for part in dataset.datasets}
+        return names_of_parts.pop() if len(names_of_parts) == 1 else ()
     names = getattr(dataset, "classes", None)
     fits = isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)
     return tuple(names) if fits else ()

@@ -29,9 +29,7 @@ from localspec.units import Network
 from localspec.visualization import N_STEPS, visualize_traced
 
 LEAST_TRIED = 32  # images
-TRIED_VALUES = (
-    2**20
-)  # of small images as many as have so many pixels, so that overhead counts little
+TRIED_VALUES = 2**20  # small images are tried by so many pixels, so that overhead counts little
 N_LAYERS = 4  # tried, spread over the network; those between are interpolated
 LEAST_SECONDS = 0.3  # of a small pass: what takes less is repeated with more sets of units
 MOST_SETS = 256

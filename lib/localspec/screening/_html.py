@@ -15,25 +15,15 @@ from localspec._utils.sprites import SpriteSheet, sprite_sheet
 from localspec.screening._evidence import ShownImages, small_pictures
 from localspec.screening._groups import Finding, Group
 from localspec.screening._svg import histogram_paths, null_paths
-from localspec.screening._tables import Count, chance_rate
+from localspec.screening._tables import Count, chance_rate, near_chance
 from localspec.statistics import at_most
 
-SIDES = (
-    96,
-    80,
-    64,
-    56,
-    48,
-    40,
-    32,
-    24,
-)  # pixels of pictures: the largest that keeps the page small
+SIDES = (96, 80, 64, 56, 48, 40, 32, 24)  # pixels of pictures; the largest that fits is taken
 MOST_BYTES = 1_800_000  # of all pictures, of which base64 makes a third more
 LOSSLESS = 32  # pixels up to which pictures are kept without losses
 PER_SHEET = 64
 MOST_CLASSES = 6  # bars of a card
 MOST_UNITS = 400  # that a card names
-LEAST_SKILL = 1 / 3  # of the way from chance to no mistake, below which accuracy is near chance
 N_FIRST = 3  # groups named in the summary
 
 MEASURES = {
@@ -280,19 +270,18 @@ def _summary(
     whole = [low for row in rows for low in row["low"]]
     sizes = about["class_sizes"]
     n_groups = counts[0].n_groups
-    near_chance = page["baseline"] < about["chance"] + LEAST_SKILL * (1 - about["chance"])
     return {
         "about": about,
         "settings": settings,
         "baseline": page["baseline"],
-        "near_chance": near_chance,
+        "near_chance": near_chance(page["baseline"], about["chance"]),
         "level": level,
         "lowest_p": page["lowest_p"],
         "test_floor": 1 / (settings["n_draws"] + 1),
         "fewest_images": min(sizes),
         "most_images": max(sizes),
         "nothing_left": not any(whole) and not any(count.n_adjusted for count in counts),
-        "undecidable": page["lowest_p"] > level * (1 + 1e-9),
+        "undecidable": not at_most(page["lowest_p"], level),
         "rule": page["rule"],
         "n_groups": n_groups,
         "n_tests": n_groups * len(counts),

@@ -19,12 +19,7 @@ from localspec.lesions import lesion_accuracies
 from localspec.measures import VISUALIZED
 from localspec.screening._bar import Bar
 from localspec.screening._data import read_images, read_source, varies
-from localspec.screening._find_units import (
-    found_units,
-    placed_network,
-    traced_network,
-    with_layers,
-)
+from localspec.screening._find_units import found_units, placed_network, traced_network, with_layers
 from localspec.screening._run import Run
 from localspec.screening._settings import OF_WEIGHTS, PARTITIONINGS, Settings
 from localspec.units import (

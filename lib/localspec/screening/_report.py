@@ -14,13 +14,7 @@ import numpy as np
 import pandas as pd
 
 from localspec._utils.files import write_atomically
-from localspec._utils.validation import (
-    check_integer,
-    check_option,
-    check_path,
-    require,
-    shown,
-)
+from localspec._utils.validation import check_integer, check_option, check_path, require, shown
 from localspec.clustering import Draws, Partition
 from localspec.exceptions import InvalidInputError
 from localspec.measures import Assessment
@@ -134,7 +128,7 @@ class Report:
         name, index = self._position(row)
         self._check_complete()
         part, evidence = self.draws[name].subclusters[index], self.evidence[name]
-        layer = next(part_ for part_ in self.partitions[name].layers if part_.name == part.layer)
+        layer = next(one for one in self.partitions[name].layers if one.name == part.layer)
         findings = {m: self._finding(name, m, index) for m in self.measures}
         return Group(
             rank=int(row),
@@ -211,12 +205,7 @@ class Report:
             "rule": self.rule,
             "lowest_p": self.lowest_p,
             "shown": self.shown,
-            "n_draws_used": self._most_draws(),
         }
-
-    def _most_draws(self) -> int:
-        used = [int(part.n_draws.max(initial=0)) for part in self.sequential.values()]
-        return max(used, default=self.about["settings"]["n_draws"])
 
     def to_csv(self, path: str | Path) -> Path:
         """Write the table, with each group's units, effects and random means; return the path."""

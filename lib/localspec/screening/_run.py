@@ -27,12 +27,7 @@ from localspec.clustering import (
 from localspec.conventions import Conventions
 from localspec.lesions import LesionedAccuracies, LesionOptions, lesion_accuracies_traced
 from localspec.screening._bar import Bar
-from localspec.screening._evidence import (
-    SHOWN_DRAW,
-    Excitations,
-    group_excitations,
-    small_pictures,
-)
+from localspec.screening._evidence import SHOWN_DRAW, Excitations, group_excitations, small_pictures
 from localspec.units import HookedUnits, Units
 from localspec.visualization import N_STEPS, Visualizations, visualize_traced
 
@@ -77,6 +72,8 @@ class Run:
     bar : Bar
     times : dict of str to float
         Seconds of each kind of step.
+    inputs : dict of str to str
+        Sums of what results come from: they are stored by them.
     made : dict of str to UnitGraph
         Graphs that are there already.
     """
@@ -292,7 +289,7 @@ class Run:
         """Lesion random counterparts alone, shape (n_draws, n_groups, n_classes)."""
         parts = []
         for block in self.blocks(draws):
-            sets = random_sets(block)
+            sets = block.random_lesions()
             self.bar.expect(len(sets) * len(self.x))
             accuracies = self._stored_accuracies(sets)
             rows = accuracies.reshape(len(block.subclusters), draws.n_draws, -1)
@@ -303,7 +300,7 @@ class Run:
         """Visualize random counterparts alone: scores and entropies (n_draws, n_groups)."""
         parts = []
         for block in self.blocks(draws):
-            before, sets = self.bar.n, random_sets(block)
+            before, sets = self.bar.n, block.random_lesions()
             n_passes = STEP_PASSES * (N_STEPS + 1) * len(sets)
             self.bar.expect(n_passes)
 
@@ -322,12 +319,6 @@ class Run:
     def _catch_up(self, before: int, n_passes: int) -> None:
         """Count what came from disk."""
         self.bar.advance(before + n_passes - self.bar.n)
-
-
-def random_sets(draws: Draws) -> list[Lesion]:
-    """Return the random counterparts alone, group by group."""
-    pairs = zip(draws.subclusters, draws.units, strict=True)
-    return [{part.layer: row} for part, rows in pairs for row in rows]
 
 
 def sets_key(sets: Sequence[Lesion]) -> str:

@@ -37,17 +37,16 @@ from localspec.screening._prepare import Prepared, prepare
 from localspec.screening._report import Report
 from localspec.screening._run import Pictures, Run
 from localspec.screening._settings import MAX_MEMORY, PARTITIONINGS, Settings
-from localspec.screening._tables import group_table, tests_table
+from localspec.screening._tables import group_table, near_chance, tests_table
 from localspec.statistics import sequential_p_values
 from localspec.units import HookedUnits, Network, checked_module
 from localspec.visualization import Visualizations
 
-LEAST_SKILL = 1 / 3  # of the way from chance to no mistake, below which a warning is given
 MUCH_DAMAGE = 0.2  # of accuracy, which few lesions cost
 
 
 def _warn_near_chance(accuracy: float, chance: float) -> None:
-    if accuracy < chance + LEAST_SKILL * (1 - chance):
+    if near_chance(accuracy, chance):
         warnings.warn(
             f"the network's accuracy is {accuracy:.3g}, where chance is {chance:.3g}: lesions can "
             "show little. If it should be higher, are the labels in its order, and were its "

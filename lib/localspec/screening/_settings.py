@@ -22,14 +22,12 @@ from localspec._utils.validation import (
     require,
     shown,
 )
-from localspec.clustering import KINDS, MAX_DRAWS, Partition
+from localspec.clustering import MAX_DRAWS, PARTITIONINGS, Partition
 from localspec.conventions import Conventions, resolve
 from localspec.exceptions import InvalidInputError
 from localspec.measures import MEASURES
 from localspec.screening._standardized import Preprocess, read_preprocess
 
-SCOPES = ("global", "local")
-PARTITIONINGS = tuple(f"{kind}/{scope}" for kind in KINDS for scope in SCOPES)
 OF_WEIGHTS = tuple(name for name in PARTITIONINGS if name.startswith("weights"))
 PRECISIONS = ("full", "bfloat16")
 MAX_MEMORY = 2**31  # bytes of images kept in memory
@@ -69,8 +67,9 @@ class Settings:
         """
         conventions = resolve(self.conventions)
         n_draws = check_integer("n_draws", self.n_draws, 1, MAX_DRAWS)
-        if self.max_draws is not None:
-            check_integer("max_draws", self.max_draws, n_draws + 1, MAX_DRAWS)
+        max_draws = self.max_draws
+        if max_draws is not None:
+            max_draws = check_integer("max_draws", max_draws, n_draws + 1, MAX_DRAWS)
             require(
                 conventions.undefined_ranges != "left_out",
                 "max_draws has no stopping rule where undefined ranges are left out: use "
@@ -85,8 +84,6 @@ class Settings:
         check_options("measures", self.measures, MEASURES)
         require(len(self.measures) > 0, "measures must name at least one")
         check_option("precision", self.precision, PRECISIONS)
-        check_flag("progress", self.progress)
-        check_real("level", self.level, 0, 1)
         names = self.class_names
         require(
             names is None
@@ -97,26 +94,23 @@ class Settings:
             ),
             f"class_names must be a list of text, one name a class, not {shown(names)}",
         )
-        return Settings(
-            x_train=self.x_train,
+        return replace(
+            self,
             n_clusters=check_integer("n_clusters", self.n_clusters, 2),
-            partitions=self.partitions,
             partitionings=partitionings,
-            layers=self.layers,
             measures=[name for name in MEASURES if name in self.measures],
             n_draws=n_draws,
-            max_draws=None if self.max_draws is None else int(self.max_draws),
+            max_draws=max_draws,
             n_images=check_integer("n_images", self.n_images, 3),
             seed=check_seed(self.seed),
-            level=float(self.level),
+            level=float(check_real("level", self.level, 0, 1)),
             conventions=conventions,
             class_names=None if names is None else list(names),
             preprocess=read_preprocess(self.preprocess),
             device=None if self.device is None else _device(self.device),
-            precision=self.precision,
             max_memory=check_integer("max_memory", self.max_memory, 0),
+            progress=check_flag("progress", self.progress),
             folder=_folder(self.folder),
-            progress=bool(self.progress),
         )
 
     def for_network(self, hooked: bool) -> Settings:

@@ -14,6 +14,7 @@ from localspec.measures import Assessment
 from localspec.statistics import at_most, benjamini_hochberg
 
 LAST_COLUMNS = ("evidence", "n_extreme")
+LEAST_SKILL = 1 / 3  # of the way from chance to no mistake, below which accuracy is near chance
 Assessments = Mapping[tuple[str, str], Assessment]
 
 
@@ -90,6 +91,11 @@ class Count:
     n_extreme: int
     by_chance: float
     n_adjusted: int
+
+
+def near_chance(accuracy: float, chance: float) -> bool:
+    """Return whether an accuracy is so near chance that lesions can show little."""
+    return accuracy < chance + LEAST_SKILL * (1 - chance)
 
 
 def chance_rate(level: float, n_draws: int, rule: str) -> float:

@@ -1,10 +1,6 @@
 """Statistics: p-values, their combination and correction, and effect sizes."""
 
-from localspec.statistics._corrections import (
-    benjamini_hochberg,
-    benjamini_yekutieli,
-    rank_chi2,
-)
+from localspec.statistics._corrections import benjamini_hochberg, benjamini_yekutieli, rank_chi2
 from localspec.statistics._effects import FAVOURABLE, EffectSize, effect_size, summarize_effects
 from localspec.statistics._fisher import (
     FisherResult,

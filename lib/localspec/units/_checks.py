@@ -183,7 +183,7 @@ def check_n_clusters(unit_map: UnitMap | HookedUnits, n_clusters: int) -> None:
 
     Parameters
     ----------
-    unit_map : UnitMap
+    unit_map : UnitMap or HookedUnits
     n_clusters : int
 
     Raises

@@ -118,10 +118,7 @@ def hook_units(
     if axes is None:
         tried = {name: sample.usable(name) for name in candidates(sample)}
         chosen = {name: layer for name, layer in tried.items() if not isinstance(layer, str)}
-        require(
-            bool(chosen),
-            NO_LAYERS,
-        )
+        require(bool(chosen), NO_LAYERS)
     else:
         chosen = {name: sample.layer_to_test(name, axis) for name, axis in axes.items()}
         for name, layer in chosen.items():

@@ -132,7 +132,7 @@ def _is_cast(node: fx.Node) -> bool:
     return call_name(node) in CASTS and not any(part in OTHER_DTYPES for part in given)
 
 
-def _instead(node: fx.Node, graph_module: fx.GraphModule) -> fx.Node | None:
+def _instead(node: fx.Node) -> fx.Node | None:
     """Return the node whose value a node passes on as it is, if so."""
     name = call_name(node)
     if not node.all_input_nodes:
@@ -241,7 +241,7 @@ def simplify(graph_module: fx.GraphModule) -> None:
         if node.op == "placeholder":
             dims[node] = None
             continue
-        kept = _instead(node, graph_module)
+        kept = _instead(node)
         if kept is not None:
             replace(node, kept)
             continue

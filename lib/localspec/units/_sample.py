@@ -160,7 +160,7 @@ class Sample:
                 f"returns values of shape {tuple(value.shape)} for {N_TRIED} images, without rows "
                 "for each of them: name a module that reads the images"
             )
-        if self._mixed(name, image_axis, n_rows):
+        if self._mixed(name, image_axis):
             return (
                 "returns other values for an image where another one stands beside it, or rows of "
                 "the images in turns: name a module whose rows belong to one image"
@@ -195,7 +195,7 @@ class Sample:
             return None, 1
         return grown[0], one[grown[0]]
 
-    def _mixed(self, name: str, image_axis: int, n_rows: int) -> bool:
+    def _mixed(self, name: str, image_axis: int) -> bool:
         alone = torch.cat([seen.outputs[name][0] for seen in self.alone], dim=image_axis)
         return _differ(self.together.outputs[name][0].detach(), alone)
 

@@ -250,11 +250,11 @@ def _incoming(layer: UnitLayer) -> torch.Tensor:
     for writer in layer.writers:
         rows = precise(writer.reader.module.weight.detach()).flatten(1)
         after = layer.n_units - writer.start - len(rows)
-        parts.append(torch.nn.functional.pad(rows, (0, 0, writer.start, after)))
+        parts.append(F.pad(rows, (0, 0, writer.start, after)))
     return torch.cat(parts, dim=1) if parts else torch.zeros(layer.n_units, 1)
 
 
-def unit_strengths(network, x: torch.Tensor, kind: str) -> dict[str, np.ndarray]:
+def unit_strengths(network: Network, x: torch.Tensor, kind: str) -> dict[str, np.ndarray]:
     """Return one number a unit: how strong it is, before anything is lesioned.
 
     Parameters

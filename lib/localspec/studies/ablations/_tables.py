@@ -17,11 +17,7 @@ from localspec.pipeline import (
     form_columns,
     with_findings,
 )
-from localspec.statistics import (
-    at_most,
-    benjamini_hochberg,
-    rank_correlation,
-)
+from localspec.statistics import at_most, benjamini_hochberg, rank_correlation
 from localspec.studies.ablations._ways import (
     WAYS,
     ZERO,

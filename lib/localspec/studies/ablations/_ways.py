@@ -240,7 +240,7 @@ def optimal_lesions(replicate: Replicate, partitioning: str, fit: Fit) -> dict[s
             y,
             draws,
             found.constants,
-            n_classes=len(replicate.dataset.class_names),
+            n_classes=replicate.dataset.n_classes,
             conventions=conventions,
         )
         rows = draws.arrange(np.arange(len(lesions)))[0]  # of the subclusters themselves
@@ -330,7 +330,7 @@ def way_accuracies(
             y,
             replicate.draws(partitioning),
             lambda value: value[others],
-            n_classes=len(replicate.dataset.class_names),
+            n_classes=replicate.dataset.n_classes,
             conventions=replicate.conventions,
         )
 

@@ -49,10 +49,6 @@ def _key(replicate: Replicate, **own: object) -> dict[str, object]:
     return {**own, **replicate.lesion_parameters(), "lesions": STAGES["lesions"]}
 
 
-def _n_classes(replicate: Replicate) -> int:
-    return len(replicate.dataset.class_names)
-
-
 def pair_lesions(replicate: Replicate, partitioning: str) -> PairLesions:
     """Return what every pair of subclusters loses together and apart, and so its counterparts.
 
@@ -84,7 +80,7 @@ def pair_lesions(replicate: Replicate, partitioning: str) -> PairLesions:
             *replicate.lesion_images(),
             draws,
             pairs,
-            n_classes=_n_classes(replicate),
+            n_classes=replicate.dataset.n_classes,
             conventions=replicate.conventions,
             precision=replicate.settings.lesion_precision,
         )
@@ -124,7 +120,7 @@ def second_lesions(replicate: Replicate, partitioning: str, lesioned: int) -> Le
             replicate.draws(partitioning),
             lesioned,
             seed=replicate.seed,
-            n_classes=_n_classes(replicate),
+            n_classes=replicate.dataset.n_classes,
             conventions=replicate.conventions,
             precision=replicate.settings.lesion_precision,
         )

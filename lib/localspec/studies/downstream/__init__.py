@@ -4,7 +4,6 @@ from localspec.studies.downstream._plots import plot_downstream
 from localspec.studies.downstream._replicates import (
     DOWNSTREAM,
     GRAPHS,
-    SCOPES,
     DownstreamReplicate,
     by_graph,
 )
@@ -17,7 +16,6 @@ from localspec.studies.downstream._tables import (
 __all__ = [
     "DOWNSTREAM",
     "GRAPHS",
-    "SCOPES",
     "DownstreamReplicate",
     "by_graph",
     "downstream_differences_table",

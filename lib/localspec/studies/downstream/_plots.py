@@ -9,15 +9,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from localspec.clustering import SCOPES
 from localspec.measures import MEASURES
 from localspec.pipeline import BLUE, FOUND, GREEN, ORANGE, OTHER_SIDE
-from localspec.studies.downstream._replicates import (
-    ACTIVATIONS,
-    DOWNSTREAM,
-    GRAPHS,
-    SCOPES,
-    WEIGHTS,
-)
+from localspec.studies.downstream._replicates import ACTIVATIONS, DOWNSTREAM, GRAPHS, WEIGHTS
 
 COLOURS = {WEIGHTS: BLUE, ACTIVATIONS: GREEN, DOWNSTREAM: ORANGE}
 

@@ -9,7 +9,6 @@ from localspec.pipeline import STAGES, DerivedReplicate, Replicate
 
 WEIGHTS, ACTIVATIONS, DOWNSTREAM = "weights", "activations", "downstream"
 GRAPHS = (WEIGHTS, ACTIVATIONS, DOWNSTREAM)
-SCOPES = ("global", "local")
 
 
 class DownstreamReplicate(DerivedReplicate):

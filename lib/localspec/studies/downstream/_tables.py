@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from localspec._utils.validation import check_real
-from localspec.clustering import layer_agreement
+from localspec.clustering import SCOPES, layer_agreement
 from localspec.measures import MEASURES, Assessment
 from localspec.pipeline import (
     by_network,
@@ -23,7 +23,6 @@ from localspec.studies.downstream._replicates import (
     ACTIVATIONS,
     DOWNSTREAM,
     GRAPHS,
-    SCOPES,
     WEIGHTS,
     DownstreamReplicate,
     by_graph,

@@ -15,7 +15,7 @@ from localspec._utils.sprites import SpriteSheet, sprite_sheet
 from localspec.exceptions import InvalidInputError
 from localspec.measures import MEASURES
 from localspec.pipeline import format_number
-from localspec.statistics import RTOL
+from localspec.statistics import at_most
 from localspec.studies.gallery._records import Gallery, GalleryRecord
 
 NOTABLE = 0.05  # p-values up to here are bold
@@ -93,7 +93,7 @@ def _measures(record: GalleryRecord) -> dict[str, dict]:
     return {
         name: {
             "p": _number(record.findings[name].p_value),
-            "notable": record.findings[name].p_value <= NOTABLE * (1 + RTOL),
+            "notable": bool(at_most(record.findings[name].p_value, NOTABLE)),
             "effect": _number(record.findings[name].effect),
             "value": _number(record.findings[name].value),
             "random": _number(record.findings[name].random_mean),

@@ -9,11 +9,7 @@ from localspec.studies.learning_curve._epochs import (
     trained_by_epoch,
 )
 from localspec.studies.learning_curve._plots import plot_ncut_by_epoch
-from localspec.studies.learning_curve._tables import (
-    curve_table,
-    networks_by_epoch,
-    stability_table,
-)
+from localspec.studies.learning_curve._tables import curve_table, networks_by_epoch, stability_table
 
 __all__ = [
     "PARTITIONING",

@@ -23,7 +23,6 @@ from localspec.statistics import benjamini_hochberg
 
 TINY = 1e-6  # nats; where an effect of entropies is 0 or 2 and says no more how far they differ
 SHOWN = ["network", "partitioning", "measure", "form", "p", "effect_ratio", "finding"]
-KEYS = ["network", "partitioning", "measure"]
 
 
 def forms_table(replicates: Sequence[Replicate], *, level: float = 0.05) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -12,39 +12,16 @@ import torch
 from tqdm.auto import tqdm
 
 from localspec._utils.validation import check_option
-from localspec.clustering import Draws, Lesion, Partition, draw_counterparts
+from localspec.clustering import Draws, Lesion, draw_counterparts
 from localspec.conventions import Conventions
 from localspec.lesions import lesion_accuracies
 from localspec.measures import LESIONED, MEASURES, VISUALIZED, Measure, measure_named
 from localspec.pipeline import PARTITIONINGS, REPEATED_STAGES, Replicate
 from localspec.statistics import SequentialResult, sequential_p_values
+from localspec.units import Network
 from localspec.visualization import N_STEPS, Visualizations, visualize
 
 MAX_SETS = 512  # sets of units at a time
-
-
-def further_draws(
-    partition: Partition,
-    n_draws: int,
-    chosen: Sequence[int],
-    *,
-    seed: int | Sequence[int],
-    conventions: Conventions | str = "paper",
-) -> Draws:
-    """Draw random counterparts of some of the tested subclusters.
-
-    `chosen` has their positions among :func:`localspec.clustering.subclusters`, and the result is
-    in that order.
-
-    Examples
-    --------
-    >>> partition = Partition.from_labels({"dense1": np.array([0, 0, 1, 1, 1])})
-    >>> draws = further_draws(partition, 4, [1], seed=(0, 1))
-    >>> [part.cluster for part in draws.subclusters], draws.units[0].shape
-    ([1], (4, 3))
-    """
-    everything = draw_counterparts(partition, n_draws, seed=seed, conventions=conventions)
-    return everything.chosen(chosen)
 
 
 def _in_blocks(
@@ -55,11 +32,7 @@ def _in_blocks(
     progress: bool,
 ) -> np.ndarray:
     """Measure all random sets, a block at a time, shape (n_draws, n_subclusters, n_values)."""
-    sets = [
-        {part.layer: row}
-        for part, rows in zip(draws.subclusters, draws.units, strict=True)
-        for row in rows
-    ]
+    sets = draws.random_lesions()
     blocks = []
     with tqdm(total=len(sets), desc=desc, unit="set", disable=not progress) as bar:
         for begin in range(0, len(sets), max_sets):
@@ -72,7 +45,7 @@ def _in_blocks(
 
 
 def further_lesions(
-    network,
+    network: Network,
     x: torch.Tensor,
     y: torch.Tensor,
     draws: Draws,
@@ -104,7 +77,7 @@ def further_lesions(
 
 
 def further_visualizations(
-    network,
+    network: Network,
     draws: Draws,
     image_shape: tuple[int, int, int],
     *,
@@ -167,13 +140,12 @@ def _sequential(
     values = np.stack([measure.values for measure in measures])
 
     def further(number: int, chosen: np.ndarray, n: int) -> np.ndarray:
-        draws = further_draws(
+        draws = draw_counterparts(
             replicate.partition(partitioning),
             n,
-            chosen,
             seed=(replicate.seed, PARTITIONINGS.index(partitioning), number),
             conventions=replicate.conventions,
-        )
+        ).chosen(chosen)
         of_round = {  # the chosen subclusters and n_draws follow from the rounds before
             "round": number,
             "n_draws": n,

@@ -74,8 +74,7 @@ def networks_table(replicates: Sequence[PenalizedReplicate]) -> pd.DataFrame:
         for name in MEASURES:
             assessment = each.assessment(name, PARTITIONING)
             row[name] = summarize_effects([assessment.effects]).ratio
-            draws = assessment.measure.values[1:]
-            row[f"undefined_{name}"] = float(np.isnan(draws).mean()) if draws.size else np.nan
+            row[f"undefined_{name}"] = assessment.measure.undefined_draws
         rows.append(row)
     return pd.DataFrame(rows)
 

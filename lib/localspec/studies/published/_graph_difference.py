@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from localspec.clustering import SCOPES
 from localspec.measures import MEASURES
 from localspec.pipeline import Replicate, by_network
 from localspec.statistics import paired_difference, summarize_effects
 
 MARGIN = 0.1  # of an effect over its null mean; fixed before any network of the paper was lesioned
-SCOPES = ("global", "local")
 
 
 def graph_difference_table(replicates: Sequence[Replicate], *, seed: int = 0) -> pd.DataFrame:

@@ -10,12 +10,7 @@ import pandas as pd
 from localspec._utils.validation import check_real
 from localspec.measures import MEASURES
 from localspec.pipeline import PARTITIONINGS, Replicate
-from localspec.statistics import (
-    at_most,
-    benjamini_hochberg,
-    combine_replicates,
-    summarize_effects,
-)
+from localspec.statistics import at_most, benjamini_hochberg, combine_replicates, summarize_effects
 from localspec.studies.sensitivity._variations import Variation
 
 ROW = ["partitioning", "measure"]

@@ -481,6 +481,11 @@ CASES = {
         "from 0 to 2",
         "match_units",
     ),
+    "an order of one number": (
+        lambda: layer_agreement(OTHER, OTHER, {"1": 0}),
+        "order of layer '1'",
+        "from 0 to 2",
+    ),
     "an order for all layers": (
         lambda: layer_agreement(OTHER, OTHER, [0, 1, 2]),
         "order must map every layer",

@@ -150,7 +150,7 @@ def _check_order(order: dict[str, np.ndarray], partition: Partition) -> None:
     for layer in partition.tested:
         units = as_integers(f"order of layer {layer.name!r}", order.get(layer.name, ()))
         require(
-            np.array_equal(np.sort(units), np.arange(layer.n_units)),
+            units.ndim == 1 and np.array_equal(np.sort(units), np.arange(layer.n_units)),
             f"order of layer {layer.name!r} must name each unit from 0 to {layer.n_units - 1} "
             "once, as match_units returns them",
         )

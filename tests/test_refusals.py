@@ -65,6 +65,11 @@ CASES = {
         "two classes",
         "(4, 1, 1)",
     ),
+    "logits that are infinite": (
+        lambda: logit_coherence(np.array([[[1.0, -np.inf]]]), "log-entropy"),
+        "finite",
+        "infinite",
+    ),
     "logits that are not numbers": (
         lambda: logit_coherence(np.full((4, 1, 2), np.nan), "log-entropy"),
         "must be numbers",
@@ -133,6 +138,15 @@ CASES = {
         lambda: conditioned_ranges(ACCURACIES, ["1", "3"]),
         "each of the 1 subclusters",
         "['1', '3']",
+    ),
+    "no layers": (lambda: conditioned_ranges(ACCURACIES, None), "each of the 1", "not None"),
+    "layers in rows": (lambda: conditioned_ranges(ACCURACIES, [["1"]]), "each of the 1", "[['1']]"),
+    "equal damage of many partitions": (
+        lambda: conditioned_ranges(
+            LesionedAccuracies(np.ones(2), np.full((2, 4, 1, 2), 0.5), np.array([10, 10])), ["1"]
+        ),
+        "those of one partition",
+        "(2, 4, 1, 2)",
     ),
     "a layer, no list": (lambda: conditioned_ranges(ACCURACIES, "1"), "each of the 1", "'1'"),
     "equal damage of an array": (lambda: conditioned_ranges(np.ones(3), ["1"]), "not ndarray"),

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import logsumexp
 
-from localspec._utils.validation import as_floats, check_option, check_seed, check_type, require
+from localspec._utils.validation import (
+    as_array,
+    as_floats,
+    check_option,
+    check_seed,
+    check_type,
+    require,
+    shown,
+)
 from localspec.conventions import Conventions, resolve
 from localspec.exceptions import InvalidInputError
 from localspec.lesions import LesionedAccuracies
@@ -309,7 +317,7 @@ def logit_coherence(logits: np.ndarray, form: str) -> Measure:
     Raises
     ------
     InvalidInputError
-        If the form is unknown or `logits` are not of two classes or more.
+        If the form is unknown, or `logits` are not finite or not of two classes or more.
 
     Notes
     -----
@@ -329,9 +337,13 @@ def logit_coherence(logits: np.ndarray, form: str) -> Measure:
     check_option("form", form, LOGIT_FORMS)
     logits = as_floats("logits", logits)
     require(
-        logits.ndim == 3 and logits.shape[-1] > 1 and not np.isnan(logits).any(),
+        logits.ndim == 3 and logits.shape[-1] > 1,
         "logits must be numbers of shape (n_draws + 1, n_subclusters, n_classes), with two classes "
         f"or more, not of shape {logits.shape}",
+    )
+    require(
+        bool(np.isfinite(logits).all()),
+        "logits must be numbers that are finite: on some image they are NaN or infinite",
     )
     ordered = np.sort(logits, axis=-1)
     if form == "logit margin":
@@ -450,7 +462,7 @@ def conditioned_ranges(accuracies: LesionedAccuracies, layers: Sequence[str]) ->
     Raises
     ------
     InvalidInputError
-        If `accuracies` are no LesionedAccuracies, or not as many layers are named.
+        If `accuracies` are no LesionedAccuracies of one partition, or not as many layers are named.
 
     Notes
     -----
@@ -472,17 +484,23 @@ def conditioned_ranges(accuracies: LesionedAccuracies, layers: Sequence[str]) ->
     [1.0, 1.0, 1.0]
     """
     _check_accuracies(accuracies)
-    n_subclusters = accuracies.lesioned.shape[1]
     require(
-        not isinstance(layers, str) and len(layers) == n_subclusters,
-        f"layers must name a layer for each of the {n_subclusters} subclusters, not {layers!r}",
+        accuracies.lesioned.ndim == 3,
+        "accuracies must be those of one partition, (n_draws + 1, n_subclusters, n_classes), not "
+        f"of shape {accuracies.lesioned.shape}",
+    )
+    n_subclusters, named = accuracies.lesioned.shape[1], as_array(layers)
+    require(
+        named.ndim == 1 and len(named) == n_subclusters,
+        f"layers must name a layer for each of the {n_subclusters} subclusters, not "
+        f"{shown(layers)}",
     )
     damage, spread = np.abs(mean_changes(accuracies)), range_of_changes(accuracies)
     defined = damage >= least_change(accuracies.class_sizes) * (1 - TOLERANCE)
     least_range = 1 / accuracies.class_sizes.max()  # the least there is to see
     ratios = np.full(damage.shape, np.nan)
-    for layer in dict.fromkeys(layers):
-        chosen = defined & (np.asarray(layers) == layer)
+    for layer in dict.fromkeys(named.tolist()):
+        chosen = defined & (named == layer)
         if chosen.any():
             x = np.log(damage[chosen])
             y = np.log(np.maximum(spread[chosen], least_range))

@@ -86,3 +86,8 @@ def test_layers_that_are_not_tested_do_not_count():
     second = Partition(np.array([1, 1, 0, 0, 1, 1]), layers, 2)
     assert partition_agreement(first, second) == 1
     assert layer_agreement(first, second) == 1
+
+
+def test_no_agreement_without_tested_layers():
+    partition = Partition(np.array([0, 1]), layer_ranges([("a", 2, False)]), 2)
+    assert np.isnan(partition_agreement(partition, partition))

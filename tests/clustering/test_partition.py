@@ -35,3 +35,15 @@ def test_labels_that_are_refused(labels, message):
 def test_unknown_scope():
     with pytest.raises(InvalidInputError, match="scope='layers'"):
         Partition.from_labels({"a": [0]}, scope="layers")
+
+
+def test_labels_of_no_cluster():
+    layers = Partition.from_labels({"a": [0, 1]}).layers
+    assert Partition(np.array([0, 255], dtype=np.uint8), layers, 2).labels.tolist() == [0, 255]
+    with pytest.raises(InvalidInputError, match="-1 for units that take no part, not -2"):
+        Partition(np.array([0, -2]), layers, 2)
+
+
+def test_large_labels_stay_apart():
+    labels = {"a": np.array([2**60, 2**60 + 1], dtype=np.uint64), "b": np.array([0, -1])}
+    assert Partition.from_labels(labels).labels.tolist() == [2**60, 2**60 + 1, 0, -1]

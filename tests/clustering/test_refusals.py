@@ -70,6 +70,14 @@ CASES = {
         lambda: draw_matched(PARTITION, {"1": np.ones((5, 5))}, 3),
         "not (5, 5)",
     ),
+    "correlations in rows of two lengths": (
+        lambda: draw_matched(PARTITION, {"1": [[1.0], [1.0, 0.0]]}, 3),
+        "correlations of layer '1' must be numbers",
+    ),
+    "correlations of NaN": (
+        lambda: draw_matched(PARTITION, {"1": np.full((6, 6), np.nan)}, 3),
+        "correlations of layer '1' must be finite",
+    ),
     "a tolerance above 1": (
         lambda: draw_matched(PARTITION, {"1": np.ones((6, 6))}, 3, tolerance=2.0),
         "tolerance",
@@ -417,6 +425,15 @@ CASES = {
         "hold NaN",
         "give every unit a stratum",
     ),
+    "strata of rows of two lengths": (
+        lambda: draw_counterparts(PARTITION, 3, strata={"1": [[0], [1, 2]]}),
+        "strata of layer '1' must be a vector of 6 values",
+    ),
+    "strata that have no order": (
+        lambda: draw_counterparts(PARTITION, 3, strata={"1": ["a", None] * 3}),
+        "strata of layer '1' must be numbers or text",
+        "None",
+    ),
     "strata of independent draws": (
         lambda: draw_counterparts(PARTITION, 3, strata={"1": [0] * 6}, conventions="released"),
         'strata need draws="joint"',
@@ -432,6 +449,12 @@ CASES = {
         "shape (7,)",
         "each of the 8 sets",
     ),
+    "values in rows of two lengths": (
+        lambda: DRAWS.arrange([[1.0], [1.0, 2.0]]),
+        "each of the 8 sets",
+    ),
+    "half a position": (lambda: DRAWS.chosen([0.5]), "positions", "whole numbers", "0.5"),
+    "a position, no list": (lambda: DRAWS.chosen(0), "positions must be a list", "not 0"),
     "agreement of other units": (
         lambda: label_agreement([0, 1], [0, 1, 1]),
         "shapes (2,) and (3,)",
@@ -457,6 +480,16 @@ CASES = {
         "order of layer '1'",
         "from 0 to 2",
         "match_units",
+    ),
+    "an order of one number": (
+        lambda: layer_agreement(OTHER, OTHER, {"1": 0}),
+        "order of layer '1'",
+        "from 0 to 2",
+    ),
+    "an order for all layers": (
+        lambda: layer_agreement(OTHER, OTHER, [0, 1, 2]),
+        "order must map every layer",
+        "[0, 1, 2]",
     ),
     "matching other units": (
         lambda: match_units(np.zeros((3, 2)), np.zeros((3, 4))),

@@ -524,3 +524,34 @@ def test_a_seed_that_k_means_does_not_take():
     ):
         cluster(graph, 2, seed=2**40)
     assert len(cluster(graph, 2, seed=2**32 - 1).labels) == 5
+
+
+FORMATS = ("bsr", "coo", "csc", "csr", "dia", "dok", "lil")
+
+
+@pytest.mark.parametrize("kind", ["<f2", "<f4", ">f8", "<f16", "<i1", "<u8"])
+def test_edges_of_any_type_of_number(kind):
+    whole = np.round(8 * random_adjacency(9, np.random.default_rng(0)))
+    labels = np.arange(9) % 3
+    given = whole.astype(kind)
+    assert ncut(given, labels) == ncut(whole, labels)
+    plain, other = one_layer(whole), one_layer(given)
+    assert other.adjacency.dtype == np.float64
+    assert cluster(other, 3).labels.tolist() == cluster(plain, 3).labels.tolist()
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_sparse_edges_in_any_format(kind):
+    dense = random_adjacency(9, np.random.default_rng(0))
+    layers = layer_ranges([("a", 9, True)])
+    plain, other = (
+        UnitGraph(matrix, layers, "weights", np.zeros(9, dtype=bool))
+        for matrix in (sparse.csr_array(dense), sparse.csr_array(dense).asformat(kind))
+    )
+    assert cluster(other, 3).labels.tolist() == cluster(plain, 3).labels.tolist()
+
+
+def test_edges_that_are_no_matrix():
+    for edges in ([[0.0, 1.0], [1.0]], None, "graph"):
+        with pytest.raises(InvalidInputError, match="adjacency must be a square"):
+            ncut(edges, [0, 1])

@@ -5,6 +5,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -206,3 +207,20 @@ def test_draws_of_some_subclusters():
     assert part.units[0].tolist() == draws.units[2].tolist()
     with pytest.raises(InvalidInputError, match="no subcluster 4: positions are from 0 to 3"):
         draws.chosen([4])
+
+
+def test_values_of_draws_in_a_tensor():
+    draws = draw_counterparts(Partition.from_labels({"a": [0, 0, 1, 1, 1]}), 3, seed=1)
+    values = np.random.default_rng(0).random(8)
+    np.testing.assert_array_equal(draws.arrange(torch.tensor(values)), draws.arrange(values))
+
+
+def test_strata_by_name():
+    partition = Partition.from_labels({"a": [0, 0, 1, 1, 1, 0]})
+    names = np.array(["low", "high"] * 3)
+    plain, named, objects = (
+        draw_counterparts(partition, 3, strata={"a": strata})
+        for strata in (np.arange(6) % 2 == 0, names, names.astype(object))
+    )
+    for other in (named, objects):
+        assert np.array_equal(np.sort(other.units[0] % 2), np.sort(plain.units[0] % 2))

@@ -162,3 +162,15 @@ def test_all_correlations_are_permuted_among_each_other():
             place.add((int(row), int(column)))
     assert places[0] == {(0, 1), (0, 2), (1, 2)}
     assert len(places[1]) == 15  # every pair of six
+
+
+def test_whole_weights_are_drawn_from_a_density_like_others():
+    # in an array of whole numbers the noise would be cut off
+    graph = random_graph((4, 5), 0)
+    whole = UnitGraph(
+        (graph.adjacency * 9).astype(int), graph.layers, "weights", graph.inactive, graph.links
+    )
+    (block,) = layer_blocks(shuffled(whole, np.random.default_rng(0), null="resample_nonzero"))
+    drawn = block[block != 0]
+    assert len(drawn)
+    assert (drawn != np.round(drawn)).all()

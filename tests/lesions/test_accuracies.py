@@ -466,3 +466,14 @@ def test_groups_that_do_not_fit_are_refused():
         lesion_accuracies(network, x, y, [{}], groups=y[:3])
     with pytest.raises(InvalidInputError, match="class 2 has no image"):
         lesion_accuracies(network, x, y, [{}], n_classes=3, groups=y % 2)
+
+
+def test_units_in_any_order_in_memory(recwarn):
+    network = random_mlp((5, 8, 3), seed=3)
+    x, y = images((30, 5), 3)
+    flipped, frozen = np.array([6, 3, 1])[::-1], np.array([1, 3, 6])
+    frozen.flags.writeable = False
+    lesions = [{"0": units} for units in ([1, 3, 6], flipped, frozen)]
+    first, *others = lesion_accuracies(network, x, y, lesions)
+    assert all(np.array_equal(other, first) for other in others)
+    assert not recwarn.list

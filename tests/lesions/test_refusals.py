@@ -9,18 +9,29 @@ from localspec.clustering import Partition, draw_counterparts
 from localspec.lesions import (
     LesionedAccuracies,
     class_sizes,
+    conditional_lesions,
+    joint_lesions,
     lesion_accuracies,
     lesion_draws,
     lesion_predictions,
     other_predictions,
 )
 
-DRAWS = draw_counterparts(Partition.from_labels({"1": [0, 0, 1, 1, 1, 0]}), 3)
+HALVES = Partition.from_labels({"1": [0, 0, 1, 1, 1, 0]})
+DRAWS = draw_counterparts(HALVES, 3)
 ELSEWHERE = draw_counterparts(Partition.from_labels({"2": [0, 0, 1, 1]}), 3)
 
 
 def lesioned(lesion, x=IMAGES, y=LABELS, **settings):
     return lesion_accuracies(mlp(), x, y, [lesion], **settings)
+
+
+def joint(pairs):
+    return joint_lesions(mlp(), IMAGES, LABELS, DRAWS, pairs)
+
+
+def conditional(partition=HALVES, draws=DRAWS, lesioned=0, seed=0):
+    return conditional_lesions(mlp(), IMAGES, LABELS, partition, draws, lesioned, seed=seed)
 
 
 CASES = {
@@ -103,6 +114,15 @@ CASES = {
         "class 3 has no image, nor has class 4",
         "from 0 to 4",
     ),
+    "more classes than memory holds": (
+        lambda: lesioned({}, n_classes=10**12),
+        "class 3 has no image",
+        "class 4, 5, 6, 7, 8, 9, 10, 11, 12, ...",
+    ),
+    "more groups than memory holds": (
+        lambda: lesioned({}, groups=LABELS * 10**12),
+        "class 1 has no image",
+    ),
     "replacement": (
         lambda: lesioned({}, replacement="median"),
         "replacement='median'",
@@ -153,6 +173,38 @@ CASES = {
         "(30, 3)",
         "y.argmax(1)",
     ),
+    "a pair, no list": (lambda: joint([0, 1]), "pairs must be a list of two", "[(0, 1)]", "[0, 1]"),
+    "pairs of three": (lambda: joint([(0, 1, 1)]), "two subclusters each", "(0, 1, 1)"),
+    "pairs of two lengths": (lambda: joint([(0, 1), (0,)]), "pairs must be whole numbers"),
+    "pairs of halves": (lambda: joint([(0.0, 1.0)]), "pairs must be whole numbers", "float64"),
+    "pairs by name": (lambda: joint([("a", "b")]), "pairs must be whole numbers", "'a'"),
+    "how many pairs": (lambda: joint(2), "pairs must be a list of two", "not 2"),
+    "conditional: no partition": (lambda: conditional(None), "partition must be a Partition"),
+    "conditional: no draws": (
+        lambda: conditional(draws=HALVES),
+        "draws must be a Draws, not Partition",
+    ),
+    "conditional: draws of another partition": (
+        lambda: conditional(Partition.from_labels({"1": [0, 0, 0, 1, 1, 1]})),
+        "draws are of another partition",
+        "cluster 0 of layer '1'",
+        "[0, 1, 5]",
+        "[0, 1, 2]",
+    ),
+    "conditional: draws of another layer": (
+        lambda: conditional(Partition.from_labels({"3": [0, 0, 1, 1]})),
+        "draws are of another partition",
+        "layer '1'",
+        "[]",
+    ),
+    "conditional: on half a subcluster": (
+        lambda: conditional(lesioned=0.5),
+        "lesioned must be a whole number",
+        "0.5",
+    ),
+    "conditional: on a name": (lambda: conditional(lesioned="a"), "lesioned", "'a'"),
+    "conditional: a negative seed": (lambda: conditional(seed=-1), "seed", "at least 0", "-1"),
+    "conditional: no seed": (lambda: conditional(seed=None), "seed", "None"),
     "sizes of no classes": (lambda: class_sizes(LABELS, 0), "n_classes", "not 0"),
     "sizes of a list": (lambda: class_sizes([0, 1], 2), "labels must be a tensor", "not list"),
     "sizes of negative labels": (lambda: class_sizes(LABELS - 1, 3), "not -1"),
@@ -165,6 +217,18 @@ CASES = {
     "accuracies in lists": (
         lambda: LesionedAccuracies([1.0], [[[0.5]]], [10]),
         "must be arrays",
+    ),
+    "accuracies in bytes": (
+        lambda: LesionedAccuracies(
+            np.ones(2, np.uint8), np.ones((4, 1, 2), np.uint8), np.array([10, 10])
+        ),
+        "floating point",
+        "lesioned of uint8",
+    ),
+    "accuracies of a class without images": (
+        lambda: LesionedAccuracies(np.ones(2), np.ones((4, 1, 2)), np.array([0, 10])),
+        "class_sizes whole numbers from 1 upwards",
+        "from 0 upwards",
     ),
     "accuracies of other classes": (
         lambda: LesionedAccuracies(np.ones(2), np.ones((4, 1, 3)), np.full(3, 10)),

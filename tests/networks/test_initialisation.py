@@ -20,6 +20,18 @@ def ratios(**changes):
     return [(new / old).detach() for old, new in pairs if old.ndim > 1]
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_torchs_default_type_changes_nothing(dtype):
+    settings = NetworkSettings(dataset="toy", hidden=(30, 20), module_distance=0.6)
+    plain = build_network(settings, (1, 6, 6), 10, seed=3, dtype=dtype)
+    torch.set_default_dtype(torch.float64)
+    try:
+        other = build_network(settings, (1, 6, 6), 10, seed=3, dtype=dtype)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert all(map(torch.equal, plain.parameters(), other.parameters()))
+
+
 def test_a_dense_and_a_convolutional_kernel_by_hand():
     # inside: 1 + 9 (1 - 0.8) = 2.8
     first = torch.tensor([[1.0, -2.0, 3.0], [4.0, 5.0, -6.0]])

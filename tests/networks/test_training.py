@@ -14,7 +14,15 @@ from localspec._utils.checkpoints import Checkpoint
 from localspec.conventions import Conventions
 from localspec.data import Dataset
 from localspec.exceptions import ArtifactError, InvalidInputError
-from localspec.networks import HISTORY, NetworkSettings, TrainedNetwork, build_network, train
+from localspec.networks import (
+    HISTORY,
+    NetworkSettings,
+    TrainedNetwork,
+    build_network,
+    prune,
+    train,
+    train_further,
+)
 from localspec.networks._optimiser import KerasAdam, kernels, penalty
 
 SETTINGS = NetworkSettings(dataset="toy", hidden=(5, 4), n_epochs=3, batch_size=8)
@@ -231,6 +239,37 @@ def test_training_leaves_the_global_generator_alone():
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_a_mode_without_gradients_changes_nothing(mode):
+    plain = fit()
+    settings = SETTINGS.model_copy(update={"n_pruning_epochs": 1})
+    with mode():
+        data = toy()
+        trained = fit(data)
+        further = train_further(trained, settings, data, n_epochs=1, seed=0, device="cpu")
+        pruned = prune(trained, settings, data, seed=0, device="cpu")
+    assert torch.equal(trained.module[1].weight, plain.module[1].weight)
+    for other in (further, pruned):
+        assert not torch.equal(other.module[1].weight, plain.module[1].weight)
+
+
+def test_autocast_does_not_choose_the_precision():
+    # it would decide on the history, which is taken without the setting precision
+    with (
+        torch.autocast("cpu", dtype=torch.bfloat16),
+        pytest.raises(InvalidInputError, match=r"torch.autocast is on for cpu"),
+    ):
+        fit()
+
+
+def test_images_get_no_gradients():
+    data = toy()
+    images = data.x_train.clone().requires_grad_(True)
+    trained = fit(replace(data, x_train=images))
+    assert images.grad is None
+    assert torch.equal(trained.module[1].weight, fit().module[1].weight)
+
+
 def test_storing_and_loading():
     trained = fit()
     arrays = trained.to_arrays()
@@ -291,6 +330,16 @@ def test_weights_of_double_precision_are_rounded():
     single = build_network(SETTINGS, (1, 2, 3), 3, seed=9, dtype="float32")
     weight = TrainedNetwork.from_arrays(single, arrays).module[1].weight
     assert torch.equal(weight, torch.from_numpy(arrays[NAME]).float())
+
+
+def test_weights_in_any_order_in_memory():
+    trained = fit()
+    flipped = {name: array[::-1].copy()[::-1] for name, array in trained.to_arrays().items()}
+    for array in flipped.values():
+        array.flags.writeable = False
+    empty = build_network(SETTINGS, (1, 2, 3), 3, seed=9, dtype="float64")
+    loaded = TrainedNetwork.from_arrays(empty, flipped)
+    assert torch.equal(loaded.module[1].weight, trained.module[1].weight)
 
 
 class Kept(dict, Checkpoint):

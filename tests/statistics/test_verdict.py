@@ -1,5 +1,6 @@
 """The rule of the verdicts: every branch, and which one comes first."""
 
+import numpy as np
 import pytest
 
 from localspec.statistics import MOST_UNDEFINED, MeanInterval, beyond_one, verdict
@@ -22,6 +23,7 @@ def judged(low, high, **changes):
         (0.7, 0.9, {"favourable": "below"}, "supported"),
         (1.1, 1.3, {"checks": [True, None, True]}, "supported"),  # one was not made
         (1.1, 1.3, {"checks": [True, False, True]}, "mixed"),
+        (1.1, 1.3, {"checks": [np.True_, np.False_, None]}, "mixed"),
         (1.1, 1.3, {"n_significant": 1}, "mixed"),  # half is no majority
         (1.1, 1.3, {"n_significant": 3, "n_tests": 4}, "supported"),
         (1.1, 1.3, {"n_significant": 0}, "mixed"),

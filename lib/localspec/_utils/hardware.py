@@ -49,7 +49,7 @@ def is_small(module: nn.Module, image: torch.Tensor, n_images: int, limit: float
     handles = [layer.register_forward_hook(count) for layer in layers]
     try:
         with torch.inference_mode():
-            module(image)
+            module(image.clone())  # which the network may write over
     finally:
         for handle in handles:
             handle.remove()
@@ -128,6 +128,21 @@ def resolve_device(name: str) -> torch.device:
     if name == "cuda" and not available:
         raise InvalidInputError("device 'cuda' is not there: use 'cpu' or 'auto'")
     return torch.device("cuda" if available and name != "cpu" else "cpu")
+
+
+def check_autocast(device: torch.device) -> None:
+    """Refuse to compute where ``torch.autocast`` would take another precision than the network's.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is on for the device.
+    """
+    if torch.is_autocast_enabled(device.type):
+        raise InvalidInputError(
+            f"torch.autocast is on for {device.type}, and would compute in another precision than "
+            "that of weights and images: leave its block first"
+        )
 
 
 def machine() -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import adjusted_rand_score
 
-from localspec._utils.validation import as_floats, as_integers, check_option, require
+from localspec._utils.validation import as_floats, as_integers, check_option, require, shown
 from localspec.clustering._partition import NO_CLUSTER, Partition, check_partition
 
 UNITS = ("live", "all")
@@ -84,7 +86,9 @@ def partition_agreement(first: Partition, second: Partition) -> float:
     check_partition(second, "second")
     if first.layers != second.layers:
         return float("nan")
-    tested = np.concatenate([np.arange(layer.start, layer.stop) for layer in first.tested])
+    tested = np.repeat(
+        [layer.tested for layer in first.layers], [layer.n_units for layer in first.layers]
+    )
     return label_agreement(first.labels[tested], second.labels[tested])
 
 
@@ -139,10 +143,14 @@ def layer_agreement(
 
 
 def _check_order(order: dict[str, np.ndarray], partition: Partition) -> None:
+    require(
+        isinstance(order, Mapping),
+        f"order must map every layer to its units' order, not be {shown(order)}",
+    )
     for layer in partition.tested:
         units = as_integers(f"order of layer {layer.name!r}", order.get(layer.name, ()))
         require(
-            np.array_equal(np.sort(units), np.arange(layer.n_units)),
+            units.ndim == 1 and np.array_equal(np.sort(units), np.arange(layer.n_units)),
             f"order of layer {layer.name!r} must name each unit from 0 to {layer.n_units - 1} "
             "once, as match_units returns them",
         )

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from localspec._utils.validation import check_integer, check_real, check_seed, require, shown
+from localspec._utils.validation import (
+    as_floats,
+    check_integer,
+    check_real,
+    check_seed,
+    require,
+    shown,
+)
 from localspec.clustering._partition import NO_CLUSTER, Partition, check_partition
 from localspec.clustering._subclusters import MAX_DRAWS, Draws, subclusters
 from localspec.clustering._unit_graph import UnitGraph
@@ -139,7 +146,8 @@ def draw_matched(
     Raises
     ------
     InvalidInputError
-        If a layer has no correlations or they are of another shape, or a number is out of range.
+        If a layer has no correlations, they are of another shape or not finite, or a number is out
+        of range.
 
     Notes
     -----
@@ -176,18 +184,24 @@ def draw_matched(
     rng = np.random.default_rng(check_seed(seed))
     tested = subclusters(partition, conventions=resolve(conventions))
     ranges = {layer.name: layer for layer in partition.tested}
+    of_layers = {}
     for part in tested:
-        n_units = ranges[part.layer].n_units
-        shape = np.shape(correlations.get(part.layer))
-        if shape != (n_units, n_units):
+        n_units, name = ranges[part.layer].n_units, f"correlations of layer {part.layer!r}"
+        of_layers[part.layer] = values = as_floats(name, correlations.get(part.layer))
+        if values.shape != (n_units, n_units):
             raise InvalidInputError(
-                f"correlations of layer {part.layer!r} must be of shape ({n_units}, {n_units}), "
-                f"not {shape}: layer_correlations(graph) returns them"
+                f"{name} must be of shape ({n_units}, {n_units}), not {values.shape}: "
+                "layer_correlations(graph) returns them"
             )
+        require(
+            bool(np.isfinite(values).all()),
+            f"{name} must be finite, 0 for units that do not vary: layer_correlations(graph) "
+            "returns them",
+        )
     rows, means = [], []
     for part in tested:
         live = np.flatnonzero(partition.of(ranges[part.layer]) != NO_CLUSTER)
-        of_layer = np.asarray(correlations[part.layer], dtype=float)
+        of_layer = of_layers[part.layer]
         of_live = of_layer[np.ix_(live, live)]
         target = mean_correlation(of_layer, part.units)
         chosen = [

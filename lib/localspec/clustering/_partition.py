@@ -69,6 +69,10 @@ class Partition:
             f"labels must be an array of whole numbers, one a unit, not {shown(labels)}: "
             "Partition.from_labels makes one of labels by layer",
         )
+        require(
+            not (labels < NO_CLUSTER).any(),
+            f"labels must be -1 or more, -1 for units that take no part, not {labels.min()}",
+        )
         check_layers(self.layers, len(labels))
 
     @classmethod
@@ -101,7 +105,8 @@ class Partition:
         )
         arrays = {name: _layer_labels(name, values) for name, values in labels.items()}
         ranges = layer_ranges([(name, len(values), True) for name, values in arrays.items()])
-        joined = np.concatenate(list(arrays.values())).astype(np.int64)
+        # each by itself: joined to others, those of uint64 would be rounded
+        joined = np.concatenate([values.astype(np.int64) for values in arrays.values()])
         return cls(joined, ranges, int(joined.max()) + 1, scope)
 
     @property

@@ -10,10 +10,10 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.cluster import KMeans
 
 from localspec._utils.hardware import single_threaded
-from localspec._utils.validation import as_integers, check_integer, check_seed, require
+from localspec._utils.validation import as_array, as_integers, check_integer, check_seed, require
 from localspec.clustering._embedding import spectral_embedding
 from localspec.clustering._partition import NO_CLUSTER
-from localspec.clustering._unit_graph import UnitGraph, check_edges, check_graph, check_square
+from localspec.clustering._unit_graph import UnitGraph, as_adjacency, check_edges, check_graph
 from localspec.exceptions import DegenerateDataWarning, InvalidInputError
 from localspec.statistics import RTOL
 
@@ -40,7 +40,8 @@ def ncut(adjacency: sparse.sparray | np.ndarray, labels: np.ndarray) -> float:
     Raises
     ------
     InvalidInputError
-        If edges are not finite or not symmetric, or there is not one label a unit.
+        If edges are no square matrix, not finite or not symmetric, or there is not one label a
+        unit.
 
     References
     ----------
@@ -56,8 +57,7 @@ def ncut(adjacency: sparse.sparray | np.ndarray, labels: np.ndarray) -> float:
     >>> round(ncut(adjacency, np.array([0, 0, 0, 1, 1, 1])), 4)
     0.2857
     """
-    adjacency = adjacency.tocsr() if sparse.issparse(adjacency) else np.asarray(adjacency)
-    check_square(adjacency)
+    adjacency = as_adjacency(adjacency if sparse.issparse(adjacency) else as_array(adjacency))
     check_edges(adjacency)
     labels = as_integers("labels", labels)
     if labels.shape != adjacency.shape[:1]:

@@ -7,7 +7,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from localspec._utils.validation import as_floats, check_integer, check_type, require, shown
+from localspec._utils.validation import (
+    as_array,
+    as_floats,
+    as_integers,
+    check_integer,
+    check_type,
+    require,
+    shown,
+)
 from localspec.clustering._partition import NO_CLUSTER, Partition, check_partition
 from localspec.conventions import Conventions, resolve
 from localspec.exceptions import InvalidInputError
@@ -93,7 +101,9 @@ class Draws:
         >>> [part.cluster for part in draws.subclusters], draws.units[0].shape
         ([1], (4, 3))
         """
-        n_tested = len(self.subclusters)
+        n_tested, listed = len(self.subclusters), as_integers("positions", positions)
+        require(listed.ndim == 1, f"positions must be a list of them, not {shown(positions)}")
+        positions = listed.tolist()
         for position in positions:
             require(
                 0 <= position < n_tested,
@@ -125,12 +135,13 @@ class Draws:
         is computed beside it, does not part them.
         """
         n_lesions = len(self.subclusters) * (self.n_draws + 1)
+        values = as_array(values)
         require(
-            np.ndim(values) > 0 and len(values) == n_lesions,
-            f"values of shape {np.shape(values)} must have a row for each of the {n_lesions} sets "
+            values.ndim > 0 and len(values) == n_lesions,
+            f"values of shape {values.shape} must have a row for each of the {n_lesions} sets "
             "of lesions()",
         )
-        shape = (len(self.subclusters), self.n_draws + 1, *np.shape(values)[1:])
+        shape = (len(self.subclusters), self.n_draws + 1, *values.shape[1:])
         arranged = np.moveaxis(np.reshape(values, shape), 1, 0).copy()
         for index, subcluster in np.argwhere(self.are_true):
             arranged[index + 1, subcluster] = arranged[0, subcluster]
@@ -245,13 +256,17 @@ def _check_strata(strata: Mapping[str, np.ndarray], partition: Partition) -> Non
             layer.name in strata,
             f"strata of layer {layer.name!r} are missing: name every tested layer",
         )
-        values = strata[layer.name]
-        if np.shape(values) != (layer.n_units,):
+        values = as_array(strata[layer.name])
+        if values.shape != (layer.n_units,):
             raise InvalidInputError(
                 f"strata of layer {layer.name!r} must be a vector of {layer.n_units} values, one a "
-                f"unit, not of shape {np.shape(values)}"
+                f"unit, not of shape {values.shape}"
             )
-        values = np.asarray(values)
+        values = as_array(values.tolist())  # text in an array of objects, too
+        require(
+            values.dtype.kind in "biufU",
+            f"strata of layer {layer.name!r} must be numbers or text, not {shown(values)}",
+        )
         if values.dtype.kind == "f" and np.isnan(values).any():
             raise InvalidInputError(
                 f"strata of layer {layer.name!r} hold NaN: give every unit a stratum"
@@ -289,8 +304,8 @@ def draw_counterparts(
     Raises
     ------
     InvalidInputError
-        If `strata` do not cover a layer or are given for independent draws, or `n_draws` is not
-        positive or too large.
+        If `strata` do not cover a layer or are given for independent draws, or `seed` or `n_draws`
+        is out of range.
 
     References
     ----------

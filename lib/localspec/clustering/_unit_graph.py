@@ -18,7 +18,7 @@ from itertools import pairwise
 import numpy as np
 from scipy import linalg, sparse
 
-from localspec._utils.validation import check_option, check_type, require, shown
+from localspec._utils.validation import as_array, check_option, check_type, require, shown
 from localspec.exceptions import InvalidInputError
 from localspec.statistics import RTOL
 
@@ -56,7 +56,7 @@ class UnitGraph:
     Attributes
     ----------
     adjacency : scipy.sparse.csr_array or numpy.ndarray, shape (n_units, n_units)
-        Symmetric, with a zero diagonal.
+        Symmetric, with a zero diagonal; kept in double precision, sparse ones in rows.
     layers : tuple of LayerRange
         In order, covering all nodes.
     kind : {"weights", "activations"}
@@ -75,7 +75,7 @@ class UnitGraph:
 
     def __post_init__(self) -> None:
         check_option("kind", self.kind, KINDS)
-        check_square(self.adjacency)
+        object.__setattr__(self, "adjacency", as_adjacency(self.adjacency))
         n_units = self.adjacency.shape[0]
         require(
             sparse.issparse(self.adjacency) or self.kind == "activations",
@@ -85,7 +85,8 @@ class UnitGraph:
         names = {layer.name for layer in self.layers}
         unknown = [pair for pair in self.links or () if not names.issuperset(pair)]
         require(not unknown, f"links must join two of {sorted(names)}, not {shown(unknown[:1])}")
-        inactive = np.asarray(self.inactive)
+        inactive = as_array(self.inactive)
+        object.__setattr__(self, "inactive", inactive)
         require(
             inactive.shape == (n_units,) and inactive.dtype == bool,
             f"inactive must be {n_units} values, true or false, one a unit, not {inactive.dtype} "
@@ -160,8 +161,14 @@ def check_layers(layers: Sequence[LayerRange], n_units: int) -> None:
     )
 
 
-def check_square(adjacency: sparse.sparray | np.ndarray) -> None:
-    """Refuse what is no square matrix of numbers."""
+def as_adjacency(adjacency: sparse.sparray | np.ndarray) -> sparse.csr_array | np.ndarray:
+    """Return a square matrix of numbers in double precision, of sparse ones in rows (CSR).
+
+    Raises
+    ------
+    InvalidInputError
+        If it is anything else.
+    """
     is_matrix = sparse.issparse(adjacency) or isinstance(adjacency, np.ndarray)
     if not is_matrix or adjacency.ndim != 2 or adjacency.shape[0] != adjacency.shape[1]:
         given = f"of shape {adjacency.shape}" if is_matrix else type(adjacency).__name__
@@ -173,6 +180,8 @@ def check_square(adjacency: sparse.sparray | np.ndarray) -> None:
         raise InvalidInputError(
             f"adjacency must hold numbers, not {adjacency.dtype}: adjacency.astype(float)"
         )
+    rows = sparse.csr_array(adjacency) if sparse.issparse(adjacency) else np.asarray(adjacency)
+    return rows.astype(np.float64, copy=False)
 
 
 def check_edges(adjacency: sparse.sparray | np.ndarray) -> None:

@@ -18,6 +18,7 @@ from localspec.units import (
     Scaling,
     UnitLayer,
     UnitMap,
+    precise,
     trace_units,
 )
 
@@ -42,19 +43,14 @@ def kernel_norms(weight: torch.Tensor, norm: str = "l1") -> torch.Tensor:
     return absolute.T
 
 
-def _precise(values: torch.Tensor) -> torch.Tensor:
-    """Return values of bfloat16, whose sums would be rounded to three digits, as float32."""
-    return values.float() if values.dtype == torch.bfloat16 else values
-
-
 def _factor(module: nn.Module, mode: str) -> torch.Tensor | float:
     """Return gamma / sqrt(var + eps) of every channel, or its magnitude, or that of a constant."""
     if isinstance(module, Scaling):
         return abs(float(torch.as_tensor(module.factor, dtype=torch.float64).detach()))
     if mode == "none":
         return 1.0
-    gamma = _precise(module.weight.detach()) if module.affine else 1.0
-    factor = gamma / torch.sqrt(_precise(module.running_var) + module.eps)
+    gamma = precise(module.weight.detach()) if module.affine else 1.0
+    factor = gamma / torch.sqrt(precise(module.running_var) + module.eps)
     return factor.abs() if mode == "absolute" else factor
 
 
@@ -86,7 +82,7 @@ def _scale(
 
 def _collapsed(reader: Reader, norm: str) -> torch.Tensor:
     """Return a reader's inputs x outputs matrix; in a grouped convolution groups do not meet."""
-    norms = kernel_norms(_precise(reader.module.weight.detach()), norm)
+    norms = kernel_norms(precise(reader.module.weight.detach()), norm)
     groups = reader.module.groups if isinstance(reader.module, nn.Conv2d) else 1
     if groups == 1:
         return norms

@@ -60,7 +60,7 @@ class Dataset:
         if not self.groups:
             return y
         numbers = {name: number for number, name in enumerate(self.group_names)}
-        return torch.tensor([numbers[name] for name in self.groups], device=y.device)[y]
+        return torch.tensor([numbers[name] for name in self.groups], device=y.device)[y.long()]
 
     @property
     def image_shape(self) -> tuple[int, ...]:

@@ -23,8 +23,8 @@ from localspec.exceptions import InvalidInputError
 
 def _digits(dtype: torch.dtype) -> Dataset:
     bunch = load_digits()
-    images = torch.tensor(bunch.images[:, None] / 16.0, dtype=dtype)
-    labels = torch.tensor(bunch.target, dtype=torch.int64)
+    images = torch.tensor(bunch.images[:, None] / 16.0, dtype=dtype, device="cpu")
+    labels = torch.tensor(bunch.target, dtype=torch.int64, device="cpu")
     train, test = train_test_split(
         np.arange(len(labels)), test_size=0.5, stratify=bunch.target, random_state=0
     )

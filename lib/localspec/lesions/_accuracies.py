@@ -74,6 +74,13 @@ class LesionedAccuracies:
             f"{shapes['baseline']}, {shapes['lesioned']} and {shapes['class_sizes']}: lesion_draws "
             "returns them so",
         )
+        kinds = [values.dtype.kind for values in vars(self).values()]
+        require(
+            kinds[:2] == ["f", "f"] and kinds[2] in "iu" and bool((self.class_sizes > 0).all()),
+            "accuracies must be floating point, and class_sizes whole numbers from 1 upwards, not "
+            + ", ".join(f"{name} of {values.dtype}" for name, values in vars(self).items())
+            + f" from {min(self.class_sizes, default=1)} upwards",
+        )
 
 
 def class_sizes(y: torch.Tensor, n_classes: int) -> np.ndarray:
@@ -91,9 +98,10 @@ def class_sizes(y: torch.Tensor, n_classes: int) -> np.ndarray:
             f"label {int(y.max())} is outside the {n_classes} classes: labels must be from 0 to "
             f"{n_classes - 1}"
         )
-    sizes = torch.bincount(y, minlength=n_classes).cpu().numpy()
-    if not sizes.all():
-        empty = np.flatnonzero(sizes == 0)
+    present = set(y.unique().tolist())
+    if len(present) < n_classes:
+        most = min(n_classes, len(present) + MOST_NAMED + 1)  # enough to name those without
+        empty = [label for label in range(most) if label not in present]
         others = ", ".join(map(str, empty[1:MOST_NAMED])) + ", ..." * (len(empty) > MOST_NAMED)
         others = f", nor has class {others}" if others else ""
         raise InvalidInputError(
@@ -101,7 +109,7 @@ def class_sizes(y: torch.Tensor, n_classes: int) -> np.ndarray:
             f"each from 0 to {n_classes - 1}. Add images of it; labels are the network's outputs, "
             "in their order"
         )
-    return sizes
+    return torch.bincount(y, minlength=n_classes).cpu().numpy()
 
 
 def checked_class_sizes(
@@ -234,7 +242,8 @@ def _lesion_predictions(
     means = {}
     if options.replacement == "mean":
         nodes = tuple({point.node: None for layer in points.values() for point in layer})
-        means = mean_values(unit_map, x if options.x_mean is None else options.x_mean, nodes)
+        of_nodes = mean_values(unit_map, x if options.x_mean is None else options.x_mean, nodes)
+        means = {node: mean.to(unit_map.dtype) for node, mean in of_nodes.items()}
     groups: dict[fx.Node, list[int]] = {}
     acting: dict[fx.Node, set[fx.Node]] = {}
     for index, lesion in enumerate(lesions):

@@ -9,6 +9,7 @@ from itertools import combinations
 import numpy as np
 import torch
 
+from localspec._utils.validation import as_integers, check_integer, check_type, require, shown
 from localspec.clustering import NO_CLUSTER, Draws, Lesion, Partition
 from localspec.exceptions import InvalidInputError
 from localspec.lesions._accuracies import (
@@ -75,7 +76,7 @@ def joint_lesions(
     Raises
     ------
     InvalidInputError
-        If a pair names no two subclusters, or two lesions overlap.
+        If a pair names no two subclusters, two lesions overlap, or images and labels do not fit.
 
     References
     ----------
@@ -84,9 +85,16 @@ def joint_lesions(
     """
     check_draws(draws)
     n_subclusters = len(draws.subclusters)
-    pairs = list(combinations(range(n_subclusters), 2)) if pairs is None else list(pairs)
+    if pairs is None:
+        pairs = list(combinations(range(n_subclusters), 2))
+    listed = as_integers("pairs", pairs)
+    require(
+        listed.size == 0 or (listed.ndim == 2 and listed.shape[1] == 2),
+        f"pairs must be a list of two subclusters each, such as [(0, 1)], not {shown(pairs)}",
+    )
+    pairs = [tuple(pair) for pair in listed.tolist()]
     for pair in pairs:
-        if len({*pair}) != 2 or not all(0 <= index < n_subclusters for index in pair):
+        if pair[0] == pair[1] or not all(0 <= index < n_subclusters for index in pair):
             raise InvalidInputError(
                 f"pair {pair} must hold two different subclusters from 0 to {n_subclusters - 1}"
             )
@@ -104,6 +112,25 @@ def joint_lesions(
         lesioned=accuracies[1:].reshape(draws.n_draws + 1, len(pairs), len(sizes)),
         class_sizes=sizes,
     )
+
+
+def check_of_partition(draws: Draws, partition: Partition) -> None:
+    """Refuse draws of a subcluster that a partition does not have."""
+    check_type(
+        "partition",
+        partition,
+        Partition,
+        "cluster(...) or Partition.from_labels(...) makes one",
+    )
+    labels = {layer.name: partition.of(layer) for layer in partition.tested}
+    for part in draws.subclusters:
+        units = np.flatnonzero(labels.get(part.layer, np.empty(0)) == part.cluster)
+        require(
+            np.array_equal(units, part.units),
+            f"draws are of another partition: cluster {part.cluster} of layer {part.layer!r} has "
+            f"the units {shown(part.units.tolist())} there, and {shown(units.tolist())} here; pass "
+            "draw_counterparts(partition, n_draws)",
+        )
 
 
 def draw_beside(partition: Partition, draws: Draws, lesioned: int, *, seed: int = 0) -> Draws:
@@ -187,12 +214,21 @@ def conditional_lesions(
         ``baseline`` is with that subcluster lesioned; ``lesioned`` has a column for each of
         the others.
 
+    Raises
+    ------
+    InvalidInputError
+        If there is no such subcluster, the draws are none of the partition's, or images and labels
+        do not fit.
+
     References
     ----------
     Hod et al., arXiv:2110.08058, "Lesion"; double lesions are those of its companion code,
     without overlaps.
     """
-    others = draw_beside(partition, draws, lesioned, seed=seed)
+    check_draws(draws)
+    check_of_partition(draws, partition)
+    lesioned = check_integer("lesioned", lesioned, 0)
+    others = draw_beside(partition, draws, lesioned, seed=check_integer("seed", seed, 0))
     first = draws.subclusters[lesioned].as_lesion()
     joined = [union(first, lesion) for lesion in others.lesions()]
     lesions = [first, *joined]

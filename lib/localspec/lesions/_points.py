@@ -32,7 +32,7 @@ def replaced(
         is_kept = places.reshape(len(mask), 1, value.shape[1], *(1,) * (value.ndim - 2))
         changed = stacked * is_kept
         if mean is not None:
-            changed = changed + (1 - is_kept) * mean
+            changed = changed + (1 - is_kept) * mean.to(value.dtype)
         return changed.reshape(value.shape)
 
     return apply
@@ -90,7 +90,8 @@ def keep_masks(
     masks: dict[fx.Node, torch.Tensor] = {}
     for row, lesion in enumerate(lesions):
         for name, chosen in lesion.items():
-            units = torch.from_numpy(np.asarray(chosen, dtype=np.int64)).to(values.device)
+            # a copy: torch takes no negative strides, and warns of what cannot be written to
+            units = torch.from_numpy(np.array(chosen, dtype=np.int64)).to(values.device)
             for point in points[name]:
                 if point.node not in masks:
                     masks[point.node] = values.new_ones(len(lesions), point.n_channels)

@@ -286,7 +286,8 @@ def build_network(
     shared["batch_norm"] = settings.batch_norm
     if settings.architecture == "vgg":
         shared |= {"batch_norm": "after", "norm_last": False}
-    with torch.random.fork_rng(devices=[]):  # layers draw weights from it when they are made
+    # layers draw weights from torch's generator when they are made
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         if settings.architecture in ("cnn", "vgg"):
             shared["conv_dropout"] = settings.conv_dropouts or settings.conv_dropout
             module = cnn(image_shape, settings.channels, settings.hidden, n_outputs, **shared)

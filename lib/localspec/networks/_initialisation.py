@@ -38,12 +38,14 @@ def rescale_modules(
     [[0.5, 5.5], [0.5, 5.5]]
     """
     inside = 1 + (N_MODULES - 1) * (1 - distance)
+    # whatever torch's default type is, factors are of single precision
+    inside_factor = torch.tensor(inside, dtype=torch.float32, device="cpu")
     with torch.no_grad():
         for weight, read, written in zip(weights, modules[:-1], modules[1:], strict=True):
             same = (written[:, None] == read[None]).reshape(
                 weight.shape[:2] + (1,) * (weight.ndim - 2)
             )
-            weight.mul_(torch.where(same, inside, distance))
+            weight.mul_(torch.where(same, inside_factor.to(weight.device), distance))
 
 
 def initialise_clusterable(module: nn.Module, distance: float, generator: torch.Generator) -> None:
@@ -59,7 +61,11 @@ def initialise_clusterable(module: nn.Module, distance: float, generator: torch.
     weights = convolutions or [
         layer.weight for layer in module.modules() if isinstance(layer, nn.Linear)
     ]
-    modules = [torch.randint(N_MODULES, (len(weight),), generator=generator) for weight in weights]
+    device = generator.device
+    modules = [
+        torch.randint(N_MODULES, (len(weight),), generator=generator, device=device)
+        for weight in weights
+    ]
     if not convolutions:
         n_outputs = len(weights[-1])
         require(
@@ -67,7 +73,7 @@ def initialise_clusterable(module: nn.Module, distance: float, generator: torch.
             f"clusterable initialisation puts each output into one of {N_MODULES} modules, but "
             f"there are {n_outputs} outputs: leave module_distance out",
         )
-        modules[-1] = torch.arange(n_outputs)
+        modules[-1] = torch.arange(n_outputs, device=device)
     rescale_modules(weights[1:], modules, distance)
 
 

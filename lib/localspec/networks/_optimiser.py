@@ -46,7 +46,7 @@ class KerasAdam(torch.optim.Adam):
         self.n_steps = n_steps
         for index, parameter in enumerate(self.param_groups[0]["params"]):
             state = self.state[parameter]
-            state["step"] = torch.tensor(float(n_steps))
+            state["step"] = torch.tensor(float(n_steps), device="cpu")
             for name in ("exp_avg", "exp_avg_sq"):
                 # in the parameter's own layout, as Adam makes them
                 state[name] = torch.empty_like(parameter).copy_(moments[f"{index}.{name}"])

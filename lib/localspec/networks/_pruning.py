@@ -91,6 +91,8 @@ class Pruner(nn.Module):
             weight.mul_(mask)
 
 
+@torch.inference_mode(False)
+@torch.enable_grad()
 def prune(
     trained: TrainedNetwork,
     settings: NetworkSettings,

@@ -14,7 +14,13 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from localspec._utils.checkpoints import Checkpoint
-from localspec._utils.hardware import SMALL_STEP, is_small, limited_threads, resolve_device
+from localspec._utils.hardware import (
+    SMALL_STEP,
+    check_autocast,
+    is_small,
+    limited_threads,
+    resolve_device,
+)
 from localspec._utils.validation import (
     check_flag,
     check_integer,
@@ -51,7 +57,10 @@ class TrainedNetwork:
     history: dict[str, np.ndarray]
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """Return weights and history as named arrays, for storage."""
+        """Return weights and history as named arrays, for storage.
+
+        On a CPU they lie in the network's own memory: copy what you change.
+        """
         weights = {f"weights.{k}": v.cpu().numpy() for k, v in self.module.state_dict().items()}
         return weights | {f"history.{k}": v for k, v in self.history.items()}
 
@@ -69,7 +78,10 @@ class TrainedNetwork:
         for name, array in arrays.items():
             part, _, rest = name.partition(".")
             parts.setdefault(part, {})[rest] = array
-        weights = {name: torch.from_numpy(array) for name, array in parts["weights"].items()}
+        weights = {
+            name: torch.from_numpy(np.array(array, order="C"))
+            for name, array in parts["weights"].items()
+        }
         misfit = _misfit(module.state_dict(), weights)
         if misfit or len(parts) > 2:
             raise ArtifactError(f"stored weights are not the network's: {misfit or list(parts)}")
@@ -123,7 +135,7 @@ def check_reads(module: nn.Module, dataset: Dataset) -> None:
     sample = dataset.x_train[:2]
     try:
         with torch.no_grad():
-            outputs = module(sample)
+            outputs = module(sample.clone())  # which the network may write over
     except RuntimeError as error:
         raise InvalidInputError(
             f"the network cannot read images of shape {tuple(sample.shape[1:])} and "
@@ -194,10 +206,11 @@ def fit(
     Raises
     ------
     InvalidInputError
-        If training diverges.
+        If training diverges, or ``torch.autocast`` is on.
     ArtifactError
         If a checkpoint cannot be written, or the one that is there holds no state of this training.
     """
+    check_autocast(dataset.x_train.device)
     small = is_small(module.eval(), dataset.x_train[:1], settings.batch_size, SMALL_STEP)
     if settings.memory_format == "channels_last":
         module = module.to(memory_format=torch.channels_last)
@@ -268,6 +281,8 @@ def check_arguments(
     return check_seed(seed)
 
 
+@torch.inference_mode(False)
+@torch.enable_grad()
 def train(
     settings: NetworkSettings,
     dataset: Dataset,
@@ -339,6 +354,8 @@ def train(
     )
 
 
+@torch.inference_mode(False)
+@torch.enable_grad()
 def train_further(
     trained: TrainedNetwork,
     settings: NetworkSettings,

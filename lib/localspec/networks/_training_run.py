@@ -81,9 +81,9 @@ class TrainingRun:
 
     def _batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         data, settings = self.dataset, self.settings
-        order = torch.randperm(len(data.y_train), generator=self.generators["order"])  # on the CPU
+        order = torch.randperm(len(data.y_train), generator=self.generators["order"], device="cpu")
         for batch in order.split(settings.batch_size):
-            x, y = data.x_train[batch], data.y_train[batch]
+            x, y = data.x_train[batch].detach(), data.y_train[batch].detach()
             if settings.augmentation:
                 x = augment(x, self.generators["augmentation"], **settings.augmentation)
             if settings.memory_format == "channels_last":
@@ -113,7 +113,8 @@ class TrainingRun:
         self._prune()
         self.module.eval()
         x, y = self.dataset.x_test, self.dataset.y_test
-        outputs = torch.cat([self.module(part) for part in x.split(1000)])
+        # copies, which the network may write over
+        outputs = torch.cat([self.module(part.clone()) for part in x.split(1000)])
         return float(self._loss(outputs, y)), self._n_correct(outputs, y) / len(y)
 
     def state(self) -> dict[str, torch.Tensor]:

@@ -85,7 +85,7 @@ def allocated(shape: Sequence[int], dtype: torch.dtype, max_bytes: int, folder: 
     """
     n_bytes = math.prod(shape) * torch.empty(0, dtype=dtype).element_size()
     if n_bytes <= max_bytes:
-        return torch.zeros(shape, dtype=dtype)
+        return torch.zeros(shape, dtype=dtype, device="cpu")
     with tempfile.TemporaryFile(dir=folder) as file:
         file.truncate(n_bytes)
         # the memory map keeps the file, which has no name any more

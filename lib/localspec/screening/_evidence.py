@@ -111,7 +111,7 @@ def small_pictures(
     >>> small_pictures(np.ones((2, 1, 192, 96))).shape
     (2, 1, 96, 48)
     """
-    tensor = torch.as_tensor(images).detach().float().cpu()
+    tensor = torch.as_tensor(images, device="cpu").detach().float()
     scale = largest_side / max(tensor.shape[2:])
     if scale < 1:
         size = [max(1, round(scale * side)) for side in tensor.shape[2:]]

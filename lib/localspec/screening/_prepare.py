@@ -125,7 +125,8 @@ def _check_partition(unit_map: Units, name: str, partition: Partition) -> None:
 def _try_out(unit_map: Units, x: torch.Tensor, settings: Settings) -> None:
     """Lesion a unit of every layer on two images and take one step of visualization."""
     targets = [{layer.name: np.array([0])} for layer in unit_map.tested]
-    x, y = x[:2], torch.zeros(len(x[:2]), dtype=torch.int64)  # labels do not matter
+    x = x[:2]
+    y = torch.zeros(len(x), dtype=torch.int64, device="cpu")  # labels do not matter
     try:
         lesion_accuracies(unit_map, x, y, targets, conventions=settings.conventions)
         if set(settings.measures) & set(VISUALIZED):

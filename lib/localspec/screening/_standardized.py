@@ -27,8 +27,8 @@ def standardized(network: nn.Module, mean: Sequence[float], std: Sequence[float]
     Returns
     -------
     torch.nn.Sequential
-        ``standardization`` (a batch normalization with these numbers), then ``network``, in
-        evaluation mode.
+        ``standardization`` (a batch normalization with these numbers), then ``network``, both in
+        evaluation mode: `network` itself is put into it.
 
     Raises
     ------
@@ -44,8 +44,8 @@ def standardized(network: nn.Module, mean: Sequence[float], std: Sequence[float]
     """
     check_type("network", network, nn.Module, "pass the module of what holds one")
     means, deviations = _checked(mean, std)
-    norm = nn.BatchNorm2d(len(means), eps=0.0, affine=False)
-    shift, scale = torch.tensor([means, deviations], dtype=torch.float64)
+    norm = nn.BatchNorm2d(len(means), eps=0.0, affine=False, device="cpu")
+    shift, scale = torch.tensor([means, deviations], dtype=torch.float64, device="cpu")
     norm.running_mean, norm.running_var = shift, scale.square()
     first = next(network.parameters(), torch.zeros(1))
     parts = {"standardization": norm.to(first.device, first.dtype), "network": network}

@@ -166,7 +166,8 @@ def rank_chi2(value: ArrayLike, null: ArrayLike, side: str, *, ties: str = "spre
     0.3173
     """
     check_option("ties", ties, ("spread", "strict"))
-    require(np.ndim(value) == 1, "value must have shape (n_subclusters,)")
+    value, null = as_floats("value", value), as_floats("null", null)
+    require(value.ndim == 1, "value must have shape (n_subclusters,)")
     more_extreme, tied = exceedances(value, null, side)
     if len(more_extreme) == 0:
         return float("nan")

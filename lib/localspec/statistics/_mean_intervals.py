@@ -163,7 +163,8 @@ def equivalence_p(values: ArrayLike, centre: float, margin: float) -> float:
     Raises
     ------
     InvalidInputError
-        If `values` is not one-dimensional or holds infinite values, or `margin` is not positive.
+        If `values` is not one-dimensional or holds infinite values, `margin` is not
+        positive, or `centre` is no number.
 
     References
     ----------
@@ -179,6 +180,7 @@ def equivalence_p(values: ArrayLike, centre: float, margin: float) -> float:
     """
     values = _checked(values, 1)
     check_real("margin", margin)
+    check_real("centre", centre, -np.inf)
     values = values[~np.isnan(values)]
     if len(values) < 2:
         return float("nan")

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from localspec._utils.validation import require
-from localspec.statistics._ordering import at_most
+from localspec._utils.validation import as_floats, check_real, require
+from localspec.statistics._ordering import at_most, check_inside
 
 CONFIDENCE = 0.95
 
@@ -52,7 +52,7 @@ def clustered_rate(p_values: ArrayLike, level: float) -> Rate:
     Raises
     ------
     InvalidInputError
-        If a cluster has no test.
+        If a cluster has no test, or a p-value or the level is out of range.
 
     Examples
     --------
@@ -61,10 +61,16 @@ def clustered_rate(p_values: ArrayLike, level: float) -> Rate:
     >>> clustered_rate([[0.2, 0.9], [0.04, 0.6]], 0.05)
     Rate(rate=0.25, low=0.0, high=1.0, n_clusters=2, n_tests=4)
     """
-    p_values = np.asarray(p_values, dtype=float)
+    p_values = as_floats("p_values", p_values)
+    check_real("level", level, 0, 1)
+    require(
+        p_values.ndim > 0 and p_values.size > 0,
+        f"p_values must have a row for each cluster, not be of shape {p_values.shape}",
+    )
     flat = p_values.reshape(len(p_values), -1)
     there = ~np.isnan(flat)
-    require(flat.size > 0 and bool(there.any(axis=1).all()), "p_values has a cluster without any")
+    require(bool(there.any(axis=1).all()), "p_values has a cluster without any")
+    check_inside("p_values", flat[there], (flat[there] >= 0) & (flat[there] <= 1), "[0, 1]")
     rates = at_most(flat, level).sum(axis=1) / there.sum(axis=1)
     n = len(rates)
     rate, low, high = float(rates.mean()), float("nan"), float("nan")

@@ -145,7 +145,7 @@ def verdict(
         return NEGLIGIBLE
     if side < 0:
         return CONTRADICTED
-    passed = all(check is not False for check in checks)
+    passed = all(check is None or check for check in checks)  # of NumPy's own bool, too
     if side > 0 and 2 * n_significant > n_tests and passed:
         return SUPPORTED
     return MIXED

@@ -2,6 +2,7 @@
 
 from localspec.units._checks import (
     check_classes,
+    check_gradients,
     check_labels,
     check_logits,
     check_n_clusters,
@@ -21,6 +22,7 @@ from localspec.units._values import (
     ACTIVATION_VALUES,
     STRATA,
     mean_values,
+    precise,
     spatial_means,
     unit_strengths,
     unit_values,
@@ -47,6 +49,7 @@ __all__ = [
     "Workspace",
     "check_classes",
     "check_conventions",
+    "check_gradients",
     "check_labels",
     "check_logits",
     "check_n_clusters",
@@ -58,6 +61,7 @@ __all__ = [
     "is_channels_last",
     "logit_gradients",
     "mean_values",
+    "precise",
     "preflight",
     "spatial_means",
     "trace_units",

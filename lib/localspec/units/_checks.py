@@ -7,8 +7,10 @@ from contextlib import nullcontext
 import torch
 from torch import fx, nn
 
+from localspec._utils.hardware import check_autocast
 from localspec.exceptions import InvalidInputError
 from localspec.units._hooked_units import HookedUnits
+from localspec.units._modules import check_evaluation
 from localspec.units._operations import is_squashing, operation_kind
 from localspec.units._unit_map import UnitMap
 
@@ -65,9 +67,12 @@ def count_logits(unit_map: UnitMap | HookedUnits, x: torch.Tensor) -> int:
     Raises
     ------
     InvalidInputError
-        If the network returns anything but one tensor, cannot read images of this shape, does
-        not return one row of finite logits for each, or returns others than its trace.
+        If the network is in training mode again, ``torch.autocast`` is on, the network returns
+        anything but one tensor, cannot read images of this shape, does not return one row of finite
+        logits for each, or returns others than its trace.
     """
+    check_evaluation(unit_map.module)  # units that were found before share its modules
+    check_autocast(unit_map.device)
     output, is_traced = unit_map.output, isinstance(unit_map, UnitMap)
     if is_traced and not isinstance(output, fx.Node):
         raise InvalidInputError(
@@ -98,6 +103,16 @@ def count_logits(unit_map: UnitMap | HookedUnits, x: torch.Tensor) -> int:
     if is_traced:
         _check_trace(unit_map, sample, logits)
     return logits.shape[1]
+
+
+def check_gradients(unit_map: UnitMap | HookedUnits) -> None:
+    """Refuse a network whose weights no gradient can pass."""
+    tensors = (*unit_map.module.parameters(), *unit_map.module.buffers())
+    if any(tensor.is_inference() for tensor in tensors):
+        raise InvalidInputError(
+            "the network was made under torch.inference_mode, so that no gradients can be taken "
+            "through it: outside of that block make it anew, or pass copy.deepcopy(network)"
+        )
 
 
 def check_logits(unit_map: UnitMap | HookedUnits) -> None:

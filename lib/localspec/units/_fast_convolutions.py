@@ -49,7 +49,8 @@ class _DenseConvolution(nn.Module):
         super().__init__()
         n_outputs, n_inputs, *size = layer.weight.shape
         n_pixels = shape[1:].numel()
-        lit = torch.eye(n_pixels, dtype=layer.weight.dtype).reshape(n_pixels, 1, *shape[1:])
+        lit = torch.eye(n_pixels, dtype=layer.weight.dtype, device=layer.weight.device)
+        lit = lit.reshape(n_pixels, 1, *shape[1:])
         kernels = layer.weight.detach().reshape(-1, 1, *size)
         maps = F.conv2d(lit, kernels, None, layer.stride, layer.padding, layer.dilation)
         self.shape = torch.Size((n_outputs, *maps.shape[2:]))

@@ -10,10 +10,11 @@ import torch
 from localspec._utils.validation import check_integer
 from localspec.conventions import Conventions, resolve
 from localspec.data import check_images
-from localspec.units._checks import count_logits
+from localspec.units._checks import check_gradients, count_logits
 from localspec.units._hooked import Units, units_of
 from localspec.units._trace import Network
 from localspec.units._unit_map import MAX_VALUES
+from localspec.units._values import precise
 
 
 def logit_gradients(
@@ -42,7 +43,8 @@ def logit_gradients(
     Raises
     ------
     InvalidInputError
-        If the network cannot be traced or cannot read the images.
+        If the network cannot be traced or cannot read the images, or was made under
+        ``torch.inference_mode``.
 
     Notes
     -----
@@ -72,6 +74,7 @@ def logit_gradients(
     check_integer("max_values", max_values, 1)
     check_images(x)
     n_logits = count_logits(unit_map, x)
+    check_gradients(unit_map)
     ends = tuple(layer.end for layer in unit_map.tested)
     size = unit_map.n_together(x, ends, max_values=max_values)
     parts = [
@@ -111,4 +114,4 @@ def _gradients(unit_map: Units, x: torch.Tensor, n_logits: int) -> list[np.ndarr
 
 
 def _summed(gradient: torch.Tensor) -> torch.Tensor:
-    return gradient.flatten(2).sum(dim=2) if gradient.ndim > 2 else gradient
+    return precise(gradient).flatten(2).sum(dim=2) if gradient.ndim > 2 else gradient

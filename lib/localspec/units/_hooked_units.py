@@ -260,7 +260,8 @@ class HookedUnits:
                 if name in self._by_name or not [*module.children()]:
                     stack.callback(module.register_forward_hook(hook(name)).remove)
             with torch.inference_mode(False), torch.no_grad(), by_modules(self.module):
-                self.module(image.to(self.device, self.dtype))
+                # a copy: the network may write over what it reads
+                self.module(image.to(self.device, self.dtype, copy=True))
         return counted
 
     def n_kept(self, image: torch.Tensor) -> dict[str, int]:

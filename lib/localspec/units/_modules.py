@@ -84,7 +84,7 @@ def _check_numbers(module: nn.Module) -> None:
 
 def _check_weights(name: str, layer: nn.Linear | _ConvNd) -> None:
     for parameter in (layer.weight, layer.bias):
-        if parameter is not None and not torch.isfinite(parameter).all():
+        if parameter is not None and not torch.isfinite(parameter.detach()).all():
             raise InvalidInputError(
                 f"layer {name!r} holds NaN or infinite weights: training diverged, or the file "
                 "is damaged"
@@ -114,6 +114,12 @@ def _unwrapped(network: object) -> object:
     return network
 
 
+def check_evaluation(module: nn.Module) -> None:
+    """Refuse a network of which a part is in training mode."""
+    if any(part.training for part in module.modules()):
+        raise InvalidInputError("the network is in training mode: call network.eval() first")
+
+
 def checked_module(network: object) -> nn.Module:
     """Return the network inside what holds it, in evaluation mode and with weights to read.
 
@@ -130,8 +136,7 @@ def checked_module(network: object) -> nn.Module:
             f"a network must be a torch.nn.Module, not {type(network).__name__}"
         )
     _check_parts(module)
-    if any(part.training for part in module.modules()):
-        raise InvalidInputError("the network is in training mode: call network.eval() first")
+    check_evaluation(module)
     _check_tensors(module)
     _check_numbers(module)
     return module

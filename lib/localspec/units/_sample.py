@@ -15,7 +15,7 @@ from torch.nn.modules.instancenorm import _InstanceNorm
 from localspec._utils.validation import require
 from localspec.data import check_images
 from localspec.exceptions import InvalidInputError
-from localspec.units._checks import count_logits
+from localspec.units._checks import check_gradients, count_logits
 from localspec.units._hooked_units import (
     HookedLayer,
     HookedUnits,
@@ -282,6 +282,7 @@ def take_sample(module: nn.Module, x: torch.Tensor) -> Sample:
     """
     pair = _two_images(x, module)
     count_logits(HookedUnits(module, ()), pair)
+    check_gradients(HookedUnits(module, ()))
     try:
         together = run_observed(module, pair.clone().requires_grad_(True))
         with torch.no_grad():

@@ -27,8 +27,8 @@ def _windows(convolution: nn.Conv2d, height: int, width: int) -> torch.Tensor:
         n_entries = convolution.kernel_size[axis]
         padding = convolution.padding
         read = F.conv1d(
-            torch.eye(size, dtype=torch.float64)[:, None],
-            torch.eye(n_entries, dtype=torch.float64)[:, None],
+            torch.eye(size, dtype=torch.float64, device="cpu")[:, None],
+            torch.eye(n_entries, dtype=torch.float64, device="cpu")[:, None],
             stride=convolution.stride[axis],
             padding=padding if isinstance(padding, str) else padding[axis],
             dilation=convolution.dilation[axis],
@@ -53,6 +53,11 @@ def _of_convolution(convolution: nn.Conv2d) -> Callable[[torch.Tensor], torch.Te
         return F.linear(met.flatten(1), weight, bias)
 
     return means
+
+
+def precise(values: torch.Tensor) -> torch.Tensor:
+    """Return values of bfloat16, whose sums would be rounded to three digits, as float32."""
+    return values.float() if values.dtype == torch.bfloat16 else values
 
 
 def _of_values(value: torch.Tensor) -> torch.Tensor:
@@ -166,7 +171,7 @@ def unit_values_traced(
         for batch in x.split(unit_map.n_together(x, stops, max_values=max_values)):
             batch = batch.to(unit_map.device, unit_map.dtype)
             values = unit_map.run(batch, stops=stops)
-            parts.append([_collapse(value, conventions.spatial_norm) for value in values])
+            parts.append([_collapse(precise(value), conventions.spatial_norm) for value in values])
     joined = [torch.cat(column).double().cpu().numpy() for column in zip(*parts, strict=True)]
     return {layer.name: values for layer, values in zip(unit_map.tested, joined, strict=True)}
 
@@ -225,12 +230,13 @@ def mean_values(
     Returns
     -------
     dict of torch.fx.Node or str to torch.Tensor, shape (n_channels, ...)
+        Of values in bfloat16, in float32.
     """
     totals: list[torch.Tensor] = []
     with torch.inference_mode():
         for part in x.split(unit_map.n_together(x, nodes)):
             part = part.to(unit_map.device, unit_map.dtype)
-            sums = [value.sum(dim=0) for value in unit_map.run(part, stops=nodes)]
+            sums = [precise(value).sum(dim=0) for value in unit_map.run(part, stops=nodes)]
             totals = [a + b for a, b in zip(totals, sums, strict=True)] if totals else sums
     return {node: total / len(x) for node, total in zip(nodes, totals, strict=True)}
 
@@ -242,7 +248,7 @@ def _incoming(layer: UnitLayer) -> torch.Tensor:
     """Return all weights into a layer's units, shape (n_units, n_weights)."""
     parts = []
     for writer in layer.writers:
-        rows = writer.reader.module.weight.detach().flatten(1)
+        rows = precise(writer.reader.module.weight.detach()).flatten(1)
         after = layer.n_units - writer.start - len(rows)
         parts.append(F.pad(rows, (0, 0, writer.start, after)))
     return torch.cat(parts, dim=1) if parts else torch.zeros(layer.n_units, 1)

@@ -14,7 +14,7 @@ from localspec._utils.validation import check_flag, check_integer
 from localspec.clustering import Lesion
 from localspec.data import check_images
 from localspec.exceptions import InvalidInputError
-from localspec.units import Network, UnitMap, Units, count_logits, units_of
+from localspec.units import Network, UnitMap, Units, count_logits, precise, units_of
 from localspec.visualization._visualize import check_targets, target_mask, targets_by_layer
 
 MAX_IMAGES = 500  # that go through the network at once
@@ -77,6 +77,7 @@ def _scores(
         values = unit_map.run(batch, stops=stops)
     scores = {}
     for (name, mask), value in zip(masks.items(), values, strict=True):
+        value = precise(value)
         means = value.mean(dim=tuple(range(2, value.ndim))) if value.ndim > 2 else value
         scores[name] = (means.abs().double().cpu().numpy() @ mask).T
     return scores

@@ -27,12 +27,13 @@ def initial_parameters(
     channels, height, width = image_shape
     generator = torch.Generator().manual_seed(seed)
     shape = (channels, height, width // 2 + 1, 2)
-    return (torch.randn(shape, generator=generator, dtype=torch.float64) * INITIAL_SD).to(dtype)
+    drawn = torch.randn(shape, generator=generator, dtype=torch.float64, device="cpu")
+    return (drawn * INITIAL_SD).to(dtype)
 
 
 def _amplitudes(height: int, width: int) -> torch.Tensor:
-    rows = torch.fft.fftfreq(height, dtype=torch.float64)[:, None]
-    columns = torch.fft.rfftfreq(width, dtype=torch.float64)[None, :]
+    rows = torch.fft.fftfreq(height, dtype=torch.float64, device="cpu")[:, None]
+    columns = torch.fft.rfftfreq(width, dtype=torch.float64, device="cpu")[None, :]
     frequencies = torch.sqrt(rows**2 + columns**2)
     lowest = 1.0 / max(height, width)
     return math.sqrt(height * width) / frequencies.clamp(min=lowest) / 4
@@ -57,11 +58,11 @@ def decoder(
     """
     n_coefficients = height * (width // 2 + 1) * 2
     amplitudes = _amplitudes(height, width)
-    directions = torch.tensor(COLOUR_DIRECTIONS, dtype=torch.float64)
+    directions = torch.tensor(COLOUR_DIRECTIONS, dtype=torch.float64, device="cpu")
     directions = (directions / torch.linalg.vector_norm(directions, dim=0).max()).to(parameters)
     matrix = None
     if n_coefficients <= MAX_COEFFICIENTS:
-        single = torch.eye(n_coefficients, dtype=torch.float64)
+        single = torch.eye(n_coefficients, dtype=torch.float64, device="cpu")
         single = single.reshape(n_coefficients, height, width // 2 + 1, 2)
         with single_threaded():  # several threads round otherwise
             images = _transform(single, amplitudes, (height, width))

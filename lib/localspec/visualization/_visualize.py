@@ -32,6 +32,7 @@ from localspec.units import (
     UnitMap,
     Units,
     check_classes,
+    check_gradients,
     check_logits,
     count_logits,
     fast_convolutions,
@@ -120,7 +121,7 @@ def checked_network(network: Network, image_shape: Sequence[int]) -> Units:
     unit_map = units_of(network)
     check_image_shape(image_shape)
     n_pixels = math.prod(image_shape)
-    tried = torch.linspace(0, 1, 2 * n_pixels).reshape(2, *image_shape)
+    tried = torch.linspace(0, 1, 2 * n_pixels, device="cpu").reshape(2, *image_shape)
     check_classes(count_logits(unit_map, tried))
     check_logits(unit_map)
     return unit_map
@@ -269,7 +270,8 @@ def visualize(
     Raises
     ------
     InvalidInputError
-        If a target is not units of one layer, or `image_shape` is not allowed.
+        If a target is not units of one layer, `image_shape` is not allowed, or the network was
+        made under ``torch.inference_mode``.
 
     Notes
     -----
@@ -327,6 +329,7 @@ def visualize_traced(
 
     `advance` is told of steps done, in place of a bar.
     """
+    check_gradients(unit_map)
     by_layer = targets_by_layer(targets)
     start = initial_parameters(image_shape, seed=seed, dtype=unit_map.dtype).to(unit_map.device)
     decode_all = decoder(*image_shape[1:], start)
@@ -347,12 +350,13 @@ def visualize_traced(
         objectives[name] = _Objective(unit_map, node, means, mask)
         wanted = min(MIN_PARTS, len(indices), len(indices) * n_kept[node] // small_part)
         n_parts = max(math.ceil(len(indices) / n_together(node)), wanted)
-        parts += [(name, rows) for rows in torch.arange(len(indices)).tensor_split(n_parts)]
+        every = torch.arange(len(indices), device="cpu")
+        parts += [(name, rows) for rows in every.tensor_split(n_parts)]
     parts.sort(key=lambda part: n_kept[objectives[part[0]].node] * len(part[1]), reverse=True)
     n_rows = max((len(rows) for _, rows in parts), default=0)
-    images = torch.zeros(len(targets), *image_shape, dtype=unit_map.dtype)
-    scores = torch.zeros(len(targets), dtype=unit_map.dtype)
-    entropies = torch.zeros(len(targets), dtype=torch.float64)
+    images = torch.zeros(len(targets), *image_shape, dtype=unit_map.dtype, device="cpu")
+    scores = torch.zeros(len(targets), dtype=unit_map.dtype, device="cpu")
+    entropies = torch.zeros(len(targets), dtype=torch.float64, device="cpu")
     bar = tqdm(total=len(targets) * (n_steps + 1), desc="images", unit="step", disable=not progress)
 
     def count(n_images: int) -> None:
@@ -365,7 +369,7 @@ def visualize_traced(
         optimised, reached = _optimise(
             objectives[name].rows(rows), decode_all, start, n_steps, learning_rate, count
         )
-        chosen = torch.tensor(by_layer[name])[rows]
+        chosen = torch.tensor(by_layer[name], device="cpu")[rows]
         images[chosen], scores[chosen] = optimised.cpu(), reached.cpu()
         with torch.inference_mode():
             batches = optimised.split(n_together(unit_map.output))

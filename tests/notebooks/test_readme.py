@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT / "book"))
 import readme  # noqa: E402
 
 PAGES_OF = {  # profiles whose published figures the README shows, by the name of their data
-    "MNIST": ["mnist", "mnist-dropout"],
+    "MNIST": ["mnist", "mnist-dropout", "mnist-cnns"],
     "Fashion-MNIST": ["fashion-mnist"],
     "Polynomials": ["polynomials"],
 }

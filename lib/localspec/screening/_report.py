@@ -127,7 +127,7 @@ class Report:
         name, index = self._position(row)
         self._check_complete()
         part, evidence = self.draws[name].subclusters[index], self.evidence[name]
-        layer = next(one for one in self.partitions[name].layers if one.name == part.layer)
+        layer = next(each for each in self.partitions[name].layers if each.name == part.layer)
         findings = {m: self._finding(name, m, index) for m in self.measures}
         return ScreenedGroup(
             rank=int(row),

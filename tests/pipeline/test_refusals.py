@@ -76,7 +76,40 @@ PROFILES = {
     ),
     "a device": (changed("device", "tpu"), "device = 'tpu'", "'auto', 'cpu' or 'cuda'"),
     "a list": ("- digits\n- mnist\n", "must hold a mapping", "['digits', 'mnist']"),
-    "empty": ("", "must hold a mapping", "None"),
+    "empty": ("", "must hold a mapping", "None", "it is empty"),
+    "a key that is near one": (changed("seedz", [1]), "seedz is not", "is 'seeds' meant?"),
+    "a key that is near none": (
+        changed("colour", 1),
+        "colour is not a setting of Profile",
+        "Profile has the settings name, dtype, device, pages",
+    ),
+    "a tab": ("seeds:\n\t- 0\n", "line 2, column 1: ", "for a tab", "indentation"),
+    "a bracket": ("seeds: [0\nnetworks: {}\n", "line 2", "begins in line 1", "not closed"),
+    "a comma in a number": ("method: {level: 0,05}\n", "line 1 is no text but '05'", "quotes"),
+    "a data set": (
+        changed("networks.mlp.dataset", "digitz"),
+        "network 'mlp': data set='digitz'",
+        "choose one of 'digits'",
+    ),
+    "a page twice": (changed("pages", ["01_training"] * 2), "01_training stands twice", "once"),
+    "a page's network": (
+        changed("sections", {"02_clustering": {"networks": ["cnn"]}}),
+        "page 02_clustering: network='cnn' is not known; choose one of 'mlp'",
+    ),
+    "a page's network twice": (
+        changed("sections", {"02_clustering": {"networks": ["mlp", "mlp"]}}),
+        "page 02_clustering: networks: mlp stands twice",
+    ),
+    "a page's k above the units": (
+        changed("sections", {"02_clustering": {"n_clusters": 15}}),
+        "page 02_clustering: n_clusters = 15, but network 'mlp' has 14 units",
+    ),
+    "two seeds for a page of one": (
+        changed("seeds", [0, 1]) + "pages: [11_more_draws]\n",
+        "page 11_more_draws: seeds = [0, 1]",
+        "at most 1 item",
+        "sections.11_more_draws",
+    ),
     "a key twice": ("seeds: [0]\nseeds: [1]\n", "key 'seeds'", "line 1", "line 2", "remove one"),
     "another profile": (changed("extends", "digitz"), "extends='digitz'", "choose one of 'mine'"),
     "itself": (changed("extends", "mine"), "extends itself: mine -> mine"),
@@ -104,6 +137,13 @@ def profile(tmp_path):
 def test_profiles(profile, content, words):
     path = profile(content)
     check_refused(lambda: load_profile(path), [path, *words])
+
+
+def test_a_refusal_is_one_line(profile):
+    for content in ("seeds:\n\t- 0\n", "a: b: c", "seeds: [0\n", "seeds: [0]\x00"):
+        with pytest.raises(InvalidInputError) as caught:
+            load_profile(profile(content))
+        assert "\n" not in str(caught.value)
 
 
 @pytest.mark.usefixtures("no_long_work")

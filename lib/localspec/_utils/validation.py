@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from difflib import get_close_matches
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, TypeVar
@@ -308,17 +309,25 @@ class Strict(BaseModel):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            raise InvalidInputError(explain(error)) from error
+            raise InvalidInputError(explain(error, list(type(self).model_fields))) from error
 
 
-def explain(error: ValidationError) -> str:
-    """Turn a pydantic error into one sentence a value: where, what was given, what is allowed."""
+def explain(error: ValidationError, settings: Sequence[str] = ()) -> str:
+    """Turn a pydantic error into one sentence a value: where, what was given, what is allowed.
+
+    `settings` are the names that the model has: the nearest is named beside one that it has not.
+    """
     problems = []
+    listed = ""
     found = error.errors(include_url=False)
     for problem in found[:MOST_PROBLEMS]:
         where = cut(".".join(map(str, problem["loc"])) or error.title)
         if problem["type"] == "extra_forbidden":
-            problems.append(f"{where} is not a setting of {error.title}")
+            near = get_close_matches(where, settings, n=1)
+            meant = f": is {near[0]!r} meant?" if near else ""
+            problems.append(f"{where} is not a setting of {error.title}{meant}")
+            if settings and not near:
+                listed = f"{error.title} has the settings {', '.join(settings)}"
         elif problem["type"] == "missing":
             problems.append(f"{where} is missing in {error.title}")
         elif problem["type"] == "value_error":  # from our own checks, which name the value
@@ -327,17 +336,17 @@ def explain(error: ValidationError) -> str:
             problems.append(f"{where} = {shown(problem['input'])}: {problem['msg']}")
     if len(found) > MOST_PROBLEMS:
         problems.append(f"and {len(found) - MOST_PROBLEMS:,} more")
-    return "; ".join(problems)
+    return "; ".join(filter(None, [*problems, listed]))
 
 
 def distinct(values: list[Any]) -> list[Any]:
-    """Refuse a list in which a value stands twice: it would be counted as two replicates."""
+    """Refuse a list in which a value stands twice: it would be computed and counted twice."""
     met = set()
     for value in values:
         if value in met:
             raise ValueError(
                 f"{value} stands twice in {shown(values)}: name each of them once, since each is "
-                "counted as a replicate"
+                "computed and counted"
             )
         met.add(value)
     return values

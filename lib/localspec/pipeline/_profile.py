@@ -15,6 +15,7 @@ after its networks.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -23,6 +24,7 @@ from pydantic import Field, field_validator, model_validator
 
 from localspec._utils.files import check_is_file, project_root
 from localspec._utils.validation import Strict, check_option, require, shown
+from localspec.data import DATASETS
 from localspec.exceptions import InvalidInputError
 from localspec.networks import NetworkSettings, TorchvisionSettings
 from localspec.pipeline._sections import (
@@ -121,7 +123,27 @@ class Profile(Strict):
                 f"sections.{page}.profile = {shown(own.get('profile'))}: a page is of the "
                 "profile in whose file it stands; leave it out",
             )
-            self.parameters(page)
+        for page in dict.fromkeys([*self.pages, *self.sections]):
+            self._check_page(page)
+        return self
+
+    def _check_page(self, page: str) -> None:
+        own = self.sections.get(page, {})
+        try:
+            networks = self.parameters(page).get("networks", [])
+            for name in networks:
+                check_option("network", name, self.networks)
+            if "n_clusters" in own:
+                self.check_clusters(own["n_clusters"], networks)
+        except InvalidInputError as error:
+            raise InvalidInputError(
+                f"page {page}: {error} (values of this page alone stand in sections.{page})"
+            ) from error
+
+    @model_validator(mode="after")
+    def _datasets_exist(self) -> Profile:
+        for name, network in self.networks.items():
+            check_option(f"network {name!r}: data set", network.dataset, DATASETS)
         return self
 
     @model_validator(mode="after")
@@ -158,13 +180,17 @@ class Profile(Strict):
                 )
         return self
 
-    def check_clusters(self, n_clusters: int) -> None:
-        """Refuse more clusters than the tested layers of one of the networks have units."""
-        for name, network in self.networks.items():
-            if n_clusters > network.n_tested_units:
+    def check_clusters(self, n_clusters: int, networks: Iterable[str] | None = None) -> None:
+        """Refuse more clusters than the tested layers of one of the networks have units.
+
+        `networks` are names of some of them; by default all.
+        """
+        for name in self.networks if networks is None else networks:
+            n_units = self.networks[name].n_tested_units
+            if n_clusters > n_units:
                 raise InvalidInputError(
-                    f"n_clusters = {n_clusters}, but network {name!r} has {network.n_tested_units} "
-                    "units in its tested layers: ask for at most so many"
+                    f"n_clusters = {n_clusters}, but network {name!r} has {n_units} units in its "
+                    "tested layers: ask for at most so many"
                 )
 
     def parameters(self, page: str) -> dict[str, Any]:
@@ -253,7 +279,10 @@ class _Loader(yaml.SafeLoader):
         for key, _ in node.value:
             line = key.start_mark.line + 1
             if key.tag not in TEXT_TAGS or not isinstance(key, yaml.ScalarNode):
-                raise InvalidInputError(f"the key in line {line} is no text: put it into quotes")
+                found = f" but {shown(key.value)}" if isinstance(key, yaml.ScalarNode) else ""
+                raise InvalidInputError(
+                    f"the key in line {line} is no text{found}: put it into quotes if it is a key"
+                )
             if key.value in lines:
                 raise InvalidInputError(
                     f"key {key.value!r} stands in line {lines[key.value]} and again in line "
@@ -261,6 +290,20 @@ class _Loader(yaml.SafeLoader):
                 )
             lines[key.value] = line
         return node
+
+
+def _why_not_read(error: Exception) -> str:
+    """Return in one line what is wrong with a text, and where."""
+    if not isinstance(error, yaml.scanner.ScannerError | yaml.parser.ParserError):
+        return " ".join(str(error).split())
+    where = f"line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}"
+    context = f" {error.context}" if error.context else ""
+    if error.context and error.context_mark:
+        context += f" that begins in line {error.context_mark.line + 1}"
+    return (
+        f"{where}: {error.problem}{context}; look there, and before it, for a tab, a wrong "
+        "indentation, or a bracket or quote that is not closed"
+    )
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -276,9 +319,15 @@ def _read(path: Path) -> dict[str, Any]:
             f"cannot read the profile {path}: {error}; save it as text in UTF-8"
         ) from error
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise InvalidInputError(f"cannot read the profile {path}: {error}") from error
+        raise InvalidInputError(
+            f"cannot read the profile {path}: {_why_not_read(error)}"
+        ) from error
     if not isinstance(content, dict):
-        raise InvalidInputError(f"{path} must hold a mapping of settings, not {shown(content)}")
+        empty = " (it is empty)" if content is None else ""
+        raise InvalidInputError(
+            f"{path} must hold a mapping of settings, not {shown(content)}{empty}: lines such as "
+            "`seeds: [0, 1]`"
+        )
     return content
 
 

@@ -78,6 +78,8 @@ bench: $(INSTALLED) ## run the benchmarks
 		$(VENV_PYTHON) benchmarks/$$name.py || exit 1; done
 
 lint: sync ## check style, the order of modules, and that the notebooks are committed as they are
+	@git rev-parse --git-dir > /dev/null || { \
+		echo "lint compares the notebooks with git's index: run it in a clone" >&2; exit 1; }
 	@$(VENV_PYTHON) -m ruff check .
 	@$(VENV_PYTHON) -m ruff format --check .
 	@.venv/bin/lint-imports

@@ -15,7 +15,7 @@ from localspec.cli._grid import REPLICATED, TRAINED, replicates_of
 from localspec.pipeline import load_profile
 
 ROOT = Path(workflow.basedir)
-PROFILE_FILE = Path(config.get("profile", ROOT / "notebooks" / "profiles" / "digits.yml"))
+PROFILE_FILE = Path(*config.get("profile", [ROOT, "notebooks", "profiles", "digits.yml"]))
 PROFILE, NAME = load_profile(PROFILE_FILE), PROFILE_FILE.stem
 PENDING = [(network, int(seed)) for network, seed in config.get("pending", [])]
 JOBS = f"{NAME}/.jobs"

@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from localspec.cli import main
 from localspec.cli._files import as_json
+from localspec.cli._run import one_at_a_time
 from localspec.cli._stamp import source_hashes
 from localspec.pipeline import load_profile
 
@@ -106,3 +107,11 @@ def test_published_files_that_are_damaged(ran):
     shutil.rmtree(ran / "book")
     assert "no page of small is published" in refused("determinism", "small")
     assert "no book is built" in refused("serve")
+
+
+def test_a_page_that_another_process_runs(ran, tmp_path):
+    folder = tmp_path / "results" / "small"
+    before = (folder / f"{PAGE}.json").read_bytes()
+    with one_at_a_time(folder / f".{PAGE}"):
+        assert "another run is using" in refused("page", "small", PAGE)
+    assert (folder / f"{PAGE}.json").read_bytes() == before

@@ -140,6 +140,14 @@ def test_what_looks_like_an_option_is_none(clone):
         assert command.endswith(" -- --help")
 
 
+def test_lint_without_git_says_so(clone):
+    asked(clone, "test")
+    code, commands, said = asked(clone, "lint", "GIT_DIR=/nowhere")
+    assert code == 2
+    assert not any("ruff" in command for command in commands)
+    assert "lint compares the notebooks with git's index: run it in a clone" in said
+
+
 def test_pages_are_words(clone):
     asked(clone, "test")
     assert asked(clone, "publish", "PAGES=01_training 02_clustering *")[1] == [

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -13,12 +14,14 @@ import nbformat
 import pytest
 from click.testing import CliRunner
 from nbformat.v4 import new_notebook
+from snakemake.cli import parse_config
 
 from localspec.cli import _start, main
 from localspec.cli._determinism import Outcome, count
 from localspec.cli._files import as_json, checksum, inside, write_if_changed
 from localspec.cli._run import one_at_a_time, stale_pages
-from localspec.cli._stamp import source_hashes
+from localspec.cli._snakemake import config_arguments
+from localspec.cli._stamp import commit, source_hashes
 from localspec.exceptions import InvalidInputError
 from localspec.pipeline import load_profile
 
@@ -160,6 +163,54 @@ def test_the_end_of_the_parent_is_seen_before_anything_is_imported(tmp_path):
     assert f"process {gone.pid}, which this one was started for, has ended" in done.stderr
     assert "torch" not in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_while_the_library_is_imported_leaves_no_traceback(tmp_path):
+    package = tmp_path / "localspec"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "cli.py").write_text("import time; print('up', flush=True); time.sleep(60)")
+    command = [sys.executable, "-P", _start.__file__, str(os.getpid()), "run", "digits"]
+    with subprocess.Popen(
+        command,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # background jobs of a shell are started without Ctrl+C
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:
+        assert process.stdout.readline() == "up\n"
+        process.send_signal(signal.SIGINT)
+        assert process.communicate() == ("", "")
+    assert process.returncode == -signal.SIGINT
+
+
+def test_the_commit_is_that_of_the_project(tmp_path, monkeypatch):
+    def git(*arguments: str) -> None:
+        who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        subprocess.run(["git", *who, *arguments], cwd=tmp_path, check=True, capture_output=True)
+
+    root = tmp_path / "project"
+    (root / "notebooks" / "profiles").mkdir(parents=True)
+    (root / "notebooks" / "a.md").touch()
+    monkeypatch.chdir(root)
+    assert commit() is None
+    git("init")
+    git("commit", "--allow-empty", "-m", "of a folder around, which knows nothing of the project")
+    assert commit() is None
+    git("add", ".")
+    git("commit", "-m", "with the project")
+    assert re.fullmatch(r"[0-9a-f]{40}", commit())
+    (root / "notebooks" / "a.md").write_text("changed")
+    assert commit().endswith("-dirty")
+
+
+@pytest.mark.parametrize("name", ["größe", "a b", "a #b", "a: b", "it's", 'a"b', "{a}", "😀", "1"])
+def test_a_path_of_any_name_reaches_snakemake(name):
+    given = {"profile": f"/tmp/{name}/{name}.yml", "pending": [[name, 0]], "local": True}
+    read = parse_config(config_arguments({**given, "cores": 2}))
+    assert read == {**given, "profile": [given["profile"]], "pending": [[name, "0"]], "cores": 2}
 
 
 def test_one_run_at_a_time(tmp_path):

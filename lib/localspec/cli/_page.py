@@ -35,6 +35,7 @@ from localspec.cli._files import (
 )
 from localspec.cli._grid import LOADING, job_parameters, job_record, stored_artifacts
 from localspec.cli._jobs import State, began, jobs_folder, kept_state, reason
+from localspec.cli._run import one_at_a_time
 from localspec.cli._stamp import (
     LIBRARY,
     entry_hashes,
@@ -220,22 +221,28 @@ def run_page(
 
     With other parameters than the profile's if they are given. Returns stages and keys of the
     artifacts that it needed.
+
+    Raises
+    ------
+    click.ClickException
+        If it fails, or another process runs this page.
     """
     parameters = profile.parameters(page) if parameters is None else parameters
     folder = inside(results, profile.name)
     hashes = source_hashes(profile, [page])[page]
-    done = run_notebook(page, parameters, folder / page, results, state, compute=compute)
-    summary = summarise(done.entries)
-    figures = summary.pop("figures")
-    about = information(summary.pop("device"), done.duration_s, hashes, figures)
-    stamp = {"page": page, "profile": profile.name, "parameters": done.parameters, **summary}
-    problem = table_problem(stamp, folder / "tables")
-    if problem:
-        raise click.ClickException(f"{page}: {problem}")
-    write_if_changed(folder / f"{page}.ipynb", nbformat.writes(done.notebook) + "\n")
-    write_if_changed(folder / f"{page}.json", as_json({**stamp, "information": about}))
-    state.line = f"{page}: done in {done.duration_s:.1f} s"
-    return stored_artifacts(done.entries, results)
+    with one_at_a_time(folder / f".{page}"):  # `localspec page` may be called beside a run
+        done = run_notebook(page, parameters, folder / page, results, state, compute=compute)
+        summary = summarise(done.entries)
+        figures = summary.pop("figures")
+        about = information(summary.pop("device"), done.duration_s, hashes, figures)
+        stamp = {"page": page, "profile": profile.name, "parameters": done.parameters, **summary}
+        problem = table_problem(stamp, folder / "tables")
+        if problem:
+            raise click.ClickException(f"{page}: {problem}")
+        write_if_changed(folder / f"{page}.ipynb", nbformat.writes(done.notebook) + "\n")
+        write_if_changed(folder / f"{page}.json", as_json({**stamp, "information": about}))
+        state.line = f"{page}: done in {done.duration_s:.1f} s"
+        return stored_artifacts(done.entries, results)
 
 
 def run_replicate(

@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
 from contextlib import redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,7 +101,7 @@ def snakemake(
     arguments = [target, "--snakefile", str(root / "Snakefile"), "--directory", str(results)]
     arguments += [*manner.arguments(), *options]
     config = {**config, "local": manner.local, "cores": manner.jobs or manner.cores}
-    arguments += ["--config", *(f"{name}={json.dumps(value)}" for name, value in config.items())]
+    arguments += ["--config", *config_arguments(config)]
     parser, parsed = parsed_arguments(arguments)
     folder = jobs_folder(results, Path(str(config["profile"])).stem)
     made: list[bool] = []
@@ -133,6 +134,16 @@ def snakemake(
     second()
     thread.join()
     return made == [True]
+
+
+def config_arguments(config: Mapping[str, object]) -> list[str]:
+    """Return Snakemake's arguments for JSON values of its configuration; a text is a list of one.
+
+    Snakemake strips the quotes of a text and reads it as YAML, which ends "a #b" before the "#" and
+    takes the escapes of JSON for text.
+    """
+    listed = {name: [value] if isinstance(value, str) else value for name, value in config.items()}
+    return [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in listed.items()]
 
 
 def parsed_arguments(arguments: list[str]) -> tuple[ArgumentParser, Namespace]:

@@ -161,10 +161,13 @@ def _git(*arguments: str) -> str | None:
 
 
 def commit() -> str | None:
-    """Return the commit that is checked out, marked where library or notebooks differ from it."""
-    head = _git("rev-parse", "HEAD")
+    """Return the commit that is checked out, marked where library or notebooks differ from it.
+
+    None without git, also where git knows a folder around the project, but not the project.
+    """
+    head = _git("ls-files", "notebooks") and _git("rev-parse", "HEAD")
     changed = head and _git("status", "--porcelain", "--", "lib", "notebooks")
-    return f"{head}-dirty" if changed else head
+    return f"{head}-dirty" if changed else head or None
 
 
 def versions() -> dict[str, str]:

@@ -6,6 +6,7 @@ The watch begins before the library is imported, which takes seconds.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 import time
@@ -46,6 +47,10 @@ def die_with_parent(parent: int, interval_s: float = 0.5) -> None:
 
 if __name__ == "__main__":
     die_with_parent(int(sys.argv[1]))
+    interrupted = signal.getsignal(signal.SIGINT)
+    if interrupted is not signal.SIG_IGN:  # as a shell starts jobs in the background
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl+C while importing needs no traceback
     from localspec.cli import main
 
+    signal.signal(signal.SIGINT, interrupted)
     main(sys.argv[2:], prog_name="localspec")

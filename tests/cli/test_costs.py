@@ -5,11 +5,23 @@ import os
 import subprocess
 import sys
 
+import click
 import pytest
 from click.testing import CliRunner
+from helpers.refusals import disk_full
 
 from localspec.cli import main
-from localspec.cli._costs import START, Cost, core_seconds, cost_of, estimate, read_costs
+from localspec.cli._costs import (
+    START,
+    Cost,
+    core_seconds,
+    cost_of,
+    estimate,
+    read_costs,
+    table_path,
+    write_costs,
+)
+from localspec.exceptions import ArtifactError
 from localspec.pipeline import load_profile
 
 TRAIN = ("train", "digits", "mlp", "epoch")
@@ -123,3 +135,26 @@ def test_the_table_is_written_from_records_and_read_by_a_dry_run(small, tmp_path
     (table.parent / "costs.csv").unlink()
     done = CliRunner().invoke(main, ["costs", "small"])
     assert done.exit_code == 0  # the training is still there
+
+
+@pytest.mark.parametrize(
+    "content", ["job,seconds\ntrain,1\n", "<<<<<<< HEAD\n", "\xff", "HEADER,many,2\n"]
+)
+def test_a_damaged_table_is_named(small, content):
+    header = "job,dataset,architecture,unit,seconds,megabytes\ntrain,digits,mlp,epoch"
+    path = table_path()
+    path.write_bytes(content.replace("HEADER", header).encode("latin-1"))
+    if "<<<" in content:  # as a merge leaves it
+        path.write_text(f"{header},1,1\n{content}")
+    done = CliRunner().invoke(main, ["costs", "small"])
+    assert "no job of small was measured" in done.stderr
+    with pytest.raises(click.ClickException, match=r"costs.csv cannot be read .*restore it with"):
+        estimate(small, ["train/mlp/0"])
+
+
+def test_a_full_disk_leaves_the_older_table(small, monkeypatch):
+    write_costs({TRAIN: Cost(2.0, 2.0)}, table_path())
+    monkeypatch.setattr(os, "replace", disk_full)
+    with pytest.raises(ArtifactError, match="the disk is full"):
+        write_costs({TRAIN: Cost(3.0, 2.0)}, table_path())
+    assert read_costs(table_path()) == {TRAIN: Cost(2.0, 2.0)}

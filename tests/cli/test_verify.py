@@ -2,6 +2,7 @@
 
 import json
 
+import click
 import pandas as pd
 import pytest
 from click.testing import CliRunner
@@ -125,9 +126,77 @@ def test_another_number_ends_with_status_1(published, computed):
     assert "all.csv" in done.output
 
 
-@pytest.mark.parametrize("content", ["{", "[]", "{}"])
+@pytest.mark.parametrize(
+    "content", ["{", "[]", "{}", '{"pages": []}', '{"pages": {"03_importance": {}}}']
+)
 def test_damaged_stamps_are_named(published, content):
     (published / "stamps.json").write_text(content)
     done = verify()
     assert (done.exit_code, len(done.stderr.splitlines())) == (1, 1)
     assert "stamps.json cannot be read: restore it" in done.stderr
+
+
+@pytest.mark.parametrize("content", [None, "", "a,b\n1,2,3\n1,2,3,4\n"])
+def test_a_damaged_table_is_named(published, computed, content):
+    path = published / "tables" / "effects.csv"
+    path.unlink()
+    if content is not None:
+        path.write_text(content)
+    for arguments in ((), ("--page", "03_importance")):
+        done = verify(*arguments)
+        assert (done.exit_code, len(done.stderr.splitlines())) == (1, 1), done.stderr
+        assert "effects.csv cannot be read" in done.stderr
+        assert "restore it with git" in done.stderr
+    assert computed["parameters"] == []  # before anything is computed
+
+
+def test_a_row_of_no_single_network_is_no_part(published):
+    (published / "tables" / "effects.csv").write_text(TABLE + "mlp,all,1\n")
+    assert len(parts({"tables": {"effects.csv": ""}}, published / "tables")) == 3
+
+
+def test_a_table_that_is_no_longer_written_agrees_nowhere(published, computed, monkeypatch):
+    run_page = _verify.run_page
+
+    def without_one(profile, page, results, state, *, parameters):
+        run_page(profile, page, results, state, parameters=parameters)
+        (results / profile.name / "tables" / "all.csv").unlink()
+
+    monkeypatch.setattr(_verify, "run_page", without_one)
+    done = verify("--page", "03_importance")
+    assert (done.exit_code, done.stderr) == (1, "")
+    assert done.output.splitlines()[1].split()[-4:] == ["all.csv", "2", "0", "0"]
+
+
+def test_a_table_that_has_lost_its_columns_agrees_nowhere(published, computed):
+    computed["effects.csv"] = "replicate,effect\n0,1\n"
+    done = verify("--parts", "1")
+    assert (done.exit_code, done.stderr) == (1, "")
+    assert done.output.split()[-2:] == ["0", "0"]
+
+
+def test_a_page_that_fails_names_no_file_that_is_deleted(published, monkeypatch):
+    def run_page(profile, page, results, state, *, parameters):
+        state.line = "cell [3] failed with NameError: name 'x' is not defined"
+        raise click.ClickException(f"{page}: {state.line}\n  the notebook up to there: {results}")
+
+    monkeypatch.setattr(_verify, "run_page", run_page)
+    done = verify("--page", "03_importance")
+    assert done.exit_code == 1
+    assert done.stderr == (
+        "Error: 03_importance: cell [3] failed with NameError: name 'x' is not defined\n"
+    )
+
+
+def test_a_page_without_tables(published):
+    record = {"page": "12_gallery", "parameters": {}, "tables": {}}
+    (published / "stamps.json").write_text(json.dumps({"pages": {"12_gallery": record}}))
+    done = verify("--page", "12_gallery")
+    assert done.exit_code == 1
+    assert "12_gallery of digits has no table" in done.stderr
+    assert "use --page" not in done.stderr
+
+
+def test_a_profile_that_was_never_published(published):
+    (published / "stamps.json").unlink()
+    assert "make run PROFILE=digits, then make publish PROFILE=digits" in verify().stderr

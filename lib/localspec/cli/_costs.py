@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 from collections import Counter
@@ -15,7 +16,13 @@ import click
 
 from localspec._utils.artifacts import artifact_path
 from localspec._utils.files import project_root
-from localspec.cli._files import UNREADABLE, load_named_profile, results_folder, shown
+from localspec.cli._files import (
+    UNREADABLE,
+    load_named_profile,
+    results_folder,
+    shown,
+    write_if_changed,
+)
 from localspec.cli._grid import LOADING
 from localspec.cli._jobs import jobs_folder
 from localspec.networks import NetworkSettings
@@ -105,25 +112,38 @@ def cost_of(
 
 
 def read_costs(path: Path) -> dict[Kind, Cost]:
-    """Return the measured costs that are stored."""
+    """Return the measured costs that are stored.
+
+    Raises
+    ------
+    click.ClickException
+        If they cannot be read.
+    """
     if not path.is_file():
         return {}
-    with open(path, encoding="utf-8", newline="") as file:
-        return {
-            tuple(row[name] for name in FIELDS[:4]): Cost(
-                float(row["seconds"]), float(row["megabytes"])
-            )
-            for row in csv.DictReader(file)
-        }
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            return {
+                tuple(row[name] for name in FIELDS[:4]): Cost(
+                    float(row["seconds"]), float(row["megabytes"])
+                )
+                for row in csv.DictReader(file)
+            }
+    except (*UNREADABLE, csv.Error) as error:
+        raise click.ClickException(
+            f"{shown(path)} cannot be read ({type(error).__name__}: {error}): restore it with git, "
+            "or delete it; it only says what jobs will take"
+        ) from error
 
 
 def write_costs(costs: dict[Kind, Cost], path: Path) -> None:
     """Store measured costs, in the order of their kinds."""
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(FIELDS)
-        for kind, cost in sorted(costs.items()):
-            writer.writerow([*kind, f"{cost.seconds:.3g}", f"{cost.megabytes:.3g}"])
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(FIELDS)
+    for kind, cost in sorted(costs.items()):
+        writer.writerow([*kind, f"{cost.seconds:.3g}", f"{cost.megabytes:.3g}"])
+    write_if_changed(path, text.getvalue())
 
 
 def _mean(costs: list[Cost]) -> Cost:

@@ -125,7 +125,10 @@ def determinism(profile: str, settings: tuple[str, ...]) -> None:
     check_name("profile", profile)
     pages = sorted((project_root() / "book" / "runs" / profile).glob("*.ipynb"))
     if not pages:
-        raise click.ClickException(f"no page of {profile} is published: make publish")
+        raise click.ClickException(
+            f"no page of {profile} is published: make run PROFILE={profile}, "
+            f"then make publish PROFILE={profile}"
+        )
     for page in pages:
         read_notebook(page, f"make run PROFILE={profile}, then make publish PROFILE={profile}")
     click.echo(f"{'setting':18} {'passed':>7} {'failed':>7} {'time':>8}")

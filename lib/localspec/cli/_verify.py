@@ -21,7 +21,14 @@ import pandas as pd
 
 from localspec._utils.files import project_root
 from localspec._utils.hardware import machine
-from localspec.cli._files import as_json, inside, load_named_profile, shown, write_if_changed
+from localspec.cli._files import (
+    UNREADABLE,
+    as_json,
+    inside,
+    load_named_profile,
+    shown,
+    write_if_changed,
+)
 from localspec.cli._jobs import State
 from localspec.cli._page import run_page
 from localspec.cli._stamp import commit, versions
@@ -81,8 +88,20 @@ def compare(published: pd.DataFrame, computed: pd.DataFrame) -> dict[str, int]:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Read a table as the texts that it holds."""
-    return pd.read_csv(path, dtype=str, keep_default_na=False)
+    """Read a table as the texts that it holds.
+
+    Raises
+    ------
+    click.ClickException
+        If it is missing or damaged.
+    """
+    try:
+        return pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        why = " ".join(str(error).split())
+        raise click.ClickException(
+            f"{shown(path)} cannot be read ({why}): restore it with git"
+        ) from error
 
 
 def parts(record: Mapping, tables: Path) -> list[tuple[str, int]]:
@@ -92,7 +111,7 @@ def parts(record: Mapping, tables: Path) -> list[tuple[str, int]]:
         table = read_table(tables / name)
         if {*OF_A_NETWORK} <= {*table}:
             rows = zip(table["network"], table["seed"], strict=True)
-            named |= dict.fromkeys((network, int(seed)) for network, seed in rows)
+            named |= dict.fromkeys((name, int(seed)) for name, seed in rows if seed.isdecimal())
     return list(named)
 
 
@@ -110,29 +129,44 @@ def recompute(
         Folder of the published tables.
     part : tuple of (str, int), optional
         A network and a seed; by default all of the page.
+
+    Raises
+    ------
+    click.ClickException
+        If the page fails.
     """
     page, parameters = record["page"], dict(record["parameters"])
+    state = State(page)
     if part is not None:
         parameters |= {"networks": [part[0]], "seeds": [part[1]]}
+    tables = {name: read_table(published / name) for name in sorted(record["tables"])}
     rows = []
     with tempfile.TemporaryDirectory(prefix="localspec-") as folder:
-        run_page(profile, page, Path(folder), State(page), parameters=parameters)
-        for name in sorted(record["tables"]):
-            tables = [read_table(published / name)]
-            tables.append(read_table(Path(folder, profile.name, "tables", name)))
-            if part is not None:
-                if not {*OF_A_NETWORK} <= {*tables[0]}:
-                    continue  # it speaks of all networks together
-                wanted = {"network": part[0], "seed": str(part[1])}
-                tables = [
-                    table[(table[OF_A_NETWORK] == pd.Series(wanted)).all(axis=1)]
-                    for table in tables
-                ]
+        try:
+            run_page(profile, page, Path(folder), state, parameters=parameters)
+        except click.ClickException as error:  # without the path of a notebook that is deleted here
+            if not state.line:
+                raise
+            raise click.ClickException(f"{page}: {state.line}") from error
+        for name, before in tables.items():
+            path = Path(folder, profile.name, "tables", name)
+            # a table that the page no longer writes agrees in no cell
+            now = read_table(path) if path.exists() else before.iloc[:0]
             about = {"page": page, "network": "all", "seed": "all"}
             if part is not None:
+                if not {*OF_A_NETWORK} <= {*before}:
+                    continue  # it speaks of all networks together
                 about |= {"network": part[0], "seed": part[1]}
-            rows.append(about | {"table": name} | compare(tables[0], tables[1]))
+                if {*OF_A_NETWORK} <= {*now}:
+                    before, now = rows_of(before, part), rows_of(now, part)
+            rows.append(about | {"table": name} | compare(before, now))
     return rows
+
+
+def rows_of(table: pd.DataFrame, part: tuple[str, int]) -> pd.DataFrame:
+    """Return the rows of a table that speak of a network and a seed."""
+    wanted = pd.Series({"network": part[0], "seed": str(part[1])})
+    return table[(table[OF_A_NETWORK] == wanted).all(axis=1)]
 
 
 def stamps_of(profile: str, folder: Path) -> dict[str, dict]:
@@ -146,11 +180,15 @@ def stamps_of(profile: str, folder: Path) -> dict[str, dict]:
     path = folder / "stamps.json"
     if not path.is_file():
         raise click.ClickException(
-            f"no page of {profile} is published ({shown(path)} is missing): make publish"
+            f"no page of {profile} is published ({shown(path)} is missing): "
+            f"make run PROFILE={profile}, then make publish PROFILE={profile}"
         )
     try:
-        return json.loads(path.read_text(encoding="utf-8"))["pages"]
-    except (ValueError, KeyError, TypeError) as error:
+        stamps = json.loads(path.read_text(encoding="utf-8"))["pages"]
+        for record in stamps.values():
+            _ = [record[key] for key in ("page", "parameters", "tables")]
+        return stamps
+    except UNREADABLE as error:
         raise click.ClickException(f"{shown(path)} cannot be read: restore it") from error
 
 
@@ -190,6 +228,8 @@ def verify(profile: str, page: str | None, n_parts: int, seed: int, record: bool
         raise click.ClickException(
             f"{page} of {profile} is not published; choose one of {', '.join(stamps)}"
         )
+    if page is not None and not stamps[page]["tables"]:
+        raise click.ClickException(f"{page} of {profile} has no table: choose another page")
     chosen: list[tuple[str, tuple[str, int] | None]] = [(page, None)] if page else []
     if page is None:
         chosen += chosen_parts(stamps, folder / "tables", n_parts, seed)

@@ -208,9 +208,9 @@ def test_the_commit_is_that_of_the_project(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["größe", "a b", "a #b", "a: b", "it's", 'a"b', "{a}", "😀", "1"])
 def test_a_path_of_any_name_reaches_snakemake(name):
-    given = {"profile": f"/tmp/{name}/{name}.yml", "pending": [[name, 0]], "local": True}
-    read = parse_config(config_arguments({**given, "cores": 2}))
-    assert read == {**given, "profile": [given["profile"]], "pending": [[name, "0"]], "cores": 2}
+    path = f"/tmp/{name}/{name}.yml"
+    read = parse_config(config_arguments({"profile": path, "pending": [[name, 0]], "cores": 2}))
+    assert read == {"profile": [path], "pending": [[name, "0"]], "cores": 2}
 
 
 def test_one_run_at_a_time(tmp_path):

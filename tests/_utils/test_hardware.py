@@ -4,9 +4,8 @@ import threading
 
 import pytest
 import torch
-from helpers.refusals import cases, check_refused
 
-from localspec._utils.hardware import limited_threads, resolve_device, side_by_side
+from localspec._utils.hardware import limited_threads, side_by_side
 
 
 @pytest.mark.parametrize("n_items", [0, 1, 2, 7])
@@ -41,15 +40,3 @@ def test_what_fails_is_raised_and_what_has_not_begun_is_left_out():
     with pytest.raises(ValueError, match="item"):
         list(side_by_side(work, range(1000), 2))
     assert len(begun) < 1000
-
-
-CASES = {
-    "device": (lambda: resolve_device("gpu"), "device='gpu'", "'auto', 'cpu', 'cuda'"),
-    "no CUDA device": (lambda: resolve_device("cuda"), "'cuda' is not there", "'cpu' or 'auto'"),
-}
-
-
-@pytest.mark.usefixtures("no_cuda")
-@pytest.mark.parametrize(("call", "words"), cases(CASES))
-def test_one_clear_error(call, words):
-    check_refused(call, words)

@@ -97,7 +97,6 @@ CALLS = {  # of a replicate, and of what tables and openers are given
         "open_replicates",
         "Replicate",
     ),
-    "no replicate": (lambda: training_table([]), "no replicate", "name a network and a seed"),
     "a measure, no list": (
         lambda: network_test_table([stored()], measures="importance"),
         "measures must be a list of some of 'importance'",

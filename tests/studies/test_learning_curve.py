@@ -280,12 +280,6 @@ def test_other_epochs_are_refused(profile):
         LearningCurveSection(epochs=[0, 0])
 
 
-@pytest.mark.parametrize("make", [networks_by_epoch, stability_table])
-def test_without_replicates_there_is_nothing(make):
-    with pytest.raises(InvalidInputError, match="no replicate"):
-        make([])
-
-
 RUNS = project_root() / "book" / "runs"
 
 

@@ -107,11 +107,6 @@ CALLS = {  # of a replicate, and of what tables and openers are given
         "measures='damage'",
         "'importance'",
     ),
-    "an unknown partitioning": (
-        lambda: subcluster_table([stored()], partitionings=["weights"]),
-        "partitionings='weights'",
-        "'weights/global'",
-    ),
     "synthesis of one replicate": (
         lambda: synthesis_table(stored()),
         "replicates must be a list",

@@ -12,6 +12,7 @@ from localspec.lesions import LesionedAccuracies
 from localspec.pipeline import checked_coherence, coherence_checks_table
 from localspec.statistics import bates_cdf
 
+
 @dataclass
 class Fake:
     """A replicate whose lesions change the accuracies of two classes as given."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -29,16 +30,8 @@ def plot_differences_from_published(table: pd.DataFrame) -> Figure:
     table : pandas.DataFrame
         From :func:`localspec.studies.published.published_table`.
     """
-    rows, names, quantities = _layout_of(table)
-    figure, axes = plt.subplots(
-        1,
-        len(quantities),
-        figsize=(11, 0.36 * len(rows) + 1.6),
-        sharey=True,
-        layout="constrained",
-        squeeze=False,
-    )
-    for axis, quantity in zip(axes[0], quantities, strict=True):
+    figure, axes, rows = _panels(table)
+    for quantity, axis in axes.items():
         part = table[table["quantity"] == quantity]
         at = np.array([rows[key] for key in zip(part["network"], part["reading"], strict=True)])
         holds_zero = (part["difference_low"] <= 0) & (part["difference_high"] >= 0)
@@ -47,9 +40,7 @@ def plot_differences_from_published(table: pd.DataFrame) -> Figure:
         axis.hlines(at, part["difference_low"], part["difference_high"], color=colours, linewidth=2)
         faces = np.where(holds_zero, BLUE, "white")
         axis.scatter(part["difference"], at, s=30, color=faces, edgecolor=colours, zorder=3)
-        axis.set_title(TITLES[quantity])
-    axes[0, 0].set_yticks(np.arange(len(names)), names, fontsize=9)
-    axes[0, 0].set_ylim(len(names) - 0.4, -0.6)
+    _name_rows(axes, rows)
     figure.supxlabel("ours less published, in standard deviations (Hedges' g, 95 % interval)")
     handles = [
         Line2D([], [], color=BLUE, marker="o", label="interval holds zero"),
@@ -59,12 +50,29 @@ def plot_differences_from_published(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _layout_of(table: pd.DataFrame) -> tuple[dict[tuple[str, str], int], list[str], list[str]]:
-    """Return the row of each configuration, the names of the rows, and the quantities."""
+def _panels(table: pd.DataFrame) -> tuple[Figure, dict[str, Axes], dict[tuple[str, str], int]]:
+    """Return a figure with a panel for each quantity, and the row of each configuration."""
     configurations = table[["network", "reading"]].drop_duplicates()
     rows = {tuple(each): row for row, each in enumerate(configurations.to_numpy())}
+    quantities = [name for name in QUANTITIES if name in set(table["quantity"])]
+    figure, axes = plt.subplots(
+        1,
+        len(quantities),
+        figsize=(11, 0.36 * len(rows) + 1.6),
+        sharey=True,
+        layout="constrained",
+        squeeze=False,
+    )
+    return figure, dict(zip(quantities, axes[0], strict=True)), rows
+
+
+def _name_rows(axes: dict[str, Axes], rows: dict[tuple[str, str], int]) -> None:
+    for quantity, axis in axes.items():
+        axis.set_title(TITLES[quantity])
+    first = next(iter(axes.values()))  # of panels that share their rows
     names = [name if reading == "paper" else f"{name}, {reading}" for name, reading in rows]
-    return rows, names, [name for name in QUANTITIES if name in set(table["quantity"])]
+    first.set_yticks(np.arange(len(names)), names, fontsize=9)
+    first.set_ylim(len(names) - 0.4, -0.6)
 
 
 def plot_published_beside_ours(table: pd.DataFrame) -> Figure:
@@ -75,15 +83,8 @@ def plot_published_beside_ours(table: pd.DataFrame) -> Figure:
     table : pandas.DataFrame
         From :func:`localspec.studies.published.published_table`.
     """
-    rows, names, quantities = _layout_of(table)
-    figure, axes = plt.subplots(
-        1,
-        len(quantities),
-        figsize=(11, 0.36 * len(rows) + 1.6),
-        sharey=True,
-        layout="constrained",
-    )
-    for axis, quantity in zip(axes, quantities, strict=True):
+    figure, axes, rows = _panels(table)
+    for quantity, axis in axes.items():
         part = table[table["quantity"] == quantity]
         for network in part.itertuples():
             row = rows[(network.network, network.reading)]
@@ -99,9 +100,7 @@ def plot_published_beside_ours(table: pd.DataFrame) -> Figure:
         axis.use_sticky_edges = False  # leave room beside the bars
         axis.autoscale_view()
         axis.locator_params(axis="x", nbins=4)  # accuracies have five digits
-        axis.set_title(TITLES[quantity])
-    axes[0].set_yticks(np.arange(len(names)), names, fontsize=9)
-    axes[0].set_ylim(len(names) - 0.4, -0.6)
+    _name_rows(axes, rows)
     handles = [
         Line2D([], [], color=BLUE, marker="o", markersize=5, label="ours, holds"),
         Line2D([], [], color=ORANGE, marker="o", markersize=5, label="ours, differs"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -30,8 +29,16 @@ def plot_differences_from_published(table: pd.DataFrame) -> Figure:
     table : pandas.DataFrame
         From :func:`localspec.studies.published.published_table`.
     """
-    figure, axes, rows = _panels(table)
-    for quantity, axis in axes.items():
+    rows, names, quantities = _layout_of(table)
+    figure, axes = plt.subplots(
+        1,
+        len(quantities),
+        figsize=(11, 0.36 * len(rows) + 1.6),
+        sharey=True,
+        layout="constrained",
+        squeeze=False,
+    )
+    for axis, quantity in zip(axes[0], quantities, strict=True):
         part = table[table["quantity"] == quantity]
         at = np.array([rows[key] for key in zip(part["network"], part["reading"], strict=True)])
         holds_zero = (part["difference_low"] <= 0) & (part["difference_high"] >= 0)
@@ -40,7 +47,9 @@ def plot_differences_from_published(table: pd.DataFrame) -> Figure:
         axis.hlines(at, part["difference_low"], part["difference_high"], color=colours, linewidth=2)
         faces = np.where(holds_zero, BLUE, "white")
         axis.scatter(part["difference"], at, s=30, color=faces, edgecolor=colours, zorder=3)
-    _name_rows(axes, rows)
+        axis.set_title(TITLES[quantity])
+    axes[0, 0].set_yticks(np.arange(len(names)), names, fontsize=9)
+    axes[0, 0].set_ylim(len(names) - 0.4, -0.6)
     figure.supxlabel("ours less published, in standard deviations (Hedges' g, 95 % interval)")
     handles = [
         Line2D([], [], color=BLUE, marker="o", label="interval holds zero"),
@@ -50,29 +59,16 @@ def plot_differences_from_published(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _panels(table: pd.DataFrame) -> tuple[Figure, dict[str, Axes], dict[tuple[str, str], int]]:
-    """Return a figure with a panel for each quantity, and the row of each configuration."""
+def _name_of_row(network: str, reading: str) -> str:
+    return network if reading == "paper" else f"{network}, {reading}"
+
+
+def _layout_of(table: pd.DataFrame) -> tuple[dict[tuple[str, str], int], list[str], list[str]]:
+    """Return the row of each configuration, the names of the rows, and the quantities."""
     configurations = table[["network", "reading"]].drop_duplicates()
     rows = {tuple(each): row for row, each in enumerate(configurations.to_numpy())}
-    quantities = [name for name in QUANTITIES if name in set(table["quantity"])]
-    figure, axes = plt.subplots(
-        1,
-        len(quantities),
-        figsize=(11, 0.36 * len(rows) + 1.6),
-        sharey=True,
-        layout="constrained",
-        squeeze=False,
-    )
-    return figure, dict(zip(quantities, axes[0], strict=True)), rows
-
-
-def _name_rows(axes: dict[str, Axes], rows: dict[tuple[str, str], int]) -> None:
-    for quantity, axis in axes.items():
-        axis.set_title(TITLES[quantity])
-    first = next(iter(axes.values()))  # of panels that share their rows
-    names = [name if reading == "paper" else f"{name}, {reading}" for name, reading in rows]
-    first.set_yticks(np.arange(len(names)), names, fontsize=9)
-    first.set_ylim(len(names) - 0.4, -0.6)
+    names = [_name_of_row(name, reading) for name, reading in rows]
+    return rows, names, [name for name in QUANTITIES if name in set(table["quantity"])]
 
 
 def plot_published_beside_ours(table: pd.DataFrame) -> Figure:
@@ -83,8 +79,15 @@ def plot_published_beside_ours(table: pd.DataFrame) -> Figure:
     table : pandas.DataFrame
         From :func:`localspec.studies.published.published_table`.
     """
-    figure, axes, rows = _panels(table)
-    for quantity, axis in axes.items():
+    rows, names, quantities = _layout_of(table)
+    figure, axes = plt.subplots(
+        1,
+        len(quantities),
+        figsize=(11, 0.36 * len(rows) + 1.6),
+        sharey=True,
+        layout="constrained",
+    )
+    for axis, quantity in zip(axes, quantities, strict=True):
         part = table[table["quantity"] == quantity]
         for network in part.itertuples():
             row = rows[(network.network, network.reading)]
@@ -100,7 +103,9 @@ def plot_published_beside_ours(table: pd.DataFrame) -> Figure:
         axis.use_sticky_edges = False  # leave room beside the bars
         axis.autoscale_view()
         axis.locator_params(axis="x", nbins=4)  # accuracies have five digits
-    _name_rows(axes, rows)
+        axis.set_title(TITLES[quantity])
+    axes[0].set_yticks(np.arange(len(names)), names, fontsize=9)
+    axes[0].set_ylim(len(names) - 0.4, -0.6)
     handles = [
         Line2D([], [], color=BLUE, marker="o", markersize=5, label="ours, holds"),
         Line2D([], [], color=ORANGE, marker="o", markersize=5, label="ours, differs"),
@@ -108,6 +113,33 @@ def plot_published_beside_ours(table: pd.DataFrame) -> Figure:
         Patch(color="0.9", label="where our mean must lie"),
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=4)
+    return figure
+
+
+def plot_ncuts(table: pd.DataFrame) -> Figure:
+    """Draw n-cuts of networks and the means of their shuffled copies: one row a configuration.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`localspec.studies.published.replicates_table`.
+    """
+    configurations = table.groupby(["training", "reading"], sort=False)
+    figure, axis = plt.subplots(figsize=(8, 0.36 * len(configurations) + 1.6), layout="constrained")
+    names = []
+    for row, ((name, reading), part) in enumerate(configurations):
+        at = np.full(len(part), row)
+        axis.scatter(part["shuffled_ncut_mean"], at + 0.15, marker="|", s=70, color=GREY)
+        axis.scatter(part["ncut"], at - 0.15, s=24, color=BLUE)
+        names.append(_name_of_row(name, reading))
+    axis.set_yticks(np.arange(len(names)), names, fontsize=9)
+    axis.set_ylim(len(names) - 0.5, -0.5)
+    axis.set_xlabel("n-cut")
+    handles = [
+        Line2D([], [], color=BLUE, marker="o", linestyle="", label="a network"),
+        Line2D([], [], color=GREY, marker="|", linestyle="", label="mean of its shuffled copies"),
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=2)
     return figure
 
 

@@ -44,4 +44,4 @@ FIT = ablations.Fit(n_images=50, n_steps=20)
     ],
 )
 def test_there_is_nothing_to_tabulate(make):
-    check_refused(lambda: make([]), ["there is no replicate to tabulate"])
+    check_refused(lambda: make([]), ["there is no replicate to"])

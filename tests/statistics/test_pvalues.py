@@ -212,31 +212,6 @@ def test_shift():
     assert [fisher_shift(rule, 19) for rule in ("mid", "conservative", "randomised")] == [0, 0, 0]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "options", "message"),
-    [
-        ((1, [], "low"), {}, "no draws"),
-        (([1, 2], [1, 2], "low"), {}, "last axis"),
-        (([1, 2], np.ones((3, 2)), "low"), {}, "last axis"),
-        ((1, 2, "low"), {}, "last axis"),
-        ((1, [2], "left"), {}, "side='left'"),
-        ((1, [2], "low", "midd"), {}, "rule='midd'"),
-        ((1, [2], "low", "randomised"), {}, "needs rng"),
-        ((1, [2], "low"), {"undefined": "zero"}, "undefined='zero'"),
-    ],
-)
-def test_empirical_p_refuses(arguments, options, message):
-    with pytest.raises(InvalidInputError, match=message):
-        empirical_p(*arguments, **options)
-
-
-def test_shift_refuses():
-    with pytest.raises(InvalidInputError, match=r"n_draws must be .* not 0"):
-        fisher_shift("mid", 0)
-    with pytest.raises(InvalidInputError, match="choose one of 'mid'"):
-        fisher_shift("median", 19)
-
-
 # --- sequential draws ---
 
 

@@ -205,6 +205,14 @@ def test_a_resumed_training_ends_in_the_same_bits(settings, tmp_path, monkeypatc
     torch.random.set_rng_state(before)
 
 
+def test_a_checkpoint_is_written_whatever_the_default_device(tmp_path, monkeypatch):
+    checkpoint = Checkpoint("training", "0" * 32, root=tmp_path, interval_s=0)
+    data = toy()  # before the default is another one
+    with torch.device("meta"):
+        interrupted(lambda **more: fit(DENSE, data, **more), checkpoint, 2, monkeypatch)
+    assert equal(fit(DENSE, checkpoint=checkpoint), fit(DENSE))
+
+
 def test_a_resumed_pruning_ends_in_the_same_bits(tmp_path, monkeypatch):
     settings = changed(DENSE, n_pruning_epochs=5)  # 4 batches an epoch: masks are drawn between
     trained = fit(settings)

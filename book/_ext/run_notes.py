@@ -88,6 +88,11 @@ def take_figure(cells: list[dict], functions: list[str]) -> dict:
     raise ExtensionError(f"the page has no figure of {' or '.join(functions)}")
 
 
+def opening_functions(openings: dict[str, list[str]], profile: str, page: str) -> list[str]:
+    """Return which functions draw the figure that opens a profile's page."""
+    return openings.get(f"{profile}/{page}", openings[page])
+
+
 def with_opening(notebook: dict, notes: str, functions: list[str]) -> dict:
     """Return a notebook with its notes and its first figure in their places."""
     summary, finding, differs = split_notes(notes)
@@ -204,7 +209,8 @@ def insert_notes(app: Sphinx, docname: str, source: list[str]) -> None:
     notebook = of_this_run(json.loads(text), titles(toc).get(docname))
     if path.is_file():
         notes = filled(path.read_text(encoding="utf-8"), Path(app.srcdir, RUNS), match["profile"])
-        functions = yaml.safe_load(opening.read_text(encoding="utf-8"))[match["page"]]
+        openings = yaml.safe_load(opening.read_text(encoding="utf-8"))
+        functions = opening_functions(openings, match["profile"], match["page"])
         try:
             notebook = with_opening(notebook, notes, functions)
         except ExtensionError as error:

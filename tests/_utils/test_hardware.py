@@ -1,5 +1,7 @@
 """Work side by side: order, threads of each, what fails."""
 
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -41,6 +43,36 @@ def test_what_fails_is_raised_and_what_has_not_begun_is_left_out():
     with pytest.raises(ValueError, match="item"):
         list(side_by_side(work, range(1000), 2))
     assert len(begun) < 1000
+
+
+FAULTS = """
+import ctypes, resource, torch
+from localspec._utils.hardware import keep_freed_memory
+
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+def steps():
+    before = faults()
+    for _ in range(50):
+        torch.ones(2**21)  # 8 MB
+    return faults() - before
+
+returned = steps()
+keep_freed_memory()
+steps()
+print(hasattr(ctypes.CDLL(None), "mallopt"), returned, steps())
+"""
+
+
+def test_freed_memory_is_kept():
+    made = subprocess.run(
+        [sys.executable, "-c", FAULTS], capture_output=True, text=True, check=True
+    )
+    glibc, returned, kept = made.stdout.split()
+    if glibc == "False":
+        pytest.skip("the C library is not glibc: it has no such option")
+    assert int(kept) < 100 < int(returned)  # pages that the system had to give anew
 
 
 CASES = {

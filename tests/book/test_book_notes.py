@@ -197,7 +197,8 @@ def test_every_published_page_opens_with_what_was_found(path):
     notebook = json.loads(path.read_text(encoding="utf-8"))
     notes = ROOT / run_notes.NOTES / path.parent.name / f"{path.stem}.md"
     text = filled(notes.read_text(encoding="utf-8"), ROOT / "book" / "runs", path.parent.name)
-    found = run_notes.with_opening(notebook, text, OPENING[path.stem])
+    functions = run_notes.opening_functions(OPENING, path.parent.name, path.stem)
+    found = run_notes.with_opening(notebook, text, functions)
     assert len(found["cells"]) == len(notebook["cells"]) + 5
     kinds = [cell["cell_type"] for cell in found["cells"][:6]]
     assert kinds == ["markdown", "markdown", "code", "markdown", "markdown", "code"]

@@ -164,6 +164,7 @@ def test_names_that_are_allowed():
         (network(extends="mine"), "network 'mlp' of .* extends 'mine': name a profile and one of"),
         (network(extends="digitz/mlp"), "extends='digitz' is not known; choose one of 'mine'"),
         (changed(pages=[]), "pages"),
+        (changed(pages=["10_published"]), "no network has any: give one the setting `published`"),
         (method(n_clusters="many"), "n_clusters = 'many'"),
         (method(n_draws=0), "n_draws = 0"),
         (method(n_images=2), "n_images = 2"),

@@ -12,6 +12,7 @@ from localspec.studies.published import (
     means_table,
     plot_differences_from_published,
     plot_moved_quantities,
+    plot_ncuts,
     plot_published_beside_ours,
     published_table,
     replicates_table,
@@ -154,7 +155,15 @@ def test_every_replicate_has_the_columns_of_the_published_table(section):
     induced = replicates_table(every).query("reading == 'kernel_norm: induced'")["ncut"]
     compared = published_table(replicates).query("reading == 'kernel_norm: induced'")
     assert induced.mean() == pytest.approx(compared.iloc[0]["ours"])
-    means = means_table(replicates_table([*every, *unpublished]))
+    both = replicates_table(under_every_reading([*replicates, *unpublished]))
+    axis = plot_ncuts(both).axes[0]
+    names = ["mlp", "cnn", *(f"cnn, {reading}" for reading in otherwise), "mlp-unpublished"]
+    assert [label.get_text() for label in axis.get_yticklabels()] == names
+    copies, networks = axis.collections[4:6]  # of the second row of networks read otherwise
+    rows = both[both["reading"] == "kernel_norm: induced"]
+    assert copies.get_offsets()[:, 0].tolist() == rows["shuffled_ncut_mean"].tolist()
+    assert networks.get_offsets()[:, 0].tolist() == rows["ncut"].tolist()
+    means = means_table(both)
     names = means["training"] + ", " + means["reading"]
     assert names.tolist() == [
         "mlp, paper",

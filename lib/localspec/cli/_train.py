@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from localspec._utils.hardware import keep_freed_memory
 from localspec._utils.validation import check_option
 from localspec.cli._costs import estimate
 from localspec.cli._files import inside, profile_path, results_folder
@@ -43,6 +44,7 @@ def train_one(profile: Profile, network: str, seed: int) -> tuple[str, tuple[str
         Stage and key of the network.
     """
     start = time.monotonic()
+    keep_freed_memory()
     replicate = open_replicate(profile, network, seed, progress=False)
     stored = replicate.stored_network()
     duration_s = time.monotonic() - start

@@ -133,13 +133,18 @@ class Profile(Strict):
         return self
 
     @model_validator(mode="after")
-    def _diagnosed_networks_exist(self) -> Profile:
+    def _networks_with_published_figures_exist(self) -> Profile:
         published = [
             name for name, network in self.networks.items() if network.published is not None
         ]
         for name, network in self.networks.items():
             if network.diagnoses is not None:
                 check_option(f"network that {name} diagnoses", network.diagnoses, published)
+        require(
+            "10_published" not in self.pages or len(published) > 0,
+            "page 10_published compares networks with published figures, and no network has any: "
+            "give one the setting `published`, or leave out the page",
+        )
         return self
 
     @model_validator(mode="after")

@@ -59,11 +59,15 @@ def plot_differences_from_published(table: pd.DataFrame) -> Figure:
     return figure
 
 
+def _name_of_row(network: str, reading: str) -> str:
+    return network if reading == "paper" else f"{network}, {reading}"
+
+
 def _layout_of(table: pd.DataFrame) -> tuple[dict[tuple[str, str], int], list[str], list[str]]:
     """Return the row of each configuration, the names of the rows, and the quantities."""
     configurations = table[["network", "reading"]].drop_duplicates()
     rows = {tuple(each): row for row, each in enumerate(configurations.to_numpy())}
-    names = [name if reading == "paper" else f"{name}, {reading}" for name, reading in rows]
+    names = [_name_of_row(name, reading) for name, reading in rows]
     return rows, names, [name for name in QUANTITIES if name in set(table["quantity"])]
 
 
@@ -109,6 +113,33 @@ def plot_published_beside_ours(table: pd.DataFrame) -> Figure:
         Patch(color="0.9", label="where our mean must lie"),
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=4)
+    return figure
+
+
+def plot_ncuts(table: pd.DataFrame) -> Figure:
+    """Draw n-cuts of networks and the means of their shuffled copies: one row a configuration.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`localspec.studies.published.replicates_table`.
+    """
+    configurations = table.groupby(["training", "reading"], sort=False)
+    figure, axis = plt.subplots(figsize=(8, 0.36 * len(configurations) + 1.6), layout="constrained")
+    names = []
+    for row, ((name, reading), part) in enumerate(configurations):
+        at = np.full(len(part), row)
+        axis.scatter(part["shuffled_ncut_mean"], at + 0.15, marker="|", s=70, color=GREY)
+        axis.scatter(part["ncut"], at - 0.15, s=24, color=BLUE)
+        names.append(_name_of_row(name, reading))
+    axis.set_yticks(np.arange(len(names)), names, fontsize=9)
+    axis.set_ylim(len(names) - 0.5, -0.5)
+    axis.set_xlabel("n-cut")
+    handles = [
+        Line2D([], [], color=BLUE, marker="o", linestyle="", label="a network"),
+        Line2D([], [], color=GREY, marker="|", linestyle="", label="mean of its shuffled copies"),
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=2)
     return figure
 
 

@@ -40,7 +40,7 @@ def ncut_columns(result: Clusterability) -> dict[str, float]:
 
 
 def under_every_reading(replicates: Sequence[Replicate]) -> list[Replicate]:
-    """Return replicates with published figures, and behind each network those read otherwise.
+    """Return replicates, and behind each network those of it that are read otherwise.
 
     Parameters
     ----------

@@ -115,9 +115,12 @@ def test_channels_last_changes_no_more_than_rounding():
 def test_the_number_of_threads_is_the_networks_own(monkeypatch):
     seen = []
     monkeypatch.setattr(training, "is_small", lambda *arguments: False)
-    monkeypatch.setattr(
-        training.TrainingRun, "evaluate", lambda run: (seen.append(torch.get_num_threads()), 0.0)
-    )
+
+    def evaluate(run):
+        seen.append(torch.get_num_threads())
+        return 0.0, 0.0
+
+    monkeypatch.setattr(training.TrainingRun, "evaluate", evaluate)
     before = torch.get_num_threads()
     fit(changed(DENSE, n_threads=before + 1, n_epochs=1))
     assert seen == [before + 1]

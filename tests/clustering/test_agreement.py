@@ -47,6 +47,15 @@ def test_a_constant_unit_is_matched_with_what_is_left():
     assert match_units(values, values[:, [1, 2, 0]]).tolist() == [2, 0, 1]
 
 
+def test_a_constant_unit_is_constant_but_for_rounding():
+    constant = np.full(3, 0.1)
+    assert constant.mean() != 0.1
+    first = np.stack([constant, [1.0, 0.5, 0.0]], axis=1)
+    second = np.stack([constant, [0.0, 1.0, 0.5]], axis=1)
+    # the constant ones are no pair, and the others have a correlation of -0.5
+    assert match_units(first, second).tolist() == [1, 0]
+
+
 def test_labels_of_live_units_or_of_all():
     first, second = [0, 0, 1, 1, -1, -1], [0, 1, 0, 1, -1, -1]
     # of two pairs together in each none is shared: (0 - 2/3) / (2 - 2/3) = -0.5

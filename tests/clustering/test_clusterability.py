@@ -46,6 +46,29 @@ def test_figures_follow_from_the_null():
     assert result.statistic == pytest.approx(ncut(graph.adjacency, labels))
 
 
+def test_copies_that_differ_by_rounding_alone_have_no_spread():
+    # each unit is a cluster of its own: all n-cuts are the number of units, and edges are so heavy
+    # that the epsilon of volumes is rounding, too
+    blocks = [1e6 * block for block in random_blocks((3, 2, 3), 0)]
+    result = clusterability(graph_of(blocks), 8, n_shuffles=5)
+    assert result.null == pytest.approx(np.full(5, 8.0))
+    assert np.isnan(result.z_score)
+    assert result.pvalue == 1
+
+
+def test_numbers_of_a_small_type_do_not_overflow():
+    graph = graph_of(random_blocks((3, 2, 3), 0))
+    result = clusterability(graph, np.int8(2), n_shuffles=np.int8(127), seed=np.uint8(3))
+    assert result.floor == 1 / 128
+    assert 1 / 128 <= result.pvalue <= 1
+
+
+def test_copies_with_too_few_units_that_take_part():
+    pairs = [np.diag([1.0, 2.0, 3.0, 4.0])]  # shuffled, some of the units have no edge
+    with pytest.raises(InvalidInputError, match=r"a shuffled copy cannot be clustered: .*not 8"):
+        clusterability(graph_of(pairs), 8, n_shuffles=5)
+
+
 def test_weight_inside_for_each_that_leaves():
     # a triangle and a square with a diagonal, joined by two edges: 3 and 5 edges inside
     inside, leaving, clusters = np.array([3, 5]), 2, 2

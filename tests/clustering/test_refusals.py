@@ -21,6 +21,7 @@ from localspec.clustering import (
     layer_correlations,
     live_units,
     match_units,
+    mean_correlation,
     ncut,
     partition_agreement,
     permuted_labels,
@@ -77,6 +78,65 @@ CASES = {
     "correlations of NaN": (
         lambda: draw_matched(PARTITION, {"1": np.full((6, 6), np.nan)}, 3),
         "correlations of layer '1' must be finite",
+    ),
+    "correlations of units with themselves": (
+        lambda: draw_matched(PARTITION, {"1": np.ones((6, 6))}, 3),
+        "correlations of layer '1' must be symmetric, with a zero diagonal",
+        "layer_correlations(graph)",
+    ),
+    "correlations of one direction": (
+        lambda: draw_matched(PARTITION, {"1": np.triu(np.ones((6, 6)), 1)}, 3),
+        "symmetric",
+    ),
+    "correlations with their signs": (
+        lambda: draw_matched(PARTITION, {"1": np.eye(6) - 1}, 3),
+        "must be magnitudes from 0 to 1, not from -1.0 to 0.0",
+    ),
+    "the mean over the pairs of one unit": (
+        lambda: mean_correlation(PAIR, [0]),
+        "at least two, each named once, not [0]",
+    ),
+    "the mean over a pair of one and the same": (
+        lambda: mean_correlation(PAIR, [1, 1]),
+        "each named once, not [1, 1]",
+    ),
+    "the mean over units that are not there": (
+        lambda: mean_correlation(PAIR, [0, 2]),
+        "from 0 to 1, not [0, 2]",
+    ),
+    "the mean with units themselves": (
+        lambda: mean_correlation(np.ones((2, 2)), [0, 1]),
+        "zero diagonal",
+    ),
+    "a masked adjacency": (
+        lambda: ncut(np.ma.array(PAIR, mask=PAIR == 1), [0, 1]),
+        "masked",
+    ),
+    "a graph of a masked adjacency": (
+        lambda: UnitGraph(
+            np.ma.array(PAIR, mask=PAIR == 1), LAYERS, "activations", np.zeros(2, dtype=bool)
+        ),
+        "adjacency must not be masked",
+        "adjacency.filled(0)",
+    ),
+    "masked labels": (
+        lambda: Partition.from_labels({"1": np.ma.array([0, 1, 1], mask=[True, False, False])}),
+        "masked values",
+    ),
+    "a partition of masked labels": (
+        lambda: Partition(np.ma.array([0, 1], mask=[True, False]), LAYERS, 2),
+        "labels must not be masked",
+        "labels.filled(-1)",
+    ),
+    "n-cut of labels below -1": (
+        lambda: ncut(PAIR, [0, -2]),
+        "labels must be -1 or more",
+        "not -2",
+    ),
+    "agreement of labels below -1": (
+        lambda: label_agreement([0, 0, -1], [0, 1, -3]),
+        "second must be -1 or more",
+        "not -3",
     ),
     "a tolerance above 1": (
         lambda: draw_matched(PARTITION, {"1": np.ones((6, 6))}, 3, tolerance=2.0),

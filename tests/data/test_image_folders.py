@@ -47,6 +47,12 @@ def test_images_are_decoded_once(folder):
     assert written(folder) == first
 
 
+def test_images_are_on_the_cpu_whatever_the_default_device(folder):
+    with torch.device("meta"):
+        images = load(folder)
+    check(images)
+
+
 @pytest.mark.parametrize("keep", [0, 5, 100, -1], ids=lambda keep: f"{keep} bytes")
 def test_a_copy_that_is_cut_off_is_made_again(folder, keep):
     load(folder)

@@ -58,6 +58,11 @@ CASES = {
         "not 3",
     ),
     "classes in a text": (lambda: checked(class_names="abc"), "tuple of names", "'abc'"),
+    "groups of fewer classes": (
+        lambda: checked(groups=("even", "odd")),
+        "groups must be a tuple of 3 names",
+        "('even', 'odd')",
+    ),
     "one class": (lambda: checked(class_names=("a",)), "1 class(es)", "at least two"),
     "test images of another size": (
         lambda: checked(x_test=torch.rand(30, 1, 5, 5)),

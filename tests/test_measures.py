@@ -5,10 +5,8 @@ import math
 import mpmath
 import numpy as np
 import pytest
-from helpers.refusals import cases, check_refused
 
 from localspec.conventions import Conventions
-from localspec.exceptions import InvalidInputError
 from localspec.lesions import LesionedAccuracies
 from localspec.measures import (
     LESIONED,
@@ -122,16 +120,6 @@ def test_coherence_takes_scores_and_entropies_as_they_are():
     assert coherence(evidence, "output").values is evidence.entropies
 
 
-def test_coherence_refuses():
-    lesioned = accuracies([1], [1], [1])
-    with pytest.raises(InvalidInputError, match="choose one of 'class', 'input', 'output'"):
-        coherence(lesioned, "classes")
-    with pytest.raises(InvalidInputError, match="needs Visualizations, not LesionedAccuracies"):
-        coherence(lesioned, "input")
-    with pytest.raises(InvalidInputError, match="needs LesionedAccuracies, not Visualizations"):
-        coherence(visualizations(), "class")
-
-
 # --- assess ---
 
 
@@ -227,18 +215,6 @@ def test_a_partition_without_subclusters_has_undefined_tests():
     assert np.isnan(assessment.fisher.pvalue)
     assert np.isnan(assessment.permutation.pvalue)
     assert assessment.p_values.shape == (0,)
-
-
-CASES = {
-    "kind of coherence": (lambda: coherence(None, "colour"), "'colour'", "'class', 'input'"),
-    "measure": (lambda: measure_named("damage", None), "'damage'", "'importance'"),
-    "evidence": (lambda: coherence(None, "input"), "Visualizations", "not NoneType"),
-}
-
-
-@pytest.mark.parametrize(("call", "words"), cases(CASES))
-def test_one_clear_error(call, words):
-    check_refused(call, words)
 
 
 def test_logit_margin_by_hand():

@@ -6,9 +6,8 @@ import threading
 
 import pytest
 import torch
-from helpers.refusals import cases, check_refused
 
-from localspec._utils.hardware import limited_threads, resolve_device, side_by_side
+from localspec._utils.hardware import limited_threads, side_by_side
 
 
 @pytest.mark.parametrize("n_items", [0, 1, 2, 7])
@@ -73,15 +72,3 @@ def test_freed_memory_is_kept():
     if glibc == "False":
         pytest.skip("the C library is not glibc: it has no such option")
     assert int(kept) < 100 < int(returned)  # pages that the system had to give anew
-
-
-CASES = {
-    "device": (lambda: resolve_device("gpu"), "device='gpu'", "'auto', 'cpu', 'cuda'"),
-    "no CUDA device": (lambda: resolve_device("cuda"), "'cuda' is not there", "'cpu' or 'auto'"),
-}
-
-
-@pytest.mark.usefixtures("no_cuda")
-@pytest.mark.parametrize(("call", "words"), cases(CASES))
-def test_one_clear_error(call, words):
-    check_refused(call, words)

@@ -1,6 +1,7 @@
 """Numbers, flags and arrays that the checks take, and what they refuse."""
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -32,6 +33,15 @@ def test_numbers_of_any_library_are_numbers():
     check_options("measures", ("b", "a"), {"a": 1, "b": 2})
 
 
+def test_numbers_are_of_python_so_that_small_types_cannot_overflow():
+    for value in (np.float16(0.5), np.float32(0.5), Fraction(1, 2)):
+        assert type(check_real("level", value, 0, 1)) is float
+
+
+def test_an_array_with_a_mask_that_hides_nothing_is_an_array():
+    assert as_floats("values", np.ma.array([1.0, 2.0], mask=[False, False])).tolist() == [1, 2]
+
+
 CASES = {
     "too high": (lambda: check_integer("n", 5, 1, 4), "n must be from 1 to 4, not 5"),
     "too low": (lambda: check_integer("n", 0, 1, 4), "n must be a whole number of at least 1"),
@@ -50,6 +60,19 @@ CASES = {
     ),
     "large labels": (lambda: as_integers("labels", np.array([2**63], np.uint64)), "below 2**63"),
     "labels in objects": (lambda: as_integers("labels", [1, None]), "whole numbers, not [1, None]"),
+    "masked numbers": (
+        lambda: as_floats("values", np.ma.array([1.0, 2.0], mask=[True, False])),
+        "masked values are not left out",
+        "values.filled(numpy.nan)",
+    ),
+    "masked rows": (
+        lambda: as_floats("values", [np.ma.array([1.0, 2.0], mask=[True, False]), [3.0, 4.0]]),
+        "masked values are not left out",
+    ),
+    "masked labels": (
+        lambda: as_integers("labels", np.ma.array([0, 1], mask=[True, False])),
+        "masked values are not left out",
+    ),
     "rows of two lengths": (
         lambda: as_floats("values", [[1], [1, 2]]),
         "values must be numbers, in rows of the same length, not [[1], [1, 2]]",

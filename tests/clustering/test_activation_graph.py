@@ -322,17 +322,3 @@ def test_order_of_images_does_not_matter():
     x = torch.randn(25, 3, generator=torch.Generator().manual_seed(0)).double()
     backwards = activation_graph(network, x.flip(0)).adjacency
     assert backwards == pytest.approx(activation_graph(network, x).adjacency)
-
-
-@pytest.mark.parametrize(
-    ("x", "message"),
-    [
-        (torch.ones(2, 3), "at least 3 images, not 2"),
-        (torch.ones(5, 3), "no unit varies over these images"),
-        (torch.full((5, 3), torch.nan), "NaN or infinite"),
-        (torch.ones(5, 3).int(), "floating point"),
-    ],
-)
-def test_images_that_are_refused(x, message):
-    with pytest.raises(InvalidInputError, match=message):
-        activation_graph(random_mlp([3, 4, 3, 2], 1), x)

@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 import torch
-from scipy import stats
+from scipy import sparse, stats
 
 from localspec.clustering import (
     Partition,
@@ -126,6 +126,8 @@ def test_correlations_of_layers_by_hand():
     correlations = layer_correlations(graph)
     assert correlations["a"].tolist() == [[0, 0.5], [0.5, 0]]
     assert correlations["b"].tolist() == [[0]]
+    rows = UnitGraph(sparse.csr_array(adjacency), layers, "activations", np.zeros(3, dtype=bool))
+    assert layer_correlations(rows)["a"].tolist() == [[0, 0.5], [0.5, 0]]
 
 
 def test_correlations_of_a_network_are_those_of_scipy():

@@ -16,27 +16,6 @@ def test_labels_by_layer():
     assert partition.scope == "local"
 
 
-@pytest.mark.parametrize(
-    ("labels", "message"),
-    [
-        ({}, "at least one layer"),
-        ({"a": [0.5, 1.0]}, "'a' must be a vector of integers"),
-        ({"a": [[0, 1]]}, "'a' must be a vector of integers"),
-        ({"b": np.array([], dtype=int)}, "'b' must be a vector of integers"),
-        ({"a": ["x", "y"]}, "'a' must be a vector of integers"),
-        ({"a": [0, -2]}, "-1 or more"),
-    ],
-)
-def test_labels_that_are_refused(labels, message):
-    with pytest.raises(InvalidInputError, match=message):
-        Partition.from_labels(labels)
-
-
-def test_unknown_scope():
-    with pytest.raises(InvalidInputError, match="scope='layers'"):
-        Partition.from_labels({"a": [0]}, scope="layers")
-
-
 def test_labels_of_no_cluster():
     layers = Partition.from_labels({"a": [0, 1]}).layers
     assert Partition(np.array([0, 255], dtype=np.uint8), layers, 2).labels.tolist() == [0, 255]

@@ -216,13 +216,6 @@ def test_more_pieces_than_clusters_warn_and_stay_whole():
 # --- errors ---
 
 
-@pytest.mark.parametrize("n_clusters", [1, 0, -3, 2.0, "4", None])
-def test_n_clusters_must_be_a_whole_number_of_at_least_two(n_clusters):
-    graph = one_layer(random_adjacency(5, np.random.default_rng(0)))
-    with pytest.raises(InvalidInputError, match="n_clusters must be"):
-        cluster(graph, n_clusters)
-
-
 def test_more_clusters_than_live_units():
     graph = one_layer(joined((0, 1, 1), (1, 2, 1), n=6))
     with pytest.raises(InvalidInputError, match=r"live units \(3\), not 4"):
@@ -517,12 +510,8 @@ def test_equal_edges_warn():
     spectral_labels(layered(pruned * 0.7, (4, 5, 3)), 3, seed=0)
 
 
-def test_a_seed_that_k_means_does_not_take():
+def test_the_largest_seed_that_k_means_takes():
     graph = one_layer(random_adjacency(5, np.random.default_rng(0)))
-    with pytest.raises(
-        InvalidInputError, match="seed must be from 0 to 4294967295, not 1099511627"
-    ):
-        cluster(graph, 2, seed=2**40)
     assert len(cluster(graph, 2, seed=2**32 - 1).labels) == 5
 
 

@@ -64,6 +64,9 @@ def test_original_batches(root, archive):
     write(root / FOLDER, PICKLED)
     check(load_cifar10(root, download=False))
     assert contents(root) == {f"{FOLDER}/{name}" for name in PICKLED}
+    with torch.device("meta"):
+        images = load_cifar10(root, download=False)
+    check(images)
 
 
 def test_the_archive_is_unpacked_once_and_counts_before_image_files(root, archive):

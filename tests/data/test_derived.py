@@ -237,7 +237,3 @@ def test_a_data_set_in_three_channels_keeps_its_labels():
     copies = in_three_channels(digits, "copies")
     assert copies.image_shape == (3, 8, 8)
     assert copies.y_train is digits.y_train
-    with pytest.raises(InvalidInputError, match="'digits' have 3: use 'own'"):
-        in_three_channels(copies, "squeezed")
-    with pytest.raises(InvalidInputError, match="choose one of 'own', 'copies', 'squeezed'"):
-        in_three_channels(digits, "rgb")

@@ -47,6 +47,12 @@ def test_images_are_decoded_once(folder):
     assert written(folder) == first
 
 
+def test_images_are_on_the_cpu_whatever_the_default_device(folder):
+    with torch.device("meta"):
+        images = load(folder)
+    check(images)
+
+
 @pytest.mark.parametrize("keep", [0, 5, 100, -1], ids=lambda keep: f"{keep} bytes")
 def test_a_copy_that_is_cut_off_is_made_again(folder, keep):
     load(folder)
@@ -118,12 +124,6 @@ def spoil(folder, how):
         shutil.rmtree(folder / "test")
     elif how == "cut off":
         image.write_bytes(image.read_bytes()[:-30])
-    elif how == "empty":
-        image.write_bytes(b"")
-    elif how == "large":
-        Image.new("RGB", (5, 4)).save(image)
-    elif how == "no image":
-        image.write_text("not an image")
 
 
 @pytest.mark.parametrize(
@@ -134,9 +134,6 @@ def spoil(folder, how):
         ("another class", ["test are not those", "missing [], not expected ['dog']"]),
         ("no split", ["cannot read the classes of", "test"]),
         ("cut off", ["train/ant/0001.png is no whole image"]),
-        ("empty", ["train/ant/0001.png is no whole image"]),
-        ("no image", ["train/ant/0001.png is no whole image"]),
-        ("large", ["train/ant/0001.png has the shape (3, 4, 5), not (3, 4, 4)"]),
     ],
 )
 def test_folders_that_are_refused(folder, how, words):
@@ -151,9 +148,3 @@ def test_folders_that_are_refused(folder, how, words):
 def test_grey_images_become_rgb(folder):
     Image.new("L", (4, 4), 77).save(folder / "train" / "ant" / "0000.png")
     assert load(folder).x_train[0, :, 0, 0].tolist() == [77, 77, 77]
-
-
-def test_a_copy_that_is_a_folder(folder):
-    (folder / DECODED).mkdir()
-    with pytest.raises(InvalidInputError, match=f"cannot read .*{DECODED}"):
-        load(folder)

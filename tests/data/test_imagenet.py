@@ -69,6 +69,13 @@ def test_images_are_decoded_again_when_they_changed(tmp_path):
     assert first.fingerprint != second.fingerprint
 
 
+def test_images_are_on_the_cpu_whatever_the_default_device(tmp_path):
+    folder_of(tmp_path, CONTENTS)
+    with torch.device("meta"):
+        data = load_imagenet_sample(tmp_path, torch.float32, classes=CLASSES)
+    assert data.x_test.device.type == data.y_test.device.type == "cpu"
+
+
 def test_the_middle_is_taken():
     pixels = np.zeros((256, 300, 3), np.uint8)
     pixels[16:240, 38:262] = 255  # the middle 224 x 224

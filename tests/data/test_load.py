@@ -47,13 +47,6 @@ def test_to_a_device():
     assert data.name == "digits"
 
 
-def test_unknown_data():
-    with pytest.raises(InvalidInputError, match="choose one of 'digits'"):
-        load_dataset("mnist-c")
-    with pytest.raises(InvalidInputError, match="choose one of 'float32', 'float64'"):
-        load_dataset("digits", dtype="half")
-
-
 IMAGES = torch.ones(3, 1, 2, 2)
 
 
@@ -97,20 +90,15 @@ def test_regression():
     assert (data.task, data.n_outputs, data.n_classes) == ("regression", 5, 0)
     assert load_dataset("digits").task == "classification"
     assert load_dataset("digits").n_outputs == 10
-    with pytest.raises(InvalidInputError, match="'sums' has no classes"):
-        check_dataset(data)
 
 
 @pytest.mark.parametrize(
     ("targets", "message"),
     [
-        ({"y_train": torch.rand(3)}, r"shape \(3, n_targets\), not \(3,\)"),
         ({"y_test": torch.rand(3, 5)}, r"shape \(2, n_targets\), not \(3, 5\)"),
         ({"y_train": torch.rand(3, 0)}, r"shape \(3, n_targets\), not \(3, 0\)"),
-        ({"y_test": torch.ones(2, 5, dtype=torch.int64)}, r"floating point, not torch.int64"),
         ({"y_test": torch.full((2, 5), torch.nan)}, "targets hold NaN"),
         ({"y_train": [1.0]}, "not list"),
-        ({"y_test": torch.rand(2, 4)}, "5 training targets but 4 test targets"),
     ],
 )
 def test_targets_that_are_refused(targets, message):

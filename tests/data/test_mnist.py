@@ -139,13 +139,6 @@ def test_nothing_there(tmp_path, raw):
         load(tmp_path, download=False, debian_folder=tmp_path / "tiny")
 
 
-def test_a_file_that_cannot_be_read(tmp_path, raw):
-    write(raw, {name: RAW[name] for name in RAW if name != IMAGES})
-    (raw / IMAGES).mkdir()
-    with pytest.raises(InvalidInputError, match=f"cannot read .*{IMAGES} of TinyMNIST"):
-        load(tmp_path, download=False)
-
-
 def test_a_folder_that_cannot_be_written(tmp_path):
     debian = write(tmp_path / "debian", PACKED)
     (tmp_path / "file").touch()

@@ -10,3 +10,23 @@ def oracle_labels(adjacency, n_clusters, seed):
     _, vectors = linalg.eigh(adjacency, np.diag(adjacency.sum(axis=1)))
     points = vectors[:, ::-1][:, :n_clusters]
     return KMeans(n_clusters, n_init=25, random_state=seed).fit_predict(points)
+
+
+def plain_ncut(kernels):
+    """Cut a chain of kernels into 12 clusters by dense eigenvectors of the whole graph."""
+    starts = np.cumsum([0, *(kernel.shape[1] for kernel in kernels), len(kernels[-1])])
+    edges = np.zeros((starts[-1], starts[-1]))
+    for layer, kernel in enumerate(kernels):
+        rows = slice(starts[layer + 1], starts[layer + 2])
+        columns = slice(starts[layer], starts[layer + 1])
+        edges[rows, columns], edges[columns, rows] = abs(kernel), abs(kernel).T
+    degrees = edges.sum(axis=1)
+    scale = degrees**-0.5
+    _, vectors = linalg.eigh(
+        scale[:, None] * edges * scale, subset_by_index=[len(edges) - 12, len(edges) - 1]
+    )
+    labels = KMeans(12, n_init=25, random_state=1).fit_predict(vectors * scale[:, None])
+    inside = [
+        edges[labels == c][:, labels == c].sum() / degrees[labels == c].sum() for c in range(12)
+    ]
+    return 12 - sum(inside)

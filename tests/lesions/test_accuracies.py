@@ -397,35 +397,6 @@ def test_units_that_are_not_there(lesion, message):
         lesion_accuracies(random_mlp([2, 3, 2], 0), x, y, [{}, lesion])
 
 
-def test_memory_for_nothing():
-    x, y = images((6, 2), 2)
-    with pytest.raises(InvalidInputError, match=r"max_values.* 1.*0"):
-        lesion_accuracies(random_mlp([2, 3, 2], 0), x, y, [{}], max_values=0)
-
-
-@pytest.mark.parametrize(
-    ("y", "n_classes", "message"),
-    [
-        ([0, 1, 3], None, "class 2 has no image"),
-        ([0, 1, 1], 3, "class 2 has no image"),
-        ([0, 1, 2], 2, "label 2 is outside the 2 classes"),
-        ([0, 1, -1], None, "integers from 0"),
-        ([0.0, 1.0, 1.0], None, "integers from 0"),
-        ([0, 1], None, r"shape \(3,\)"),
-    ],
-)
-def test_labels_that_do_not_fit(y, n_classes, message):
-    x = torch.ones(3, 2).double()
-    with pytest.raises(InvalidInputError, match=message):
-        lesion_accuracies(random_mlp([2, 3, 4], 0), x, torch.tensor(y), [{}], n_classes=n_classes)
-
-
-def test_labels_beyond_the_logits():
-    x = torch.ones(3, 2).double()
-    with pytest.raises(InvalidInputError, match="label 2"):
-        lesion_accuracies(random_mlp([2, 3, 2], 0), x, torch.tensor([0, 1, 2]), [{}])
-
-
 def test_class_sizes():
     assert class_sizes(torch.tensor([2, 0, 2, 1]), 3).tolist() == [1, 1, 2]
 

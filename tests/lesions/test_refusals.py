@@ -41,8 +41,6 @@ CASES = {
         "2 classes",
         "from 0 to 1",
     ),
-    "lesion of an unknown layer": (lambda: lesioned({"2": [0]}), "no layer '2'", "1, 3, 5"),
-    "lesion of an unknown unit": (lambda: lesioned({"1": [0, 6]}), "from 0 to 5", "0 to 6"),
     "lesion of half a unit": (lambda: lesioned({"1": [0.5]}), "whole numbers", "float64"),
     "a lesion that is no list": (
         lambda: lesion_accuracies(mlp(), IMAGES, LABELS, {"1": [0]}),
@@ -77,9 +75,7 @@ CASES = {
         "numpy.flatnonzero(mask)",
     ),
     "a lesion of a set": (lambda: lesioned({"1": {0, 1}}), "whole numbers", "{0, 1}"),
-    "a lesion of text": (lambda: lesioned({"1": ["0"]}), "whole numbers", "['0']"),
     "a lesion of rows of two lengths": (lambda: lesioned({"1": [[0], [1, 2]]}), "whole numbers"),
-    "a lesion from the end": (lambda: lesioned({"1": [-1]}), "from 0 to 5", "-1"),
     "a lesion of a layer by number": (lambda: lesioned({1: [0]}), "no layer 1", "1, 3, 5"),
     "lesions: images in a list": (
         lambda: lesioned({}, x=IMAGES.tolist()),
@@ -90,13 +86,6 @@ CASES = {
         lambda: lesioned({}, y=LABELS.tolist()),
         "labels must be a tensor",
         "not list",
-    ),
-    "lesions: no labels": (lambda: lesioned({}, y=None), "labels must be a tensor", "NoneType"),
-    "lesions: labels of uint16": (
-        lambda: lesioned({}, y=LABELS.to(torch.uint16)),
-        "integers",
-        "uint16",
-        "y.long()",
     ),
     "lesions: other images": (
         lambda: lesioned({}, x=torch.rand(30, 3, 4, 4)),
@@ -114,6 +103,7 @@ CASES = {
         "class 3 has no image, nor has class 4",
         "from 0 to 4",
     ),
+    "a class without images": (lambda: lesioned({}, y=2 * (LABELS > 0)), "class 1 has no image"),
     "more classes than memory holds": (
         lambda: lesioned({}, n_classes=10**12),
         "class 3 has no image",
@@ -176,8 +166,6 @@ CASES = {
     "a pair, no list": (lambda: joint([0, 1]), "pairs must be a list of two", "[(0, 1)]", "[0, 1]"),
     "pairs of three": (lambda: joint([(0, 1, 1)]), "two subclusters each", "(0, 1, 1)"),
     "pairs of two lengths": (lambda: joint([(0, 1), (0,)]), "pairs must be whole numbers"),
-    "pairs of halves": (lambda: joint([(0.0, 1.0)]), "pairs must be whole numbers", "float64"),
-    "pairs by name": (lambda: joint([("a", "b")]), "pairs must be whole numbers", "'a'"),
     "how many pairs": (lambda: joint(2), "pairs must be a list of two", "not 2"),
     "conditional: no partition": (lambda: conditional(None), "partition must be a Partition"),
     "conditional: no draws": (
@@ -197,14 +185,8 @@ CASES = {
         "layer '1'",
         "[]",
     ),
-    "conditional: on half a subcluster": (
-        lambda: conditional(lesioned=0.5),
-        "lesioned must be a whole number",
-        "0.5",
-    ),
     "conditional: on a name": (lambda: conditional(lesioned="a"), "lesioned", "'a'"),
     "conditional: a negative seed": (lambda: conditional(seed=-1), "seed", "at least 0", "-1"),
-    "conditional: no seed": (lambda: conditional(seed=None), "seed", "None"),
     "sizes of no classes": (lambda: class_sizes(LABELS, 0), "n_classes", "not 0"),
     "sizes of a list": (lambda: class_sizes([0, 1], 2), "labels must be a tensor", "not list"),
     "sizes of negative labels": (lambda: class_sizes(LABELS - 1, 3), "not -1"),

@@ -2,22 +2,28 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from helpers.refusals import IMAGES, LABELS, cases, check_refused, mlp
+from torch import nn
 
 from localspec.data import Dataset
 from localspec.exceptions import InvalidInputError
 from localspec.networks import (
     NetworkSettings,
+    TorchvisionSettings,
     TrainedNetwork,
     build_network,
     prune,
     train,
     train_further,
+    weights_path,
+    weights_sum,
 )
 
 SETTINGS = NetworkSettings(dataset="made", hidden=(6, 4), n_epochs=1)
+RESNET18 = TorchvisionSettings(dataset="imagenet-sample", architecture="resnet18")
 MADE = Dataset("made", IMAGES, LABELS, IMAGES, LABELS, ("a", "b", "c"))
 TRAINED = TrainedNetwork(mlp(), {})
 PRUNED = NetworkSettings(dataset="made", hidden=(6, 4), n_epochs=1, n_pruning_epochs=1)
@@ -37,8 +43,19 @@ def built(settings=SETTINGS, image_shape=(1, 4, 4), n_outputs=3, seed=0, **optio
     return build_network(settings, image_shape, n_outputs, seed=seed, **options)
 
 
-def trained_further(trained):
-    return train_further(trained, SETTINGS, MADE, n_epochs=1, seed=0)
+def trained_further(trained, **options):
+    return train_further(trained, SETTINGS, MADE, n_epochs=1, seed=0, device="cpu", **options)
+
+
+class Failing(nn.Module):
+    def __init__(self, output=None):
+        super().__init__()
+        self.layer, self.output = nn.Linear(1, 1), output
+
+    def forward(self, x):
+        if self.output is None:
+            raise ValueError("not today")
+        return self.output
 
 
 def pruned(trained=TRAINED, settings=PRUNED, dataset=MADE, seed=0, device="cpu", **options):
@@ -103,7 +120,6 @@ CASES = {
         "dataset must be a Dataset, not tuple",
         "load_dataset(...)",
     ),
-    "a data set by name": (lambda: train(SETTINGS, "mnist", seed=0), "Dataset, not str"),
     "training images of bytes": (lambda: trained(x_train=IMAGES.byte()), "x.float() / 255"),
     "one-hot training labels": (
         lambda: trained(y_train=torch.eye(3)[LABELS]),
@@ -115,7 +131,6 @@ CASES = {
         "one shape and type",
         "(1, 5, 5)",
     ),
-    "seed as text": (lambda: trained(seed="0"), "seed", "whole number", "not '0'"),
     "a seed too large": (lambda: trained(seed=2**64), "seed", "4294967295"),
     "training by conventions": (
         lambda: train(SETTINGS, MADE, seed=0, conventions=0),
@@ -146,23 +161,56 @@ CASES = {
         lambda: train(SETTINGS, MADE, seed=0, checkpoint="here"),
         "checkpoint must be a Checkpoint, not str",
     ),
-    "settings: no layers": (
-        lambda: NetworkSettings(dataset="made"),
-        "at least one dense layer",
+    "no function after epochs": (
+        lambda: train(SETTINGS, MADE, seed=0, device="cpu", after_epoch=5),
+        "after_epoch must be a function that takes the number of epochs done and the module",
+        "not 5",
     ),
-    "settings: half a unit": (lambda: changed(hidden=(6.5,)), "hidden.0 = 6.5", "valid integer"),
-    "settings: architecture": (
-        lambda: changed(architecture="transformer"),
-        "'transformer'",
-        "'mlp', 'cnn', 'vgg' or 'resnet'",
+    "no function after epochs of pruning": (
+        lambda: pruned(after_epoch="print"),
+        "after_epoch must be a function",
+        "'print'",
     ),
-    "settings: dropout": (lambda: changed(dropout=1.0), "dropout = 1.0", "less than 1"),
-    "settings: rate": (lambda: changed(learning_rate=0), "learning_rate = 0", "greater than 0"),
-    "settings: epochs": (lambda: changed(n_epochs=0), "n_epochs = 0", "equal to 1"),
-    "settings: a name": (lambda: changed(epochs=3), "epochs is not a setting"),
-    "settings: no data set": (
-        lambda: NetworkSettings(hidden=(6,)),
-        "dataset is missing in NetworkSettings",
+    "no function for an extra loss": (
+        lambda: trained_further(TRAINED, extra_loss=0.5),
+        "extra_loss must be a function that takes the kernels",
+        "not 0.5",
+    ),
+    "a batch of one that ends in a pixel": (
+        lambda: trained(
+            NetworkSettings(
+                dataset="made", architecture="resnet", channels=(2, 3, 4), batch_size=29
+            )
+        ),
+        "batch_size = 29",
+        "take another batch_size",
+    ),
+    "training a network of torchvision": (
+        lambda: trained(RESNET18),
+        "resnet18",
+        "open_torchvision(settings)",
+        "not trained",
+    ),
+    "building a network of torchvision": (lambda: built(RESNET18), "open_torchvision(settings)"),
+    "the file of other weights": (lambda: weights_path(SETTINGS), "TorchvisionSettings"),
+    "the sum of other weights": (lambda: weights_sum("resnet18"), "TorchvisionSettings, not str"),
+    "classes in an array": (
+        lambda: trained(class_names=np.array(["a", "b", "c"])),
+        "class_names must be a tuple of names",
+    ),
+    "pruning what fails": (
+        lambda: pruned(TrainedNetwork(Failing(), {})),
+        "cannot read images of shape (1, 4, 4)",
+        "not today",
+    ),
+    "pruning what returns no tensor": (
+        lambda: pruned(TrainedNetwork(Failing(output=()), {})),
+        "the network returns tuple for 2 image(s)",
+    ),
+    "pruning what has no kernels": (
+        lambda: pruned(TrainedNetwork(nn.Sequential(nn.Flatten()), {})),
+        "no dense layer",
+        "to prune",
     ),
     "building by a dict": (lambda: built({"hidden": (6,)}), "NetworkSettings, not dict"),
     "building of no shape": (
@@ -181,6 +229,11 @@ CASES = {
         "no images",
     ),
     "building of no outputs": (lambda: built(n_outputs=0), "n_outputs", "at least 1", "not 0"),
+    "building of more outputs than memory": (
+        lambda: built(n_outputs=10**12),
+        "4 units and 1,000,000,000,000 outputs",
+        "500,000,000",
+    ),
     "building by a seed of text": (lambda: built(seed="0"), "seed", "not '0'"),
     "building of half precision": (lambda: built(dtype="float16"), "dtype='float16'", "'float32'"),
     "pruning what is not trained": (
@@ -252,3 +305,17 @@ def test_training_that_diverges():
     diverging = SETTINGS.model_copy(update={"n_epochs": 2, "learning_rate": 1e200})
     with pytest.raises(InvalidInputError, match=r"diverged in epoch \d .*learning_rate of 1e\+200"):
         trained(diverging, dtype="float64", **DOUBLE)
+
+
+def not_a_number_in_the_last_step(kernels, step):
+    return (0 * kernels[0].sum()).sqrt()  # whose value is 0 and whose derivative is NaN
+
+
+def test_training_that_diverges_in_its_last_step():
+    with pytest.raises(InvalidInputError, match=r"diverged in epoch 1 \(test loss nan\)"):
+        trained_further(TRAINED, extra_loss=not_a_number_in_the_last_step)
+
+
+def test_an_extra_loss_of_several_numbers():
+    with pytest.raises(InvalidInputError, match=r"extra_loss must return one number.*\(6,\)"):
+        trained_further(TRAINED, extra_loss=lambda kernels, step: kernels[0].abs().sum(1))

@@ -49,6 +49,31 @@ def test_random_weights_follow_the_seed_and_leave_the_generator_alone():
     assert torch.equal(first.state_dict()[name], squeezenet(seed=0).features[0].weight)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_random_weights_do_not_follow_the_defaults_of_torch(dtype, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda seed: pytest.fail("seeded"))
+    settings = TorchvisionSettings(**SQUEEZENET)
+    usual = open_torchvision(settings, dtype=dtype).module.state_dict()
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.device("meta"):
+            other = open_torchvision(settings, dtype=dtype).module.state_dict()
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert all(torch.equal(other[name], value) for name, value in usual.items())
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\x80\x02X\x01\x00\x00\x00\x85.", b"\x80\x02X\x01\x00", b"\x80\x02hG.", b"\x80\x02."],
+    ids=["no text", "cut off in a length", "a memory that is not there", "nothing"],
+)
+def test_damage_of_which_torch_says_many_things(folder, content):
+    (folder / "own.pth").write_bytes(content)
+    with pytest.raises(InvalidInputError, match="cannot read the weights"):
+        open_torchvision(TorchvisionSettings(**SQUEEZENET, weights="own.pth"))
+
+
 def test_the_sum_follows_the_file(folder):
     settings = TorchvisionSettings(**SQUEEZENET, weights="own.safetensors")
     assert weights_sum(TorchvisionSettings(**SQUEEZENET)) == ""

@@ -239,6 +239,11 @@ def test_training_leaves_the_global_generator_alone():
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
+def test_training_leaves_the_generators_of_other_devices_alone(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda seed: pytest.fail("seeded"))
+    fit(dropout=0.3)
+
+
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 def test_a_mode_without_gradients_changes_nothing(mode):
     plain = fit()
@@ -386,18 +391,5 @@ def test_states_that_are_not_this_trainings():
 
 def test_data_that_cannot_be_trained_on():
     data = toy()
-    with pytest.raises(InvalidInputError, match="NaN or infinite"):
-        fit(replace(data, x_train=data.x_train / 0))
     with pytest.raises(InvalidInputError, match="labels must be"):
         fit(replace(data, y_test=data.y_test[:3]))
-
-
-def test_data_of_another_precision_are_refused():
-    with pytest.raises(InvalidInputError, match="float"):
-        train(SETTINGS, toy(), seed=0, dtype="float32", device="cpu")
-
-
-def test_a_device_that_is_not_there(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(InvalidInputError, match="device 'cuda' is not there"):
-        train(SETTINGS, toy(), seed=0, dtype="float64", device="cuda")

@@ -115,9 +115,12 @@ def test_channels_last_changes_no_more_than_rounding():
 def test_the_number_of_threads_is_the_networks_own(monkeypatch):
     seen = []
     monkeypatch.setattr(training, "is_small", lambda *arguments: False)
-    monkeypatch.setattr(
-        training.TrainingRun, "evaluate", lambda run: (seen.append(torch.get_num_threads()), 0.0)
-    )
+
+    def evaluate(run):
+        seen.append(torch.get_num_threads())
+        return 0.0, 0.0
+
+    monkeypatch.setattr(training.TrainingRun, "evaluate", evaluate)
     before = torch.get_num_threads()
     fit(changed(DENSE, n_threads=before + 1, n_epochs=1))
     assert seen == [before + 1]
@@ -203,6 +206,14 @@ def test_a_resumed_training_ends_in_the_same_bits(settings, tmp_path, monkeypatc
     torch.manual_seed(99)  # of another process
     assert equal(fit(settings, checkpoint=checkpoint), fit(settings))
     torch.random.set_rng_state(before)
+
+
+def test_a_checkpoint_is_written_whatever_the_default_device(tmp_path, monkeypatch):
+    checkpoint = Checkpoint("training", "0" * 32, root=tmp_path, interval_s=0)
+    data = toy()  # before the default is another one
+    with torch.device("meta"):
+        interrupted(lambda **more: fit(DENSE, data, **more), checkpoint, 2, monkeypatch)
+    assert equal(fit(DENSE, checkpoint=checkpoint), fit(DENSE))
 
 
 def test_a_resumed_pruning_ends_in_the_same_bits(tmp_path, monkeypatch):

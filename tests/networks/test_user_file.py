@@ -18,22 +18,6 @@ def test_a_file_with_its_functions(tmp_path, monkeypatch):
     assert load_module_file("~/mine.py", ("data",)).data() == 2
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("missing.py", None, r"no file .*missing.py: .* defines network\(\) and data\(\)"),
-        ("weights.bin", "x", "not a Python file"),
-        ("half.py", "def data(): pass", r"must define network\(\)$"),
-        ("none.py", "network = 3", r"must define network\(\) and data\(\)$"),
-    ],
-)
-def test_files_that_are_refused(tmp_path, name, content, message):
-    if content is not None:
-        (tmp_path / name).write_text(content)
-    with pytest.raises(InvalidInputError, match=message):
-        load_module_file(tmp_path / name, ("network", "data"))
-
-
 def test_a_file_runs_as_python_would_run_it(tmp_path):
     # it may import a neighbour, and define dataclasses under postponed annotations
     (tmp_path / "neighbour_of_mine.py").write_text("VALUE = 5\n")

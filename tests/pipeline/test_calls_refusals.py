@@ -97,7 +97,6 @@ CALLS = {  # of a replicate, and of what tables and openers are given
         "open_replicates",
         "Replicate",
     ),
-    "no replicate": (lambda: training_table([]), "no replicate", "name a network and a seed"),
     "a measure, no list": (
         lambda: network_test_table([stored()], measures="importance"),
         "measures must be a list of some of 'importance'",
@@ -107,11 +106,6 @@ CALLS = {  # of a replicate, and of what tables and openers are given
         lambda: subcluster_table([stored()], measures=["damage"]),
         "measures='damage'",
         "'importance'",
-    ),
-    "an unknown partitioning": (
-        lambda: subcluster_table([stored()], partitionings=["weights"]),
-        "partitionings='weights'",
-        "'weights/global'",
     ),
     "synthesis of one replicate": (
         lambda: synthesis_table(stored()),

@@ -8,12 +8,9 @@ import pandas as pd
 import pytest
 
 from localspec.conventions import PAPER, Conventions
-from localspec.exceptions import InvalidInputError
 from localspec.lesions import LesionedAccuracies
 from localspec.pipeline import checked_coherence, coherence_checks_table
 from localspec.statistics import bates_cdf
-
-NAN = float("nan")
 
 
 @dataclass
@@ -64,11 +61,6 @@ def test_the_released_reading_is_checked_too():
     released = Fake("a", HELPED.changes, Conventions(p_rule="strict", undefined_ranges="released"))
     assessment = checked_coherence(released, "defined", "weights/global")
     assert assessment.p_values == pytest.approx([3 / 4])
-
-
-def test_an_unknown_check():
-    with pytest.raises(InvalidInputError, match="check='damage' is not known"):
-        checked_coherence(HELPED, "damage", "weights/global")
 
 
 def family(p, verdict):

@@ -9,10 +9,9 @@ import torch
 from localspec.clustering import activation_graph, cluster, draw_counterparts, weight_graph
 from localspec.conventions import PAPER
 from localspec.data import load_dataset
-from localspec.exceptions import ArtifactError, InvalidInputError
 from localspec.measures import MEASURES
 from localspec.networks import train
-from localspec.pipeline import PARTITIONINGS, TrainingSection, checked_coherence, open_replicates
+from localspec.pipeline import PARTITIONINGS, checked_coherence, open_replicates
 from localspec.visualization import visualize
 
 pytestmark = pytest.mark.integration
@@ -62,16 +61,6 @@ def test_nothing_is_computed_twice(section, replicates, results):
         for name, array in before.items():
             assert np.array_equal(array, after[name], equal_nan=True), name
     assert stored_files(results) == files
-
-
-def test_never_names_what_is_missing(section, tmp_path, monkeypatch):
-    monkeypatch.setenv("LOCALSPEC_RESULTS", str(tmp_path))
-    replicate = open_replicates(section(compute="never"), progress=False)[0]
-    with pytest.raises(
-        ArtifactError, match=r"stage 'training' has not been computed .*\"seed\": 0"
-    ):
-        replicate.assessment("importance", "weights/global")
-    assert not list(tmp_path.rglob("*.safetensors"))
 
 
 def test_other_draws_leave_training_and_clustering_alone(section, first, results):
@@ -242,11 +231,6 @@ def test_seeds_make_different_networks(replicates):
 
 
 # --- parameters ---
-
-
-def test_unknown_network(tiny_profile):
-    with pytest.raises(InvalidInputError, match="network='cnn' is not known; choose one of 'mlp'"):
-        open_replicates(TrainingSection(profile=str(tiny_profile), networks=["cnn"]))
 
 
 def test_the_released_reading_is_another_computation(section, first, tmp_path, monkeypatch):

@@ -92,7 +92,7 @@ def test_pages_of_a_network_of_which_nothing_is_tested(tmp_path):
 
 @pytest.mark.integration
 def test_subclusters_beyond_all_draws_lie_over_everything_else(replicates):
-    figure = plot_measure_against_draws(replicates[:1], "importance", ["weights/global"])
+    figure = plot_measure_against_draws(replicates[:1], "importance")
     marks = {points.get_label(): points for points in figure.axes[0].collections}
     order = ["random counterpart", "subcluster", "subcluster beyond all its draws"]
     assert sorted(marks, key=lambda label: marks[label].get_zorder()) == order

@@ -7,7 +7,6 @@ import pytest
 import yaml
 
 from localspec.conventions import PAPER, RELEASED, Conventions
-from localspec.exceptions import InvalidInputError
 from localspec.measures import MEASURES, Measure, assess
 from localspec.pipeline import PARTITIONINGS, open_replicates, synthesis_table
 from localspec.studies.published import graph_difference_table
@@ -149,11 +148,6 @@ def test_effects_are_means_over_networks():
     assert row.effect_se == pytest.approx(np.std(means, ddof=1) / np.sqrt(3))
     assert row.effect_null == pytest.approx(np.mean(nulls))
     assert row.effect_ratio == pytest.approx(np.mean(means) / np.mean(nulls))
-
-
-def test_no_replicates():
-    with pytest.raises(InvalidInputError, match="replicate"):
-        synthesis_table([])
 
 
 def test_real_replicates(replicates):

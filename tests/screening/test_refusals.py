@@ -9,7 +9,6 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from localspec.clustering import Partition
-from localspec.conventions import Conventions
 from localspec.data import Dataset
 from localspec.screening import screen
 
@@ -90,7 +89,6 @@ CASES = {
         "1 layer(s)",
         "no hidden layer",
     ),
-    "NaN weights": (lambda: screened(with_weights(float("nan"))), "layer '3'", "NaN", "damaged"),
     "infinite weights": (lambda: screened(with_weights(float("inf"))), "layer '3'", "infinite"),
     "returns a tuple": (lambda: screened(Returns().eval()), "returns a tuple", "logits alone"),
     "returns maps": (
@@ -131,7 +129,6 @@ CASES = {
     ),
     "fewer labels than images": (lambda: screened(y=LABELS[:9]), "shape (30,)", "not (9,)"),
     "float labels": (lambda: screened(y=LABELS.float()), "integers from 0", "float32", "y.long()"),
-    "a negative label": (lambda: screened(y=LABELS - 1), "integers from 0 upwards", "not -1"),
     "one class": (lambda: screened(y=LABELS * 0), "all labels are 0", "two or more"),
     "constant images": (
         lambda: screened(x=IMAGES * 0 + 0.5),
@@ -146,33 +143,18 @@ CASES = {
         "not 11",
     ),
     "negative draws": (lambda: screened(n_draws=-3), "n_draws", "at least 1", "not -3"),
-    "no draws": (lambda: screened(n_draws=0), "n_draws", "at least 1", "not 0"),
-    "half a draw": (lambda: screened(n_draws=2.5), "whole number", "not 2.5"),
     "too few images": (lambda: screened(n_images=2), "n_images", "at least 3", "not 2"),
     "negative seed": (lambda: screened(seed=-1), "seed", "at least 0", "not -1"),
     "level 0": (lambda: screened(level=0), "level", "between 0 and 1", "not 0"),
-    "level 1": (lambda: screened(level=1.0), "level", "between 0 and 1", "not 1"),
     "conventions": (
         lambda: screened(conventions="papr"),
         "'papr' is not known",
         "'paper', 'released'",
     ),
-    "no network but its weights": (
-        lambda: screened(mlp().state_dict()),
-        "must be a torch.nn.Module",
-        "OrderedDict",
-    ),
-    "a network's class": (lambda: screened(nn.Sequential), "must be a torch.nn.Module", "type"),
-    "a path": (lambda: screened("network.pt"), "must be a torch.nn.Module", "str"),
     "a network that needs a mask": (lambda: screened(Masked().eval()), "'mask'", "images alone"),
     "a network of two inputs": (lambda: screened(Joined().eval()), "'second'", "images alone"),
     "a network that returns a dict": (lambda: screened(Named().eval()), "returns a dict", "logits"),
     "logits behind a sigmoid": (lambda: screened(mlp(nn.Sigmoid())), "sigmoid", "the logits"),
-    "another image size": (
-        lambda: screened(x=torch.rand(30, 1, 5, 5)),
-        "cannot read images of shape (1, 5, 5)",
-        "trained on",
-    ),
     "a Dataset": (
         lambda: screened(x=Dataset("mine", IMAGES, LABELS, IMAGES, LABELS, ("a", "b", "c"))),
         "images must be a tensor",
@@ -279,7 +261,6 @@ CASES = {
         "lie in [0, 1]",
         "standardized(network, mean, std)",
     ),
-    "infinite pixels": (lambda: screened(x=IMAGES / 0), "NaN or infinite", "clean the data"),
     "x_train of 0 to 255": (lambda: screened(x_train=IMAGES * 255), "x_train must lie in [0, 1]"),
     "x_train as a numpy array": (
         lambda: screened(x_train=IMAGES.numpy()),
@@ -317,46 +298,25 @@ CASES = {
         "not -1",
         "leave images without a class out",
     ),
-    "labels from 1": (lambda: screened(y=LABELS + 1), "label 3", "3 logits", "from 0 to 2"),
     "k as text": (lambda: screened(n_clusters="6"), "n_clusters", "whole number", "not '6'"),
-    "k = true": (lambda: screened(n_clusters=True), "n_clusters", "whole number", "not True"),
-    "k of none": (lambda: screened(n_clusters=None), "n_clusters", "not None"),
-    "k in a tensor": (lambda: screened(n_clusters=torch.tensor(2)), "n_clusters", "tensor(2)"),
-    "half a k": (lambda: screened(n_clusters=2.0), "n_clusters", "whole number", "not 2.0"),
     "endless draws": (
         lambda: screened(n_draws=10**18),
         "n_draws must be from 1 to 1000000",
         "not 1000000000000000000",
     ),
-    "draws beyond print": (lambda: screened(n_draws=10**5000), "n_draws", "too long to be shown"),
-    "draws as text": (lambda: screened(n_draws="19"), "n_draws", "whole number", "not '19'"),
-    "images as a share": (lambda: screened(n_images=0.5), "n_images", "whole number", "not 0.5"),
     "a seed too large": (
         lambda: screened(seed=2**40),
         "seed must be from 0 to 4294967295",
         "not 1099511627776",
     ),
-    "no seed": (lambda: screened(seed=None), "seed", "whole number", "not None"),
-    "a generator for a seed": (
-        lambda: screened(seed=np.random.default_rng(0)),
-        "seed",
-        "Generator",
-    ),
     "level as text": (lambda: screened(level="0.05"), "level", "between 0 and 1", "not '0.05'"),
-    "level NaN": (lambda: screened(level=float("nan")), "level", "between 0 and 1", "not nan"),
-    "level in per cent": (lambda: screened(level=5), "level", "between 0 and 1", "not 5"),
-    "no level": (lambda: screened(level=None), "level", "not None"),
-    "levels": (lambda: screened(level=[0.05, 0.01]), "level", "a number", "[0.05, 0.01]"),
     "progress": (lambda: screened(progress="yes"), "progress", "True or False", "not 'yes'"),
-    "progress as a number": (lambda: screened(progress=1), "progress", "True or False", "not 1"),
     "conventions as a dict": (
         lambda: screened(conventions={"p_rule": "mid"}),
         "'paper' or 'released'",
         "Conventions(",
         "{'p_rule': 'mid'}",
     ),
-    "no conventions": (lambda: screened(conventions=None), "'paper' or 'released'", "not None"),
-    "conventions' class": (lambda: screened(conventions=Conventions), "'paper'", "Conventions'"),
     "partitions in a list": (
         lambda: screened(partitions=[MINE]),
         "map names to partitions",

@@ -39,15 +39,6 @@ def test_a_dead_unit_takes_no_part():
     assert np.isfinite(report.tests["permutation_p"]).any()
 
 
-def test_no_group_is_large_enough_to_be_tested():
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # two units, two clusters
-        report = screen(network(2), data(), n_clusters=2, n_draws=3)
-    assert len(report.table) == 0
-    assert report.tests["n_subclusters"].tolist() == [0] * len(report.tests)
-    assert report.tests["permutation_p"].isna().all()
-
-
 def test_few_images_of_a_class_define_hardly_any_class_coherence():
     x, y = data()
 

@@ -229,9 +229,5 @@ def test_one_network_has_no_standard_error_over_networks():
 
 
 def test_summary_refuses():
-    with pytest.raises(InvalidInputError, match="effects is empty"):
-        summarize_effects([])
-    with pytest.raises(InvalidInputError, match="mixes the kinds entropy, score"):
-        summarize_effects([two_networks("score")[0], two_networks("entropy")[0]])
     with pytest.raises(InvalidInputError, match=r"shape \(n_subclusters,\)"):
         summarize_effects([effect_size(1, [1], "score")])

@@ -8,7 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from localspec.exceptions import InvalidInputError
-from localspec.statistics import empirical_p, exceedances, extremeness, fisher_shift
+from localspec.statistics import (
+    empirical_p,
+    exceedances,
+    extremeness,
+    fisher,
+    fisher_shift,
+    p_floor,
+    sequential_p_values,
+)
 from localspec.statistics._ordering import relative_compare
 from localspec.statistics._sequential import sequential_p
 
@@ -212,31 +220,6 @@ def test_shift():
     assert [fisher_shift(rule, 19) for rule in ("mid", "conservative", "randomised")] == [0, 0, 0]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "options", "message"),
-    [
-        ((1, [], "low"), {}, "no draws"),
-        (([1, 2], [1, 2], "low"), {}, "last axis"),
-        (([1, 2], np.ones((3, 2)), "low"), {}, "last axis"),
-        ((1, 2, "low"), {}, "last axis"),
-        ((1, [2], "left"), {}, "side='left'"),
-        ((1, [2], "low", "midd"), {}, "rule='midd'"),
-        ((1, [2], "low", "randomised"), {}, "needs rng"),
-        ((1, [2], "low"), {"undefined": "zero"}, "undefined='zero'"),
-    ],
-)
-def test_empirical_p_refuses(arguments, options, message):
-    with pytest.raises(InvalidInputError, match=message):
-        empirical_p(*arguments, **options)
-
-
-def test_shift_refuses():
-    with pytest.raises(InvalidInputError, match=r"n_draws must be .* not 0"):
-        fisher_shift("mid", 0)
-    with pytest.raises(InvalidInputError, match="choose one of 'mid'"):
-        fisher_shift("median", 19)
-
-
 # --- sequential draws ---
 
 
@@ -309,3 +292,19 @@ def test_sequential_p_keeps_its_level():
 def test_sequential_refuses(values, side, options, message):
     with pytest.raises(InvalidInputError, match=message):
         sequential_p(3, values, side, **options)
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint8])
+def test_numbers_of_draws_of_a_small_type_do_not_overflow(kind):
+    most = np.iinfo(kind).max  # one more is another number
+    n_draws = kind(most)
+    assert p_floor(n_draws, kind(1)) == pytest.approx(1 / (most + 1))
+    assert fisher_shift("strict", n_draws) == pytest.approx(1 / (2 * (most + 1)))
+    strict, n = fisher([0.5], rule="strict", n_draws=n_draws), int(most) + 1
+    assert strict.statistic == pytest.approx(-np.log(0.5 - 1 / (2 * n)))
+
+    def further(number, chosen, n):
+        return np.zeros((1, n, len(chosen)))
+
+    ((result,),) = sequential_p_values([[5]], [[[7]]], further, ["high"], max_draws=n_draws)
+    assert result.pvalue == pytest.approx(2 / n)

@@ -381,12 +381,6 @@ def test_significance_on_the_wrong_side_is_no_filled_mark():
     assert [each.get_offsets()[0].tolist()[0] for each in filled] == [1.2]
 
 
-@pytest.mark.parametrize("make", [ablations_table, agreement_table, damage_table, fit_table])
-def test_without_replicates_there_is_nothing(make):
-    with pytest.raises(InvalidInputError, match="no replicate"):
-        make([], fit=FIT)
-
-
 def test_an_unknown_way_is_refused(opened):
     with pytest.raises(InvalidInputError, match="way='noise' is not known"):
         way_accuracies(opened[0], "weights/local", "noise", FIT)

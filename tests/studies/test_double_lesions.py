@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from localspec.exceptions import InvalidInputError
 from localspec.lesions import LesionedAccuracies
 from localspec.pipeline import PAPER_CHOICES, PARTITIONINGS, DoubleLesionsSection, open_replicates
 from localspec.studies.double_lesions import (
@@ -139,9 +138,3 @@ def test_tables_and_figure(opened):
     lost = [each.baseline.mean() - each.lesioned[0].mean(axis=-1) for each in lesioned]
     assert whole.loc["weights/local", "loss"] == pytest.approx(np.concatenate(lost).mean())
     assert plot_double_lesions(opened).axes
-
-
-@pytest.mark.parametrize("make", [double_lesions_table, conditional_table, plot_double_lesions])
-def test_without_replicates_there_is_nothing(make):
-    with pytest.raises(InvalidInputError, match="no replicate"):
-        make([])

@@ -160,14 +160,6 @@ def test_marks_of_the_figure():
     assert shapes.count(shapes[3]) == 1, "the cross is the only other shape"
 
 
-@pytest.mark.parametrize(
-    "make", [graphs_table, downstream_effects_table, downstream_differences_table]
-)
-def test_without_replicates_there_is_nothing(make):
-    with pytest.raises(InvalidInputError, match="no replicate"):
-        make([])
-
-
 def test_refusals(opened):
     with pytest.raises(InvalidInputError, match="n_images"):
         DownstreamReplicate(opened[0].start, 0)

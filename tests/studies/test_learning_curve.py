@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from helpers.graphs import plain_ncut
 from safetensors.numpy import load_file
-from scipy import linalg, stats
-from sklearn.cluster import KMeans
+from scipy import stats
 
 from localspec.data import Dataset
 from localspec.exceptions import ArtifactError, InvalidInputError
@@ -280,12 +280,6 @@ def test_other_epochs_are_refused(profile):
         LearningCurveSection(epochs=[0, 0])
 
 
-@pytest.mark.parametrize("make", [networks_by_epoch, stability_table])
-def test_without_replicates_there_is_nothing(make):
-    with pytest.raises(InvalidInputError, match="no replicate"):
-        make([])
-
-
 RUNS = project_root() / "book" / "runs"
 
 
@@ -305,26 +299,6 @@ def test_published_table_is_that_of_the_published_figure(name):
     assert table["low"].to_numpy() == pytest.approx(2 * table["change"] - table["high"], abs=1e-3)
 
 
-def dense_ncut(kernels):
-    """Normalized spectral clustering of the whole adjacency matrix into 12 clusters."""
-    starts = np.cumsum([0, *(kernel.shape[1] for kernel in kernels), len(kernels[-1])])
-    edges = np.zeros((starts[-1], starts[-1]))
-    for layer, kernel in enumerate(kernels):
-        rows = slice(starts[layer + 1], starts[layer + 2])
-        columns = slice(starts[layer], starts[layer + 1])
-        edges[rows, columns], edges[columns, rows] = abs(kernel), abs(kernel).T
-    degrees = edges.sum(axis=1)
-    scale = degrees**-0.5
-    _, vectors = linalg.eigh(
-        scale[:, None] * edges * scale, subset_by_index=[len(edges) - 12, len(edges) - 1]
-    )
-    labels = KMeans(12, n_init=25, random_state=1).fit_predict(vectors * scale[:, None])
-    inside = [
-        edges[labels == c][:, labels == c].sum() / degrees[labels == c].sum() for c in range(12)
-    ]
-    return 12 - sum(inside)
-
-
 @pytest.mark.integration
 def test_published_row_after_training_is_near_that_of_stored_networks():
     # trained anew on another processor, in single precision: other networks of the same kind
@@ -336,7 +310,7 @@ def test_published_row_after_training_is_near_that_of_stored_networks():
     accuracies = [network["history.test_accuracy"][-1] for network in networks]
     assert row["test_accuracy"] == pytest.approx(np.mean(accuracies), abs=2e-3)
     ncuts = [
-        dense_ncut([v.astype(float) for k, v in network.items() if k.endswith("weight")])
+        plain_ncut([v.astype(float) for k, v in network.items() if k.endswith("weight")])
         for network in networks
     ]
     assert row["ncut"] == pytest.approx(np.mean(ncuts), rel=2e-3)  # k-means from another start

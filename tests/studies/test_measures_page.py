@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from localspec.exceptions import InvalidInputError
 from localspec.pipeline import FORMS, MeasuresSection, open_replicates, synthesis_table
 from localspec.studies.measures import forms_evidence_table, forms_table, plot_forms
 
@@ -41,8 +40,3 @@ def test_evidence_by_other_means(opened):
     assert (evidence["correlation_true"] > 0).all()
     off = evidence["correlation_matched"] - evidence["correlation_true"]
     assert ((off.abs() < 0.1) | (evidence["undefined_matched"] > 0)).all()
-
-
-def test_without_replicates_there_is_no_table():
-    with pytest.raises(InvalidInputError, match="no replicate"):
-        forms_table([])

@@ -74,12 +74,6 @@ def test_what_does_not_fit_is_refused(n_units, chosen, words):
         set_similarities(np.ones((1, n_units)), np.eye(6, 5), np.array(chosen))
 
 
-@pytest.mark.parametrize("make", [similarity_table, natural_scores_table])
-def test_without_replicates_there_is_nothing(make):
-    with pytest.raises(InvalidInputError, match="no replicate"):
-        make([], 10)
-
-
 def plain_values(module, x):
     """Return by name of a dense layer what it gives, before the activation."""
     values, results = x, {}

@@ -385,12 +385,6 @@ def test_a_published_effect_is_that_of_plain_lesions():
     )
 
 
-@pytest.mark.parametrize("make", [networks_table, penalty_effects_table, weights_table])
-def test_without_replicates_there_is_nothing(make):
-    with pytest.raises(InvalidInputError, match="no replicate"):
-        make([])
-
-
 @pytest.mark.integration
 def test_a_network_with_convolutions_is_refused():
     section = PenaltySection(profile="digits", networks=["cnn"], seeds=[0])

@@ -270,14 +270,6 @@ def test_rates_of_null_partitions(opened):
     assert plot_null_rates(simulated).axes
 
 
-@pytest.mark.parametrize("make", [rank_tests_table, properties_table])
-def test_without_replicates_there_is_nothing(make):
-    with pytest.raises(InvalidInputError, match="no replicate"):
-        make([])
-    with pytest.raises(InvalidInputError, match="no replicate"):
-        null_rates_table([], [])
-
-
 @pytest.mark.parametrize("profile", ["digits-rank-tests", "mnist-rank-tests"])
 def test_published_disagreements_are_counted_from_the_published_tests(profile):
     tables = RUNS / profile / "tables"

@@ -10,8 +10,6 @@ from helpers.networks import dense, random_mlp, stack
 from torch import nn
 
 from localspec.clustering import Partition, draw_counterparts, quantile_strata
-from localspec.conventions import Conventions
-from localspec.exceptions import InvalidInputError
 from localspec.lesions import LesionedAccuracies, lesion_accuracies
 from localspec.measures import MEASURES, conditioned_ranges
 from localspec.pipeline import PARTITIONINGS
@@ -41,20 +39,6 @@ def test_one_stratum_is_no_stratum():
     assert all(np.array_equal(a, b) for a, b in zip(plain.units, same.units, strict=True))
 
 
-@pytest.mark.parametrize(
-    ("strata", "conventions", "message"),
-    [
-        ({"a": np.zeros(3)}, "paper", "strata of layer 'a' must be a vector of 4 values"),
-        ({}, "paper", "strata of layer 'a'"),
-        ({"a": np.zeros(4)}, Conventions(draws="independent"), 'need draws="joint"'),
-    ],
-)
-def test_strata_that_do_not_fit(strata, conventions, message):
-    partition = Partition.from_labels({"a": [0, 0, 1, 1]})
-    with pytest.raises(InvalidInputError, match=message):
-        draw_counterparts(partition, 2, strata=strata, conventions=conventions)
-
-
 def test_quantiles_by_rank():
     values = np.array([0.1, 9.0, 0.3, 0.2, 7.0, 8.0])
     assert quantile_strata(values, 3).tolist() == [0, 2, 1, 0, 1, 2]
@@ -69,8 +53,6 @@ def test_strengths_by_hand():
     # unit 0: 3 and 9; unit 1: -1 and 1, of which the ReLU leaves 0 and 1
     assert unit_strengths(network, x, "mean activation")["1"].tolist() == [6, 0.5]
     assert list(norms) == ["1"]
-    with pytest.raises(InvalidInputError, match="strata='norm' is not known"):
-        unit_strengths(network, x, "norm")
 
 
 # --- mean ablation ---
@@ -118,14 +100,6 @@ def test_channels_get_the_mean_of_every_place():
     network = stack(conv, nn.ReLU(), nn.Flatten(), dense(np.ones((2, 4))))
     x = torch.tensor([[[[1.0, -2.0]]], [[[3.0, -4.0]]]], dtype=torch.float64)
     assert mean_outputs(network, x)["0"].tolist() == [[[2, 0]], [[0, 3]]]
-
-
-def test_unknown_replacement():
-    network = random_mlp((2, 3, 2), seed=0)
-    with pytest.raises(InvalidInputError, match="replacement='noise' is not known"):
-        lesion_accuracies(
-            network, torch.rand(4, 2).double(), torch.arange(4) % 2, [{}], replacement="noise"
-        )
 
 
 # --- class coherence at equal damage ---

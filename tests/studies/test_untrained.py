@@ -7,8 +7,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from scipy import linalg
-from sklearn.cluster import KMeans
+from helpers.graphs import plain_ncut
 
 from localspec.networks import build_network
 from localspec.pipeline import UntrainedSection, load_profile, open_replicates
@@ -60,27 +59,6 @@ def test_the_difference_is_that_of_the_means(table):
     assert row["ours_min"] <= row["ours"] <= row["ours_max"]
 
 
-def _plain_ncut(kernels):
-    """Cut a chain of kernels by dense eigenvectors of the whole graph."""
-    sizes = [kernels[0].shape[1], *(len(kernel) for kernel in kernels)]
-    starts = np.cumsum([0, *sizes])
-    edges = np.zeros((starts[-1], starts[-1]))
-    for layer, kernel in enumerate(kernels):
-        rows = slice(starts[layer + 1], starts[layer + 2])
-        columns = slice(starts[layer], starts[layer + 1])
-        edges[rows, columns], edges[columns, rows] = kernel, kernel.T
-    degrees = edges.sum(axis=1)
-    scale = degrees**-0.5
-    size = len(degrees)
-    normalized = scale[:, None] * edges * scale
-    _, vectors = linalg.eigh(normalized, subset_by_index=[size - 12, size - 1])
-    labels = KMeans(12, n_init=25, random_state=1).fit_predict(vectors * scale[:, None])
-    inside = [
-        edges[labels == c][:, labels == c].sum() / degrees[labels == c].sum() for c in range(12)
-    ]
-    return 12 - sum(inside)
-
-
 @pytest.mark.integration
 @pytest.mark.parametrize(
     ("network", "initialisation"), [("cnn", "plain"), ("cnn-clusterable", "clusterable")]
@@ -93,7 +71,7 @@ def test_published_numbers_by_a_plain_implementation(network, initialisation):
         module = build_network(settings, (1, 28, 28), 10, seed=seed)
         convolutions = [part for part in module.modules() if isinstance(part, torch.nn.Conv2d)]
         kernels = [part.weight.detach().abs().sum(dim=(2, 3)).double() for part in convolutions[1:]]
-        values.append(_plain_ncut([kernel.numpy() for kernel in kernels]))
+        values.append(plain_ncut([kernel.numpy() for kernel in kernels]))
     (row,) = table[
         (table["architecture"] == "CNN")
         & (table["initialisation"] == initialisation)

@@ -7,8 +7,6 @@ from torch import nn
 
 from localspec.units import check_labels, in_bfloat16, trace_units, unit_strengths, unit_values
 
-DAMAGED = mlp()
-DAMAGED[1].weight.data[0, 0] = float("nan")
 CASES = {
     "a path": (lambda: trace_units("network.pt"), "must be a torch.nn.Module", "str"),
     "nothing": (lambda: trace_units(None), "must be a torch.nn.Module", "NoneType"),
@@ -16,12 +14,6 @@ CASES = {
     "weights": (lambda: trace_units(mlp().state_dict()), "torch.nn.Module", "OrderedDict"),
     "images": (lambda: trace_units(IMAGES), "must be a torch.nn.Module", "Tensor"),
     "in training mode": (lambda: trace_units(mlp().train()), "training mode", "network.eval()"),
-    "on no device": (lambda: trace_units(mlp().to("meta")), "device 'meta'", "load"),
-    "no hidden layer": (
-        lambda: trace_units(nn.Sequential(nn.Linear(4, 2)).eval()),
-        "no hidden layer",
-    ),
-    "damaged weights": (lambda: trace_units(DAMAGED), "layer '1'", "NaN", "damaged"),
     "conventions": (
         lambda: trace_units(mlp(), conventions={"residual_units": "reader"}),
         "'paper' or 'released'",

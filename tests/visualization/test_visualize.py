@@ -462,12 +462,6 @@ def test_targets_that_are_refused(target, message):
         visualize(mlp((1, 4, 4)), [{"1": [0]}, target], (1, 4, 4))
 
 
-@pytest.mark.parametrize("shape", [(2, 4, 4), (4, 4), (1, 0, 4), (1, 4, 4, 1)])
-def test_shapes_that_are_refused(shape):
-    with pytest.raises(InvalidInputError, match="image_shape must be"):
-        visualize(mlp((1, 4, 4)), [{"1": [0]}], shape)
-
-
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_images_too_large_for_a_matrix_in_half_precision(dtype):
     # torch has no Fourier transform of these types

@@ -160,7 +160,7 @@ def check_seed(value: object, name: str = "seed") -> int:
 def check_real(
     name: str, value: object, low: float = 0.0, high: float = math.inf, *, or_low: bool = False
 ) -> float:
-    """Return `value` if it is a finite number between two others, both left out.
+    """Return `value` as a float if it is a finite number between two others, both left out.
 
     Parameters
     ----------
@@ -188,7 +188,7 @@ def check_real(
         if high == math.inf:
             allowed = f"of at least {low:g}, and finite" if or_low else f"above {low:g}, and finite"
         raise InvalidInputError(f"{name} must be a number {allowed}, not {shown(value)}")
-    return value
+    return float(value)
 
 
 def check_flag(name: str, value: object) -> bool:
@@ -245,8 +245,25 @@ def check_unit_sets(name: str, values: object) -> None:
         )
 
 
+def _are_masked(values: object) -> bool:
+    """Return whether NumPy's mask hides some of the values, or some of a row of them."""
+    rows = values if isinstance(values, list | tuple) else [values]
+    return any(isinstance(row, np.ma.MaskedArray) and np.ma.is_masked(row) for row in rows)
+
+
 def as_array(values: object) -> np.ndarray:
-    """Return values as an array: of one object where they make none, as rows of two lengths."""
+    """Return values as an array: of one object where they make none, as rows of two lengths.
+
+    Raises
+    ------
+    InvalidInputError
+        If some are masked: an array would have what lies under the mask.
+    """
+    require(
+        not _are_masked(values),
+        f"masked values are not left out: fill them, such as by values.filled(numpy.nan) where NaN "
+        f"is allowed, or take them away, in {shown(values)}",
+    )
     try:
         return np.asarray(values)
     except (TypeError, ValueError, RuntimeError):  # the last of a tensor with a gradient

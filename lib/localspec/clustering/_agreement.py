@@ -10,7 +10,13 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import adjusted_rand_score
 
 from localspec._utils.validation import as_floats, as_integers, check_option, require, shown
-from localspec.clustering._partition import NO_CLUSTER, Partition, check_partition
+from localspec.clustering._partition import (
+    NO_CLUSTER,
+    Partition,
+    as_cluster_labels,
+    check_partition,
+)
+from localspec.statistics import RTOL
 
 UNITS = ("live", "all")
 
@@ -34,7 +40,7 @@ def label_agreement(first: ArrayLike, second: ArrayLike, *, units: str = "live")
     Raises
     ------
     InvalidInputError
-        If the labellings differ in length or the option is unknown.
+        If the labellings differ in length, a label is below -1, or the option is unknown.
 
     References
     ----------
@@ -46,7 +52,7 @@ def label_agreement(first: ArrayLike, second: ArrayLike, *, units: str = "live")
     1.0
     """
     check_option("units", units, UNITS)
-    first, second = as_integers("first", first), as_integers("second", second)
+    first, second = as_cluster_labels("first", first), as_cluster_labels("second", second)
     require(
         first.ndim == 1 and first.shape == second.shape,
         f"labels of shapes {first.shape} and {second.shape} must be of the same units, one a unit",
@@ -167,7 +173,7 @@ def match_units(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     -------
     numpy.ndarray of int, shape (n_units,)
         Which column of the second each column of the first is matched with: one to one, with
-        the largest sum of correlations.
+        the largest sum of correlations. That with a unit that does not vary counts as 0.
 
     Raises
     ------
@@ -193,5 +199,7 @@ def match_units(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     for values in (first, second):
         centred = values - values.mean(axis=0)
         length = np.sqrt((centred**2).sum(axis=0))
-        standard.append(centred / np.where(length > 0, length, 1.0))
+        # the mean of equal values can be another number by rounding
+        varies = (np.ptp(values, axis=0) > RTOL * np.abs(values).max(axis=0)) & (length > 0)
+        standard.append(np.where(varies, centred / np.where(varies, length, 1.0), 0.0))
     return linear_sum_assignment(standard[0].T @ standard[1], maximize=True)[1]

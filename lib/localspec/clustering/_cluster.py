@@ -146,12 +146,11 @@ def cluster(
     Hod et al., arXiv:2110.08058, "Spectral clustering and n-cut".
     """
     check_option("scope", scope, SCOPES)
-    check_integer("n_clusters", n_clusters, 2)
-    check_seed(seed)
+    n_clusters, seed = check_integer("n_clusters", n_clusters, 2), check_seed(seed)
     conventions = resolve(conventions)
     check_graph(graph)
     check_edges(graph.adjacency)
     labels = spectral_labels_checked(graph, n_clusters, seed=seed)
     if scope == "local":
         labels = _local_labels(graph, labels, seed, conventions)
-    return Partition(labels, graph.layers, int(n_clusters), scope)
+    return Partition(labels, graph.layers, n_clusters, scope)

@@ -24,7 +24,8 @@ from localspec.clustering._spectral import (
     spectral_labels_checked,
 )
 from localspec.clustering._unit_graph import UnitGraph, check_edges, check_graph, nulls_of, shuffled
-from localspec.statistics import at_most
+from localspec.exceptions import InvalidInputError
+from localspec.statistics import RTOL, at_most
 
 MAX_JOBS = 1024  # threads
 MAX_SHUFFLES = 10**6  # all are kept in memory, and each is clustered
@@ -41,7 +42,7 @@ class Clusterability:
     null : numpy.ndarray, shape (n_shuffles,)
         n-cuts of the shuffled copies.
     z_score : float
-        With the population standard deviation.
+        With the population standard deviation; NaN where copies do not differ, but for rounding.
     pvalue : float
         ``(1 + number of shuffles at most as high) / (n_shuffles + 1)``.
     floor : float
@@ -99,8 +100,8 @@ def inside_to_outside(ncut: float, n_clusters: int) -> float:
     >>> round(inside_to_outside(2 / 7, 2), 9)  # three edges inside, one leaves
     3.0
     """
-    check_integer("n_clusters", n_clusters, 1)
-    check_real("ncut", ncut, or_low=True)
+    n_clusters = check_integer("n_clusters", n_clusters, 1)
+    ncut = check_real("ncut", ncut, or_low=True)
     share = ncut / n_clusters
     return (1 - share) / (2 * share) if share > 0 else float("inf")
 
@@ -140,16 +141,15 @@ def clusterability(
     Raises
     ------
     InvalidInputError
-        If graphs of this kind have no such null, or `n_clusters` does not fit.
+        If graphs of this kind have no such null, or `n_clusters` does not fit the graph or a copy.
 
     References
     ----------
     Hod et al., arXiv:2110.08058, "Clusterability".
     """
     check_graph(graph)
-    check_integer("n_shuffles", n_shuffles, 1, MAX_SHUFFLES)
-    check_integer("n_clusters", n_clusters, 2)
-    check_seed(seed)
+    n_shuffles = check_integer("n_shuffles", n_shuffles, 1, MAX_SHUFFLES)
+    n_clusters, seed = check_integer("n_clusters", n_clusters, 2), check_seed(seed)
     check_option(f"null of {graph.kind}", null, nulls_of(graph))
     check_flag("progress", progress)
     n_jobs = (
@@ -165,7 +165,11 @@ def clusterability(
     volumes = np.bincount(labels, weights=degrees)
 
     def shuffled_ncut(copy: UnitGraph) -> float:
-        return ncut_checked(copy.adjacency, spectral_labels_checked(copy, n_clusters, seed=seed))
+        try:
+            labels = spectral_labels_checked(copy, n_clusters, seed=seed)
+        except InvalidInputError as error:  # shuffles can isolate units
+            raise InvalidInputError(f"a shuffled copy cannot be clustered: {error}") from error
+        return ncut_checked(copy.adjacency, labels)
 
     copies = (shuffled(graph, rng, null=null) for _ in range(n_shuffles))  # drawn one by one
     with single_threaded():
@@ -174,12 +178,13 @@ def clusterability(
         )
         bar = tqdm(ncuts, desc="shuffles", total=n_shuffles, disable=not progress)
         null_values = np.array(list(bar))
-    spread = null_values.std()
+    mean, spread = null_values.mean(), null_values.std()
+    differs = spread > RTOL * np.abs(null_values).max()
     n_low = int(at_most(null_values, value).sum())
     return Clusterability(
         statistic=value,
         null=null_values,
-        z_score=float((value - null_values.mean()) / spread) if spread > 0 else float("nan"),
+        z_score=float((value - mean) / spread) if differs else float("nan"),
         pvalue=(1 + n_low) / (n_shuffles + 1),
         floor=1 / (n_shuffles + 1),
         n_isolated=n_units - graph.n_units,

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 
 from localspec._utils.validation import (
     as_floats,
+    as_integers,
     check_integer,
     check_real,
     check_seed,
@@ -19,7 +21,7 @@ from localspec.clustering._partition import NO_CLUSTER, Partition, check_partiti
 from localspec.clustering._subclusters import MAX_DRAWS, Draws, subclusters
 from localspec.clustering._unit_graph import UnitGraph
 from localspec.conventions import Conventions, resolve
-from localspec.exceptions import InvalidInputError
+from localspec.statistics import RTOL
 
 NEARER = 1e-9  # an exchange that gains less than this is rounding
 
@@ -64,7 +66,8 @@ def layer_correlations(graph: UnitGraph) -> dict[str, np.ndarray]:
         isinstance(graph, UnitGraph) and graph.kind == "activations",
         f"graph must be an activations graph, as activation_graph returns it, not {shown(graph)}",
     )
-    adjacency = np.asarray(graph.adjacency)
+    adjacency = graph.adjacency
+    adjacency = adjacency.toarray() if sparse.issparse(adjacency) else np.asarray(adjacency)
     return {
         layer.name: np.sqrt(adjacency[layer.start : layer.stop, layer.start : layer.stop])
         for layer in graph.tested
@@ -74,14 +77,65 @@ def layer_correlations(graph: UnitGraph) -> dict[str, np.ndarray]:
 def mean_correlation(correlations: np.ndarray, units: np.ndarray) -> float:
     """Return the mean over all pairs of two or more units.
 
+    Parameters
+    ----------
+    correlations : numpy.ndarray, shape (n_units, n_units)
+        Symmetric, with a zero diagonal.
+    units : numpy.ndarray of int
+        Indices, each once.
+
+    Raises
+    ------
+    InvalidInputError
+        If there are fewer than two units, one is named twice or is not there, or correlations are
+        not symmetric with a zero diagonal.
+
     Examples
     --------
     >>> correlations = np.array([[0.0, 0.6, 0.2], [0.6, 0.0, 0.1], [0.2, 0.1, 0.0]])
     >>> round(mean_correlation(correlations, np.array([0, 1, 2])), 12)
     0.3
     """
+    correlations, units = as_floats("correlations", correlations), as_integers("units", units)
+    check_correlations("correlations", correlations, len(correlations) if correlations.ndim else 0)
+    require(
+        units.ndim == 1 and len(np.unique(units)) == len(units) > 1,
+        f"units must be at least two, each named once, not {shown(units.tolist())}",
+    )
+    require(
+        bool(units.min() >= 0 and units.max() < len(correlations)),
+        f"units must be from 0 to {len(correlations) - 1}, not {shown(units.tolist())}",
+    )
+    return _mean_correlation(correlations, units)
+
+
+def _mean_correlation(correlations: np.ndarray, units: np.ndarray) -> float:
     n_units = len(units)
     return float(correlations[np.ix_(units, units)].sum() / (n_units * (n_units - 1)))
+
+
+def check_correlations(name: str, values: np.ndarray, n_units: int) -> None:
+    """Refuse anything but magnitudes of correlations between so many units, 0 of each with itself.
+
+    Others have no mean over pairs, and a search among them need not end.
+    """
+    cure = "layer_correlations(graph) returns them"
+    require(
+        values.shape == (n_units, n_units),
+        f"{name} must be of shape ({n_units}, {n_units}), not {values.shape}: {cure}",
+    )
+    require(
+        bool(np.isfinite(values).all()),
+        f"{name} must be finite, 0 for units that do not vary: {cure}",
+    )
+    require(
+        bool(((values >= 0) & (values <= 1 + RTOL)).all()),
+        f"{name} must be magnitudes from 0 to 1, not from {values.min()} to {values.max()}: {cure}",
+    )
+    require(
+        not values.diagonal().any() and np.allclose(values, values.T, rtol=0.0, atol=RTOL),
+        f"{name} must be symmetric, with a zero diagonal: {cure}",
+    )
 
 
 def _search(
@@ -146,8 +200,8 @@ def draw_matched(
     Raises
     ------
     InvalidInputError
-        If a layer has no correlations, they are of another shape or not finite, or a number is out
-        of range.
+        If a layer has no correlations, they are of another shape, not finite, negative, not
+        symmetric or without a zero diagonal, or a number is out of range.
 
     Notes
     -----
@@ -174,8 +228,8 @@ def draw_matched(
     (True, [(0, 1), (2, 3)])
     """
     check_partition(partition)
-    check_integer("n_draws", n_draws, 1, MAX_DRAWS)
-    check_real("tolerance", tolerance, 0, 1)
+    n_draws = check_integer("n_draws", n_draws, 1, MAX_DRAWS)
+    tolerance = check_real("tolerance", tolerance, 0, 1)
     require(
         isinstance(correlations, Mapping),
         f"correlations must map every layer to a matrix, not be {shown(correlations)}: "
@@ -188,22 +242,13 @@ def draw_matched(
     for part in tested:
         n_units, name = ranges[part.layer].n_units, f"correlations of layer {part.layer!r}"
         of_layers[part.layer] = values = as_floats(name, correlations.get(part.layer))
-        if values.shape != (n_units, n_units):
-            raise InvalidInputError(
-                f"{name} must be of shape ({n_units}, {n_units}), not {values.shape}: "
-                "layer_correlations(graph) returns them"
-            )
-        require(
-            bool(np.isfinite(values).all()),
-            f"{name} must be finite, 0 for units that do not vary: layer_correlations(graph) "
-            "returns them",
-        )
+        check_correlations(name, values, n_units)
     rows, means = [], []
     for part in tested:
         live = np.flatnonzero(partition.of(ranges[part.layer]) != NO_CLUSTER)
         of_layer = of_layers[part.layer]
         of_live = of_layer[np.ix_(live, live)]
-        target = mean_correlation(of_layer, part.units)
+        target = _mean_correlation(of_layer, part.units)
         chosen = [
             live[
                 _search(
@@ -217,7 +262,7 @@ def draw_matched(
             for _ in range(n_draws)
         ]
         rows.append(np.array(chosen))
-        means.append([target] + [mean_correlation(of_layer, units) for units in chosen])
+        means.append([target] + [_mean_correlation(of_layer, units) for units in chosen])
     means = np.reshape(means, (len(tested), n_draws + 1)).T
     near = np.abs(means[1:] - means[:1]) <= tolerance + NEARER
     return MatchedDraws(Draws(tested, tuple(rows), n_draws), means, near)

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from localspec._utils.validation import as_array, check_option, check_type, require, shown
+from localspec._utils.validation import (
+    as_array,
+    as_integers,
+    check_option,
+    check_type,
+    require,
+    shown,
+)
 from localspec.clustering._unit_graph import LayerRange, check_layers, layer_ranges
 from localspec.exceptions import InvalidInputError
 
@@ -33,6 +40,17 @@ def _layer_labels(name: str, values: np.ndarray) -> np.ndarray:
         low >= NO_CLUSTER and high < np.iinfo(np.int64).max,
         f"labels of layer {name!r} must be -1 or more, -1 for units that take no part, and below "
         f"2**63, not from {low} to {high}",
+    )
+    return labels
+
+
+def as_cluster_labels(name: str, values: object) -> np.ndarray:
+    """Return the clusters of units as an array of int64; refuse numbers below -1."""
+    labels = as_integers(name, values)
+    require(
+        not (labels < NO_CLUSTER).any(),
+        f"{name} must be -1 or more, -1 for units that take no part, not "
+        f"{labels.min(initial=NO_CLUSTER)}",
     )
     return labels
 
@@ -68,6 +86,10 @@ class Partition:
             isinstance(labels, np.ndarray) and labels.ndim == 1 and labels.dtype.kind in "iu",
             f"labels must be an array of whole numbers, one a unit, not {shown(labels)}: "
             "Partition.from_labels makes one of labels by layer",
+        )
+        require(
+            not np.ma.is_masked(labels),
+            "labels must not be masked in part: labels.filled(-1) where units take no part",
         )
         require(
             not (labels < NO_CLUSTER).any(),

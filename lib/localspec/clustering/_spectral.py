@@ -10,9 +10,9 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.cluster import KMeans
 
 from localspec._utils.hardware import single_threaded
-from localspec._utils.validation import as_array, as_integers, check_integer, check_seed, require
+from localspec._utils.validation import as_array, check_integer, check_seed, require
 from localspec.clustering._embedding import spectral_embedding
-from localspec.clustering._partition import NO_CLUSTER
+from localspec.clustering._partition import NO_CLUSTER, as_cluster_labels
 from localspec.clustering._unit_graph import UnitGraph, as_adjacency, check_edges, check_graph
 from localspec.exceptions import DegenerateDataWarning, InvalidInputError
 from localspec.statistics import RTOL
@@ -40,8 +40,8 @@ def ncut(adjacency: sparse.sparray | np.ndarray, labels: np.ndarray) -> float:
     Raises
     ------
     InvalidInputError
-        If edges are no square matrix, not finite or not symmetric, or there is not one label a
-        unit.
+        If edges are no square matrix, not finite or not symmetric, there is not one label a
+        unit, or a label is below -1.
 
     References
     ----------
@@ -59,7 +59,7 @@ def ncut(adjacency: sparse.sparray | np.ndarray, labels: np.ndarray) -> float:
     """
     adjacency = as_adjacency(adjacency if sparse.issparse(adjacency) else as_array(adjacency))
     check_edges(adjacency)
-    labels = as_integers("labels", labels)
+    labels = as_cluster_labels("labels", labels)
     if labels.shape != adjacency.shape[:1]:
         raise InvalidInputError(
             f"labels must be {adjacency.shape[0]} whole numbers, one a unit of adjacency, not of "
@@ -166,10 +166,9 @@ def spectral_labels(
         clusters stay empty.
     """
     check_graph(graph)
-    check_integer("n_clusters", n_clusters, 1)
-    check_seed(seed)
+    n_clusters, seed = check_integer("n_clusters", n_clusters, 1), check_seed(seed)
     if n_starts is not None:
-        check_integer("n_starts", n_starts, 1, MAX_STARTS)
+        n_starts = check_integer("n_starts", n_starts, 1, MAX_STARTS)
     check_edges(graph.adjacency)
     return spectral_labels_checked(graph, n_clusters, seed=seed, n_starts=n_starts)
 
@@ -260,7 +259,7 @@ def eigengaps(graph: UnitGraph, k_max: int) -> np.ndarray:
     check_edges(graph.adjacency)
     n = int(live.sum())
     require(n > 2, f"eigengaps need a graph of at least 3 units that take part, not {n}")
-    check_integer("k_max", k_max, 2, n - 1)
+    k_max = check_integer("k_max", k_max, 2, n - 1)
     adjacency = graph.adjacency[live][:, live]
     _check_degrees(adjacency)
     dense = adjacency if isinstance(adjacency, np.ndarray) else adjacency.toarray()

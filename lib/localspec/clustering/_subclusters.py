@@ -241,7 +241,7 @@ def quantile_strata(values: np.ndarray, n_strata: int) -> np.ndarray:
         values.ndim == 1 and not np.isnan(values).any(),
         f"values must be one number a unit, without NaN, not {shown(values)}",
     )
-    check_integer("n_strata", n_strata, 1)
+    n_strata = check_integer("n_strata", n_strata, 1)
     ranks = np.argsort(np.argsort(values, kind="stable"), kind="stable")
     return ranks * n_strata // len(values)
 
@@ -312,11 +312,11 @@ def draw_counterparts(
     Hod et al., arXiv:2110.08058, "Random counterparts".
     """
     check_partition(partition)
-    check_integer("n_draws", n_draws, 1, MAX_DRAWS)
-    for part in np.atleast_1d(np.asarray(seed, dtype=object)):
-        check_integer("seed", part, 0)
+    n_draws = check_integer("n_draws", n_draws, 1, MAX_DRAWS)
+    parts = np.asarray(seed, dtype=object)
+    entropy = [check_integer("seed", part, 0) for part in np.atleast_1d(parts)]
     conventions = resolve(conventions)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(entropy if parts.ndim else entropy[0])
     tested = _subclusters(partition, conventions)
     ranges = {layer.name: layer for layer in partition.tested}
     if strata is not None:

@@ -180,6 +180,10 @@ def as_adjacency(adjacency: sparse.sparray | np.ndarray) -> sparse.csr_array | n
         raise InvalidInputError(
             f"adjacency must hold numbers, not {adjacency.dtype}: adjacency.astype(float)"
         )
+    require(
+        not np.ma.is_masked(adjacency),
+        "adjacency must not be masked in part: adjacency.filled(0) where there is no edge",
+    )
     rows = sparse.csr_array(adjacency) if sparse.issparse(adjacency) else np.asarray(adjacency)
     return rows.astype(np.float64, copy=False)
 

@@ -77,9 +77,9 @@ def load_cifar10(
     train, test = original(root, train=True), original(root, train=False)
     return RawImages(
         x_train=torch.from_numpy(train.data).permute(0, 3, 1, 2).contiguous(),
-        y_train=torch.tensor(train.targets, dtype=torch.int64),
+        y_train=torch.tensor(train.targets, dtype=torch.int64, device="cpu"),
         x_test=torch.from_numpy(test.data).permute(0, 3, 1, 2).contiguous(),
-        y_test=torch.tensor(test.targets, dtype=torch.int64),
+        y_test=torch.tensor(test.targets, dtype=torch.int64, device="cpu"),
         class_names=CLASS_NAMES,
         source=ORIGINAL,
     )

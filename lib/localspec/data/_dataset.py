@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from localspec._utils.validation import check_option, check_type, shown
+from localspec._utils.validation import check_option, check_type, require, shown
 from localspec.exceptions import InvalidInputError
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
@@ -49,6 +49,19 @@ class Dataset:
     source: str = ""
     fingerprint: str = ""
     groups: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        require(
+            isinstance(self.class_names, tuple | list),
+            "class_names must be a tuple of names, one a class, or empty for regression, not "
+            f"{shown(self.class_names)}",
+        )
+        require(
+            isinstance(self.groups, tuple | list)
+            and len(self.groups) in (0, len(self.class_names)),
+            f"groups must be a tuple of {len(self.class_names)} names, one a class, or empty, not "
+            f"{shown(self.groups)}",
+        )
 
     @property
     def group_names(self) -> tuple[str, ...]:
@@ -259,11 +272,6 @@ def check_dataset(dataset: Dataset, *, task: str = "classification") -> None:
         class, or there is only one class.
     """
     check_type("dataset", dataset, Dataset, "load_dataset(...) or Dataset(...) makes one")
-    if not isinstance(dataset.class_names, tuple | list):
-        raise InvalidInputError(
-            "class_names must be a tuple of names, one a class, or empty for regression, not "
-            f"{shown(dataset.class_names)}"
-        )
     if check_option("task", task, TASKS) == "regression":
         _check_targets(dataset.x_train, dataset.y_train)
         _check_targets(dataset.x_test, dataset.y_test)

@@ -115,11 +115,12 @@ def _decode(
     samples: list[tuple[Path, int]], shape: tuple[int, int, int], bar: tqdm, cure: str
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return images (n_images, *shape) and labels (n_images,)."""
-    images = torch.empty((len(samples), *shape), dtype=torch.uint8)
+    images = torch.empty((len(samples), *shape), dtype=torch.uint8, device="cpu")
     for index, (path, _) in enumerate(samples):
         images[index] = _pixels(path, shape, cure)
         bar.update()
-    return images, torch.tensor([label for _, label in samples], dtype=torch.int64)
+    labels = [label for _, label in samples]
+    return images, torch.tensor(labels, dtype=torch.int64, device="cpu")
 
 
 def _read_decoded(path: Path, listing: str, names: tuple[str, ...]) -> Tensors | None:

@@ -81,7 +81,8 @@ def _decode(
 ) -> torch.Tensor:
     """Return the one image of each class, shape (n_classes, 3, 224, 224)."""
     labels = {wnid: label for label, wnid in enumerate(wnids)}
-    pixels, seen = torch.empty((len(wnids), *SHAPE), dtype=torch.uint8), set()
+    pixels = torch.empty((len(wnids), *SHAPE), dtype=torch.uint8, device="cpu")
+    seen = set()
     for wnid, name, content in tqdm(samples, desc=f"decoding {NAME}", unit="image"):
         if wnid not in labels or wnid in seen:
             why = "is a second image of its class" if wnid in seen else "is of no class of ImageNet"
@@ -137,7 +138,7 @@ def load_imagenet_sample(
         )["images"]
     except tarfile.TarError as error:
         raise InvalidInputError(f"cannot read {archive}: {error}; {CURE}") from error
-    x, y = pixels.to(dtype).div_(255), torch.arange(len(wnids))
+    x, y = pixels.to(dtype).div_(255), torch.arange(len(wnids), device="cpu")
     groups = tuple(row["group"] for row in classes)
     return Dataset(
         name=NAME,

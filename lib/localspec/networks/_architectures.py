@@ -22,7 +22,7 @@ from localspec._utils.validation import (
 from localspec.data import DTYPES
 from localspec.exceptions import InvalidInputError
 from localspec.networks._initialisation import initialise, initialise_clusterable
-from localspec.networks._settings import MOST_WEIGHTS, NetworkSettings
+from localspec.networks._settings import MOST_WEIGHTS, NetworkSettings, TorchvisionSettings
 
 
 class ResidualBlock(nn.Module):
@@ -271,15 +271,26 @@ def build_network(
     """
     check_type("settings", settings, NetworkSettings, "NetworkSettings(dataset=..., hidden=...)")
     check_option("dtype", dtype, DTYPES)
+    require(
+        not isinstance(settings, TorchvisionSettings),
+        f"{settings.architecture} is built and read by open_torchvision(settings), and not trained",
+    )
     n_outputs, seed = check_integer("n_outputs", n_outputs, 1), check_seed(seed)
+    n_last = int((settings.hidden or settings.channels)[-1])
+    require(
+        n_last * n_outputs <= MOST_WEIGHTS,
+        f"{n_last:,} units and {n_outputs:,} outputs are joined by {n_last * n_outputs:,} weights: "
+        f"take fewer of them, for at most {MOST_WEIGHTS:,}",
+    )
     shape = as_integers("image_shape", image_shape)
     require(
         shape.ndim == 1 and shape.size > 0 and min(shape) > 0,
         f"image_shape must be (n_channels, height, width), not {shown(image_shape)}",
     )
+    image_shape = tuple(shape.tolist())
     require(
-        len(shape) == 3 or settings.architecture != "resnet",
-        f"inputs of shape {tuple(image_shape)} are no images (n_channels, height, width): use "
+        len(image_shape) == 3 or settings.architecture != "resnet",
+        f"inputs of shape {image_shape} are no images (n_channels, height, width): use "
         "architecture 'mlp'",
     )
     shared: dict[str, Any] = {"dropout": settings.dropouts or settings.dropout}

@@ -9,15 +9,17 @@ from torch import nn
 
 from localspec._utils.checkpoints import Checkpoint
 from localspec._utils.hardware import resolve_device
-from localspec._utils.validation import check_integer, check_type
+from localspec._utils.validation import check_integer, check_type, require
 from localspec.conventions import Conventions, resolve
 from localspec.data import Dataset
 from localspec.networks._optimiser import kernels
 from localspec.networks._settings import NetworkSettings
 from localspec.networks._training import (
+    AFTER_EPOCH,
     AfterEpoch,
     TrainedNetwork,
     check_arguments,
+    check_function,
     check_reads,
     fit,
 )
@@ -144,6 +146,11 @@ def prune(
     check_type("trained", trained, TrainedNetwork, "train(settings, dataset, seed=0) returns one")
     seed = check_arguments(settings, dataset, seed, conventions, progress, checkpoint)
     check_integer("n_pruning_epochs of settings", settings.n_pruning_epochs, 1)
+    check_function("after_epoch", after_epoch, AFTER_EPOCH)
+    require(
+        len(kernels(trained.module)) > 0,
+        "the network has no dense layer (nn.Linear) and no convolution (nn.Conv2d) to prune",
+    )
     module = copy.deepcopy(trained.module).to(resolve_device(device)).requires_grad_(True)
     dataset = dataset.to(resolve_device(device))
     check_reads(module, dataset)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
@@ -32,6 +32,18 @@ def normalization() -> nn.BatchNorm2d:
     return layer
 
 
+@contextmanager
+def _made_as_usual() -> Iterator[None]:
+    """Make parameters on the CPU in single precision, whatever torch's defaults are."""
+    dtype = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        with torch.device("cpu"):
+            yield
+    finally:
+        torch.set_default_dtype(dtype)
+
+
 def weights_path(settings: TorchvisionSettings) -> Path | None:
     """Return the file that a network's weights are read from; None if they are random.
 
@@ -40,6 +52,7 @@ def weights_path(settings: TorchvisionSettings) -> Path | None:
     InvalidInputError
         If it is not there.
     """
+    check_type("settings", settings, TorchvisionSettings, "with an architecture of torchvision's")
     if settings.weights is None:
         return None
     path = data_root() / "weights" / settings.weights
@@ -71,7 +84,7 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, SafetensorError, UnpicklingError, RuntimeError, EOFError) as error:
+    except Exception as error:  # torch raises many types where a file is damaged
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InvalidInputError(f"cannot read the weights {path}: {reason}") from error
 
@@ -104,8 +117,9 @@ def open_torchvision(
     check_seed(seed)
     path = weights_path(settings)
     make = getattr(import_torchvision().models, settings.architecture)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with torch.random.fork_rng(devices=[]), _made_as_usual():
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed has those of all devices
+        normalize = normalization()
         module = make(weights=None, **OPTIONS.get(settings.architecture, {}))
     if path is not None:
         weights = _read(path)
@@ -118,5 +132,5 @@ def open_torchvision(
             ) from error
         finite = all(bool(each.isfinite().all()) for each in module.state_dict().values())
         require(finite, f"the weights {path} hold NaN or infinite values")
-    whole = nn.Sequential(OrderedDict(normalize=normalization(), net=module))
+    whole = nn.Sequential(OrderedDict(normalize=normalize, net=module))
     return TrainedNetwork(whole.to(DTYPES[dtype]).eval().requires_grad_(False), {})

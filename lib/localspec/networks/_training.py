@@ -6,6 +6,7 @@ import copy
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,8 @@ from localspec._utils.validation import (
     check_option,
     check_seed,
     check_type,
+    require,
+    shown,
 )
 from localspec.conventions import Conventions, resolve
 from localspec.data import DTYPES, Dataset, check_dataset
@@ -37,6 +40,7 @@ from localspec.networks._training_run import ExtraLoss, TrainingRun
 
 HISTORY = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 AfterEpoch = Callable[[int, nn.Module], None]
+AFTER_EPOCH = "the number of epochs done and the module"  # what it takes
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,12 @@ def _misfit(own: Mapping[str, torch.Tensor], given: Mapping[str, torch.Tensor]) 
     return ""
 
 
+def _ends_in_a_pixel(settings: NetworkSettings, dataset: Dataset) -> bool:
+    """Return whether the last block of a residual network gives one pixel a channel."""
+    n_halvings = sum(before != after for before, after in pairwise(settings.channels))
+    return max(dataset.image_shape[1:], default=0) <= 2**n_halvings
+
+
 def _check(settings: NetworkSettings, dataset: Dataset) -> None:
     """Refuse options of training that these data do not allow."""
     if settings.precision == "bfloat16" and dataset.x_train.dtype == torch.float64:
@@ -123,6 +133,7 @@ def _check(settings: NetworkSettings, dataset: Dataset) -> None:
         )
     n_images = len(dataset.x_train)
     normalized = settings.batch_norm != "none" or settings.architecture == "vgg"
+    normalized |= settings.architecture == "resnet" and _ends_in_a_pixel(settings, dataset)
     if normalized and n_images % settings.batch_size == 1 % settings.batch_size:
         raise InvalidInputError(
             f"batch_size = {settings.batch_size} leaves a batch of one of the {n_images} training "
@@ -136,14 +147,16 @@ def check_reads(module: nn.Module, dataset: Dataset) -> None:
     try:
         with torch.no_grad():
             outputs = module(sample.clone())  # which the network may write over
-    except RuntimeError as error:
+    except Exception as error:  # of a module of the user's, whatever it raises
         raise InvalidInputError(
             f"the network cannot read images of shape {tuple(sample.shape[1:])} and "
             f"{sample.dtype} ({error}): take the data set it was trained on"
         ) from error
-    if outputs.shape != (len(sample), dataset.n_outputs):
+    shape = tuple(outputs.shape) if isinstance(outputs, torch.Tensor) else None
+    if shape != (len(sample), dataset.n_outputs):
+        values = type(outputs).__name__ if shape is None else f"values of shape {shape}"
         raise InvalidInputError(
-            f"the network returns values of shape {tuple(outputs.shape)} for {len(sample)} "
+            f"the network returns {values} for {len(sample)} "
             f"image(s), where data set {dataset.name!r} needs {dataset.n_outputs} each: take the "
             "data set it was trained on"
         )
@@ -157,6 +170,29 @@ def _restore(run: TrainingRun, stored: Mapping[str, torch.Tensor], path: Path) -
         raise ArtifactError(
             f"checkpoint {path} does not hold a state of this training ({reason}): delete it"
         ) from error
+
+
+def _seed_dropout(seed: int, device: torch.device) -> None:
+    """Seed the generators that dropout draws from; `torch.manual_seed` has those of all devices."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
+
+
+def _check_loss(name: str, loss: float, epoch: int, settings: NetworkSettings) -> None:
+    require(
+        math.isfinite(loss),
+        f"training diverged in epoch {epoch} ({name} {loss}): lower the learning_rate of "
+        f"{settings.learning_rate}",
+    )
+
+
+def check_function(name: str, value: object, takes: str) -> None:
+    """Refuse what cannot be called, before any training; None is allowed."""
+    require(
+        value is None or callable(value),
+        f"{name} must be a function that takes {takes}, or None, not {shown(value)}",
+    )
 
 
 def fit(
@@ -226,7 +262,7 @@ def fit(
     on_gpu = [run.device] if run.device.type == "cuda" else []
     n_batches = math.ceil(len(dataset.y_train) / settings.batch_size)
     with torch.random.fork_rng(on_gpu), limited_threads(1 if small else settings.n_threads):
-        torch.manual_seed(seed)  # dropout has no generator of its own
+        _seed_dropout(seed, run.device)
         stored = checkpoint.load() if checkpoint else None
         if stored is not None:
             _restore(run, stored, checkpoint.path)
@@ -240,12 +276,10 @@ def fit(
         with bar:
             while len(run.rows) < n_epochs:
                 learned = run.train_epoch(bar)
-                if not math.isfinite(learned[0]):
-                    raise InvalidInputError(
-                        f"training diverged in epoch {len(run.rows) + 1} (loss {learned[0]}): "
-                        f"lower the learning_rate of {settings.learning_rate}"
-                    )
+                _check_loss("loss", learned[0], len(run.rows) + 1, settings)
                 tested = run.evaluate()
+                # the last step of an epoch, too, can make weights of NaN
+                _check_loss("test loss", tested[0], len(run.rows) + 1, settings)
                 run.rows.append((*learned, *tested))
                 bar.set_postfix(
                     epoch=len(run.rows),
@@ -334,6 +368,7 @@ def train(
     Hod et al., arXiv:2110.08058, "Networks and training".
     """
     seed = check_arguments(settings, dataset, seed, conventions, progress, checkpoint)
+    check_function("after_epoch", after_epoch, AFTER_EPOCH)
     if dataset.x_train.dtype != DTYPES[check_option("dtype", dtype, DTYPES)]:
         raise InvalidInputError(
             f"dtype={dtype!r} but the images are {dataset.x_train.dtype}: load the data set with "
@@ -407,7 +442,8 @@ def train_further(
     """
     check_type("trained", trained, TrainedNetwork, "train(settings, dataset, seed=0) returns one")
     seed = check_arguments(settings, dataset, seed, conventions, progress, checkpoint)
-    check_integer("n_epochs", n_epochs, 1)
+    n_epochs = check_integer("n_epochs", n_epochs, 1)
+    check_function("extra_loss", extra_loss, "the kernels and the number of steps done")
     on = resolve_device(device)
     module, dataset = copy.deepcopy(trained.module).to(on), dataset.to(on)
     check_reads(module, dataset)

@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
+from localspec._utils.validation import require
 from localspec.conventions import Conventions
 from localspec.data import Dataset
 from localspec.networks._augmentation import augment
@@ -74,6 +75,10 @@ class TrainingRun:
         )
         if self.extra_loss is not None:
             loss = loss + self.extra_loss(kernels(self.module), step)
+            require(
+                loss.numel() == 1,
+                f"extra_loss must return one number, not values of shape {tuple(loss.shape)}",
+            )
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
@@ -127,8 +132,8 @@ class TrainingRun:
             state["generator.cuda"] = torch.cuda.get_rng_state(self.device)
         if self.pruner is not None:
             state |= {f"pruner.{k}": v for k, v in self.pruner.state_dict().items()}
-        state["n_steps"] = torch.tensor(self.optimizer.n_steps)
-        state["history"] = torch.tensor(self.rows, dtype=torch.float64)
+        state["n_steps"] = torch.tensor(self.optimizer.n_steps, device="cpu")
+        state["history"] = torch.tensor(self.rows, dtype=torch.float64, device="cpu")
         return state
 
     def restore(self, state: dict[str, torch.Tensor]) -> None:

@@ -27,6 +27,7 @@ from localspec.statistics import extremeness
 
 MOST = 100  # points of accuracy, the most that a lesion can change
 LINEAR = 1  # points, up to which scales of damage are linear; beyond, they are logarithmic
+N_SHOWN = 8  # subclusters whose images are drawn
 MANY = 60  # subclusters in a panel, from which on their marks are smaller
 LABELS = {
     "importance": "accuracy drop (points)\nlinear from -1 to 1",
@@ -43,11 +44,7 @@ def _shown(replicate: Replicate, name: str, partitioning: str) -> np.ndarray:
 
 
 def plot_measure_against_draws(
-    replicates: Sequence[Replicate],
-    name: str,
-    partitionings: Sequence[str] = PARTITIONINGS,
-    *,
-    log: bool = False,
+    replicates: Sequence[Replicate], name: str, *, log: bool = False
 ) -> Figure:
     """Draw a measure of every tested subcluster against its random counterparts.
 
@@ -56,15 +53,11 @@ def plot_measure_against_draws(
     replicates : sequence of Replicate
     name : str
         The measure.
-    partitionings : sequence of str
     log : bool
         Logarithmic scale.
     """
-    rows = -(-len(partitionings) // 2)
-    figure, axes = plt.subplots(
-        rows, 2, figsize=(9.5, 2.7 * rows), sharey=True, layout="constrained", squeeze=False
-    )
-    for axis, partitioning in zip(axes.flat, partitionings, strict=False):
+    figure, axes = plt.subplots(2, 2, figsize=(9.5, 5.4), sharey=True, layout="constrained")
+    for axis, partitioning in zip(axes.flat, PARTITIONINGS, strict=True):
         values = np.concatenate([_shown(r, name, partitioning) for r in replicates], axis=1)
         measures = [replicate.measure(name, partitioning) for replicate in replicates]
         beaten = np.concatenate(
@@ -108,8 +101,6 @@ def plot_measure_against_draws(
             axis.set_yscale("log")
         elif name == "importance":  # a few subclusters are most of their layer
             axis.set_yscale("symlog", linthresh=LINEAR)
-    for axis in axes.flat[len(partitionings) :]:
-        axis.set_visible(False)
     for axis in axes[:, 0]:
         axis.set_ylabel(LABELS[name])
     for axis in axes[-1]:
@@ -172,18 +163,16 @@ def plot_class_damage(replicate: Replicate, partitioning: str) -> Figure:
     return figure
 
 
-def plot_visualization_pairs(
-    replicate: Replicate, partitioning: str, *, n_shown: int = 8
-) -> Figure:
+def plot_visualization_pairs(replicate: Replicate, partitioning: str) -> Figure:
     """Draw true subclusters' images above those of one random counterpart each, with scores.
 
-    At most `n_shown` subclusters, spread evenly over those tested, so that every depth is seen.
+    At most `N_SHOWN` subclusters, spread evenly over those tested, so that every depth is seen.
     """
     visualizations = replicate.visualizations(partitioning)
     tested = replicate.draws(partitioning).subclusters
     if not tested:
         return _nothing_tested(replicate, partitioning)
-    spread = np.linspace(0, len(tested) - 1, min(n_shown, len(tested))).round().astype(int)
+    spread = np.linspace(0, len(tested) - 1, min(N_SHOWN, len(tested))).round().astype(int)
     p_values = replicate.assessment("input_coherence", partitioning).p_values
     figure, axes = plt.subplots(
         2,
@@ -212,19 +201,12 @@ def plot_visualization_pairs(
     return figure
 
 
-def plot_p_values_against_uniform(
-    replicates: Sequence[Replicate], measures: Sequence[str] = MEASURES
-) -> Figure:
+def plot_p_values_against_uniform(replicates: Sequence[Replicate]) -> Figure:
     """Draw sorted p-values of subclusters against what uniform ones would be."""
     figure, axes = plt.subplots(
-        1,
-        len(measures),
-        figsize=(2.6 * len(measures), 3.4),
-        sharey=True,
-        layout="constrained",
-        squeeze=False,
+        1, len(MEASURES), figsize=(10.4, 3.4), sharey=True, layout="constrained"
     )
-    for axis, name in zip(axes[0], measures, strict=True):
+    for axis, name in zip(axes, MEASURES, strict=True):
         p_values = {
             partitioning: np.concatenate(
                 [replicate.assessment(name, partitioning).p_values for replicate in replicates]
@@ -235,8 +217,8 @@ def plot_p_values_against_uniform(
         axis.set_title(name.replace("_", " "))
         axis.set_xlabel("if nothing were there")
         axis.set_aspect("equal")
-    axes[0, 0].set_ylabel("p of subclusters, sorted")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
+    axes[0].set_ylabel("p of subclusters, sorted")
+    handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4)
     name_networks(figure, replicates)
     return figure

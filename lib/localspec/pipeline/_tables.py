@@ -81,24 +81,19 @@ def write_table(table: pd.DataFrame, name: str, *, profile: str) -> pd.DataFrame
     return printed
 
 
-def check_replicates(
-    replicates: Sequence[Replicate],
-    measures: Sequence[str] = MEASURES,
-    partitionings: Sequence[str] = PARTITIONINGS,
-) -> None:
-    """Refuse what no table can be made of: no replicates, or unknown measures or partitionings.
+def check_replicates(replicates: Sequence[Replicate], measures: Sequence[str] = MEASURES) -> None:
+    """Refuse what no table can be made of: no replicates, or unknown measures.
 
     Parameters
     ----------
     replicates : sequence of Replicate
-    measures, partitionings : sequence of str, optional
+    measures : sequence of str, optional
 
     Raises
     ------
     InvalidInputError
     """
     check_options("measures", measures, MEASURES)
-    check_options("partitionings", partitionings, PARTITIONINGS)
     require(
         isinstance(replicates, Sequence),
         f"replicates must be a list, as open_replicates returns it, not {shown(replicates)}",
@@ -172,16 +167,14 @@ def partition_table(replicates: Sequence[Replicate]) -> pd.DataFrame:
 
 
 def subcluster_table(
-    replicates: Sequence[Replicate],
-    measures: Sequence[str] = MEASURES,
-    partitionings: Sequence[str] = PARTITIONINGS,
+    replicates: Sequence[Replicate], measures: Sequence[str] = MEASURES
 ) -> pd.DataFrame:
     """Return every tested subcluster with its measures.
 
     Parameters
     ----------
     replicates : sequence of Replicate
-    measures, partitionings : sequence of str
+    measures : sequence of str, optional
 
     Returns
     -------
@@ -192,12 +185,12 @@ def subcluster_table(
     Raises
     ------
     InvalidInputError
-        If there is no replicate, or a measure or partitioning is unknown.
+        If there is no replicate, or a measure is unknown.
     """
-    check_replicates(replicates, measures, partitionings)
+    check_replicates(replicates, measures)
     rows = []
     for replicate in replicates:
-        for partitioning in partitionings:
+        for partitioning in PARTITIONINGS:
             rows += _subcluster_rows(replicate, measures, partitioning)
     return pd.DataFrame(rows)
 
@@ -223,19 +216,17 @@ def _subcluster_rows(
 
 
 def network_test_table(
-    replicates: Sequence[Replicate],
-    measures: Sequence[str] = MEASURES,
-    partitionings: Sequence[str] = PARTITIONINGS,
+    replicates: Sequence[Replicate], measures: Sequence[str] = MEASURES
 ) -> pd.DataFrame:
     """Return the tests of whole partitions: one row a network, seed, partitioning and measure.
 
     Where lesions of a network are not of full precision, ``other_predictions`` is the share of
     predictions under its true subclusters' lesions that this changes.
     """
-    check_replicates(replicates, measures, partitionings)
+    check_replicates(replicates, measures)
     rows = []
     for replicate in replicates:
-        for partitioning in partitionings:
+        for partitioning in PARTITIONINGS:
             overlap = replicate.draws(partitioning).mean_overlap
             for name in measures:
                 assessment = replicate.assessment(name, partitioning)

@@ -22,7 +22,7 @@ from localspec.measures import LESIONED, VISUALIZED
 from localspec.screening._bar import Bar
 from localspec.screening._data import drawing_by, is_dataset, loader_indices
 from localspec.screening._evidence import group_excitations
-from localspec.screening._prepare import Prepared, prepare
+from localspec.screening._prepare import prepare
 from localspec.screening._run import BLOCK_BYTES, Run
 from localspec.screening._settings import Settings
 from localspec.units import Network
@@ -173,13 +173,12 @@ def _by_layer(work: Callable[[list], Any], draws: Mapping[str, Draws]) -> dict[s
 
 
 def _clusters(
-    prepared: Prepared, settings: Settings, n_correlated: int, seconds: dict[str, float]
+    run: Run, settings: Settings, n_correlated: int, seconds: dict[str, float]
 ) -> dict[str, Partition]:
     """Cluster on few images; note the seconds of graphs and clusters with all of them."""
-    run, graphs = prepared.run, dict(prepared.graphs)
     seconds |= {name: value for name, value in run.times.items() if name.startswith("graph")}
-    if "activations" in graphs:
-        x = run.source
+    x = run.source
+    if x is not None:
         half = max(3, len(x) // 2)
         taken = [
             _seconds(lambda part=part: activation_graph_traced(run.unit_map, part, run.conventions))
@@ -187,12 +186,9 @@ def _clusters(
         ]
         slope = max(0.0, (taken[2] - taken[1]) / max(1, len(x) - half))
         seconds["graph of activations"] = taken[2] + slope * max(0, n_correlated - len(x))
-        graphs["activations"]()
-    partitions = {}
+        run.graph("activations")
     before = run.times.get("clusters", 0.0)
-    for name in settings.partitionings:
-        graph = graphs[name.split("/")[0]]
-        partitions[name] = run.partition(name, graph, settings.n_clusters)
+    partitions = {name: run.partition(name, settings.n_clusters) for name in settings.partitionings}
     seconds["clusters"] = run.times.get("clusters", 0.0) - before
     return partitions
 
@@ -258,7 +254,7 @@ def _estimated(network: Network, data: object, checked: Settings, bar: Bar) -> E
     if not in_memory:
         seconds["images"] = reading * n_images / len(run.x)
     n_source = 0 if run.source is None else min(checked.n_images, n_given)
-    partitions = checked.partitions or _clusters(prepared, checked, n_source, seconds)
+    partitions = checked.partitions or _clusters(run, checked, n_source, seconds)
     draws = {
         name: draw_counterparts(partition, checked.n_draws, conventions=checked.conventions)
         for name, partition in partitions.items()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,7 +45,6 @@ class Prepared:
 
     run: Run
     settings: Settings
-    graphs: dict[str, Callable[[], UnitGraph]]
     untraced: str  # why the network is not traced; empty if it is, or if hooked units were passed
     n_logits: int
     class_names: tuple[str, ...]  # of all logits
@@ -336,7 +335,5 @@ def prepare(
         times={f"graph of {kind}": seconds for kind, (_, seconds) in trial.made.items()},
         made={kind: graph for kind, (graph, _) in trial.made.items()},
     )
-    kinds = dict.fromkeys(name.split("/")[0] for name in settings.partitionings)
-    graphs = run.graphs(list(kinds)) if settings.partitions is None else {}
     names = _class_names(settings, n_logits, images.class_names)
-    return Prepared(run, settings, graphs, trial.untraced, n_logits, names)
+    return Prepared(run, settings, trial.untraced, n_logits, names)

@@ -137,27 +137,23 @@ class Run:
         )
         return artifact.rebuild(kind)
 
-    def graphs(self, kinds: Sequence[str]) -> dict[str, Callable[[], UnitGraph]]:
-        """Return how to make each kind of graph; each is made once, and only if it is wanted."""
+    def graph(self, kind: str) -> UnitGraph:
+        """Return the graph of a kind, "weights" or "activations", which is made once."""
+        if kind not in self.made:
+            with self.timed(f"graph of {kind}"):
+                self.made[kind] = (
+                    weight_graph_traced(self.unit_map, self.conventions)
+                    if kind == "weights"
+                    else activation_graph_traced(self.unit_map, self.source, self.conventions)
+                )
+        return self.made[kind]
 
-        def graph(kind: str) -> UnitGraph:
-            if kind not in self.made:
-                with self.timed(f"graph of {kind}"):
-                    self.made[kind] = (
-                        weight_graph_traced(self.unit_map, self.conventions)
-                        if kind == "weights"
-                        else activation_graph_traced(self.unit_map, self.source, self.conventions)
-                    )
-            return self.made[kind]
-
-        return {kind: lambda kind=kind: graph(kind) for kind in kinds}
-
-    def partition(self, name: str, graph: Callable[[], UnitGraph], n_clusters: int) -> Partition:
+    def partition(self, name: str, n_clusters: int) -> Partition:
         """Return the clusters of one partitioning."""
         kind, scope = name.split("/")
 
         def compute() -> Partition:
-            units = graph()
+            units = self.graph(kind)
             with self.timed("clusters"):
                 return cluster(
                     units, n_clusters, scope=scope, seed=self.seed, conventions=self.conventions

@@ -332,19 +332,16 @@ def screen(
         _warn_few_images(settings, prepared.run.class_sizes)
         baseline = prepared.run.baseline()
         _warn_near_chance(float(baseline.mean()), 1 / prepared.n_logits)
-        clustered = partitions or _clustered(prepared, settings)
+        clustered = partitions or _clustered(prepared.run, settings)
         drawn = _drawn(clustered, settings)
         report = _tested(prepared, settings, clustered, drawn, baseline)
         about = _about(network, settings, prepared, started)
     return replace(report, about=about)
 
 
-def _clustered(prepared: Prepared, settings: Settings) -> dict[str, Partition]:
+def _clustered(run: Run, settings: Settings) -> dict[str, Partition]:
     """Cluster the network in the ways that are asked for."""
-    return {
-        name: prepared.run.partition(name, prepared.graphs[name.split("/")[0]], settings.n_clusters)
-        for name in settings.partitionings
-    }
+    return {name: run.partition(name, settings.n_clusters) for name in settings.partitionings}
 
 
 def _index(name: str, settings: Settings) -> int:

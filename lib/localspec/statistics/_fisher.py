@@ -89,7 +89,7 @@ def fisher(p_values: ArrayLike, *, rule: str = "mid", n_draws: int | None = None
     check_inside("p_values", p_values, (p_values > 0) & (p_values <= 1), "(0, 1]")
     check_option("rule", rule, RULES)
     if n_draws is not None:
-        check_integer("n_draws", n_draws, 1)
+        n_draws = check_integer("n_draws", n_draws, 1)
     require(rule != "strict" or n_draws is not None, "rule='strict' needs n_draws for its shift")
     shift = fisher_shift(rule, 1 if n_draws is None else n_draws)
     if rule == "strict":

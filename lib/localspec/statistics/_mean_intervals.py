@@ -67,7 +67,7 @@ def t_interval(values: ArrayLike, *, confidence: float = 0.95) -> MeanInterval:
     (-0.484, 4.484)
     """
     values = _checked(values, 1)
-    check_real("confidence", confidence, 0, 1)
+    confidence = check_real("confidence", confidence, 0, 1)
     values = values[~np.isnan(values)]
     n = len(values)
     if n < 2:
@@ -120,7 +120,7 @@ def crossed_interval(values: ArrayLike, *, confidence: float = 0.95) -> MeanInte
     14.71
     """
     values = _checked(values, 2)
-    check_real("confidence", confidence, 0, 1)
+    confidence = check_real("confidence", confidence, 0, 1)
     values = values[~np.isnan(values).any(axis=1)]
     n, n_partitionings = values.shape
     if n < 2 or n_partitionings < 2:
@@ -179,8 +179,8 @@ def equivalence_p(values: ArrayLike, centre: float, margin: float) -> float:
     0.0189
     """
     values = _checked(values, 1)
-    check_real("margin", margin)
-    check_real("centre", centre, -np.inf)
+    margin = check_real("margin", margin)
+    centre = check_real("centre", centre, -np.inf)
     values = values[~np.isnan(values)]
     if len(values) < 2:
         return float("nan")

@@ -45,7 +45,7 @@ def relative_compare(a: ArrayLike, b: ArrayLike, *, rtol: float = RTOL) -> np.nd
     [0, -1, 1]
     """
     a, b = as_floats("a", a), as_floats("b", b)
-    check_real("rtol", rtol, or_low=True)
+    rtol = check_real("rtol", rtol, or_low=True)
     try:
         a, b = np.broadcast_arrays(a, b)
     except ValueError as error:

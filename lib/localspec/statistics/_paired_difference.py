@@ -113,9 +113,9 @@ def paired_difference(
         not (np.isinf(a).any() or np.isinf(b).any()),
         "a and b must be finite; NaN where a network has no effect",
     )
-    check_real("margin", margin)
-    check_integer("n_boot", n_boot, 1, MAX_BOOT)
-    check_real("confidence", confidence, 0, 1)
+    margin = check_real("margin", margin)
+    n_boot = check_integer("n_boot", n_boot, 1, MAX_BOOT)
+    confidence = check_real("confidence", confidence, 0, 1)
     rng = generator(seed, "seed")
     require(rng is not None, "seed must be a whole number or a numpy.random.Generator, not None")
     differences = (a - b)[~np.isnan(a - b)]

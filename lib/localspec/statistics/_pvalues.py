@@ -157,5 +157,5 @@ def fisher_shift(rule: str, n_draws: int) -> float:
     (0.025, 0.0)
     """
     check_option("rule", rule, RULES)
-    check_integer("n_draws", n_draws, 1)
+    n_draws = check_integer("n_draws", n_draws, 1)
     return 1 / (2 * (n_draws + 1)) if rule == "strict" else 0.0

@@ -62,7 +62,7 @@ def clustered_rate(p_values: ArrayLike, level: float) -> Rate:
     Rate(rate=0.25, low=0.0, high=1.0, n_clusters=2, n_tests=4)
     """
     p_values = as_floats("p_values", p_values)
-    check_real("level", level, 0, 1)
+    level = check_real("level", level, 0, 1)
     require(
         p_values.ndim > 0 and p_values.size > 0,
         f"p_values must have a row for each cluster, not be of shape {p_values.shape}",

@@ -48,7 +48,7 @@ def bates_cdf(mean: ArrayLike, n: int) -> np.ndarray:
     >>> round(float(bates_cdf(0.05, 3)), 7)
     0.0005625
     """
-    check_integer("n", n, 1)
+    n = check_integer("n", n, 1)
     cdf = stats.irwinhall.cdf(n * as_floats("mean", mean), n)
     return np.clip(cdf, 0.0, 1.0)  # it can exceed 1 by a rounding error
 
@@ -78,8 +78,8 @@ def p_floor(n_draws: int, n_replicates: int = 1) -> float:
     >>> p_floor(19), f"{p_floor(19, 5):.1e}"
     (0.05, '8.1e-06')
     """
-    check_integer("n_draws", n_draws, 1)
-    check_integer("n_replicates", n_replicates, 1)
+    n_draws = check_integer("n_draws", n_draws, 1)
+    n_replicates = check_integer("n_replicates", n_replicates, 1)
     return float(bates_cdf(1 / (n_draws + 1), n_replicates))
 
 

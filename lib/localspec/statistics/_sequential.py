@@ -93,7 +93,7 @@ def sequential_p(
     >>> sequential_p(5, [1, 7, 2, 5, 9], "high", max_exceedances=2).pvalue
     0.5
     """
-    _check_options(max_exceedances, max_draws, undefined)
+    max_exceedances, max_draws = _checked_limits(max_exceedances, max_draws, undefined)
     null, n_draws, n_exceedances = [], 0, 0
     for values in draws:
         batch = np.atleast_1d(as_floats("draws", values))[: max_draws - n_draws]
@@ -183,7 +183,7 @@ def sequential_p_values(
     >>> a.pvalue, b.pvalue
     (1.0, 0.5)
     """
-    _check_options(max_exceedances, max_draws, undefined)
+    max_exceedances, max_draws = _checked_limits(max_exceedances, max_draws, undefined)
     values, first = as_floats("values", values), as_floats("first", first)
     require(callable(further), f"further must be a function that draws, not {further!r}")
     fits = values.ndim == 2 and first.ndim == 3 and first.shape[1] > 0
@@ -252,12 +252,15 @@ def _of(rounds: list[np.ndarray], drawn_for: list[np.ndarray], row: int, column:
         yield from (round_draws[row, :, position] for position in np.flatnonzero(chosen == column))
 
 
-def _check_options(max_exceedances: int, max_draws: int, undefined: str) -> None:
-    check_integer("max_exceedances", max_exceedances, 1)
-    check_integer("max_draws", max_draws, 1)
+def _checked_limits(max_exceedances: int, max_draws: int, undefined: str) -> tuple[int, int]:
+    limits = (
+        check_integer("max_exceedances", max_exceedances, 1),
+        check_integer("max_draws", max_draws, 1),
+    )
     check_option("undefined", undefined, UNDEFINED)
     require(
         undefined != "left_out",
         "undefined='left_out' has no stopping rule, since undefined draws would count as none: use "
         "'least_extreme'",
     )
+    return limits

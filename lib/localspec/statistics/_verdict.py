@@ -6,7 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from localspec._utils.validation import check_integer, check_option, check_real, require
+from localspec._utils.validation import (
+    as_floats,
+    check_integer,
+    check_option,
+    check_real,
+    check_type,
+    require,
+    shown,
+)
 from localspec.statistics._mean_intervals import MeanInterval
 
 SUPPORTED, NEGLIGIBLE, CONTRADICTED = "supported", "negligible", "contradicted"
@@ -32,6 +40,11 @@ def judgement(low: float, high: float, level: float) -> str:
     -------
     {"too often", "too seldom", "as promised", "open"}
 
+    Raises
+    ------
+    InvalidInputError
+        If an end is no number, or `level` lies outside (0, 1).
+
     Notes
     -----
     A test is trusted only where the interval ends at most 30 % above the level: that no excess
@@ -44,11 +57,27 @@ def judgement(low: float, high: float, level: float) -> str:
     >>> judgement(0.03, 0.20, 0.05)
     'open'
     """
+    low, high, level = _number("low", low), _number("high", high), check_real("level", level, 0, 1)
     if low > level:
         return "too often"
     if high < level:
         return "too seldom"
     return "as promised" if high <= BOUND_RATIO * level else "open"
+
+
+def _number(name: str, value: object) -> float:
+    number = as_floats(name, value)
+    require(number.ndim == 0, f"{name} must be one number, or NaN, not {shown(value)}")
+    return float(number)
+
+
+def _share(name: str, value: object, what: str) -> float:
+    number = _number(name, value)
+    require(
+        np.isnan(number) or 0 <= number <= 1,
+        f"{name}={shown(value)} must be {what} between 0 and 1, or NaN",
+    )
+    return number
 
 
 def beyond_one(low: float, high: float, favourable: str) -> int:
@@ -65,12 +94,18 @@ def beyond_one(low: float, high: float, favourable: str) -> int:
     int
         1: wholly on the favourable side; -1: wholly on the other one; 0: it holds 1, or is NaN.
 
+    Raises
+    ------
+    InvalidInputError
+        If an end is no number, or the side is unknown.
+
     Examples
     --------
     >>> beyond_one(1.1, 1.3, "above"), beyond_one(1.1, 1.3, "below"), beyond_one(0.9, 1.1, "above")
     (1, -1, 0)
     """
     sign = 1 if check_option("favourable", favourable, SIDES) == "above" else -1
+    low, high = _number("low", low), _number("high", high)
     return sign * (int(low > 1) - int(high < 1))
 
 
@@ -119,7 +154,8 @@ def verdict(
     Raises
     ------
     InvalidInputError
-        If a number is out of range or the side is unknown.
+        If a number is out of range, the side is unknown, or a check is neither passed, failed nor
+        None.
 
     Examples
     --------
@@ -131,12 +167,17 @@ def verdict(
     >>> verdict(interval, 1.0, "below", n_significant=2, n_tests=2)
     'contradicted'
     """
-    check_integer("n_tests", n_tests, 1)
-    check_integer("n_significant", n_significant, 0, n_tests)
-    check_real("level", level, 0, 1)
+    check_type("interval", interval, MeanInterval, "t_interval(...) returns one")
+    n_tests = check_integer("n_tests", n_tests, 1)
+    n_significant = check_integer("n_significant", n_significant, 0, n_tests)
+    level = check_real("level", level, 0, 1)
+    equivalence = _share("equivalence", equivalence, "a p-value")
+    undefined = _share("undefined", undefined, "a share")
     require(
-        np.isnan(undefined) or 0 <= undefined <= 1,
-        f"undefined={undefined} must be a share between 0 and 1, or NaN",
+        isinstance(checks, Sequence)
+        and all(check is None or isinstance(check, bool | np.bool_) for check in checks),
+        "checks must be a list of True (passed), False (failed) and None (not made), not "
+        f"{shown(checks)}",
     )
     side = beyond_one(interval.low, interval.high, favourable)
     if np.isnan(interval.low) or np.isnan(undefined) or undefined > MOST_UNDEFINED:

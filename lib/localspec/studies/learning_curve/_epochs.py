@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import torch
 from torch import nn
@@ -180,21 +181,18 @@ def open_epochs(section: LearningCurveSection, *, progress: bool = True) -> list
 
 def _once(whole: Replicate, epochs: Sequence[int]) -> Callable[[], dict[int, TrainedNetwork]]:
     """Return a function that trains when it is first called."""
-    states: dict[int, TrainedNetwork] = {}
 
+    @cache
     def of_all_epochs() -> dict[int, TrainedNetwork]:
-        if not states:
-            trained = trained_by_epoch(
-                whole.settings,
-                whole.dataset,
-                epochs,
-                seed=whole.seed,
-                dtype=whole.profile.dtype,
-                device=whole.profile.device,
-                conventions=whole.conventions,
-                progress=whole.progress,
-            )
-            states.update(trained)
-        return states
+        return trained_by_epoch(
+            whole.settings,
+            whole.dataset,
+            epochs,
+            seed=whole.seed,
+            dtype=whole.profile.dtype,
+            device=whole.profile.device,
+            conventions=whole.conventions,
+            progress=whole.progress,
+        )
 
     return of_all_epochs

@@ -23,15 +23,15 @@ DEFAULT = (PAPER.l2_first_layer, ISOLATED)
 SMALLEST = float(np.finfo(np.float32).tiny)  # normal number; smaller ones are denormal
 
 
-def without_weak_units(graph: UnitGraph, least: float = VOLUME_EPSILON) -> UnitGraph:
-    """Return a graph in which units take no part whose edges sum to less than `least`.
+def without_weak_units(graph: UnitGraph) -> UnitGraph:
+    """Return a graph in which units take no part whose edges sum to less than n-cut's constant.
 
     What is left of the others' edges counts, until every unit that takes part has as much.
     """
     live = ~graph.inactive
     while True:
         sums = np.asarray(graph.adjacency[live][:, live].sum(axis=1)).ravel()
-        weak = sums < least
+        weak = sums < VOLUME_EPSILON
         if not weak.any():
             return replace(graph, inactive=~live)
         live[np.flatnonzero(live)[weak]] = False

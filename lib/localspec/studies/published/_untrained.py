@@ -55,11 +55,6 @@ def untrained_ncut(replicate: Replicate) -> float:
     return float(replicate.stored("untrained", dict, compute, parameters=parameters)["ncut"][0])
 
 
-def _counterpart(settings: NetworkSettings) -> tuple[str, bool]:
-    """Return the published architecture of a network, and whether modules are planted in it."""
-    return NAMES[settings.architecture], settings.module_distance is not None
-
-
 def _row(reading: str, values: np.ndarray, published: pd.Series) -> dict[str, object]:
     difference, interval = standardised_difference(
         (values.mean(), published["ncut_mean"]),
@@ -98,7 +93,10 @@ def untrained_table(replicates: Sequence[Replicate]) -> pd.DataFrame:
         networks, and the standardised difference of the means with its 95 % interval. Of a
         published setting without a network of ours nothing but the published figures is known.
     """
-    groups = {_counterpart(group[0].settings): group for group in by_network(replicates)}
+    groups = {}  # by published architecture, and whether modules are planted in the network
+    for group in by_network(replicates):
+        settings = group[0].settings
+        groups[NAMES[settings.architecture], settings.module_distance is not None] = group
     rows = []
     for _, published in load_published("untrained_ncut").iterrows():
         setting = (published["architecture"], bool(published["clusterable_init"]))

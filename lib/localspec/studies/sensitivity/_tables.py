@@ -16,10 +16,6 @@ from localspec.studies.sensitivity._variations import Variation
 ROW = ["partitioning", "measure"]
 
 
-def _verdicts(p_values: pd.Series, level: float) -> np.ndarray:
-    return benjamini_hochberg(p_values.to_numpy(), alpha=level).rejected
-
-
 def sensitivity_table(
     varied: dict[Variation, Sequence[Replicate]], *, level: float = 0.05
 ) -> pd.DataFrame:
@@ -60,9 +56,8 @@ def sensitivity_table(
         }
         baseline = baseline or changed
         family = {**baseline, **changed}
-        rows = [_row(key, p_values, level) for key, p_values in family.items()]
-        table = pd.DataFrame(rows)
-        table["significant"] = _verdicts(table["p"], level)
+        table = pd.DataFrame([_row(key, p_values, level) for key, p_values in family.items()])
+        table["significant"] = benjamini_hochberg(table["p"], alpha=level).rejected
         table.insert(0, "variation", variation.name)
         tables.append(table[[key in changed for key in family]])
     return pd.concat(tables, ignore_index=True)

@@ -21,9 +21,9 @@ FAILURES = {
         "07_calibration: the disk is full: cell [3] failed with OSError",
     ),
     "08_sensitivity": ("1 + 1", "08_sensitivity: done in"),
-    "10_published": (
+    "09_forks": (
         "import os\nos.kill(os.getppid(), 9)",
-        "10_published: it was killed: most likely memory ran out",
+        "09_forks: it was killed: most likely memory ran out",
     ),
     "12_gallery": (
         "import os\nos.kill(os.getpid(), 9)",
@@ -87,4 +87,4 @@ def test_every_failed_job_is_named_with_its_reason_and_the_others_are_done(proje
     partial = tmp_path / "results" / "small" / "01_training.partial.ipynb"
     assert partial.is_file()
     assert str(partial) in err
-    assert str(tmp_path / "results" / "small" / ".jobs" / "10_published.log") in err
+    assert str(tmp_path / "results" / "small" / ".jobs" / "09_forks.log") in err

@@ -22,7 +22,7 @@ from localspec.pipeline import SIGNIFICANT, on_favourable_side  # noqa: E402
 READINGS = {"paper": "", "kernel_norm: induced": ", released kernel norm"}
 PAGES_OF = {  # profiles with published figures, by the name of their data
     "MNIST": ["mnist", "mnist-dropout", "mnist-cnns"],
-    "Fashion-MNIST": ["fashion-mnist"],
+    "Fashion-MNIST": ["fashion-mnist", "fashion-cnns"],
     "Polynomials": ["polynomials"],
 }
 BLOCK = re.compile(r"(<!-- (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)

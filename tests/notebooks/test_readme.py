@@ -16,7 +16,7 @@ import readme  # noqa: E402
 
 PAGES_OF = {  # profiles whose published figures the README shows, by the name of their data
     "MNIST": ["mnist", "mnist-dropout", "mnist-cnns"],
-    "Fashion-MNIST": ["fashion-mnist"],
+    "Fashion-MNIST": ["fashion-mnist", "fashion-cnns"],
     "Polynomials": ["polynomials"],
 }
 MEASURES = ["importance", "class_coherence", "input_coherence", "output_coherence"]

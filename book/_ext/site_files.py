@@ -1,10 +1,11 @@
 """Keep the site small, and say what a page is about where links to it are shown.
 
 Notebooks to download come without the outputs, which their pages show; source maps of the theme's
-scripts and styles, its translations and the second format of its icons are left out; large figures
-are shown in 256 colours, which makes them a third as large and changes no letter or line; pictures
-of at most 256 colours have a palette. SVG files have no indentation, two fonts in place of ten, and
-lines and marks to a hundredth of a point. What opens a part of the contents has a name.
+scripts and styles, its translations, the second format of its icons and the script that would draw
+them once more are left out; large figures are shown in 256 colours, which makes them a third as
+large and changes no letter or line; pictures of at most 256 colours have a palette. SVG files have
+no indentation, name two fonts once in place of ten on every text, the style of neighbouring marks
+once, and lines and marks to a hundredth of a point. What opens a part of the contents has a name.
 Every page names its title, a description (its summary, or its first paragraph) and a picture (its
 first figure, or that of the book) as OpenGraph properties. Pictures have full addresses where
 `html_baseurl` is set.
@@ -15,6 +16,7 @@ import io
 import json
 import re
 from html import escape
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -25,12 +27,19 @@ from sphinx.application import Sphinx
 PREVIEW = "_static/preview.png"
 LONGEST = 300  # characters of a description
 LARGE = 50_000  # bytes, from which on a figure is shown in fewer colours
-UNUSED = ("*.map", "*.mo", "*.po", "*.ttf")  # every browser takes the icons as WOFF2
-FONTS = re.compile(r"font-family: ('DejaVu Sans'), [^;\"]*")  # on every text of a figure
+# every browser takes the icons as WOFF2, which the theme's styles name
+UNUSED = ("*.map", "*.mo", "*.po", "*.ttf", "fontawesome.js*")
+ICONS = re.compile(r"<script [^>]*fontawesome\.js[^>]*></script>")
+# on every text of a figure
+FONTS = re.compile(
+    r"; font-family: 'DejaVu Sans', [^;\"]*|font-family: 'DejaVu Sans', [^;\"]*(?:; )?"
+)
 EMBEDDED = re.compile(r"(?<=data:image/png;base64,)[^\"]*")
 DRAWN = re.compile(r"<(?:path|use)\s[^>]*>")  # not letters, nor pictures and what clips them
 POSITIONS = re.compile(r'\s(?:d|x|y)="[^"]*"')
 LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}")
+MARK = re.compile(r"<use [^>]*?( style=\"[^\"]*\")\s*/>")
+OPACITY = re.compile(r"[\" ]opacity:")  # of a group, it would be that of all its marks together
 UNNAMED = re.compile(
     r"<summary>(?=<span class=\"toctree-toggle\")"
 )  # in the contents of every page
@@ -91,13 +100,30 @@ def with_rounded_positions(svg: str) -> str:
 
 
 def without_indentation(svg: str) -> str:
-    """Return a figure with a short list of fonts, and without its indentation."""
-    return re.sub(r"\n\s+", "\n", FONTS.sub(r"font-family: \1, sans-serif", svg))
+    """Return a figure that names its fonts once, and without its indentation."""
+    once = FONTS.sub("", svg).replace("<svg", "<svg font-family=\"'DejaVu Sans', sans-serif\"", 1)
+    return re.sub(r"\n\s+", "\n", once)
 
 
-def with_named_toggles(page: str) -> str:
-    """Return a page on which what opens a part of the contents has a name to be read aloud."""
-    return UNNAMED.sub('<summary aria-label="Pages below this one">', page)
+def with_grouped_marks(svg: str) -> str:
+    """Return a figure without indentation in which neighbouring marks of one style name it once."""
+
+    def style(line: str) -> str:
+        mark = MARK.fullmatch(line)
+        return mark[1] if mark and not OPACITY.search(mark[1]) else ""
+
+    lines = []
+    for shared, group in groupby(svg.split("\n"), key=style):
+        marks = list(group)
+        if shared and len(marks) > 1:
+            marks = [f"<g{shared}>", *(mark.replace(shared, "") for mark in marks), "</g>"]
+        lines += marks
+    return "\n".join(lines)
+
+
+def with_light_icons(page: str) -> str:
+    """Return a page whose icons are letters of a font, and named where they open the contents."""
+    return UNNAMED.sub('<summary aria-label="Pages below this one">', ICONS.sub("", page))
 
 
 def make_light(app: Sphinx, exception: Exception | None) -> None:
@@ -115,9 +141,9 @@ def make_light(app: Sphinx, exception: Exception | None) -> None:
             path.write_bytes(in_a_palette(path.read_bytes()))
     for path in Path(app.outdir).rglob("*.html"):
         page = path.read_text(encoding="utf-8")
-        path.write_text(with_named_toggles(page), encoding="utf-8")
+        path.write_text(with_light_icons(page), encoding="utf-8")
     for path in Path(app.outdir).glob("book/runs/*/figures/*.svg"):
-        svg = without_indentation(path.read_text(encoding="utf-8"))
+        svg = with_grouped_marks(without_indentation(path.read_text(encoding="utf-8")))
         path.write_text(with_palettes(with_rounded_positions(svg)), encoding="utf-8")
 
 

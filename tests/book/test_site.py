@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urldefrag
@@ -85,8 +86,14 @@ def test_an_svg_keeps_all_but_its_indentation_and_list_of_fonts():
     svg = (
         f'<svg>\n  <g>\n   <path d="M 1.25 0 \nL 2 3"/>\n   <text style="{style}">a</text>\n</svg>'
     )
-    short = "font-size: 10px; font-family: 'DejaVu Sans', sans-serif; text-anchor: end"
-    lines = ["<svg>", "<g>", '<path d="M 1.25 0 ', 'L 2 3"/>', f'<text style="{short}">a</text>']
+    short = "font-size: 10px; text-anchor: end"
+    lines = [
+        "<svg font-family=\"'DejaVu Sans', sans-serif\">",
+        "<g>",
+        '<path d="M 1.25 0 ',
+        'L 2 3"/>',
+        f'<text style="{short}">a</text>',
+    ]
     assert site_files.without_indentation(svg).split("\n") == [*lines, "</svg>"]
 
 
@@ -157,14 +164,34 @@ def embedded(element: ElementTree.Element) -> bytes:
     return base64.b64decode(address.removeprefix(EMBEDDED)) if EMBEDDED in address else b""
 
 
+def elements(element: ElementTree.Element, style: str = "") -> Iterator[tuple]:
+    """Yield a figure's elements and their styles, but no groups that do nothing but share one."""
+    shares = element.tag.endswith("}g") and set(element.attrib) == {"style"}
+    if not shares:
+        yield element, element.get("style", style)
+    for child in element:
+        yield from elements(child, element.get("style", "") if shares else "")
+
+
+def test_neighbouring_marks_of_one_style_name_it_once():
+    blue, clear = 'style="fill: #0072b2"', 'style="fill: #0072b2; opacity: 0.5"'
+    marks = [f'<use xlink:href="#m" x="{x}" y="2" {blue}/>' for x in range(3)]
+    others = [f'<use xlink:href="#m" x="{x}" y="2" {clear}/>' for x in range(2)]
+    svg = "\n".join([*marks[:2], '<path d="M0 0"/>', marks[2], *others])
+    short = [mark.replace(f" {blue}", "") for mark in marks]
+    lines = [f"<g {blue}>", *short[:2], "</g>", '<path d="M0 0"/>', marks[2], *others]
+    assert site_files.with_grouped_marks(svg).split("\n") == lines
+
+
 def test_figures_of_the_site_are_drawn_as_in_the_repository(html):
     figures = sorted((ROOT / "book" / "runs" / "paper" / "figures").glob("*.svg"))
     assert figures
     for path in figures:
-        here = ElementTree.parse(path).getroot()
-        there = ElementTree.parse(html / path.relative_to(ROOT)).getroot()
-        for mine, other in zip(here.iter(), there.iter(), strict=True):
+        here = elements(ElementTree.parse(path).getroot())
+        there = elements(ElementTree.parse(html / path.relative_to(ROOT)).getroot())
+        for (mine, style), (other, other_style) in zip(here, there, strict=True):
             assert mine.tag == other.tag
+            assert not mine.tag.endswith("use") or style == other_style
             for key in ("d", "x", "y"):
                 before, after = mine.get(key, ""), other.get(key, "")
                 assert re.findall("[A-Za-z]", before) == re.findall("[A-Za-z]", after)
@@ -190,6 +217,8 @@ def test_what_opens_a_part_of_the_contents_has_a_name(html):
 def test_what_no_page_asks_for_is_left_out(html):
     ends = {path.suffix for path in (html / "_static").rglob("*")}
     assert ends.isdisjoint({".map", ".mo", ".po", ".ttf"})
+    assert not list(html.rglob("fontawesome.js*"))
+    assert "fontawesome.js" not in (html / "book" / "intro.html").read_text(encoding="utf-8")
     styles = html / "_static" / "styles"
     text = (styles / "pydata-sphinx-theme.css").read_text(encoding="utf-8")
     first = re.findall(r"@font-face ?{[^}]*?src: ?url\(([^)]*)\)", text)

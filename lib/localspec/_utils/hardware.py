@@ -65,7 +65,7 @@ def keep_freed_memory() -> None:
     """Let this process keep blocks of up to 32 MB that it frees, where its C library is glibc.
 
     By default glibc returns them to the system, and each step of a training asks for the same
-    memory again: a fifth of a CNN's time and more.
+    memory again; ``benchmarks/training.py`` measures what that takes.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other libraries have none
     if mallopt is not None:

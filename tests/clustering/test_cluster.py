@@ -6,12 +6,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from helpers.graphs import oracle_labels
+from helpers.graphs import chain_graph, oracle_labels, unit_graph
 from helpers.networks import conv, stack
 from sklearn.metrics import adjusted_rand_score
 from torch import nn
 
-from localspec.clustering import UnitGraph, cluster, weight_graph
+from localspec.clustering import cluster, weight_graph
 from localspec.clustering._spectral import graph_sides
 from localspec.clustering._unit_graph import from_blocks, layer_ranges
 from localspec.conventions import Conventions
@@ -75,13 +75,12 @@ def test_activations_cluster_each_layer_on_its_own():
     rng = np.random.default_rng(0)
     values = rng.random((17, 17))
     adjacency = np.triu(values, 1) + np.triu(values, 1).T
-    layers = layer_ranges([("a", 9, True), ("b", 8, True)])
-    graph = UnitGraph(adjacency, layers, "activations", np.zeros(17, dtype=bool))
+    graph = unit_graph(adjacency, 9, 8)
     partition = cluster(graph, 3, seed=1)
     local = cluster(graph, 3, scope="local", seed=1)
     for index, part in enumerate((adjacency[:9, :9], adjacency[9:, 9:])):
         expected = oracle_labels(part, n_used(partition, index), 1)
-        assert adjusted_rand_score(local.of(layers[index]), expected) == 1
+        assert adjusted_rand_score(local.of(graph.layers[index]), expected) == 1
 
 
 # Three pieces, which three global clusters are. Layers of 4 units each, then 2:
@@ -90,14 +89,12 @@ def test_activations_cluster_each_layer_on_its_own():
 #   A   0 1     --   4 5     --   8
 #   B   2 3     --   6       --   9
 #   C                7       --   10 11    --  12 13
+FIRST = np.array([[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 1, 0]])
+SECOND = np.array([[1, 0, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 1]])
+
+
 def pieces():
-    blocks = [np.zeros((4, 4)), np.zeros((4, 4)), np.zeros((4, 2))]
-    blocks[0][np.ix_([0, 1], [0, 1])] = 1
-    blocks[0][np.ix_([2, 3], [2])] = 1
-    blocks[1][np.ix_([0, 1], [0])] = 1
-    blocks[1][2, 1] = 1
-    blocks[1][3, 2:] = 1
-    blocks[2][np.ix_([2, 3], [0, 1])] = 1
+    blocks = [FIRST, SECOND, np.array([[0, 0], [0, 0], [1, 1], [1, 1]])]
     names = [("input", 4, False), ("dense1", 4, True), ("dense2", 4, True), ("output", 2, False)]
     return from_blocks(blocks, layer_ranges(names))
 
@@ -133,17 +130,7 @@ def test_counting_from_the_input_slices_the_labels_too_early():
 #   B   2 3     --   2       --   1       --   1
 #   C                3       --   2 3     --   2
 def convolutional_pieces():
-    blocks = [np.zeros((4, 4)), np.zeros((4, 4)), np.zeros((4, 3))]
-    blocks[0][np.ix_([0, 1], [0, 1])] = 1
-    blocks[0][np.ix_([2, 3], [2])] = 1
-    blocks[1][np.ix_([0, 1], [0])] = 1
-    blocks[1][2, 1] = 1
-    blocks[1][3, 2:] = 1
-    blocks[2][[0, 1, 2, 3], [0, 1, 2, 2]] = 1
-    return from_blocks(blocks, layer_ranges([(f"conv{i}", n, True) for i, n in CHANNELS]))
-
-
-CHANNELS = ((1, 4), (2, 4), (3, 4), (4, 3))
+    return chain_graph(FIRST, SECOND, np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 1]]))
 
 
 def by_layer(partition):

@@ -4,15 +4,10 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from helpers.graphs import chain_graph, unit_graph
 
-from localspec.clustering import UnitGraph, cluster, clusterability, inside_to_outside, ncut
-from localspec.clustering._unit_graph import from_blocks, layer_ranges
+from localspec.clustering import cluster, clusterability, inside_to_outside, ncut
 from localspec.exceptions import DegenerateDataWarning, InvalidInputError
-
-
-def graph_of(blocks):
-    sizes = [blocks[0].shape[0], *(block.shape[1] for block in blocks)]
-    return from_blocks(blocks, layer_ranges([(f"l{i}", n, True) for i, n in enumerate(sizes)]))
 
 
 def random_blocks(sizes, seed):
@@ -32,7 +27,7 @@ def modular_blocks(sizes, n_modules, seed, between=0.05):
 
 
 def test_figures_follow_from_the_null():
-    graph = graph_of(random_blocks((9, 8, 7), 0))
+    graph = chain_graph(*random_blocks((9, 8, 7), 0))
     result = clusterability(graph, 3, n_shuffles=12, seed=5)
     mean = sum(result.null) / 12
     spread = (sum((value - mean) ** 2 for value in result.null) / 12) ** 0.5  # not / 11
@@ -50,14 +45,14 @@ def test_copies_that_differ_by_rounding_alone_have_no_spread():
     # each unit is a cluster of its own: all n-cuts are the number of units, and edges are so heavy
     # that the epsilon of volumes is rounding, too
     blocks = [1e6 * block for block in random_blocks((3, 2, 3), 0)]
-    result = clusterability(graph_of(blocks), 8, n_shuffles=5)
+    result = clusterability(chain_graph(*blocks), 8, n_shuffles=5)
     assert result.null == pytest.approx(np.full(5, 8.0))
     assert np.isnan(result.z_score)
     assert result.pvalue == 1
 
 
 def test_numbers_of_a_small_type_do_not_overflow():
-    graph = graph_of(random_blocks((3, 2, 3), 0))
+    graph = chain_graph(*random_blocks((3, 2, 3), 0))
     result = clusterability(graph, np.int8(2), n_shuffles=np.int8(127), seed=np.uint8(3))
     assert result.floor == 1 / 128
     assert 1 / 128 <= result.pvalue <= 1
@@ -66,7 +61,7 @@ def test_numbers_of_a_small_type_do_not_overflow():
 def test_copies_with_too_few_units_that_take_part():
     pairs = [np.diag([1.0, 2.0, 3.0, 4.0])]  # shuffled, some of the units have no edge
     with pytest.raises(InvalidInputError, match=r"a shuffled copy cannot be clustered: .*not 8"):
-        clusterability(graph_of(pairs), 8, n_shuffles=5)
+        clusterability(chain_graph(*pairs), 8, n_shuffles=5)
 
 
 def test_weight_inside_for_each_that_leaves():
@@ -82,7 +77,7 @@ def test_weight_inside_for_each_that_leaves():
 
 
 def test_a_modular_network_is_clusterable():
-    graph = graph_of(modular_blocks((12, 15, 12), 3, 1))
+    graph = chain_graph(*modular_blocks((12, 15, 12), 3, 1))
     result = clusterability(graph, 3, n_shuffles=19)
     assert result.pvalue == result.floor == pytest.approx(1 / 20)
     assert result.z_score < -5
@@ -91,7 +86,7 @@ def test_a_modular_network_is_clusterable():
 
 def test_random_networks_usually_are_not():
     p_values = [
-        clusterability(graph_of(random_blocks((6, 6, 6), seed)), 2, n_shuffles=9).pvalue
+        clusterability(chain_graph(*random_blocks((6, 6, 6), seed)), 2, n_shuffles=9).pvalue
         for seed in range(6)
     ]
     # under the null 1/10 of them are at the floor: 4 or more of 6 in 1 of 800 cases
@@ -100,7 +95,7 @@ def test_random_networks_usually_are_not():
 
 def test_copies_that_equal_the_network_tie_with_it():
     # all weights alike: every copy is the network itself
-    graph = graph_of([np.ones((4, 5)), np.ones((5, 4))])
+    graph = chain_graph(np.ones((4, 5)), np.ones((5, 4)))
     with pytest.warns(DegenerateDataWarning, match="all edges are equal"):
         result = clusterability(graph, 2, n_shuffles=5)
     assert result.pvalue == 1
@@ -110,11 +105,11 @@ def test_copies_that_equal_the_network_tie_with_it():
 def test_isolated_units_are_removed_before_shuffling():
     # their zeros would otherwise be shuffled among the weights
     blocks = random_blocks((8, 9, 7), 3)
-    small = clusterability(graph_of(blocks), 3, n_shuffles=5, seed=2)
+    small = clusterability(chain_graph(*blocks), 3, n_shuffles=5, seed=2)
     wide = [np.zeros((8, 11)), np.zeros((11, 7))]
     wide[0][:, [*range(4), *range(6, 11)]] = blocks[0]  # units 4 and 5 of the middle are dead
     wide[1][[*range(4), *range(6, 11)]] = blocks[1]
-    large = clusterability(graph_of(wide), 3, n_shuffles=5, seed=2)
+    large = clusterability(chain_graph(*wide), 3, n_shuffles=5, seed=2)
     assert large.statistic == pytest.approx(small.statistic)
     assert large.null == pytest.approx(small.null)
 
@@ -123,13 +118,13 @@ def test_isolated_units_are_removed_before_shuffling():
 def test_isolated_units_are_removed_after_shuffling(null):
     # one weight a unit: a shuffle leaves many units without any, which must take no part
     blocks = [np.eye(12) + 0.1 * np.eye(12, k=1), np.eye(12) + 0.1 * np.eye(12, k=-1)]
-    result = clusterability(graph_of(blocks), 2, n_shuffles=8, null=null)
+    result = clusterability(chain_graph(*blocks), 2, n_shuffles=8, null=null)
     assert np.isfinite(result.null).all()
     assert ((result.null >= 0) & (result.null <= 2)).all()
 
 
 def test_the_seed_decides():
-    graph = graph_of(random_blocks((6, 7, 6), 0))
+    graph = chain_graph(*random_blocks((6, 7, 6), 0))
     first, again, other = (clusterability(graph, 2, n_shuffles=4, seed=s) for s in (1, 1, 2))
     assert first.null.tolist() == again.null.tolist()
     assert first.null.tolist() != other.null.tolist()
@@ -138,15 +133,15 @@ def test_the_seed_decides():
 def test_permuting_nonzeros_is_another_null():
     blocks = random_blocks((8, 8, 8), 0)
     blocks[0][:4, :4] = blocks[1][4:, 4:] = 0
-    everything = clusterability(graph_of(blocks), 2, n_shuffles=6)
-    nonzeros = clusterability(graph_of(blocks), 2, n_shuffles=6, null="permute_nonzero")
+    everything = clusterability(chain_graph(*blocks), 2, n_shuffles=6)
+    nonzeros = clusterability(chain_graph(*blocks), 2, n_shuffles=6, null="permute_nonzero")
     assert nonzeros.statistic == pytest.approx(everything.statistic)
     # the zeros' pattern, which makes the network clusterable, stays
     assert nonzeros.null.mean() < everything.null.mean()
 
 
 def test_a_null_of_activations_is_none_of_weights():
-    graph = graph_of(random_blocks((4, 4), 0))
+    graph = chain_graph(*random_blocks((4, 4), 0))
     with pytest.raises(InvalidInputError, match="null of weights='permute_all'"):
         clusterability(graph, 2, n_shuffles=2, null="permute_all")
 
@@ -158,8 +153,7 @@ def test_a_graph_of_activations_is_compared_with_its_shuffled_copies():
     edges = np.equal.outer(group, group).astype(float)
     np.fill_diagonal(edges, 0)
     edges[8], edges[:, 8] = 0, 0
-    layers = layer_ranges([("a", 4, True), ("b", 5, True)])
-    graph = UnitGraph(edges, layers, "activations", np.arange(9) == 8)
+    graph = unit_graph(edges, 4, 5, inactive=np.arange(9) == 8)
     for null in ("permute", "permute_all"):
         result = clusterability(graph, 2, n_shuffles=9, null=null)
         assert result.statistic == pytest.approx(0, abs=1e-6)
@@ -169,7 +163,7 @@ def test_a_graph_of_activations_is_compared_with_its_shuffled_copies():
 
 
 def test_results_do_not_depend_on_the_number_of_jobs():
-    graph = graph_of(random_blocks((9, 8, 7), 0))
+    graph = chain_graph(*random_blocks((9, 8, 7), 0))
     serial, parallel = (
         clusterability(graph, 3, n_shuffles=6, n_jobs=n).null.tolist() for n in (1, 2)
     )
@@ -181,7 +175,7 @@ def test_isolated_and_near_dead_units_are_counted():
     blocks[0][2] = 0  # the third unit of the first layer has no edge
     blocks[0][:, 4] = 0  # the fifth of the second layer has edges of 1e-10 only, to the third
     blocks[1][4] = 1e-10
-    result = clusterability(graph_of(blocks), 2, n_shuffles=3)
+    result = clusterability(chain_graph(*blocks), 2, n_shuffles=3)
     assert (result.n_isolated, result.n_near_dead) == (1, 1)
     assert (result.n_zero_volume, result.n_empty) == (0, 0)
 
@@ -190,6 +184,6 @@ def test_a_cluster_of_almost_no_volume_is_counted():
     # two pieces that are not joined, one of which is almost nothing: a cluster of its own
     blocks = [np.zeros((4, 4))]
     blocks[0][:2, :2], blocks[0][2:, 2:] = 1, 1e-10
-    result = clusterability(graph_of(blocks), 2, n_shuffles=3)
+    result = clusterability(chain_graph(*blocks), 2, n_shuffles=3)
     assert (result.n_near_dead, result.n_zero_volume) == (4, 1)
     assert result.statistic == pytest.approx(0, abs=1e-6)

@@ -5,18 +5,18 @@ from itertools import combinations
 import numpy as np
 import pytest
 import torch
+from helpers.graphs import unit_graph
+from helpers.networks import random_mlp
 from scipy import sparse, stats
 
 from localspec.clustering import (
     Partition,
-    UnitGraph,
     activation_graph,
     draw_matched,
     layer_correlations,
     mean_correlation,
 )
 from localspec.clustering._matched import _search
-from localspec.clustering._unit_graph import layer_ranges
 
 
 def pairs(n_units, **values):
@@ -121,22 +121,17 @@ def test_the_same_seed_draws_the_same():
 
 def test_correlations_of_layers_by_hand():
     adjacency = np.array([[0, 0.25, 0.09], [0.25, 0, 0.01], [0.09, 0.01, 0]])
-    layers = layer_ranges([("a", 2, True), ("b", 1, True)])
-    graph = UnitGraph(adjacency, layers, "activations", np.zeros(3, dtype=bool))
-    correlations = layer_correlations(graph)
-    assert correlations["a"].tolist() == [[0, 0.5], [0.5, 0]]
-    assert correlations["b"].tolist() == [[0]]
-    rows = UnitGraph(sparse.csr_array(adjacency), layers, "activations", np.zeros(3, dtype=bool))
-    assert layer_correlations(rows)["a"].tolist() == [[0, 0.5], [0.5, 0]]
+    for matrix in (adjacency, sparse.csr_array(adjacency)):
+        correlations = layer_correlations(unit_graph(matrix, 2, 1))
+        assert correlations["0"].tolist() == [[0, 0.5], [0.5, 0]]
+        assert correlations["1"].tolist() == [[0]]
 
 
 def test_correlations_of_a_network_are_those_of_scipy():
-    torch.manual_seed(0)
-    layer = torch.nn.Linear(6, 5).double()
-    network = torch.nn.Sequential(torch.nn.Flatten(), layer, torch.nn.ReLU(), torch.nn.Linear(5, 3))
-    x = torch.rand(50, 1, 2, 3, dtype=torch.float64)
-    graph = activation_graph(network.double().eval(), x)
-    expected = np.abs(stats.spearmanr(layer(x.flatten(1)).detach().numpy()).statistic)
+    network = random_mlp([6, 5, 3], 0)
+    x = torch.from_numpy(np.random.default_rng(0).random((50, 6)))
+    graph = activation_graph(network, x)
+    expected = np.abs(stats.spearmanr(network[0](x).detach().numpy()).statistic)
     np.fill_diagonal(expected, 0.0)
     (correlations,) = layer_correlations(graph).values()
     assert np.allclose(correlations, expected)

@@ -42,21 +42,47 @@ def graph(adjacency, kind="activations"):
     return UnitGraph(adjacency, layers, kind, np.zeros(adjacency.shape[0], dtype=bool))
 
 
-PARTITION = Partition.from_labels({"1": np.array([0, 0, 1, 1, 1, 0])})
-UNITS = graph(np.ones((6, 6)) - np.eye(6))
-WEIGHTS = weight_graph(mlp())
 PAIR = np.array([[0.0, 1.0], [1.0, 0.0]])
+MASKED = np.ma.array(PAIR, mask=PAIR == 1)
 LAYERS = layer_ranges([("1", 2, True)])
 SINGLE = [("1", 1, True), ("3", 1, True)]
-OTHER = Partition.from_labels({"1": [0, 1, 1]})
+LIVE = np.zeros(2, dtype=bool)
+
+
+def unit_graph(adjacency=PAIR, layers=LAYERS, kind="activations", inactive=LIVE, links=None):
+    return UnitGraph(adjacency, layers, kind, inactive, links)
+
+
+def labelled(labels, **settings):
+    return Partition.from_labels({"1": labels}, **settings)
+
+
+PARTITION = labelled(np.array([0, 0, 1, 1, 1, 0]))
+UNITS = graph(np.ones((6, 6)) - np.eye(6))
+WEIGHTS = weight_graph(mlp())
+OTHER = labelled([0, 1, 1])
 DRAWS = draw_counterparts(PARTITION, 3)
+
+
+def matched(correlations, n_draws=3, **settings):
+    return draw_matched(PARTITION, {"1": correlations}, n_draws, **settings)
+
+
+def strata(values, **settings):
+    return draw_counterparts(PARTITION, 3, strata={"1": values}, **settings)
+
+
+def activations(x=IMAGES, **settings):
+    return activation_graph(mlp(), x, **settings)
+
+
 CASES = {
     "other images to correlate": (
-        lambda: activation_graph(mlp(), torch.rand(9, 3, 5, 5)),
+        lambda: activations(torch.rand(9, 3, 5, 5)),
         "cannot read images of shape (3, 5, 5)",
         "trained on",
     ),
-    "too few images": (lambda: activation_graph(mlp(), IMAGES[:2]), "at least 3 images", "not 2"),
+    "too few images": (lambda: activations(IMAGES[:2]), "at least 3 images", "not 2"),
     "one matrix for all layers": (
         lambda: draw_matched(PARTITION, np.ones((6, 6)), 3),
         "must map every layer to a matrix",
@@ -67,29 +93,23 @@ CASES = {
         "(6, 6)",
         "layer_correlations(graph)",
     ),
-    "correlations of another layer": (
-        lambda: draw_matched(PARTITION, {"1": np.ones((5, 5))}, 3),
-        "not (5, 5)",
-    ),
+    "correlations of another layer": (lambda: matched(np.ones((5, 5))), "not (5, 5)"),
     "correlations in rows of two lengths": (
-        lambda: draw_matched(PARTITION, {"1": [[1.0], [1.0, 0.0]]}, 3),
+        lambda: matched([[1.0], [1.0, 0.0]]),
         "correlations of layer '1' must be numbers",
     ),
     "correlations of NaN": (
-        lambda: draw_matched(PARTITION, {"1": np.full((6, 6), np.nan)}, 3),
+        lambda: matched(np.full((6, 6), np.nan)),
         "correlations of layer '1' must be finite",
     ),
     "correlations of units with themselves": (
-        lambda: draw_matched(PARTITION, {"1": np.ones((6, 6))}, 3),
+        lambda: matched(np.ones((6, 6))),
         "correlations of layer '1' must be symmetric, with a zero diagonal",
         "layer_correlations(graph)",
     ),
-    "correlations of one direction": (
-        lambda: draw_matched(PARTITION, {"1": np.triu(np.ones((6, 6)), 1)}, 3),
-        "symmetric",
-    ),
+    "correlations of one direction": (lambda: matched(np.triu(np.ones((6, 6)), 1)), "symmetric"),
     "correlations with their signs": (
-        lambda: draw_matched(PARTITION, {"1": np.eye(6) - 1}, 3),
+        lambda: matched(np.eye(6) - 1),
         "must be magnitudes from 0 to 1, not from -1.0 to 0.0",
     ),
     "the mean over the pairs of one unit": (
@@ -108,19 +128,14 @@ CASES = {
         lambda: mean_correlation(np.ones((2, 2)), [0, 1]),
         "zero diagonal",
     ),
-    "a masked adjacency": (
-        lambda: ncut(np.ma.array(PAIR, mask=PAIR == 1), [0, 1]),
-        "masked",
-    ),
+    "a masked adjacency": (lambda: ncut(MASKED, [0, 1]), "masked"),
     "a graph of a masked adjacency": (
-        lambda: UnitGraph(
-            np.ma.array(PAIR, mask=PAIR == 1), LAYERS, "activations", np.zeros(2, dtype=bool)
-        ),
+        lambda: unit_graph(MASKED),
         "adjacency must not be masked",
         "adjacency.filled(0)",
     ),
     "masked labels": (
-        lambda: Partition.from_labels({"1": np.ma.array([0, 1, 1], mask=[True, False, False])}),
+        lambda: labelled(np.ma.array([0, 1, 1], mask=[True, False, False])),
         "masked values",
     ),
     "a partition of masked labels": (
@@ -138,16 +153,8 @@ CASES = {
         "second must be -1 or more",
         "not -3",
     ),
-    "a tolerance above 1": (
-        lambda: draw_matched(PARTITION, {"1": np.ones((6, 6))}, 3, tolerance=2.0),
-        "tolerance",
-        "2.0",
-    ),
-    "no draws that match": (
-        lambda: draw_matched(PARTITION, {"1": np.ones((6, 6))}, 0),
-        "n_draws",
-        "not 0",
-    ),
+    "a tolerance above 1": (lambda: matched(np.ones((6, 6)), tolerance=2.0), "tolerance", "2.0"),
+    "no draws that match": (lambda: matched(np.ones((6, 6)), n_draws=0), "n_draws", "not 0"),
     "correlations of weights": (
         lambda: layer_correlations(WEIGHTS),
         "activations graph",
@@ -158,7 +165,7 @@ CASES = {
     "clustering: negative seed": (lambda: cluster(UNITS, 2, seed=-4), "seed", "not -4"),
     "scope": (lambda: cluster(UNITS, 2, scope="locale"), "'locale'", "'global', 'local'"),
     "correlation": (
-        lambda: activation_graph(mlp(), IMAGES, correlation="cosine"),
+        lambda: activations(correlation="cosine"),
         "'cosine'",
         "'spearman', 'pearson', 'kendall'",
     ),
@@ -183,28 +190,20 @@ CASES = {
         "not -1",
     ),
     "no labels": (lambda: Partition.from_labels({}), "at least one layer"),
-    "labels of halves": (
-        lambda: Partition.from_labels({"1": [0.5, 1.5]}),
-        "layer '1'",
-        "vector of integers",
-    ),
+    "labels of halves": (lambda: labelled([0.5, 1.5]), "layer '1'", "vector of integers"),
     "activations of a list": (
-        lambda: activation_graph(mlp(), IMAGES.tolist()),
+        lambda: activations(IMAGES.tolist()),
         "images must be a tensor",
         "not list",
     ),
-    "activations of integers": (
-        lambda: activation_graph(mlp(), IMAGES.byte()),
-        "uint8",
-        "x.float() / 255",
-    ),
+    "activations of integers": (lambda: activations(IMAGES.byte()), "uint8", "x.float() / 255"),
     "activations of one and the same image": (
-        lambda: activation_graph(mlp(), IMAGES[:1].repeat(5, 1, 1, 1)),
+        lambda: activations(IMAGES[:1].repeat(5, 1, 1, 1)),
         "no unit varies",
         "all the same",
     ),
     "activations under no convention": (
-        lambda: activation_graph(mlp(), IMAGES, conventions=7),
+        lambda: activations(conventions=7),
         "'paper' or 'released'",
         "not 7",
     ),
@@ -245,42 +244,31 @@ CASES = {
         "finite edges",
         "infinite",
     ),
-    "a graph that is not square": (
-        lambda: UnitGraph(np.ones((2, 3)), LAYERS, "activations", np.zeros(2, bool)),
-        "square",
-        "(2, 3)",
-    ),
+    "a graph that is not square": (lambda: unit_graph(np.ones((2, 3))), "square", "(2, 3)"),
     "a graph in a list": (
-        lambda: UnitGraph(PAIR.tolist(), LAYERS, "activations", np.zeros(2, bool)),
+        lambda: unit_graph(PAIR.tolist()),
         "numpy.ndarray or scipy.sparse",
         "not list",
     ),
-    "a graph of text": (
-        lambda: UnitGraph(PAIR.astype(str), LAYERS, "activations", np.zeros(2, bool)),
-        "must hold numbers",
-    ),
+    "a graph of text": (lambda: unit_graph(PAIR.astype(str)), "must hold numbers"),
     "a graph of true and false": (
         lambda: ncut(PAIR > 0, [0, 1]),
         "must hold numbers, not bool",
         "adjacency.astype(float)",
     ),
     "a graph of another kind": (
-        lambda: UnitGraph(PAIR, LAYERS, "weight", np.zeros(2, bool)),
+        lambda: unit_graph(kind="weight"),
         "kind='weight'",
         "'weights', 'activations'",
     ),
-    "a dense graph of weights": (
-        lambda: UnitGraph(PAIR, LAYERS, "weights", np.zeros(2, bool)),
-        "must be sparse",
-        "csr_array",
-    ),
+    "a dense graph of weights": (lambda: unit_graph(kind="weights"), "must be sparse", "csr_array"),
     "layers of more units": (
-        lambda: UnitGraph(np.zeros((3, 3)), LAYERS, "activations", np.zeros(3, bool)),
+        lambda: unit_graph(np.zeros((3, 3)), inactive=np.zeros(3, bool)),
         "layers have 2 units",
         "there are 3",
     ),
     "inactive units by index": (
-        lambda: UnitGraph(PAIR, LAYERS, "activations", np.array([0])),
+        lambda: unit_graph(inactive=np.array([0])),
         "inactive must be 2 values, true or false",
         "int64 of shape (1,)",
     ),
@@ -363,29 +351,17 @@ CASES = {
         "named by text",
         "not by 1",
     ),
-    "no labels of a layer": (
-        lambda: Partition.from_labels({"1": []}),
-        "layer '1'",
-        "vector of integers",
-        "not []",
-    ),
+    "no labels of a layer": (lambda: labelled([]), "layer '1'", "vector of integers", "not []"),
     "labels in a table": (
-        lambda: Partition.from_labels({"1": [[0, 1], [1, 0]]}),
+        lambda: labelled([[0, 1], [1, 0]]),
         "vector of integers",
         "[[0, 1], [1, 0]]",
     ),
-    "labels in rows of two lengths": (
-        lambda: Partition.from_labels({"1": [[0], [1, 0]]}),
-        "vector of integers",
-    ),
-    "labels by name": (lambda: Partition.from_labels({"1": ["a", "b"]}), "vector of integers"),
-    "labels below -1": (
-        lambda: Partition.from_labels({"1": [0, -2]}),
-        "must be -1 or more",
-        "from -2 to 0",
-    ),
+    "labels in rows of two lengths": (lambda: labelled([[0], [1, 0]]), "vector of integers"),
+    "labels by name": (lambda: labelled(["a", "b"]), "vector of integers"),
+    "labels below -1": (lambda: labelled([0, -2]), "must be -1 or more", "from -2 to 0"),
     "scope of a partition": (
-        lambda: Partition.from_labels({"1": [0, 1]}, scope="both"),
+        lambda: labelled([0, 1], scope="both"),
         "scope='both'",
         "'global', 'local'",
     ),
@@ -409,19 +385,13 @@ CASES = {
         "tuple of LayerRange",
         "('1',)",
     ),
-    "no layers": (
-        lambda: UnitGraph(PAIR, (), "activations", np.zeros(2, bool)),
-        "layers have 0 units",
-        "there are 2",
-    ),
+    "no layers": (lambda: unit_graph(layers=()), "layers have 0 units", "there are 2"),
     "layers in another order": (
-        lambda: UnitGraph(PAIR, layer_ranges(SINGLE)[::-1], "activations", np.zeros(2, bool)),
+        lambda: unit_graph(layers=layer_ranges(SINGLE)[::-1]),
         "follow each other from unit 0 on",
     ),
     "links of other layers": (
-        lambda: UnitGraph(
-            sparse.csr_array(PAIR), LAYERS, "weights", np.zeros(2, bool), (("1", "3"),)
-        ),
+        lambda: unit_graph(sparse.csr_array(PAIR), kind="weights", links=(("1", "3"),)),
         "links must join two of ['1']",
         "('1', '3')",
     ),
@@ -457,27 +427,19 @@ CASES = {
         "strata of layer '1' are missing",
         "name every tested layer",
     ),
-    "strata of too few units": (
-        lambda: draw_counterparts(PARTITION, 3, strata={"1": [0, 1]}),
-        "vector of 6 values",
-        "(2,)",
-    ),
-    "strata of NaN": (
-        lambda: draw_counterparts(PARTITION, 3, strata={"1": [np.nan] * 6}),
-        "hold NaN",
-        "give every unit a stratum",
-    ),
+    "strata of too few units": (lambda: strata([0, 1]), "vector of 6 values", "(2,)"),
+    "strata of NaN": (lambda: strata([np.nan] * 6), "hold NaN", "give every unit a stratum"),
     "strata of rows of two lengths": (
-        lambda: draw_counterparts(PARTITION, 3, strata={"1": [[0], [1, 2]]}),
+        lambda: strata([[0], [1, 2]]),
         "strata of layer '1' must be a vector of 6 values",
     ),
     "strata that have no order": (
-        lambda: draw_counterparts(PARTITION, 3, strata={"1": ["a", None] * 3}),
+        lambda: strata(["a", None] * 3),
         "strata of layer '1' must be numbers or text",
         "None",
     ),
     "strata of independent draws": (
-        lambda: draw_counterparts(PARTITION, 3, strata={"1": [0] * 6}, conventions="released"),
+        lambda: strata([0] * 6, conventions="released"),
         'strata need draws="joint"',
     ),
     "permuted by a seed": (

@@ -5,26 +5,18 @@ import itertools
 import networkx as nx
 import numpy as np
 import pytest
+from helpers.graphs import unit_graph
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import linalg, sparse
 from sklearn.cluster import SpectralClustering
 from sklearn.metrics import adjusted_rand_score
 
-from localspec.clustering import UnitGraph, cluster, live_units, ncut, spectral_labels
-from localspec.clustering import _embedding as embedding
-from localspec.clustering._embedding import spectral_embedding
-from localspec.clustering._unit_graph import layer_ranges
+from localspec.clustering import cluster, live_units, ncut, spectral_labels
+from localspec.clustering._embedding import spectral_embedding, weak_units
 from localspec.exceptions import DegenerateDataWarning, InvalidInputError
 
 seeds = st.integers(0, 10_000)
-
-
-def one_layer(adjacency, inactive=None):
-    """Return a graph with all units in one tested layer."""
-    n = adjacency.shape[0]
-    inactive = np.zeros(n, dtype=bool) if inactive is None else inactive
-    return UnitGraph(adjacency, layer_ranges([("a", n, True)]), "activations", inactive)
 
 
 def random_adjacency(n, rng, density=1.0):
@@ -143,7 +135,7 @@ def test_embedding_of_a_bipartite_graph_leaves_negative_eigenvalues_out():
 @pytest.mark.parametrize("seed", [0, 1])
 def test_planted_blocks_are_found_as_scikit_learn_finds_them(sizes, seed):
     adjacency, labels = planted(sizes, np.random.default_rng(seed))
-    clusters = cluster(one_layer(adjacency), len(sizes), seed=seed).labels
+    clusters = cluster(unit_graph(adjacency), len(sizes), seed=seed).labels
     oracle = SpectralClustering(len(sizes), affinity="precomputed", random_state=0)
     assert adjusted_rand_score(clusters, labels) == 1
     assert adjusted_rand_score(clusters, oracle.fit_predict(adjacency)) == 1
@@ -154,33 +146,33 @@ def test_permuting_units_permutes_labels(seed):
     rng = np.random.default_rng(seed)
     adjacency, _ = planted((6, 8, 10), rng, between=0.1)
     order = rng.permutation(24)
-    straight = cluster(one_layer(adjacency), 3).labels
-    permuted = cluster(one_layer(adjacency[order][:, order]), 3).labels
+    straight = cluster(unit_graph(adjacency), 3).labels
+    permuted = cluster(unit_graph(adjacency[order][:, order]), 3).labels
     assert adjusted_rand_score(straight[order], permuted) == 1
 
 
 def test_scaling_the_edges_changes_nothing():
     adjacency, _ = planted((6, 8), np.random.default_rng(0))
-    small = cluster(one_layer(1e-6 * adjacency), 2).labels
-    assert adjusted_rand_score(cluster(one_layer(adjacency), 2).labels, small) == 1
+    small = cluster(unit_graph(1e-6 * adjacency), 2).labels
+    assert adjusted_rand_score(cluster(unit_graph(adjacency), 2).labels, small) == 1
 
 
 def test_clusters_are_numbered_as_they_appear():
     adjacency, labels = planted((5, 5, 5), np.random.default_rng(0))
-    assert cluster(one_layer(adjacency), 3).labels.tolist() == labels.tolist()
+    assert cluster(unit_graph(adjacency), 3).labels.tolist() == labels.tolist()
 
 
 def test_the_seed_fixes_the_labels_and_no_global_generator_is_touched():
     adjacency = random_adjacency(30, np.random.default_rng(0))
     state = np.random.get_state()[1].tolist()  # noqa: NPY002
-    first, again = (cluster(one_layer(adjacency), 4, seed=5).labels.tolist() for _ in range(2))
+    first, again = (cluster(unit_graph(adjacency), 4, seed=5).labels.tolist() for _ in range(2))
     assert first == again
     assert np.random.get_state()[1].tolist() == state  # noqa: NPY002
 
 
 def test_as_many_clusters_as_units():
     adjacency = random_adjacency(6, np.random.default_rng(0))
-    assert sorted(cluster(one_layer(adjacency), 6).labels) == list(range(6))
+    assert sorted(cluster(unit_graph(adjacency), 6).labels) == list(range(6))
 
 
 # --- units that take no part, and pieces ---
@@ -191,23 +183,23 @@ def test_isolated_and_inactive_units_take_no_part():
     edges = [(0, 1, 1), (1, 2, 1), (0, 2, 1), (3, 4, 1), (4, 5, 1), (3, 5, 1), (2, 3, 0.01)]
     adjacency = joined(*edges, (7, 8, 1), (7, 0, 1), n=9)
     inactive = np.arange(9) == 7
-    graph = one_layer(adjacency, inactive)
+    graph = unit_graph(adjacency, inactive=inactive)
     assert live_units(graph).tolist() == [True] * 6 + [False] * 3
     assert cluster(graph, 2).labels.tolist() == [0, 0, 0, 1, 1, 1, -1, -1, -1]
-    weights = UnitGraph(sparse.csr_array(adjacency), graph.layers, "weights", inactive)
+    weights = unit_graph(sparse.csr_array(adjacency), kind="weights", inactive=inactive)
     assert cluster(weights, 2).labels.tolist() == [0, 0, 0, 1, 1, 1, -1, -1, -1]
 
 
 def test_as_many_pieces_as_clusters_are_the_clusters():
     adjacency = linalg.block_diag(*[np.ones((n, n)) - np.eye(n) for n in (3, 4, 5)])
-    assert cluster(one_layer(adjacency), 3).labels.tolist() == [0] * 3 + [1] * 4 + [2] * 5
+    assert cluster(unit_graph(adjacency), 3).labels.tolist() == [0] * 3 + [1] * 4 + [2] * 5
     assert ncut(adjacency, np.repeat([0, 1, 2], (3, 4, 5))) == 0
 
 
 def test_more_pieces_than_clusters_warn_and_stay_whole():
     adjacency = linalg.block_diag(*[np.ones((n, n)) - np.eye(n) for n in (3, 4, 5, 6)])
     with pytest.warns(DegenerateDataWarning, match="4 components but 2 clusters"):
-        labels = cluster(one_layer(adjacency), 2).labels
+        labels = cluster(unit_graph(adjacency), 2).labels
     pieces = np.split(labels, [3, 7, 12])
     assert all(len(set(piece.tolist())) == 1 for piece in pieces)
     assert set(labels.tolist()) == {0, 1}
@@ -217,7 +209,7 @@ def test_more_pieces_than_clusters_warn_and_stay_whole():
 
 
 def test_more_clusters_than_live_units():
-    graph = one_layer(joined((0, 1, 1), (1, 2, 1), n=6))
+    graph = unit_graph(joined((0, 1, 1), (1, 2, 1), n=6))
     with pytest.raises(InvalidInputError, match=r"live units \(3\), not 4"):
         cluster(graph, 4)
 
@@ -228,7 +220,7 @@ def test_more_clusters_than_live_units():
 @pytest.mark.parametrize("sparsely", [True, False])
 def test_impossible_edges(value, said, sparsely):
     adjacency = joined((0, 1, value), (1, 2, 1), (0, 2, 1), n=3)
-    graph = one_layer(sparse.csr_array(adjacency) if sparsely else adjacency)
+    graph = unit_graph(sparse.csr_array(adjacency) if sparsely else adjacency)
     with pytest.raises(InvalidInputError, match=said):
         spectral_labels(graph, 2, seed=0)
 
@@ -236,7 +228,7 @@ def test_impossible_edges(value, said, sparsely):
 def test_negative_edges_that_others_outweigh():
     # two triangles of weight 2, joined by an edge of weight -1: the cut is -1, volumes are 11
     edges = [(0, 1, 2), (0, 2, 2), (1, 2, 2), (3, 4, 2), (3, 5, 2), (4, 5, 2), (2, 3, -1)]
-    graph = one_layer(joined(*edges, n=6))
+    graph = unit_graph(joined(*edges, n=6))
     labels = spectral_labels(graph, 2, seed=0)
     assert labels.tolist() == [0, 0, 0, 1, 1, 1]
     assert ncut(graph.adjacency, labels) == pytest.approx(-2 / 11)
@@ -327,7 +319,7 @@ def test_a_weak_part_of_its_own_stays_an_eigenvector():
     adjacency = np.zeros((4, 4))
     adjacency[0, 1] = adjacency[1, 0] = 1.0
     adjacency[2, 3] = adjacency[3, 2] = 1e-30
-    assert embedding.weak_units(adjacency.sum(axis=1)).tolist() == [False, False, True, True]
+    assert weak_units(adjacency.sum(axis=1)).tolist() == [False, False, True, True]
     vectors = spectral_embedding(adjacency, 2)
     lengths = (vectors**2 * adjacency.sum(axis=1)[:, None]).sum(axis=0)
     assert lengths == pytest.approx([1, 1])
@@ -454,9 +446,7 @@ def test_more_components_than_columns_give_one_to_the_heaviest():
 
 
 def layered(adjacency, sizes):
-    names = [(f"layer {index}", size, True) for index, size in enumerate(sizes)]
-    inactive = np.zeros(len(adjacency), dtype=bool)
-    return UnitGraph(sparse.csr_array(adjacency), layer_ranges(names), "weights", inactive)
+    return unit_graph(sparse.csr_array(adjacency), *sizes, kind="weights")
 
 
 def test_two_equal_halves_of_more_than_a_thousand_units_are_the_clusters():
@@ -495,27 +485,24 @@ def test_a_dense_solver_that_loses_equal_eigenvalues():
 def test_equal_edges_warn():
     complete = np.ones((8, 8)) - np.eye(8)
     chain, _ = sided((4, 5, 3), seed=0)
-    for graph in (one_layer(0.3 * complete), layered((chain > 0) * 0.7, (4, 5, 3))):
+    for graph in (unit_graph(0.3 * complete), layered((chain > 0) * 0.7, (4, 5, 3))):
         with pytest.warns(DegenerateDataWarning, match="all edges are equal"):
             spectral_labels(graph, 3, seed=0)
     inactive = np.arange(8) == 2  # the others' edges are equal
     weights = np.where(inactive | inactive[:, None], 0.5, 1.0) * complete
     with pytest.warns(DegenerateDataWarning, match="all edges are equal"):
-        spectral_labels(one_layer(weights, inactive), 3, seed=0)
-    spectral_labels(one_layer(weights), 3, seed=0)
-    spectral_labels(one_layer(complete), 1, seed=0)
-    spectral_labels(one_layer(complete), 8, seed=0)
+        spectral_labels(unit_graph(weights, inactive=inactive), 3, seed=0)
+    spectral_labels(unit_graph(weights), 3, seed=0)
+    spectral_labels(unit_graph(complete), 1, seed=0)
+    spectral_labels(unit_graph(complete), 8, seed=0)
     pruned = chain > 0
     pruned[0, 4] = pruned[4, 0] = False
     spectral_labels(layered(pruned * 0.7, (4, 5, 3)), 3, seed=0)
 
 
 def test_the_largest_seed_that_k_means_takes():
-    graph = one_layer(random_adjacency(5, np.random.default_rng(0)))
+    graph = unit_graph(random_adjacency(5, np.random.default_rng(0)))
     assert len(cluster(graph, 2, seed=2**32 - 1).labels) == 5
-
-
-FORMATS = ("bsr", "coo", "csc", "csr", "dia", "dok", "lil")
 
 
 @pytest.mark.parametrize("kind", ["<f2", "<f4", ">f8", "<f16", "<i1", "<u8"])
@@ -524,17 +511,16 @@ def test_edges_of_any_type_of_number(kind):
     labels = np.arange(9) % 3
     given = whole.astype(kind)
     assert ncut(given, labels) == ncut(whole, labels)
-    plain, other = one_layer(whole), one_layer(given)
+    plain, other = unit_graph(whole), unit_graph(given)
     assert other.adjacency.dtype == np.float64
     assert cluster(other, 3).labels.tolist() == cluster(plain, 3).labels.tolist()
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", ["bsr", "coo", "csc", "csr", "dia", "dok", "lil"])
 def test_sparse_edges_in_any_format(kind):
     dense = random_adjacency(9, np.random.default_rng(0))
-    layers = layer_ranges([("a", 9, True)])
     plain, other = (
-        UnitGraph(matrix, layers, "weights", np.zeros(9, dtype=bool))
+        unit_graph(matrix, kind="weights")
         for matrix in (sparse.csr_array(dense), sparse.csr_array(dense).asformat(kind))
     )
     assert cluster(other, 3).labels.tolist() == cluster(plain, 3).labels.tolist()

@@ -1,14 +1,15 @@
 """Shuffled copies of a weights graph: what moves and what stays."""
 
-from itertools import pairwise
+from dataclasses import replace
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
+from helpers.graphs import chain_graph, unit_graph
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localspec.clustering import UnitGraph
-from localspec.clustering._unit_graph import from_blocks, layer_blocks, layer_ranges, shuffled
+from localspec.clustering._unit_graph import layer_blocks, shuffled
 from localspec.exceptions import InvalidInputError
 
 sizes = st.lists(st.integers(1, 5), min_size=2, max_size=4)
@@ -19,15 +20,14 @@ nulls = st.sampled_from(["permute", "permute_nonzero"])
 def random_graph(sizes, seed):
     """Return a chain of layers whose weights are distinct, about a third of them zero."""
     rng = np.random.default_rng(seed)
-    shapes = list(pairwise(sizes))
-    blocks = [rng.random(shape) * (rng.random(shape) > 0.33) for shape in shapes]
-    return from_blocks(blocks, layer_ranges([(str(i), n, True) for i, n in enumerate(sizes)]))
+    blocks = [rng.random(shape) * (rng.random(shape) > 0.33) for shape in pairwise(sizes)]
+    return chain_graph(*blocks)
 
 
 def test_blocks_are_what_the_graph_was_made_of():
     # layers of 2, 1 and 2 units: node 2 is the one in the middle
     blocks = [np.array([[3.0], [4.0]]), np.array([[0.0, 5.0]])]
-    graph = from_blocks(blocks, layer_ranges([("a", 2, True), ("b", 1, True), ("c", 2, True)]))
+    graph = chain_graph(*blocks)
     expected = np.zeros((5, 5))
     expected[0, 2] = expected[2, 0] = 3
     expected[1, 2] = expected[2, 1] = 4
@@ -59,9 +59,7 @@ def test_permuting_nonzeros_leaves_zeros_where_they_are(sizes, seed):
 
 def test_every_order_of_the_entries_is_equally_likely():
     # three distinct entries: 6 orders, 1,200 shuffles, 200 of each; standard deviation 12.9
-    graph = from_blocks(
-        [np.array([[1.0, 2.0, 3.0]])], layer_ranges([("a", 1, True), ("b", 3, True)])
-    )
+    graph = chain_graph(np.array([[1.0, 2.0, 3.0]]))
     rng = np.random.default_rng(0)
     orders = [tuple(layer_blocks(shuffled(graph, rng))[0].ravel()) for _ in range(1200)]
     counts = {order: orders.count(order) for order in set(orders)}
@@ -69,18 +67,23 @@ def test_every_order_of_the_entries_is_equally_likely():
     assert all(abs(count - 200) < 4 * 12.9 for count in counts.values())
 
 
-def test_zeros_move_unless_only_nonzeros_are_permuted():
+@pytest.fixture
+def one_row():
+    """Return a block whose first row holds 1 to 6; the others are zero."""
     block = np.zeros((6, 6))
     block[0] = np.arange(1, 7)
-    graph = from_blocks([block], layer_ranges([("a", 6, True), ("b", 6, True)]))
-    moved = layer_blocks(shuffled(graph, np.random.default_rng(0)))[0]
+    return chain_graph(block)
+
+
+def test_zeros_move_unless_only_nonzeros_are_permuted(one_row):
+    moved = layer_blocks(shuffled(one_row, np.random.default_rng(0)))[0]
     assert (moved[0] == 0).any()
 
 
 def test_resampled_weights_lie_near_old_ones_and_zeros_stay():
     block = np.zeros((40, 50))
     block[:20] = np.random.default_rng(0).choice([1.0, 3.0], (20, 50))
-    graph = from_blocks([block], layer_ranges([("a", 40, True), ("b", 50, True)]))
+    graph = chain_graph(block)
     drawn = layer_blocks(shuffled(graph, np.random.default_rng(1), null="resample_nonzero"))[0]
     assert ((drawn == 0) == (block == 0)).all()
     distance = np.abs(drawn[:20, :, None] - np.array([1.0, 3.0])).min(axis=-1)
@@ -92,18 +95,13 @@ def test_resampled_weights_lie_near_old_ones_and_zeros_stay():
 
 def test_resampled_weights_are_never_negative():
     # a weight of 0.001 plus noise of 0.01 is negative almost half of the time: |w| is the edge
-    graph = from_blocks(
-        [np.full((30, 30), 0.001)], layer_ranges([("a", 30, True), ("b", 30, True)])
-    )
+    graph = chain_graph(np.full((30, 30), 0.001))
     drawn = layer_blocks(shuffled(graph, np.random.default_rng(0), null="resample_nonzero"))[0]
     assert (drawn > 0).all()
 
 
-def test_permuted_and_resampled():
-    block = np.zeros((6, 6))
-    block[0] = np.arange(1, 7)
-    graph = from_blocks([block], layer_ranges([("a", 6, True), ("b", 6, True)]))
-    drawn = layer_blocks(shuffled(graph, np.random.default_rng(0), null="permute_resample"))[0]
+def test_permuted_and_resampled(one_row):
+    drawn = layer_blocks(shuffled(one_row, np.random.default_rng(0), null="permute_resample"))[0]
     assert (drawn != 0).sum() == 6
     assert (drawn[0] == 0).any()  # moved
     assert np.abs(drawn[drawn != 0] - drawn[drawn != 0].round()).max() < 0.06
@@ -124,7 +122,7 @@ def test_errors():
     graph = random_graph([2, 2], seed=0)
     with pytest.raises(InvalidInputError, match="choose one of 'permute', 'permute_nonzero'"):
         shuffled(graph, np.random.default_rng(0), null="bootstrap")
-    dense = UnitGraph(np.ones((4, 4)), graph.layers, "activations", graph.inactive)
+    dense = unit_graph(np.ones((4, 4)), 2, 2)
     with pytest.raises(InvalidInputError, match="choose one of 'permute', 'permute_all'"):
         shuffled(dense, np.random.default_rng(0), null="permute_nonzero")
 
@@ -133,27 +131,24 @@ def test_errors():
 def test_correlations_stay_between_the_same_two_layers_or_go_anywhere(sizes, seed):
     n = sum(sizes)
     upper = np.triu(np.arange(1.0, n * n + 1).reshape(n, n), 1)
-    layers = layer_ranges([(str(i), size, True) for i, size in enumerate(sizes)])
-    graph = UnitGraph(upper + upper.T, layers, "activations", np.zeros(n, dtype=bool))
+    graph = unit_graph(upper + upper.T, *sizes)
     rng = np.random.default_rng(seed)
     within, anywhere = (shuffled(graph, rng, null=null) for null in ("permute", "permute_all"))
     for copy in (within, anywhere):
         assert copy.adjacency.tolist() == copy.adjacency.T.tolist()
         assert not copy.adjacency.diagonal().any()
         assert sorted(copy.adjacency.ravel()) == sorted(graph.adjacency.ravel())
-    for first in layers:
-        for second in layers:
-            before = graph.adjacency[first.units, second.units]
-            after = within.adjacency[first.units, second.units]
-            assert sorted(after.ravel()) == sorted(before.ravel())
+    for first, second in product(graph.layers, repeat=2):
+        before = graph.adjacency[first.units, second.units]
+        after = within.adjacency[first.units, second.units]
+        assert sorted(after.ravel()) == sorted(before.ravel())
 
 
 def test_all_correlations_are_permuted_among_each_other():
     # a strong pair in the first layer, and nothing else
     edges = np.zeros((6, 6))
     edges[0, 1] = edges[1, 0] = 1
-    layers = layer_ranges([("a", 3, True), ("b", 3, True)])
-    graph = UnitGraph(edges, layers, "activations", np.zeros(6, dtype=bool))
+    graph = unit_graph(edges, 3, 3)
     rng = np.random.default_rng(0)
     places = [set(), set()]
     for _ in range(300):
@@ -167,9 +162,7 @@ def test_all_correlations_are_permuted_among_each_other():
 def test_whole_weights_are_drawn_from_a_density_like_others():
     # in an array of whole numbers the noise would be cut off
     graph = random_graph((4, 5), 0)
-    whole = UnitGraph(
-        (graph.adjacency * 9).astype(int), graph.layers, "weights", graph.inactive, graph.links
-    )
+    whole = replace(graph, adjacency=(graph.adjacency * 9).astype(int))
     (block,) = layer_blocks(shuffled(whole, np.random.default_rng(0), null="resample_nonzero"))
     drawn = block[block != 0]
     assert len(drawn)

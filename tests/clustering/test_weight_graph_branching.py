@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from helpers.graphs import oracle_labels
+from helpers.graphs import oracle_labels, upper
 from helpers.networks import (
     concatenated,
     dense,
@@ -30,11 +30,7 @@ READER = Conventions(residual_units="reader")
 def edges(network, **options):
     """Return the names of the layers and the nonzero entries above the diagonal."""
     graph = weight_graph(network, conventions=Conventions(**options))
-    matrix = graph.adjacency.toarray()
-    assert (matrix == matrix.T).all()
-    rows, columns = np.nonzero(np.triu(matrix))
-    weights = {(int(i), int(j)): float(matrix[i, j]) for i, j in zip(rows, columns, strict=True)}
-    return [layer.name for layer in graph.layers], weights
+    return [layer.name for layer in graph.layers], upper(graph)
 
 
 def matrices(network, **options):

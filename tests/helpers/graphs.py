@@ -1,8 +1,36 @@
-"""Oracles for graphs: what clustering must give, by another way."""
+"""Graphs made by hand, and oracles: what clustering must give, by another way."""
 
 import numpy as np
 from scipy import linalg
 from sklearn.cluster import KMeans
+
+from localspec.clustering import UnitGraph
+from localspec.clustering._unit_graph import from_blocks, layer_ranges
+
+
+def tested_layers(*sizes):
+    """Return layers 0, 1, ... of these sizes, all of them tested."""
+    return layer_ranges([(str(index), size, True) for index, size in enumerate(sizes)])
+
+
+def unit_graph(adjacency, *sizes, kind="activations", inactive=None):
+    """Return a graph of tested layers of these sizes, or of one layer."""
+    n = adjacency.shape[0]
+    inactive = np.zeros(n, dtype=bool) if inactive is None else inactive
+    return UnitGraph(adjacency, tested_layers(*(sizes or [n])), kind, inactive)
+
+
+def chain_graph(*blocks):
+    """Return the weights graph of a chain of tested layers with these blocks between them."""
+    return from_blocks(blocks, tested_layers(len(blocks[0]), *(b.shape[1] for b in blocks)))
+
+
+def upper(graph):
+    """Return the nonzero entries above the diagonal as {(i, j): value}."""
+    matrix = graph.adjacency.toarray()
+    assert (matrix == matrix.T).all()
+    rows, columns = np.nonzero(np.triu(matrix))
+    return {(int(i), int(j)): matrix[i, j] for i, j in zip(rows, columns, strict=True)}
 
 
 def oracle_labels(adjacency, n_clusters, seed):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from helpers.networks import conv, dense, random_mlp, stack
 from helpers.networks import made as joined
-from helpers.untraced import NETWORKS, SHAPE, VisionTransformer, images, made
+from helpers.untraced import NETWORKS, SHAPE, VisionTransformer, images, made, outputs
 from torch import nn
 from torch.nn import functional as F
 
@@ -118,10 +118,8 @@ def test_parts_of_the_work_do_not_matter():
 def test_exciting_images_of_tokens_take_their_mean():
     network, x = made(VisionTransformer), images((12, *SHAPE))
     exciting = exciting_images(hook_units(network, x), x, [{"mlp.0": [1, 4]}], n_images=4)
-    seen = []
-    network.mlp[0].register_forward_hook(lambda module, inputs, output: seen.append(output))
-    network(x)
-    scores = seen[0].mean(1)[:, [1, 4]].abs().sum(1).detach()  # (n_images, n_tokens, n_units)
+    seen = torch.cat(outputs(network, x, "mlp.0"))  # (n_images, n_tokens, n_units)
+    scores = seen.mean(1)[:, [1, 4]].abs().sum(1)
     order = scores.argsort(descending=True)[:4]
     np.testing.assert_array_equal(exciting.indices[0], order)
     np.testing.assert_allclose(exciting.scores[0], scores[order])

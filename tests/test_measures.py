@@ -44,7 +44,6 @@ def test_importance_is_the_mean_accuracy_over_classes():
     assert measure.values.tolist() == [[pytest.approx(0.6)], [pytest.approx(0.95)]]
     # against 0.9: a drop of 0.3, a rise of 0.05
     assert measure.effect_values.ravel() == pytest.approx([-0.3, 0.05])
-    assert (measure.name, measure.side, measure.effect_kind) == ("importance", "low", "drop")
     assert measure.n_draws == 1
 
 

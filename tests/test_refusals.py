@@ -25,6 +25,17 @@ ACCURACIES = LesionedAccuracies(np.ones(2), np.full((4, 1, 2), 0.5), np.array([1
 FLAT = Visualizations(np.zeros((4, 1, 2, 2)), np.ones(4), np.ones(4))  # not arranged by draws
 MEASURE = importance(ACCURACIES)
 ONE = np.ones((1, 3))
+
+
+def measure(values, effect_values=None, side="low"):
+    effect_values = values if effect_values is None else effect_values
+    return Measure("importance", side, values, "drop", effect_values)
+
+
+def conditioned(layers):
+    return conditioned_ranges(ACCURACIES, layers)
+
+
 TABLE = pd.DataFrame({"partitioning": ["mine"], "layer": ["1"], "cluster": [0]})
 REPORT = Report(TABLE, TABLE, {}, {}, {}, 1.0)
 CASES = {
@@ -95,21 +106,17 @@ CASES = {
         "'importance', 'class_coherence'",
     ),
     "a measure of one row of numbers": (
-        lambda: Measure("importance", "low", np.ones(3), "drop", np.ones(3)),
+        lambda: measure(np.ones(3)),
         "(n_draws + 1, n_subclusters)",
         "(3,)",
     ),
-    "effects of another shape": (
-        lambda: Measure("importance", "low", ONE, "drop", ONE.T),
-        "(1, 3)",
-        "(3, 1)",
-    ),
+    "effects of another shape": (lambda: measure(ONE, ONE.T), "(1, 3)", "(3, 1)"),
     "a measure of lists": (
-        lambda: Measure("importance", "low", [[1.0], [2.0]], "drop", [[1.0], [2.0]]),
+        lambda: measure([[1.0], [2.0]]),
         "must be an array of shape (n_draws + 1, n_subclusters)",
     ),
     "a measure of no side": (
-        lambda: assess(Measure("importance", "up", ONE.T, "drop", ONE.T)),
+        lambda: assess(measure(ONE.T, side="up")),
         "side='up'",
         "'low', 'high'",
     ),
@@ -119,12 +126,12 @@ CASES = {
         "importance(...)",
     ),
     "assessing without draws": (
-        lambda: assess(Measure("importance", "low", ONE, "drop", ONE)),
+        lambda: assess(measure(ONE)),
         "one random counterpart or more",
         "(1, 3)",
     ),
     "assessing many partitions": (
-        lambda: assess(Measure("importance", "low", ONE[None], "drop", ONE[None])),
+        lambda: assess(measure(ONE[None])),
         "values of one partition",
         "(1, 1, 3)",
     ),
@@ -135,12 +142,12 @@ CASES = {
         "'paper' or 'released'",
     ),
     "layers of other subclusters": (
-        lambda: conditioned_ranges(ACCURACIES, ["1", "3"]),
+        lambda: conditioned(["1", "3"]),
         "each of the 1 subclusters",
         "['1', '3']",
     ),
-    "no layers": (lambda: conditioned_ranges(ACCURACIES, None), "each of the 1", "not None"),
-    "layers in rows": (lambda: conditioned_ranges(ACCURACIES, [["1"]]), "each of the 1", "[['1']]"),
+    "no layers": (lambda: conditioned(None), "each of the 1", "not None"),
+    "layers in rows": (lambda: conditioned([["1"]]), "each of the 1", "[['1']]"),
     "equal damage of many partitions": (
         lambda: conditioned_ranges(
             LesionedAccuracies(np.ones(2), np.full((2, 4, 1, 2), 0.5), np.array([10, 10])), ["1"]
@@ -148,7 +155,7 @@ CASES = {
         "those of one partition",
         "(2, 4, 1, 2)",
     ),
-    "a layer, no list": (lambda: conditioned_ranges(ACCURACIES, "1"), "each of the 1", "'1'"),
+    "a layer, no list": (lambda: conditioned("1"), "each of the 1", "'1'"),
     "equal damage of an array": (lambda: conditioned_ranges(np.ones(3), ["1"]), "not ndarray"),
     "an unknown preset": (
         lambda: Conventions.preset("plain"),

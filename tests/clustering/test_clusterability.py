@@ -140,12 +140,6 @@ def test_permuting_nonzeros_is_another_null():
     assert nonzeros.null.mean() < everything.null.mean()
 
 
-def test_a_null_of_activations_is_none_of_weights():
-    graph = chain_graph(*random_blocks((4, 4), 0))
-    with pytest.raises(InvalidInputError, match="null of weights='permute_all'"):
-        clusterability(graph, 2, n_shuffles=2, null="permute_all")
-
-
 def test_a_graph_of_activations_is_compared_with_its_shuffled_copies():
     # two groups of four units that are joined within the group alone, two of each in each layer;
     # the last unit never varies

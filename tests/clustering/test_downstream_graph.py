@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from helpers.networks import dense, random_mlp, stack
-from helpers.refusals import cases, check_refused
 from scipy import stats
 from torch import nn
 
@@ -92,28 +91,3 @@ def test_single_precision_has_the_ties_of_double_precision():
     double = downstream_graph(network, x).adjacency
     single = downstream_graph(network.float(), x.float()).adjacency
     np.testing.assert_allclose(single, double, atol=2e-3)
-
-
-SMALL = stack(dense([[1.0], [2.0]]), nn.ReLU(), dense([[1.0, 2.0], [2.0, 1.0]]))
-SILENT = stack(dense([[1.0], [2.0]]), nn.ReLU(), dense([[0.0, 0.0], [0.0, 0.0]]))
-IMAGES = torch.ones(4, 1, dtype=torch.float64)
-CASES = {
-    "too few derivatives": (
-        lambda: downstream_graph(SMALL, IMAGES[:1]),
-        "at least 3 derivatives",
-        "not 2",
-    ),
-    "no effects": (lambda: downstream_graph(SILENT, IMAGES), "no unit's effect on the logits"),
-    "an unknown correlation": (
-        lambda: downstream_graph(SMALL, IMAGES, correlation="cosine"),
-        "correlation",
-        "cosine",
-        "spearman",
-    ),
-    "other images": (lambda: downstream_graph(SMALL, torch.ones(4, 3)), "cannot read images"),
-}
-
-
-@pytest.mark.parametrize(("call", "words"), cases(CASES))
-def test_refusals(call, words):
-    check_refused(call, words)

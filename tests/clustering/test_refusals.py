@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from helpers.networks import dense, stack
 from helpers.refusals import IMAGES, cases, check_refused, mlp
 from scipy import sparse
+from torch import nn
 
 from localspec.clustering import (
     Partition,
@@ -12,6 +14,7 @@ from localspec.clustering import (
     activation_graph,
     cluster,
     clusterability,
+    downstream_graph,
     draw_counterparts,
     draw_matched,
     eigengaps,
@@ -45,8 +48,18 @@ def graph(adjacency, kind="activations"):
 PAIR = np.array([[0.0, 1.0], [1.0, 0.0]])
 MASKED = np.ma.array(PAIR, mask=PAIR == 1)
 LAYERS = layer_ranges([("1", 2, True)])
+INFINITE = np.where(np.eye(4), 0, np.inf)
+DIRECTED = np.triu(np.ones((4, 4)), 1)
+# two units whose edges sum to 0
+BALANCED = np.array([[0, -1, 1], [-1, 0, 1], [1, 1, 0]])
+# units 3, 4 and 5 have no edge
+PATH = np.diag([1.0, 1, 0, 0, 0], 1) + np.diag([1.0, 1, 0, 0, 0], -1)
+SMALL = stack(dense([[1.0], [2.0]]), nn.ReLU(), dense([[1.0, 2.0], [2.0, 1.0]]))
+SILENT = stack(dense([[1.0], [2.0]]), nn.ReLU(), dense([[0.0, 0.0], [0.0, 0.0]]))
+ONES = torch.ones(4, 1, dtype=torch.float64)
 SINGLE = [("1", 1, True), ("3", 1, True)]
 LIVE = np.zeros(2, dtype=bool)
+RNG = np.random.default_rng(0)
 
 
 def unit_graph(adjacency=PAIR, layers=LAYERS, kind="activations", inactive=LIVE, links=None):
@@ -68,12 +81,28 @@ def matched(correlations, n_draws=3, **settings):
     return draw_matched(PARTITION, {"1": correlations}, n_draws, **settings)
 
 
-def strata(values, **settings):
-    return draw_counterparts(PARTITION, 3, strata={"1": values}, **settings)
-
-
 def activations(x=IMAGES, **settings):
     return activation_graph(mlp(), x, **settings)
+
+
+def clustered(adjacency, kind="activations"):
+    return cluster(graph(adjacency, kind), 2)
+
+
+def labels(n_clusters=2, seed=0, **settings):
+    return spectral_labels(UNITS, n_clusters, seed=seed, **settings)
+
+
+def assessed(**settings):
+    return clusterability(WEIGHTS, 2, **settings)
+
+
+def of_pair(labels, layers=LAYERS):
+    return Partition(labels, layers, 2)
+
+
+def drawn(n_draws=3, **settings):
+    return draw_counterparts(PARTITION, n_draws, **settings)
 
 
 CASES = {
@@ -83,6 +112,22 @@ CASES = {
         "trained on",
     ),
     "too few images": (lambda: activations(IMAGES[:2]), "at least 3 images", "not 2"),
+    "too few derivatives": (
+        lambda: downstream_graph(SMALL, ONES[:1]),
+        "at least 3 derivatives",
+        "not 2",
+    ),
+    "no effects": (lambda: downstream_graph(SILENT, ONES), "no unit's effect on the logits"),
+    "effects by an unknown correlation": (
+        lambda: downstream_graph(SMALL, ONES, correlation="cosine"),
+        "correlation",
+        "cosine",
+        "spearman",
+    ),
+    "effects on other images": (
+        lambda: downstream_graph(SMALL, torch.ones(4, 3)),
+        "cannot read images",
+    ),
     "one matrix for all layers": (
         lambda: draw_matched(PARTITION, np.ones((6, 6)), 3),
         "must map every layer to a matrix",
@@ -139,7 +184,7 @@ CASES = {
         "masked values",
     ),
     "a partition of masked labels": (
-        lambda: Partition(np.ma.array([0, 1], mask=[True, False]), LAYERS, 2),
+        lambda: of_pair(np.ma.array([0, 1], mask=[True, False])),
         "labels must not be masked",
         "labels.filled(-1)",
     ),
@@ -161,7 +206,8 @@ CASES = {
         "activation_graph",
     ),
     "k = 1": (lambda: cluster(UNITS, 1), "n_clusters", "at least 2", "not 1"),
-    "k above the live units": (lambda: cluster(UNITS, 7), "from 1 to", "live units (6)", "not 7"),
+    "k above the units": (lambda: cluster(UNITS, 7), "from 1 to", "live units (6)", "not 7"),
+    "k above the live units": (lambda: cluster(graph(PATH), 4), "live units (3), not 4"),
     "clustering: negative seed": (lambda: cluster(UNITS, 2, seed=-4), "seed", "not -4"),
     "scope": (lambda: cluster(UNITS, 2, scope="locale"), "'locale'", "'global', 'local'"),
     "correlation": (
@@ -169,26 +215,28 @@ CASES = {
         "'cosine'",
         "'spearman', 'pearson', 'kendall'",
     ),
-    "no shuffles": (lambda: clusterability(WEIGHTS, 2, n_shuffles=0), "n_shuffles", "not 0"),
-    "null model": (lambda: clusterability(WEIGHTS, 2, null="swap"), "'swap'", "'permute'"),
+    "no shuffles": (lambda: assessed(n_shuffles=0), "n_shuffles", "not 0"),
+    "null model": (lambda: assessed(null="swap"), "'swap'", "'permute'"),
     "null of correlations": (
         lambda: clusterability(UNITS, 2, null="resample_nonzero"),
         "null of activations='resample_nonzero'",
         "'permute', 'permute_all'",
     ),
-    "a graph without edges": (lambda: cluster(graph(np.zeros((4, 4))), 2), "nothing to cluster"),
-    "NaN edges": (lambda: cluster(graph(np.full((4, 4), np.nan)), 2), "finite edges"),
+    "a graph without edges": (lambda: clustered(np.zeros((4, 4))), "nothing to cluster"),
+    "NaN edges": (lambda: clustered(np.full((4, 4), np.nan)), "finite edges"),
+    "NaN edges of weights": (lambda: clustered(np.full((4, 4), np.nan), "weights"), "finite edges"),
+    "edges that cancel": (lambda: clustered(BALANCED), "edges of 2 unit(s) sum to 0 or less"),
+    "edges of weights that cancel": (
+        lambda: clustered(BALANCED, "weights"),
+        "edges of 2 unit(s) sum to 0 or less",
+    ),
     "negative edges": (
-        lambda: cluster(graph(np.eye(4) - 1), 2),
+        lambda: clustered(np.eye(4) - 1),
         "edges of 4 unit(s) sum to 0 or less",
         "batch_norm_edges='absolute'",
     ),
-    "negative draws": (lambda: draw_counterparts(PARTITION, -1), "n_draws", "at least 1", "not -1"),
-    "draws: negative seed": (
-        lambda: draw_counterparts(PARTITION, 3, seed=(0, -1)),
-        "seed",
-        "not -1",
-    ),
+    "negative draws": (lambda: drawn(-1), "n_draws", "at least 1", "not -1"),
+    "draws: negative seed": (lambda: drawn(seed=(0, -1)), "seed", "not -1"),
     "no labels": (lambda: Partition.from_labels({}), "at least one layer"),
     "labels of halves": (lambda: labelled([0.5, 1.5]), "layer '1'", "vector of integers"),
     "activations of a list": (
@@ -226,24 +274,18 @@ CASES = {
         "['paper']",
     ),
     "an edge in one direction": (
-        lambda: cluster(graph(np.triu(np.ones((4, 4)), 1)), 2),
+        lambda: clustered(DIRECTED),
         "must be symmetric",
         "(adjacency + adjacency.T) / 2",
     ),
-    "an edge in one direction, of weights": (
-        lambda: cluster(graph(np.triu(np.ones((4, 4)), 1), "weights"), 2),
-        "must be symmetric",
-    ),
+    "directed edges of weights": (lambda: clustered(DIRECTED, "weights"), "must be symmetric"),
     "an edge from a unit to itself": (
-        lambda: cluster(graph(np.ones((4, 4))), 2),
+        lambda: clustered(np.ones((4, 4))),
         "zero diagonal",
         "set it to 0",
     ),
-    "infinite edges": (
-        lambda: cluster(graph(np.where(np.eye(4), 0, np.inf)), 2),
-        "finite edges",
-        "infinite",
-    ),
+    "infinite edges": (lambda: clustered(INFINITE), "finite edges", "infinite"),
+    "infinite edges of weights": (lambda: clustered(INFINITE, "weights"), "finite edges"),
     "a graph that is not square": (lambda: unit_graph(np.ones((2, 3))), "square", "(2, 3)"),
     "a graph in a list": (
         lambda: unit_graph(PAIR.tolist()),
@@ -273,15 +315,10 @@ CASES = {
         "int64 of shape (1,)",
     ),
     "live units of a matrix": (lambda: live_units(PAIR), "UnitGraph, not ndarray"),
-    "labels of no cluster": (
-        lambda: spectral_labels(UNITS, 0, seed=0),
-        "n_clusters",
-        "at least 1",
-        "not 0",
-    ),
-    "no start": (lambda: spectral_labels(UNITS, 2, seed=0, n_starts=0), "n_starts", "not 0"),
+    "labels of no cluster": (lambda: labels(0), "n_clusters", "at least 1", "not 0"),
+    "no start": (lambda: labels(n_starts=0), "n_starts", "not 0"),
     "labels from a large seed": (
-        lambda: spectral_labels(UNITS, 2, seed=2**32),
+        lambda: labels(seed=2**32),
         "from 0 to 4294967295",
         "not 4294967296",
     ),
@@ -292,7 +329,16 @@ CASES = {
         "at least 3 units",
         "not 2",
     ),
-    "n-cut of text": (lambda: ncut("graph", [0, 1]), "square", "not of shape ()"),
+    "n-cut of text": (
+        lambda: ncut("graph", [0, 1]),
+        "adjacency must be a square",
+        "not of shape ()",
+    ),
+    "n-cut of nothing": (lambda: ncut(None, [0, 1]), "adjacency must be a square"),
+    "n-cut of rows of two lengths": (
+        lambda: ncut([[0.0, 1.0], [1.0]], [0, 1]),
+        "adjacency must be a square",
+    ),
     "n-cut of too few labels": (
         lambda: ncut(PAIR, [0]),
         "labels must be 2 whole numbers",
@@ -316,30 +362,32 @@ CASES = {
         "not 100",
     ),
     "endless shuffles": (
-        lambda: clusterability(WEIGHTS, 2, n_shuffles=10**12),
+        lambda: assessed(n_shuffles=10**12),
         "n_shuffles must be from 1 to 1000000",
     ),
-    "no jobs": (lambda: clusterability(WEIGHTS, 2, n_jobs=0), "n_jobs", "at least 1", "not 0"),
-    "endless jobs": (lambda: clusterability(WEIGHTS, 2, n_jobs=10**9), "n_jobs", "1 to 1024"),
-    "endless starts": (
-        lambda: spectral_labels(UNITS, 2, seed=0, n_starts=10**12),
-        "n_starts must be from 1 to 1000000",
+    "no jobs": (lambda: assessed(n_jobs=0), "n_jobs", "at least 1", "not 0"),
+    "endless jobs": (lambda: assessed(n_jobs=10**9), "n_jobs", "1 to 1024"),
+    "endless starts": (lambda: labels(n_starts=10**12), "n_starts must be from 1 to 1000000"),
+    "clusterability: seed": (lambda: assessed(seed=0.5), "seed", "not 0.5"),
+    "clusterability: progress": (lambda: assessed(progress="yes"), "progress", "True or False"),
+    "a null of activations for weights": (
+        lambda: assessed(n_shuffles=2, null="permute_all"),
+        "null of weights='permute_all'",
     ),
-    "clusterability: seed": (lambda: clusterability(WEIGHTS, 2, seed=0.5), "seed", "not 0.5"),
-    "clusterability: progress": (
-        lambda: clusterability(WEIGHTS, 2, progress="yes"),
-        "progress",
-        "True or False",
+    "shuffling by no null": (
+        lambda: shuffled(WEIGHTS, RNG, null="bootstrap"),
+        "choose one of 'permute', 'permute_nonzero'",
+    ),
+    "shuffling correlations by a null of weights": (
+        lambda: shuffled(UNITS, RNG, null="permute_nonzero"),
+        "choose one of 'permute', 'permute_all'",
     ),
     "shuffling by a seed": (
         lambda: shuffled(WEIGHTS, 0),
         "rng must be a Generator, not int",
         "numpy.random.default_rng",
     ),
-    "shuffling a matrix": (
-        lambda: shuffled(PAIR, np.random.default_rng(0)),
-        "UnitGraph, not ndarray",
-    ),
+    "shuffling a matrix": (lambda: shuffled(PAIR, RNG), "UnitGraph, not ndarray"),
     "labels in a list": (
         lambda: Partition.from_labels([0, 0, 1]),
         "map at least one layer",
@@ -366,25 +414,17 @@ CASES = {
         "'global', 'local'",
     ),
     "labels of other layers": (
-        lambda: Partition(np.array([0, 1, 1]), LAYERS, 2),
+        lambda: of_pair(np.array([0, 1, 1])),
         "layers have 2 units",
         "there are 3",
     ),
     "labels of halves, of a graph": (
-        lambda: Partition(np.array([0.0, 1.0]), LAYERS, 2),
+        lambda: of_pair(np.array([0.0, 1.0])),
         "array of whole numbers",
         "Partition.from_labels",
     ),
-    "labels in a list, of a graph": (
-        lambda: Partition([0, 1], LAYERS, 2),
-        "array of whole numbers",
-        "[0, 1]",
-    ),
-    "layers by name": (
-        lambda: Partition(np.array([0, 1]), ("1",), 2),
-        "tuple of LayerRange",
-        "('1',)",
-    ),
+    "labels in a list, of a graph": (lambda: of_pair([0, 1]), "array of whole numbers", "[0, 1]"),
+    "layers by name": (lambda: of_pair(np.array([0, 1]), ("1",)), "tuple of LayerRange", "('1',)"),
     "no layers": (lambda: unit_graph(layers=()), "layers have 0 units", "there are 2"),
     "layers in another order": (
         lambda: unit_graph(layers=layer_ranges(SINGLE)[::-1]),
@@ -413,33 +453,34 @@ CASES = {
         lambda: draw_counterparts({"1": [0, 0, 1]}, 3),
         "Partition, not dict",
     ),
-    "endless draws": (
-        lambda: draw_counterparts(PARTITION, 10**18),
-        "from 1 to 1000000",
-    ),
-    "strata in a list": (
-        lambda: draw_counterparts(PARTITION, 3, strata=[0, 1]),
-        "strata must map every layer",
-        "[0, 1]",
-    ),
+    "endless draws": (lambda: drawn(10**18), "from 1 to 1000000"),
+    "strata in a list": (lambda: drawn(strata=[0, 1]), "strata must map every layer", "[0, 1]"),
     "strata of another layer": (
-        lambda: draw_counterparts(PARTITION, 3, strata={"3": [0] * 6}),
+        lambda: drawn(strata={"3": [0] * 6}),
         "strata of layer '1' are missing",
         "name every tested layer",
     ),
-    "strata of too few units": (lambda: strata([0, 1]), "vector of 6 values", "(2,)"),
-    "strata of NaN": (lambda: strata([np.nan] * 6), "hold NaN", "give every unit a stratum"),
+    "strata of too few units": (
+        lambda: drawn(strata={"1": [0, 1]}),
+        "vector of 6 values",
+        "(2,)",
+    ),
+    "strata of NaN": (
+        lambda: drawn(strata={"1": [np.nan] * 6}),
+        "hold NaN",
+        "give every unit a stratum",
+    ),
     "strata of rows of two lengths": (
-        lambda: strata([[0], [1, 2]]),
+        lambda: drawn(strata={"1": [[0], [1, 2]]}),
         "strata of layer '1' must be a vector of 6 values",
     ),
     "strata that have no order": (
-        lambda: strata(["a", None] * 3),
+        lambda: drawn(strata={"1": ["a", None] * 3}),
         "strata of layer '1' must be numbers or text",
         "None",
     ),
     "strata of independent draws": (
-        lambda: strata([0] * 6, conventions="released"),
+        lambda: drawn(strata={"1": [0] * 6}, conventions="released"),
         'strata need draws="joint"',
     ),
     "permuted by a seed": (

@@ -5,7 +5,7 @@ import itertools
 import networkx as nx
 import numpy as np
 import pytest
-from helpers.graphs import unit_graph
+from helpers.graphs import chain_graph, unit_graph
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import linalg, sparse
@@ -14,7 +14,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from localspec.clustering import cluster, live_units, ncut, spectral_labels
 from localspec.clustering._embedding import spectral_embedding, weak_units
-from localspec.exceptions import DegenerateDataWarning, InvalidInputError
+from localspec.exceptions import DegenerateDataWarning
 
 seeds = st.integers(0, 10_000)
 
@@ -205,26 +205,6 @@ def test_more_pieces_than_clusters_warn_and_stay_whole():
     assert set(labels.tolist()) == {0, 1}
 
 
-# --- errors ---
-
-
-def test_more_clusters_than_live_units():
-    graph = unit_graph(joined((0, 1, 1), (1, 2, 1), n=6))
-    with pytest.raises(InvalidInputError, match=r"live units \(3\), not 4"):
-        cluster(graph, 4)
-
-
-@pytest.mark.parametrize(
-    ("value", "said"), [(-1.0, "sum to 0 or less"), (np.nan, "finite"), (np.inf, "finite")]
-)
-@pytest.mark.parametrize("sparsely", [True, False])
-def test_impossible_edges(value, said, sparsely):
-    adjacency = joined((0, 1, value), (1, 2, 1), (0, 2, 1), n=3)
-    graph = unit_graph(sparse.csr_array(adjacency) if sparsely else adjacency)
-    with pytest.raises(InvalidInputError, match=said):
-        spectral_labels(graph, 2, seed=0)
-
-
 def test_negative_edges_that_others_outweigh():
     # two triangles of weight 2, joined by an edge of weight -1: the cut is -1, volumes are 11
     edges = [(0, 1, 2), (0, 2, 2), (1, 2, 2), (3, 4, 2), (3, 5, 2), (4, 5, 2), (2, 3, -1)]
@@ -241,11 +221,8 @@ def sided(sizes, seed, keep=1.0):
     """Return the adjacency of a chain of layers and which units are in even ones."""
     rng = np.random.default_rng(seed)
     blocks = [rng.exponential(size=s) * (rng.random(s) < keep) for s in itertools.pairwise(sizes)]
-    starts = np.cumsum([0, *sizes])
-    adjacency = np.zeros((starts[-1], starts[-1]))
-    for index, block in enumerate(blocks):
-        adjacency[starts[index] : starts[index + 1], starts[index + 1] : starts[index + 2]] = block
-    return adjacency + adjacency.T, np.repeat(np.arange(len(sizes)) % 2 == 0, sizes)
+    adjacency = chain_graph(*blocks).adjacency.toarray()
+    return adjacency, np.repeat(np.arange(len(sizes)) % 2 == 0, sizes)
 
 
 @pytest.mark.parametrize("sizes", [(6, 9, 5), (9, 4, 7, 3), (30, 20)])
@@ -524,9 +501,3 @@ def test_sparse_edges_in_any_format(kind):
         for matrix in (sparse.csr_array(dense), sparse.csr_array(dense).asformat(kind))
     )
     assert cluster(other, 3).labels.tolist() == cluster(plain, 3).labels.tolist()
-
-
-def test_edges_that_are_no_matrix():
-    for edges in ([[0.0, 1.0], [1.0]], None, "graph"):
-        with pytest.raises(InvalidInputError, match="adjacency must be a square"):
-            ncut(edges, [0, 1])

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from localspec.clustering._unit_graph import layer_blocks, shuffled
-from localspec.exceptions import InvalidInputError
 
 sizes = st.lists(st.integers(1, 5), min_size=2, max_size=4)
 seeds = st.integers(0, 2**31 - 1)
@@ -116,15 +115,6 @@ def test_the_original_is_left_alone_and_the_generator_decides():
     assert (graph.adjacency.toarray() == before).all()
     assert (first == again).all()
     assert (first != other).any()
-
-
-def test_errors():
-    graph = random_graph([2, 2], seed=0)
-    with pytest.raises(InvalidInputError, match="choose one of 'permute', 'permute_nonzero'"):
-        shuffled(graph, np.random.default_rng(0), null="bootstrap")
-    dense = unit_graph(np.ones((4, 4)), 2, 2)
-    with pytest.raises(InvalidInputError, match="choose one of 'permute', 'permute_all'"):
-        shuffled(dense, np.random.default_rng(0), null="permute_nonzero")
 
 
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=3), seeds)

@@ -96,6 +96,11 @@ def _numbers(trained: TrainedNetwork) -> list[float]:
     return weights + [float(value) for name in HISTORY for value in trained.history[name]]
 
 
+def _flat(*parts: np.ndarray) -> list[float]:
+    """Return the numbers of all arrays, one after the other."""
+    return np.concatenate([np.ravel(part) for part in parts]).astype(float).tolist()
+
+
 def training() -> list[float]:
     shared = {"dataset": "golden", "n_epochs": 3, "batch_size": 16, "l1": 1e-3, "l2": 1e-3}
     dense = NetworkSettings(hidden=(6, 5), dropout=0.2, **shared)
@@ -138,22 +143,18 @@ def graph() -> list[float]:
         if value.is_floating_point():
             value.copy_(torch.from_numpy(rng.random(value.shape) - 0.3).abs())
     channels = weight_graph(convolutions.eval()).adjacency
-    return [
-        *weights.toarray()[np.triu_indices(10)].tolist()[-20:],
-        float(weights.sum()),
-        *activations[0].tolist(),
-        *channels.toarray().ravel().tolist(),
-    ]
+    corner = weights.toarray()[np.triu_indices(10)][-20:]
+    return _flat(corner, weights.sum(), activations[0], channels.toarray())
 
 
 def clustering() -> list[float]:
     labels = [cluster(_graph(), 3, scope=scope, seed=0).labels for scope in ("global", "local")]
-    return np.concatenate(labels).astype(float).tolist()
+    return _flat(*labels)
 
 
 def _clusterability() -> list[float]:
     result = clusterability(_graph(), 3, n_shuffles=4, seed=0)
-    return [result.statistic, *result.null.tolist(), result.z_score, result.pvalue]
+    return _flat(result.statistic, result.null, result.z_score, result.pvalue)
 
 
 def draws() -> list[float]:
@@ -161,23 +162,20 @@ def draws() -> list[float]:
     independent = draw_counterparts(_partition(), 3, seed=0, conventions="released")
     strata = {"1": np.arange(10) % 2, "3": np.arange(8) // 3}
     matched = draw_counterparts(_partition(), 3, seed=0, strata=strata)
-    rows = [*drawn.units, *independent.units, *matched.units]
-    return np.concatenate([row.ravel() for row in rows]).astype(float).tolist()
+    return _flat(*drawn.units, *independent.units, *matched.units)
 
 
 def lesions() -> list[float]:
-    lesioned = lesion_draws(_network(), *_images(), draw_counterparts(_partition(), 2, seed=0))
-    mean = lesion_draws(
-        _network(), *_images(), draw_counterparts(_partition(), 2, seed=0), replacement="mean"
-    )
-    return [*lesioned.baseline.tolist(), *lesioned.lesioned.ravel(), *mean.lesioned.ravel()]
+    drawn = draw_counterparts(_partition(), 2, seed=0)
+    lesioned = lesion_draws(_network(), *_images(), drawn)
+    mean = lesion_draws(_network(), *_images(), drawn, replacement="mean")
+    return _flat(lesioned.baseline, lesioned.lesioned, mean.lesioned)
 
 
 def feature_visualization() -> list[float]:
     targets = [{"1": np.array([0, 3])}, {"3": np.array([1])}]
-    visualizations = visualize(_network(), targets, (1, 3, 4), n_steps=20, seed=0)
-    numbers = [*visualizations.scores.tolist(), *visualizations.entropies.tolist()]
-    return numbers + visualizations.images.ravel().tolist()
+    made = visualize(_network(), targets, (1, 3, 4), n_steps=20, seed=0)
+    return _flat(made.scores, made.entropies, made.images)
 
 
 def planted() -> list[float]:
@@ -185,23 +183,20 @@ def planted() -> list[float]:
     shapes = {"a.weight": (3, 4), "a.bias": (3,), "b.weight": (2, 3), "c.weight": (2, 2)}
     first, second = ({k: rng.normal(size=v) for k, v in shapes.items()} for _ in range(2))
     glued = glue(first, second, noise=0.5, seed=1)
-    matrices = [*glued.values(), *shuffle_weights(glued, seed=1).values()]
-    return np.concatenate([matrix.ravel() for matrix in matrices]).tolist()
+    return _flat(*glued.values(), *shuffle_weights(glued, seed=1).values())
 
 
 def calibration() -> list[float]:
     draws = null_draws(_partition(), 2, 2, seed=0)
     evidence = null_evidence(_network(), _dataset(), draws, n_steps=5)
-    parts = (evidence.lesioned, evidence.scores, evidence.entropies)
-    return np.concatenate([part.ravel() for part in parts]).tolist()
+    return _flat(evidence.lesioned, evidence.scores, evidence.entropies)
 
 
 def more_draws() -> list[float]:
     draws = draw_counterparts(_partition(), 3, seed=(0, 1, 1)).chosen([0, 2])
     lesioned = further_lesions(_network(), *_images(), draws)["lesioned"]
-    visualizations = further_visualizations(_network(), draws, (1, 3, 4), n_steps=5)
-    parts = (*draws.units, lesioned, visualizations["scores"], visualizations["entropies"])
-    return np.concatenate([part.ravel() for part in parts]).astype(float).tolist()
+    made = further_visualizations(_network(), draws, (1, 3, 4), n_steps=5)
+    return _flat(*draws.units, lesioned, made["scores"], made["entropies"])
 
 
 def matched_draws() -> list[float]:
@@ -211,16 +206,14 @@ def matched_draws() -> list[float]:
         half = np.triu(rng.random((n_units, n_units)), 1)
         correlations[name] = half + half.T
     found = draw_matched(_partition(), correlations, 3, tolerance=0.02, seed=0)
-    parts = (*found.draws.units, found.correlations, found.matched)
-    return np.concatenate([part.ravel() for part in parts]).astype(float).tolist()
+    return _flat(*found.draws.units, found.correlations, found.matched)
 
 
 def double_lesions() -> list[float]:
     drawn = draw_counterparts(_partition(), 2, seed=0)
     joint = joint_lesions(_network(), *_images(), drawn)
     second = conditional_lesions(_network(), *_images(), _partition(), drawn, 1, seed=0)
-    parts = (joint.baseline, joint.lesioned, second.baseline, second.lesioned)
-    return np.concatenate([part.ravel() for part in parts]).tolist()
+    return _flat(joint.baseline, joint.lesioned, second.baseline, second.lesioned)
 
 
 def untrained() -> list[float]:
@@ -233,7 +226,7 @@ def activations_ncuts() -> list[float]:
     weights = without_pixels(weight_graph(_network()))
     activations = activation_graph(_network(), _images()[0], activation_values="after")
     ncuts = compared_ncuts(weights, activations, 3, n_shuffles=3, seed=0)
-    return np.concatenate(list(ncuts.values())).tolist()
+    return _flat(*ncuts.values())
 
 
 def ablations() -> list[float]:
@@ -244,17 +237,15 @@ def ablations() -> list[float]:
     fitted = optimal_constants(_network(), x, y, draws.lesions(), n_steps=5)
     optimal = constant_accuracies(_network(), x, y, draws, fitted.constants, n_classes=3)
     refined = refined_loss(_network(), x, y, draws.lesions()[0], fitted.constants[0])
-    return np.concatenate(
-        [
-            found.baseline,
-            found.lesioned.ravel(),
-            *fitted.constants,
-            fitted.losses,
-            fitted.start_losses,
-            optimal.lesioned.ravel(),
-            [refined],
-        ]
-    ).tolist()
+    return _flat(
+        found.baseline,
+        found.lesioned,
+        *fitted.constants,
+        fitted.losses,
+        fitted.start_losses,
+        optimal.lesioned,
+        refined,
+    )
 
 
 def penalty() -> list[float]:
@@ -283,7 +274,7 @@ def learning_curve() -> list[float]:
 
 
 def _downstream_graph() -> list[float]:
-    return downstream_graph(_network(), _images()[0][:20]).adjacency.ravel().tolist()
+    return _flat(downstream_graph(_network(), _images()[0][:20]).adjacency)
 
 
 STAGES = {

@@ -256,7 +256,8 @@ def _random_norm(rng, n):
 
 def centred(network, x):
     """Move the logits of a network to mean 0: otherwise one class wins whatever is lesioned."""
-    network.fc.bias.data -= network(x).mean(dim=0).detach()
+    last = [part for part in network.modules() if isinstance(part, nn.Conv2d | nn.Linear)][-1]
+    last.bias.data -= network(x).mean(dim=0).detach()
     return network
 
 

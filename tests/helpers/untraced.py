@@ -1,6 +1,7 @@
 """Small networks in double precision that torch.fx cannot follow, and lesions of them by hand."""
 
 import copy
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -137,22 +138,15 @@ class TwoHeads(nn.Module):
         return self.head(F.linear(x, self.used.weight))
 
 
-class Named:
-    """What Hugging Face's classifiers return."""
-
-    def __init__(self, logits):
-        self.logits = logits
-
-
 class WithLogits(nn.Module):
-    """A network that returns an object with its logits."""
+    """A network that returns an object with its logits, as Hugging Face's classifiers do."""
 
     def __init__(self):
         super().__init__()
         self.inside = VisionTransformer()
 
     def forward(self, x):
-        return Named(self.inside(x))
+        return SimpleNamespace(logits=self.inside(x))
 
 
 SHAPE = (1, 8, 8)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from helpers.lesions import class_accuracies, labelled_images, zeroed
 from helpers.networks import (
     centred,
     dense,
@@ -26,18 +27,6 @@ from localspec.units import trace_units
 
 ONE = Conventions(lesion_readers="one")
 NORMALIZED = Conventions(lesion_point="normalized")
-
-
-def images(n=30, size=4, seed=0, n_classes=3):
-    rng = np.random.default_rng(seed)
-    x = torch.from_numpy(rng.normal(size=(n, 3, size, size)))
-    y = np.concatenate([np.arange(n_classes), rng.integers(0, n_classes, n - n_classes)])
-    return x, torch.from_numpy(y)
-
-
-def accuracies(logits, y):
-    correct = logits.argmax(dim=1) == y
-    return [float(correct[y == label].double().mean()) for label in range(int(y.max()) + 1)]
 
 
 # --- by hand: units (x, 2 x); b gives (second, twice the first); class 0 if the sum's first
@@ -123,27 +112,22 @@ def test_means_in_place_of_zero():
 def test_a_preactivated_block_is_lesioned_where_the_sum_is_formed():
     # stem 0 silent: norm1 emits its beta, 1, and the skip 0; for one reader conv1 reads 0
     network = preactivated()
-    x, y = images(size=2, n_classes=2)
+    x, y = labelled_images((30, 3, 2, 2), 2)
 
     def plain(x, unit, reader_only):
-        def silent(value):
-            value = value.clone()
-            value[:, unit] = 0
-            return value
-
-        m = network
-        start = m.stem(x)
-        read = m.norm1(start if reader_only else silent(start)).relu()
-        read = silent(read) if reader_only else read
+        m, start = network, network.stem(x)
+        passed = start if reader_only else zeroed(start, [unit])
+        read = m.norm1(passed).relu()
+        read = zeroed(read, [unit]) if reader_only else read
         inner = m.conv2(m.norm2(m.conv1(read)).relu())
-        return m.fc(m.norm3((start if reader_only else silent(start)) + inner).relu().mean((2, 3)))
+        return m.fc(m.norm3(passed + inner).relu().mean((2, 3)))
 
     for conventions, reader_only in (("paper", False), (ONE, True)):
         lesioned = lesion_accuracies(
             network, x, y, [{"stem": [0]}, {"stem": [1]}], conventions=conventions
         )
         for row, unit in zip(lesioned, (0, 1), strict=True):
-            assert row == pytest.approx(accuracies(plain(x, unit, reader_only), y))
+            assert row == pytest.approx(class_accuracies(plain(x, unit, reader_only), y))
 
 
 # --- against plain forward passes ---
@@ -178,12 +162,6 @@ CASES = [
 ]
 
 
-def zeroed(value, units):
-    value = value.clone()
-    value[:, np.asarray(units, dtype=int)] = 0
-    return value
-
-
 @pytest.mark.parametrize(("build", "forward", "wanted"), CASES)
 @pytest.mark.parametrize("conventions", [Conventions(), NORMALIZED], ids=["unit", "normalized"])
 @pytest.mark.parametrize(("max_values", "batch_size"), [(1, 7), (500, 1000), (10**6, 1000)])
@@ -191,7 +169,7 @@ def zeroed(value, units):
 def test_lesions_equal_plain_passes(
     build, forward, wanted, conventions, max_values, batch_size, dtype
 ):
-    x, y = images(40)
+    x, y = labelled_images((40, 3, 4, 4))
     network, x = centred(build(), x).to(dtype), x.to(dtype)
     end = " end" if conventions is NORMALIZED else ""
     expected = []
@@ -201,7 +179,7 @@ def test_lesions_equal_plain_passes(
         def at(where, value, places=places):
             return zeroed(value, places[where]) if where in places else value
 
-        expected.append(accuracies(forward(network, x, at), y))
+        expected.append(class_accuracies(forward(network, x, at), y))
     assert len({tuple(row) for row in expected}) >= 6  # the lesions do something
     lesioned = lesion_accuracies(
         network,
@@ -217,7 +195,7 @@ def test_lesions_equal_plain_passes(
 
 @pytest.mark.parametrize("max_values", [500, 10**6])
 def test_lesions_of_one_reader_equal_hooks_on_its_input(max_values):
-    x, y = images(40)
+    x, y = labelled_images((40, 3, 4, 4))
     network = centred(resnet(), x)
     wanted = [
         {},
@@ -239,13 +217,13 @@ def test_lesions_of_one_reader_equal_hooks_on_its_input(max_values):
         {"b.down": [1], "a.conv1": [2]},
         {"b.down": [2], "b.conv1": [0]},
     ]
-    expected = [accuracies(hooked(network, x, hook), y) for hook in hooks]
+    expected = [class_accuracies(hooked_inputs(network, x, hook), y) for hook in hooks]
     assert len({tuple(row) for row in expected}) >= 5
     lesioned = lesion_accuracies(network, x, y, wanted, conventions=ONE, max_values=max_values)
     assert lesioned == pytest.approx(np.array(expected))
 
 
-def hooked(network, x, hook):
+def hooked_inputs(network, x, hook):
     handles = [
         network.get_submodule(name).register_forward_pre_hook(
             lambda module, inputs, units=units: (zeroed(inputs[0], units),)
@@ -260,11 +238,11 @@ def hooked(network, x, hook):
 
 def test_one_reader_of_a_concatenation_sees_the_right_channels():
     # conv1 (one unit) is conv2's third channel and fc's third feature
-    x, y = images(40, size=2, n_classes=2)
+    x, y = labelled_images((40, 3, 2, 2), 2)
     network = centred(dense_block(), x)
     wanted = [{"conv1->conv2": [0]}, {"conv1->fc": [0]}, {"conv0->fc": [1]}, {"conv2": [0]}]
     hooks = [{"conv2": [2]}, {"fc": [2]}, {"fc": [1]}, {"fc": [3]}]
-    expected = [accuracies(hooked(network, x, hook), y) for hook in hooks]
+    expected = [class_accuracies(hooked_inputs(network, x, hook), y) for hook in hooks]
     lesioned = lesion_accuracies(network, x, y, wanted, conventions=ONE)
     assert lesioned == pytest.approx(np.array(expected))
     assert len({tuple(row) for row in expected}) >= 3
@@ -313,7 +291,7 @@ def test_only_what_a_lesion_can_change_runs_again():
 
 
 def test_draws_of_a_residual_network_are_lesioned():
-    x, y = images(40)
+    x, y = labelled_images((40, 3, 4, 4))
     network = centred(resnet(), x)
     labels = {"stem": np.array([0, 0, 1, 1]), "b.down": np.array([0, 0, 0, 1, 1, 1])}
     draws = draw_counterparts(Partition.from_labels(labels), 3, seed=1)

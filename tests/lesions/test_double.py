@@ -1,8 +1,11 @@
 """Lesions of two subclusters at a time."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 import torch
+from helpers.lesions import class_accuracies, hooked, labelled_images
 from helpers.networks import dense, random_mlp, stack
 from torch import nn
 
@@ -48,26 +51,17 @@ def test_conditional_by_hand(redundant):
 
 def test_joint_equals_two_hooks():
     network = random_mlp((5, 8, 7, 3), seed=3)
-    rng = np.random.default_rng(0)
-    x, y = torch.from_numpy(rng.normal(size=(60, 5))), torch.from_numpy(np.arange(60) % 3)
+    x, y = labelled_images((60, 5))
     labels = {name: np.arange(n) % 3 for name, n in zip(NAMES, (8, 7), strict=True)}
     draws = draw_counterparts(Partition.from_labels(labels), 2, seed=1)
     accuracies = joint_lesions(network, x, y, draws, max_values=40)
-    n_subclusters = len(draws.subclusters)
-    pairs = [(i, j) for i in range(n_subclusters) for j in range(i + 1, n_subclusters)]
     for row in range(3):
-        for column, pair in enumerate(pairs):
-            value = x
-            for index, part in enumerate(network):
-                value = part(value)
-                for chosen in pair:
-                    if draws.subclusters[chosen].layer == str(index):
-                        units = draws.subclusters[chosen].units
-                        units = units if row == 0 else draws.units[chosen][row - 1]
-                        value = value.clone()
-                        value[:, units] = 0
-            right = (value.argmax(1) == y).double()
-            expected = [float(right[y == label].mean()) for label in range(3)]
+        for column, pair in enumerate(combinations(range(len(draws.subclusters)), 2)):
+            lesion = {name: [] for name in NAMES}
+            for chosen in pair:
+                part = draws.subclusters[chosen]
+                lesion[part.layer] += list(draws.units[chosen][row - 1] if row else part.units)
+            expected = class_accuracies(hooked(network, x, lesion), y)
             assert accuracies.lesioned[row, column] == pytest.approx(expected)
 
 
@@ -77,20 +71,18 @@ def test_counterparts_beside_a_subcluster_leave_it_alone():
     draws = draw_counterparts(partition, 50, seed=0)
     beside = draw_beside(partition, draws, lesioned=0, seed=4)
     assert len(beside.subclusters) == len(draws.subclusters) - 1
-    same = [
-        units
-        for part, units in zip(beside.subclusters, beside.units, strict=True)
-        if part.layer == "0"
-    ]
+    same, other = (
+        [
+            units
+            for part, units in zip(beside.subclusters, beside.units, strict=True)
+            if part.layer == name
+        ]
+        for name in NAMES
+    )
     assert {len(units[0]) for units in same} == {2}
     assert set(np.concatenate([units.ravel() for units in same])) == {3, 4, 5, 6}
     for first, second in zip(*same, strict=True):
         assert not set(first) & set(second)
-    other = [
-        units
-        for part, units in zip(beside.subclusters, beside.units, strict=True)
-        if part.layer == "2"
-    ]
     assert set(np.concatenate([units.ravel() for units in other])) == set(range(7))
 
 
@@ -106,12 +98,6 @@ def test_pairs_that_are_none(redundant, pair):
     network, partition, x, y = redundant
     with pytest.raises(InvalidInputError, match="must hold two different subclusters from 0 to 2"):
         joint_lesions(network, x, y, draw_counterparts(partition, 1), [pair])
-
-
-def test_a_given_subcluster_that_is_none(redundant):
-    network, partition, x, y = redundant
-    with pytest.raises(InvalidInputError, match="lesioned=3 must be one of the subclusters"):
-        conditional_lesions(network, x, y, partition, draw_counterparts(partition, 1), lesioned=3)
 
 
 def test_union_by_hand():

@@ -26,6 +26,10 @@ def lesioned(lesion, x=IMAGES, y=LABELS, **settings):
     return lesion_accuracies(mlp(), x, y, [lesion], **settings)
 
 
+def listed(lesions):
+    return lesion_accuracies(mlp(), IMAGES, LABELS, lesions)
+
+
 def joint(pairs):
     return joint_lesions(mlp(), IMAGES, LABELS, DRAWS, pairs)
 
@@ -42,8 +46,17 @@ CASES = {
         "from 0 to 1",
     ),
     "lesion of half a unit": (lambda: lesioned({"1": [0.5]}), "whole numbers", "float64"),
+    "a lesion of another layer": (lambda: lesioned({"7": [0]}), "no layer '7'", "1, 3, 5"),
+    "a lesion of a unit too far": (
+        lambda: listed([{}, {"1": [6]}]),
+        "lesion 1: units of layer '1' must be from 0 to 5, not 6 to 6",
+    ),
+    "a lesion of a negative unit": (
+        lambda: lesioned({"1": [-1, 2]}),
+        "lesion 0: units of layer '1' must be from 0 to 5, not -1 to 2",
+    ),
     "a lesion that is no list": (
-        lambda: lesion_accuracies(mlp(), IMAGES, LABELS, {"1": [0]}),
+        lambda: listed({"1": [0]}),
         "lesions must be a list of mappings",
         "[{'dense1': [0, 3]}]",
         "put it into a list",
@@ -53,21 +66,13 @@ CASES = {
         "lesions must be a list of mappings",
         "[[0, 1]]",
     ),
-    "a layer for a lesion": (
-        lambda: lesion_accuracies(mlp(), IMAGES, LABELS, "1"),
-        "list of mappings",
-        "not '1'",
-    ),
+    "a layer for a lesion": (lambda: listed("1"), "list of mappings", "not '1'"),
     "lesions one by one": (
-        lambda: lesion_accuracies(mlp(), IMAGES, LABELS, ({"1": [unit]} for unit in range(3))),
+        lambda: listed({"1": [unit]} for unit in range(3)),
         "list of mappings",
         "generator",
     ),
-    "no lesions": (
-        lambda: lesion_accuracies(mlp(), IMAGES, LABELS, None),
-        "list of mappings",
-        "None",
-    ),
+    "no lesions": (lambda: listed(None), "list of mappings", "None"),
     "a lesion by mask": (
         lambda: lesioned({"1": np.array([True] * 6)}),
         "whole numbers",
@@ -108,6 +113,11 @@ CASES = {
         lambda: lesioned({}, n_classes=10**12),
         "class 3 has no image",
         "class 4, 5, 6, 7, 8, 9, 10, 11, 12, ...",
+    ),
+    "labels of fewer images": (lambda: lesioned({}, groups=LABELS[:3]), "one label an image"),
+    "a group without images": (
+        lambda: lesioned({}, n_classes=3, groups=LABELS % 2),
+        "class 2 has no image",
     ),
     "more groups than memory holds": (
         lambda: lesioned({}, groups=LABELS * 10**12),
@@ -184,6 +194,10 @@ CASES = {
         "draws are of another partition",
         "layer '1'",
         "[]",
+    ),
+    "conditional: on another": (
+        lambda: conditional(lesioned=3),
+        "lesioned=3 must be one of the subclusters",
     ),
     "conditional: on a name": (lambda: conditional(lesioned="a"), "lesioned", "'a'"),
     "conditional: a negative seed": (lambda: conditional(seed=-1), "seed", "at least 0", "-1"),

@@ -17,16 +17,13 @@ from localspec.networks._initialisation import initialise
 SETTINGS = NetworkSettings(dataset="digits", hidden=(200, 100))
 
 
+def kinds(network):
+    return " ".join(type(module).__name__ for module in network)
+
+
 def test_mlp():
     network = mlp(12, (5, 4), 3)
-    assert [type(module) for module in network] == [
-        nn.Flatten,
-        nn.Linear,
-        nn.ReLU,
-        nn.Linear,
-        nn.ReLU,
-        nn.Linear,
-    ]
+    assert kinds(network) == "Flatten Linear ReLU Linear ReLU Linear"
     widths = [(m.in_features, m.out_features) for m in network if isinstance(m, nn.Linear)]
     assert widths == [(12, 5), (5, 4), (4, 3)]
     assert network(torch.ones(2, 1, 3, 4)).shape == (2, 3)
@@ -34,33 +31,15 @@ def test_mlp():
 
 def test_dropout_follows_every_hidden_layer():
     network = mlp(12, (5, 4), 3, dropout=0.25)
-    assert [type(module) for module in network][1:7] == 2 * [nn.Linear, nn.ReLU, nn.Dropout]
+    assert kinds(network) == "Flatten Linear ReLU Dropout Linear ReLU Dropout Linear"
     assert [module.p for module in network if isinstance(module, nn.Dropout)] == [0.25, 0.25]
 
 
+LAST = [512, 512, 512, "pool"]
 VGG = NetworkSettings(
     dataset="cifar10",
     architecture="vgg",
-    channels=(
-        64,
-        64,
-        "pool",
-        128,
-        128,
-        "pool",
-        256,
-        256,
-        256,
-        "pool",
-        512,
-        512,
-        512,
-        "pool",
-        512,
-        512,
-        512,
-        "pool",
-    ),
+    channels=[64, 64, "pool", 128, 128, "pool", 256, 256, 256, "pool", *LAST, *LAST],
     hidden=(512, 512),
     conv_dropouts=(0.3, 0, 0.4, 0, 0.4, 0.4, 0, 0.4, 0.4, 0, 0.4, 0.4, 0.5),
     dropouts=(0.5, 0),
@@ -69,7 +48,7 @@ VGG = NetworkSettings(
 
 def test_vgg():
     network = build_network(VGG, (3, 32, 32), 10, seed=0)
-    kinds = {
+    names = {
         nn.Conv2d: "conv",
         nn.Linear: "dense",
         nn.ReLU: "relu",
@@ -78,44 +57,15 @@ def test_vgg():
         nn.BatchNorm1d: "norm",
         nn.Flatten: "flatten",
     }
-    order = [kinds.get(type(module)) or f"drop {module.p}" for module in network]
-    plain, last = ["conv", "relu", "norm"], ["conv", "relu", "pool", "norm"]
-    assert order == [
-        *plain,
-        "drop 0.3",
-        *last,
-        *plain,
-        "drop 0.4",
-        *last,
-        *plain,
-        "drop 0.4",
-        *plain,
-        "drop 0.4",
-        *last,
-        *plain,
-        "drop 0.4",
-        *plain,
-        "drop 0.4",
-        *last,
-        *plain,
-        "drop 0.4",
-        *plain,
-        "drop 0.4",
-        *last,
-        "drop 0.5",
-        "flatten",
-        "dense",
-        "relu",
-        "norm",
-        "drop 0.5",
-        "dense",
-        "relu",
-        "dense",
-    ]
+    plain, last = "conv relu norm", "conv relu pool norm"
+    three = f"{plain} drop-0.4 {plain} drop-0.4 {last}"
+    head = "drop-0.5 flatten dense relu norm drop-0.5 dense relu dense"
+    parts = [f"{plain} drop-0.3 {last}", f"{plain} drop-0.4 {last}", three, three, three, head]
+    order = [names.get(type(module)) or f"drop-{module.p}" for module in network]
+    assert " ".join(order) == " ".join(parts)
     convolutions = [module for module in network if isinstance(module, nn.Conv2d)]
-    assert [conv.out_channels for conv in convolutions] == [64] * 2 + [128] * 2 + [256] * 3 + [
-        512
-    ] * 6
+    widths = [64] * 2 + [128] * 2 + [256] * 3 + [512] * 6
+    assert [conv.out_channels for conv in convolutions] == widths
     assert {(conv.kernel_size, conv.padding) for conv in convolutions} == {((3, 3), (1, 1))}
     dense = [(m.in_features, m.out_features) for m in network if isinstance(m, nn.Linear)]
     assert dense == [(512, 512), (512, 512), (512, 10)]
@@ -128,20 +78,9 @@ def test_the_cnn_of_the_paper():
     options = {"channels": (64, 64, "pool", 64, "pool"), "hidden": (128,)}
     settings = NetworkSettings(dataset="mnist", architecture="cnn", **options)
     network = build_network(settings, (1, 28, 28), 10, seed=0)
-    assert [type(module).__name__ for module in network] == [
-        "Conv2d",
-        "ReLU",
-        "Conv2d",
-        "ReLU",
-        "MaxPool2d",
-        "Conv2d",
-        "ReLU",
-        "MaxPool2d",
-        "Flatten",
-        "Linear",
-        "ReLU",
-        "Linear",
-    ]
+    assert kinds(network) == (
+        "Conv2d ReLU Conv2d ReLU MaxPool2d Conv2d ReLU MaxPool2d Flatten Linear ReLU Linear"
+    )
     shapes = [tuple(p.shape) for p in network.parameters() if p.ndim > 1]
     assert shapes == [(64, 1, 3, 3), (64, 64, 3, 3), (64, 64, 3, 3), (128, 3136), (10, 128)]
 

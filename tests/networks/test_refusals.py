@@ -35,6 +35,10 @@ def trained(settings=SETTINGS, seed=0, device="cpu", dtype="float32", **changes)
     return train(settings, replace(MADE, **changes), seed=seed, device=device, dtype=dtype)
 
 
+def run(**options):
+    return train(SETTINGS, MADE, seed=0, **options)
+
+
 def changed(**changes):
     return NetworkSettings(**{**SETTINGS.model_dump(), **changes})
 
@@ -43,8 +47,10 @@ def built(settings=SETTINGS, image_shape=(1, 4, 4), n_outputs=3, seed=0, **optio
     return build_network(settings, image_shape, n_outputs, seed=seed, **options)
 
 
-def trained_further(trained, **options):
-    return train_further(trained, SETTINGS, MADE, n_epochs=1, seed=0, device="cpu", **options)
+def trained_further(trained, n_epochs=1, **options):
+    return train_further(
+        trained, SETTINGS, MADE, n_epochs=n_epochs, seed=0, device="cpu", **options
+    )
 
 
 class Failing(nn.Module):
@@ -69,6 +75,7 @@ CASES = {
         "'made'",
         "from 0 to 2",
     ),
+    "labels of fewer images": (lambda: trained(y_test=LABELS[:3]), "labels must be"),
     "training with one class": (
         lambda: trained(class_names=("a",), y_train=LABELS * 0, y_test=LABELS * 0),
         "'made' has 1 class(es)",
@@ -132,15 +139,8 @@ CASES = {
         "(1, 5, 5)",
     ),
     "a seed too large": (lambda: trained(seed=2**64), "seed", "4294967295"),
-    "training by conventions": (
-        lambda: train(SETTINGS, MADE, seed=0, conventions=0),
-        "'paper' or 'released'",
-        "not 0",
-    ),
-    "training with progress": (
-        lambda: train(SETTINGS, MADE, seed=0, progress="yes"),
-        "progress must be True or False",
-    ),
+    "training by conventions": (lambda: run(conventions=0), "'paper' or 'released'", "not 0"),
+    "training with progress": (lambda: run(progress="yes"), "progress must be True or False"),
     "dtype of torch": (
         lambda: trained(dtype=torch.float32),
         "dtype=torch.float32",
@@ -158,11 +158,11 @@ CASES = {
         "take another batch_size",
     ),
     "a path for a checkpoint": (
-        lambda: train(SETTINGS, MADE, seed=0, checkpoint="here"),
+        lambda: run(checkpoint="here"),
         "checkpoint must be a Checkpoint, not str",
     ),
     "no function after epochs": (
-        lambda: train(SETTINGS, MADE, seed=0, device="cpu", after_epoch=5),
+        lambda: run(device="cpu", after_epoch=5),
         "after_epoch must be a function that takes the number of epochs done and the module",
         "not 5",
     ),
@@ -269,6 +269,7 @@ CASES = {
         "trained must be a TrainedNetwork, not Sequential",
         "train(settings, dataset, seed=0)",
     ),
+    "training further for no epoch": (lambda: trained_further(TRAINED, n_epochs=0), "n_epochs"),
     "pruning on NaN": (
         lambda: pruned(dataset=replace(MADE, x_train=IMAGES / 0 * 0)),
         "NaN or infinite",
@@ -307,13 +308,12 @@ def test_training_that_diverges():
         trained(diverging, dtype="float64", **DOUBLE)
 
 
-def not_a_number_in_the_last_step(kernels, step):
-    return (0 * kernels[0].sum()).sqrt()  # whose value is 0 and whose derivative is NaN
-
-
 def test_training_that_diverges_in_its_last_step():
+    def extra_loss(kernels, step):
+        return (0 * kernels[0].sum()).sqrt()  # whose value is 0 and whose derivative is NaN
+
     with pytest.raises(InvalidInputError, match=r"diverged in epoch 1 \(test loss nan\)"):
-        trained_further(TRAINED, extra_loss=not_a_number_in_the_last_step)
+        trained_further(TRAINED, extra_loss=extra_loss)
 
 
 def test_an_extra_loss_of_several_numbers():

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
-from localspec._utils import checkpoints as checkpoints
+from localspec._utils import checkpoints
 from localspec.exceptions import CheckpointWarning
 from localspec.pipeline import Replicate, load_profile
 
@@ -109,13 +109,26 @@ def training_killed(profile, tmp_path_factory):
     return folder
 
 
+@pytest.fixture
+def loaded(monkeypatch):
+    """Return a list that fills with what checkpoints give when they are loaded."""
+    states, load = [], checkpoints.Checkpoint.load
+
+    def noted(self):
+        states.append(load(self))
+        return states[-1]
+
+    monkeypatch.setattr(checkpoints.Checkpoint, "load", noted)
+    return states
+
+
 def files(folder, ending):
     return sorted(path.parent.name for path in folder.rglob(f"*{ending}"))
 
 
 @pytest.mark.parametrize("stage", ["training", "pruning"])
 def test_killed_and_undisturbed_end_in_the_same_bits(
-    profile, root, stage, expected, training_killed, monkeypatch
+    profile, root, stage, expected, training_killed, loaded
 ):
     folder = root("killed")
     if stage == "training":
@@ -127,15 +140,8 @@ def test_killed_and_undisturbed_end_in_the_same_bits(
     (part,) = [folder / "artifacts" / stage / f".{path.stem}.checkpoint.0.part"
                for path in folder.rglob("*.checkpoint")]  # fmt: skip
     part.write_text("half of a killed write")
-    restored = []
-    restore = checkpoints.Checkpoint.load
-    monkeypatch.setattr(
-        checkpoints.Checkpoint,
-        "load",
-        lambda self: restored.append(restore(self)) or restored[-1],
-    )
     stored = arrays(profile)
-    assert [len(state["history"]) for state in restored if state is not None] == [3]
+    assert [len(state["history"]) for state in loaded if state is not None] == [3]
     assert stored.keys() == expected.keys()
     assert [name for name in stored if not np.array_equal(stored[name], expected[name])] == []
     assert files(folder, ".safetensors") == ["pruning", "training"]
@@ -153,15 +159,8 @@ def test_a_damaged_checkpoint_changes_nothing(profile, root, expected, training_
     assert files(folder, ".checkpoint") == []
 
 
-def test_always_begins_anew(profile, root, training_killed):
+def test_always_begins_anew(profile, root, training_killed, loaded):
     folder = shutil.copytree(training_killed, root("killed"))
     assert files(folder, ".checkpoint") == ["training"]
-    replicate = Replicate(load_profile(profile), "mlp", 0, compute="always", progress=False)
-    with pytest.MonkeyPatch.context() as patch:
-        loaded = []
-        load = checkpoints.Checkpoint.load
-        patch.setattr(
-            checkpoints.Checkpoint, "load", lambda self: loaded.append(load(self)) or loaded[-1]
-        )
-        _ = replicate.trained
+    _ = Replicate(load_profile(profile), "mlp", 0, compute="always", progress=False).trained
     assert loaded == [None, None]

@@ -10,6 +10,7 @@ from localspec.exceptions import InvalidInputError
 from localspec.networks import TorchvisionSettings, open_torchvision, weights_sum
 
 SQUEEZENET = {"dataset": "imagenet-sample", "architecture": "squeezenet1_1"}
+RANDOM = TorchvisionSettings(**SQUEEZENET)
 
 
 def squeezenet(seed=5):
@@ -39,44 +40,32 @@ def test_weights_of_a_file(folder, name):
 
 
 def test_random_weights_follow_the_seed_and_leave_the_generator_alone():
-    state = torch.get_rng_state()
-    settings = TorchvisionSettings(**SQUEEZENET)
-    first, same, other = (open_torchvision(settings, seed=s).module for s in (0, 0, 1))
+    state, name = torch.get_rng_state(), "net.features.0.weight"
+    first, same, other = (
+        open_torchvision(RANDOM, seed=s).module.state_dict()[name] for s in (0, 0, 1)
+    )
     assert torch.equal(torch.get_rng_state(), state)
-    name = "net.features.0.weight"
-    assert torch.equal(first.state_dict()[name], same.state_dict()[name])
-    assert not torch.equal(first.state_dict()[name], other.state_dict()[name])
-    assert torch.equal(first.state_dict()[name], squeezenet(seed=0).features[0].weight)
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
+    assert torch.equal(first, squeezenet(seed=0).features[0].weight)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_random_weights_do_not_follow_the_defaults_of_torch(dtype, monkeypatch):
     monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda seed: pytest.fail("seeded"))
-    settings = TorchvisionSettings(**SQUEEZENET)
-    usual = open_torchvision(settings, dtype=dtype).module.state_dict()
+    usual = open_torchvision(RANDOM, dtype=dtype).module.state_dict()
     torch.set_default_dtype(torch.float64)
     try:
         with torch.device("meta"):
-            other = open_torchvision(settings, dtype=dtype).module.state_dict()
+            other = open_torchvision(RANDOM, dtype=dtype).module.state_dict()
     finally:
         torch.set_default_dtype(torch.float32)
     assert all(torch.equal(other[name], value) for name, value in usual.items())
 
 
-@pytest.mark.parametrize(
-    "content",
-    [b"\x80\x02X\x01\x00\x00\x00\x85.", b"\x80\x02X\x01\x00", b"\x80\x02hG.", b"\x80\x02."],
-    ids=["no text", "cut off in a length", "a memory that is not there", "nothing"],
-)
-def test_damage_of_which_torch_says_many_things(folder, content):
-    (folder / "own.pth").write_bytes(content)
-    with pytest.raises(InvalidInputError, match="cannot read the weights"):
-        open_torchvision(TorchvisionSettings(**SQUEEZENET, weights="own.pth"))
-
-
 def test_the_sum_follows_the_file(folder):
     settings = TorchvisionSettings(**SQUEEZENET, weights="own.safetensors")
-    assert weights_sum(TorchvisionSettings(**SQUEEZENET)) == ""
+    assert weights_sum(RANDOM) == ""
     sums = set()
     for seed in (0, 1):
         save_file(squeezenet(seed).state_dict(), folder / "own.safetensors")
@@ -89,9 +78,19 @@ def test_a_missing_file_is_said(folder):
         open_torchvision(TorchvisionSettings(**SQUEEZENET, weights="own.pth"))
 
 
-@pytest.mark.parametrize("name", ["own.safetensors", "own.pth"])
-def test_files_that_cannot_be_used(folder, name):
-    (folder / name).write_bytes(b"no weights")
+DAMAGE = {
+    "no safetensors": ("own.safetensors", b"no weights"),
+    "no pickle": ("own.pth", b"no weights"),
+    "no text": ("own.pth", b"\x80\x02X\x01\x00\x00\x00\x85."),
+    "cut off in a length": ("own.pth", b"\x80\x02X\x01\x00"),
+    "a memory that is not there": ("own.pth", b"\x80\x02hG."),
+    "nothing": ("own.pth", b"\x80\x02."),
+}
+
+
+@pytest.mark.parametrize(("name", "content"), DAMAGE.values(), ids=DAMAGE)
+def test_files_that_cannot_be_used(folder, name, content):
+    (folder / name).write_bytes(content)
     with pytest.raises(InvalidInputError, match="cannot read the weights"):
         open_torchvision(TorchvisionSettings(**SQUEEZENET, weights=name))
 

@@ -6,7 +6,6 @@ import torch
 
 from localspec._utils.checkpoints import Checkpoint
 from localspec.data import Dataset
-from localspec.exceptions import InvalidInputError
 from localspec.networks import NetworkSettings, TrainedNetwork, build_network, train_further
 
 SETTINGS = NetworkSettings(dataset="made up", hidden=(4,), batch_size=8, learning_rate=0.01)
@@ -86,9 +85,3 @@ def test_it_goes_on_from_a_checkpoint(tmp_path):
     for name, value in whole.module.state_dict().items():
         assert torch.equal(value, resumed.module.state_dict()[name])
     np.testing.assert_array_equal(whole.history["train_loss"], resumed.history["train_loss"])
-
-
-def test_no_epoch_is_refused():
-    start, dataset = case()
-    with pytest.raises(InvalidInputError, match="n_epochs"):
-        further(start, dataset, n_epochs=0)

@@ -11,7 +11,6 @@ from torch import nn
 from localspec._utils.checkpoints import Checkpoint
 from localspec.conventions import Conventions
 from localspec.data import Dataset, load_dataset
-from localspec.exceptions import CheckpointWarning
 from localspec.networks import NetworkSettings, build_network, prune, train
 from localspec.networks import _training as training
 from localspec.networks._pruning import largest
@@ -40,6 +39,10 @@ def fit(settings, dataset=None, **options):
     return train(settings, dataset or toy(), **{"seed": 0, "device": "cpu", **options})
 
 
+def pruned(trained, settings, **options):
+    return prune(trained, settings, toy(), seed=0, device="cpu", **options)
+
+
 def changed(settings, **changes):
     return NetworkSettings(**{**settings.model_dump(), **changes})
 
@@ -54,13 +57,8 @@ def equal(first, second):
 
 def test_regression_learns_polynomials():
     polynomials = load_dataset("polynomials")
-    data = replace(
-        polynomials,
-        **{
-            name: getattr(polynomials, name)[:2000]
-            for name in ("x_train", "y_train", "x_test", "y_test")
-        },
-    )
+    names = ("x_train", "y_train", "x_test", "y_test")
+    data = replace(polynomials, **{name: getattr(polynomials, name)[:2000] for name in names})
     settings = NetworkSettings(dataset="polynomials", hidden=(32, 32), n_epochs=15, batch_size=64)
     trained = fit(settings, data)
     assert trained.module(data.x_test).shape == (2000, 512)
@@ -159,22 +157,26 @@ def test_the_bar_shows_batches_and_what_an_epoch_ends_with(capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_the_bar_of_a_resumed_training_begins_where_it_was(tmp_path, monkeypatch, capsys):
+def test_the_bar_of_a_resumed_training_begins_where_it_was(checkpoint, capsys):
     settings = changed(DENSE, batch_size=4)
-    checkpoint = Checkpoint("training", "0" * 32, root=tmp_path, interval_s=0)
-    interrupted(lambda **more: fit(settings, **more), checkpoint, 2, monkeypatch)
+    interrupted(lambda **more: fit(settings, **more), checkpoint)
     fit(settings, checkpoint=checkpoint, progress=True)
     assert "30/60" in capsys.readouterr().err
 
 
-# --- resuming; kill -9 itself is in tests/integration ---
+# --- resuming; a kill itself is in test_resume.py ---
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    return Checkpoint("training", "0" * 32, root=tmp_path, interval_s=0)
 
 
 class Interrupted(Exception):
     pass
 
 
-def interrupted(run, checkpoint, after, monkeypatch):
+def interrupted(run, checkpoint, after=2):
     """Run until so many states are stored."""
     save, n_saved = checkpoint.save_if_due, []
 
@@ -184,7 +186,7 @@ def interrupted(run, checkpoint, after, monkeypatch):
         if len(n_saved) == after:
             raise Interrupted
 
-    with monkeypatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(checkpoint, "save_if_due", count)
         with pytest.raises(Interrupted):
             run(checkpoint=checkpoint)
@@ -199,32 +201,28 @@ def interrupted(run, checkpoint, after, monkeypatch):
     ],
     ids=["mlp", "augmented cnn", "bfloat16 cnn"],
 )
-def test_a_resumed_training_ends_in_the_same_bits(settings, tmp_path, monkeypatch):
-    checkpoint = Checkpoint("training", "0" * 32, root=tmp_path, interval_s=0)
-    interrupted(lambda **more: fit(settings, **more), checkpoint, 2, monkeypatch)
-    before = torch.random.get_rng_state()
-    torch.manual_seed(99)  # of another process
-    assert equal(fit(settings, checkpoint=checkpoint), fit(settings))
-    torch.random.set_rng_state(before)
+def test_a_resumed_training_ends_in_the_same_bits(settings, checkpoint):
+    interrupted(lambda **more: fit(settings, **more), checkpoint)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(99)  # of another process
+        assert equal(fit(settings, checkpoint=checkpoint), fit(settings))
 
 
-def test_a_checkpoint_is_written_whatever_the_default_device(tmp_path, monkeypatch):
-    checkpoint = Checkpoint("training", "0" * 32, root=tmp_path, interval_s=0)
+def test_a_checkpoint_is_written_whatever_the_default_device(checkpoint):
     data = toy()  # before the default is another one
     with torch.device("meta"):
-        interrupted(lambda **more: fit(DENSE, data, **more), checkpoint, 2, monkeypatch)
+        interrupted(lambda **more: fit(DENSE, data, **more), checkpoint)
     assert equal(fit(DENSE, checkpoint=checkpoint), fit(DENSE))
 
 
-def test_a_resumed_pruning_ends_in_the_same_bits(tmp_path, monkeypatch):
+def test_a_resumed_pruning_ends_in_the_same_bits(checkpoint):
     settings = changed(DENSE, n_pruning_epochs=5)  # 4 batches an epoch: masks are drawn between
     trained = fit(settings)
-    checkpoint = Checkpoint("pruning", "0" * 32, root=tmp_path, interval_s=0)
 
     def run(**more):
-        return prune(trained, settings, toy(), seed=0, device="cpu", **more)
+        return pruned(trained, settings, **more)
 
-    interrupted(run, checkpoint, 3, monkeypatch)
+    interrupted(run, checkpoint, after=3)
     assert any(name.startswith("pruner.mask") for name in checkpoint.load())
     assert equal(run(checkpoint=checkpoint), run())
 
@@ -237,8 +235,7 @@ def test_dropped_weights_stay_zero_or_return():
 
     def kept(reading):
         conventions = Conventions(dropped_weights=reading)
-        options = {"seed": 0, "device": "cpu", "conventions": conventions}
-        return prune(trained, settings, toy(), **options).module.dense1.weight != 0
+        return pruned(trained, settings, conventions=conventions).module.dense1.weight != 0
 
     staying, returning = kept("stay"), kept("return")
     assert not (staying & ~first).any()
@@ -249,21 +246,9 @@ def test_dropped_weights_stay_zero_or_return():
 def test_without_penalties_pruning_is_that_of_a_network_without_any():
     l1 = changed(DENSE, l1=0.01, n_pruning_epochs=2)
     trained = fit(l1)
-
-    def pruned(settings):
-        return prune(trained, settings, toy(), seed=0, device="cpu")
-
-    assert equal(pruned(changed(l1, pruning_penalties=False)), pruned(changed(l1, l1=0.0)))
-    assert not equal(pruned(l1), pruned(changed(l1, l1=0.0)))
-
-
-def test_a_training_begins_anew_where_its_checkpoint_is_damaged(tmp_path, monkeypatch):
-    checkpoint = Checkpoint("training", "0" * 32, root=tmp_path, interval_s=0)
-    interrupted(lambda **more: fit(DENSE, **more), checkpoint, 2, monkeypatch)
-    checkpoint.path.write_bytes(checkpoint.path.read_bytes()[:-5])
-    with pytest.warns(CheckpointWarning, match="begins anew"):
-        continued = fit(DENSE, checkpoint=checkpoint)
-    assert equal(continued, fit(DENSE))
+    without_any = pruned(trained, changed(l1, l1=0.0))
+    assert equal(pruned(trained, changed(l1, pruning_penalties=False)), without_any)
+    assert not equal(pruned(trained, l1), without_any)
 
 
 def test_a_clusterable_network_trains():

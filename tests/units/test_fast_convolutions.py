@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from helpers.networks import conv, stack
+from helpers.networks import conv, made, stack
 from torch import nn
 
 from localspec.units import fast_convolutions, is_channels_last, trace_units
@@ -21,17 +21,6 @@ def network(**options):
 
 MANY = 1000  # images
 IMAGES = torch.rand(5, 2, 4, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-
-
-class Viewing(nn.Module):
-    """A convolution whose maps are laid out as a row by ``view``."""
-
-    def __init__(self):
-        super().__init__()
-        self.layer, self.out = nn.Conv2d(2, 3, 3), nn.Linear(12, 2)
-
-    def forward(self, x):
-        return self.out(self.layer(x).relu().view(-1, 12))
 
 
 def kinds(unit_map):
@@ -113,7 +102,10 @@ def test_single_precision_has_its_channels_last_in_memory():
 
 
 def test_maps_that_are_viewed_may_have_their_channels_last():
-    module = Viewing().eval()
+    def forward(m, x):
+        return m.out(m.layer(x).relu().view(-1, 12))
+
+    module = made(forward, layer=nn.Conv2d(2, 3, 3), out=nn.Linear(12, 2)).float()
     unit_map = trace_units(module)
     images = IMAGES.float()
     with fast_convolutions(unit_map, images[:1], MANY, kept=()):
@@ -145,16 +137,12 @@ def test_a_convolution_takes_in_the_normalization_that_reads_it_by_hand():
 
 
 def test_a_convolution_with_another_reader_keeps_its_value():
-    class Twice(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.layer, self.norm, self.out = nn.Conv2d(2, 2, 1), nn.BatchNorm2d(2), nn.Linear(2, 2)
+    def forward(m, x):
+        maps = m.layer(x)
+        return m.out((m.norm(maps) + maps).relu().mean((2, 3)))
 
-        def forward(self, x):
-            maps = self.layer(x)
-            return self.out((self.norm(maps) + maps).relu().mean((2, 3)))
-
-    module = Twice().eval()
+    parts = {"layer": nn.Conv2d(2, 2, 1), "norm": nn.BatchNorm2d(2), "out": nn.Linear(2, 2)}
+    module = made(forward, parts).float()
     unit_map = trace_units(module)
     images = IMAGES.float()
     with fast_convolutions(unit_map, images[:1], MANY, kept=()), torch.inference_mode():

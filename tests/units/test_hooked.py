@@ -32,12 +32,6 @@ def test_every_layer_that_has_a_part_in_the_logits_is_taken(untraced):
     assert [layer.name for layer in units.layers] == list(layers)  # in the order of a pass
 
 
-def test_networks_here_are_not_traced(untraced):
-    network, x, _ = untraced
-    with pytest.raises(ls.InvalidInputError):
-        ls.activation_graph(network, x)
-
-
 def test_a_network_is_left_as_it_was(untraced):
     network, x, _ = untraced
     before = [value.clone() for value in network.state_dict().values()]

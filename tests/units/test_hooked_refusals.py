@@ -15,7 +15,7 @@ import localspec as ls
 from localspec.units import hook_units, unit_strengths
 from localspec.visualization import exciting_images
 
-X = images((6, *SHAPE))
+X, LABELS = images((6, *SHAPE)), torch.arange(6) % 3
 VIT = made(VisionTransformer)
 UNITS = hook_units(VIT, X)
 TWO_HEADS, WINDOWS = made(TwoHeads, (5,)), made(Windows)
@@ -32,6 +32,15 @@ def two_layers(forward):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return joined(forward, inside=nn.Linear(64, 6), head=nn.Linear(6, 3))
+
+
+def hooked(forward, layers=None, **parts):
+    """Hook a network of these parts, and of a head that reads 64 values."""
+    return hook_units(joined(forward, **parts, head=nn.Linear(64, 3)), X, layers)
+
+
+def lesioned(lesion, y=LABELS, **settings):
+    return ls.lesion_accuracies(UNITS, X, y, [lesion], **settings)
 
 
 def plain(m, x):
@@ -95,14 +104,10 @@ CASES = {
         "name a module that is",
     ),
     "called twice": (
-        lambda: hook_units(
-            joined(
-                lambda m, x: m.head(m.twice(m.twice(x.flatten(1)).relu())),
-                twice=nn.Linear(64, 64),
-                head=nn.Linear(64, 3),
-            ),
-            X,
+        lambda: hooked(
+            lambda m, x: m.head(m.twice(m.twice(x.flatten(1)).relu())),
             ["twice"],
+            twice=nn.Linear(64, 64),
         ),
         "'twice' is called 2 times in a pass",
         "a module of its own",
@@ -120,38 +125,24 @@ CASES = {
         "'side' is called 0 or 1 times in a pass",
     ),
     "no tensor": (
-        lambda: hook_units(
-            joined(
-                lambda m, x: m.head(m.pair(x.flatten(1))[0]), pair=Pair(), head=nn.Linear(64, 3)
-            ),
-            X,
-            ["pair"],
-        ),
+        lambda: hooked(lambda m, x: m.head(m.pair(x.flatten(1))[0]), ["pair"], pair=Pair()),
         "'pair' returns a tuple, not one tensor",
         "inside it or behind it",
     ),
     "axis of units not clear": (
-        lambda: hook_units(
-            joined(
-                lambda m, x: m.head(m.fold(x.flatten(1)).flatten(1)),
-                fold=nn.Unflatten(1, (8, 8)),
-                head=nn.Linear(64, 3),
-            ),
-            X,
+        lambda: hooked(
+            lambda m, x: m.head(m.fold(x.flatten(1)).flatten(1)),
             ["fold"],
+            fold=nn.Unflatten(1, (8, 8)),
         ),
         "'fold' returns values of shape (2, 8, 8)",
         "layers={'fold': axis}",
     ),
     "a table for all images": (
-        lambda: hook_units(
-            joined(
-                lambda m, x: m.head(x.flatten(1) + m.table(torch.ones(1, 64).double())),
-                table=nn.Linear(64, 64),
-                head=nn.Linear(64, 3),
-            ),
-            X,
+        lambda: hooked(
+            lambda m, x: m.head(x.flatten(1) + m.table(torch.ones(1, 64).double())),
             ["table"],
+            table=nn.Linear(64, 64),
         ),
         "'table' returns values of shape (1, 64) for 2 images",
         "without rows for each of them",
@@ -167,14 +158,10 @@ CASES = {
         "name modules in layers",
     ),
     "normalization by the batch": (
-        lambda: hook_units(
-            joined(
-                lambda m, x: m.head(m.norm(m.inside(x.flatten(1)))),
-                inside=nn.Linear(64, 6),
-                norm=nn.BatchNorm1d(6, track_running_stats=False),
-                head=nn.Linear(6, 3),
-            ),
-            X,
+        lambda: hooked(
+            lambda m, x: m.head(m.norm(m.inside(x.flatten(1)))),
+            inside=nn.Linear(64, 64),
+            norm=nn.BatchNorm1d(64, track_running_stats=False),
         ),
         "fails on one image alone",
         "any number of images",
@@ -214,32 +201,23 @@ CASES = {
         "'all'",
     ),
     "lesions behind a normalization": (
-        lambda: ls.lesion_accuracies(
-            UNITS,
-            X,
-            torch.arange(6) % 3,
-            [{}],
-            conventions=ls.Conventions(lesion_point="normalized"),
-        ),
+        lambda: lesioned({}, conventions=ls.Conventions(lesion_point="normalized")),
         "lesion_point='normalized'",
         "name the modules to lesion",
     ),
     "lesion of another layer": (
-        lambda: ls.lesion_accuracies(UNITS, X, torch.arange(6) % 3, [{"norm1": [0]}]),
+        lambda: lesioned({"norm1": [0]}),
         "no layer 'norm1'",
         "patches, attention.proj",
     ),
-    "lesion of another unit": (
-        lambda: ls.lesion_accuracies(UNITS, X, torch.arange(6) % 3, [{"mlp.0": [12]}]),
-        "from 0 to 11",
-    ),
+    "lesion of another unit": (lambda: lesioned({"mlp.0": [12]}), "from 0 to 11"),
     "images with more windows": (
         lambda: hook_units(WINDOWS, X, ["inside"]).run(images((1, 1, 12, 8)), stops=["inside"]),
         "'inside' returns values of shape (6, 7) for 1 image(s)",
         "give it images of this shape",
     ),
     "labels": (
-        lambda: ls.lesion_accuracies(UNITS, X, torch.arange(6), [{}]),
+        lambda: lesioned({}, y=torch.arange(6)),
         "label 5 does not fit a network of 3 logits",
     ),
     "images of another shape": (

@@ -24,6 +24,19 @@ def means_of(network, x, name="0"):
     return node, means(read), value
 
 
+def check_means(network, x, name="0"):
+    """Compare with the convolution's own values; return the node the pass ends at."""
+    node, means, value = means_of(network, x, name)
+    assert torch.allclose(means, value.mean(dim=(2, 3)), rtol=1e-12, atol=1e-12)
+    return node
+
+
+def one_convolution(layer):
+    """Return a convolution of random weights, and a head."""
+    layer.weight.data = random(*layer.weight.shape)
+    return nn.Sequential(layer, nn.ReLU(), nn.Flatten(), nn.LazyLinear(2)).double().eval()
+
+
 def test_by_hand():
     # 2 x 2 windows of [[1, 2, 3], [4, 5, 6]]: two places, of which the upper left entry meets 1
     # and 2 (mean 1.5), then 2 and 3, 4 and 5, 5 and 6
@@ -51,22 +64,17 @@ def test_by_hand():
 )
 @pytest.mark.parametrize("size", [(6, 7), (5, 5)])
 def test_means_are_those_of_the_convolution(options, size):
-    layer = nn.Conv2d(2, 4, **{"kernel_size": (3, 2), **options}, dtype=torch.float64)
-    layer.weight.data = random(*layer.weight.shape)
-    network = nn.Sequential(layer, nn.ReLU(), nn.Flatten(), nn.LazyLinear(2)).double().eval()
+    network = one_convolution(nn.Conv2d(2, 4, **{"kernel_size": (3, 2), **options}))
     x = random(3, 2, *size)
     network(x)
-    node, means, value = means_of(network, x)
-    assert node.op == "placeholder"
-    assert torch.allclose(means, value.mean(dim=(2, 3)), rtol=1e-12, atol=1e-12)
+    assert check_means(network, x).op == "placeholder"
 
 
 def test_maps_with_the_channels_last_in_memory():
     layer = conv(random(4, 2, 3, 3), random(4), padding=1)
     network = stack(layer, nn.ReLU(), nn.Flatten(), dense(random(2, 120)))
     x = random(3, 2, 5, 6).to(memory_format=torch.channels_last)
-    _, means, value = means_of(network, x)
-    assert torch.allclose(means, value.mean(dim=(2, 3)), rtol=1e-12, atol=1e-12)
+    check_means(network, x)
 
 
 def test_gradients_are_those_of_the_convolution():
@@ -91,21 +99,15 @@ def test_batch_normalization_behind_a_convolution():
     norm.running_mean, norm.running_var = random(4), random(4).abs()
     norm.weight.data, norm.bias.data = random(4), random(4)
     network = stack(conv(random(4, 2, 3, 3)), norm, nn.ReLU(), nn.Flatten(), dense(random(2, 48)))
-    x = random(3, 2, 5, 6)
-    node, means, value = means_of(network, x)
-    assert node.op == "placeholder"
-    assert torch.allclose(means, value.mean(dim=(2, 3)), rtol=1e-12, atol=1e-12)
+    assert check_means(network, random(3, 2, 5, 6)).op == "placeholder"
 
 
 @pytest.mark.parametrize("options", [{"groups": 2}, {"padding": 1, "padding_mode": "circular"}])
 def test_other_convolutions_run_as_they_are(options):
-    layer = nn.Conv2d(2, 4, 3, **options, dtype=torch.float64)
-    network = nn.Sequential(layer, nn.ReLU(), nn.Flatten(), nn.LazyLinear(2)).double().eval()
+    network = one_convolution(nn.Conv2d(2, 4, 3, **options))
     x = random(3, 2, 5, 5)
     network(x)
-    node, means, value = means_of(network, x)
-    assert node.target == "0"
-    assert torch.allclose(means, value.mean(dim=(2, 3)))
+    assert check_means(network, x).target == "0"
 
 
 def test_dense_layers_have_no_space():

@@ -16,6 +16,7 @@ import os
 import numpy as np
 import pytest
 import torch
+from helpers.networks import centred
 from torch import fx, nn
 
 from localspec.clustering import weight_graph
@@ -184,13 +185,6 @@ def test_edges_are_gradients_of_a_random_sum(name):
 
 
 # --- lesions ---
-
-
-def centred(network, x):
-    """Move the mean of a network's logits to 0: otherwise one class wins whatever is lesioned."""
-    last = [part for part in network.modules() if isinstance(part, nn.Conv2d | nn.Linear)][-1]
-    last.bias -= network(x).mean(dim=0)
-    return network
 
 
 def hooked_module(network, layer):

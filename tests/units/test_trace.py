@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from helpers.networks import batch_norm, conv, dense, random_mlp, stack
+from helpers.networks import batch_norm, conv, dense, made, random_mlp, stack
+from helpers.refusals import cases, check_refused
 from torch import nn
 from torch.nn import functional as F
 
@@ -13,6 +14,10 @@ from localspec.networks import TrainedNetwork
 from localspec.units import trace_units, unit_values
 
 X = torch.tensor([[1.0, 2.0], [-3.0, 0.5]]).double()
+
+
+def square():
+    return dense(np.eye(2))
 
 
 def layers(network):
@@ -70,36 +75,19 @@ def test_a_convolution_that_writes_the_logits_is_not_tested():
     "last", [nn.Softmax(dim=1), nn.LogSoftmax(dim=1), lambda x: torch.softmax(x, 1), None]
 )
 def test_a_final_softmax_is_left_out(last):
-    def forward(made, x):
-        logits = made.b(torch.relu(made.a(x)))
+    def forward(m, x):
+        logits = m.b(torch.relu(m.a(x)))
         return logits if last is None else last(logits)
 
     parts = {"last": last} if isinstance(last, nn.Module) else {}
-    network = Made(forward, a=square(), b=square(), **parts)
+    network = made(forward, a=square(), b=square(), **parts)
     (logits,) = trace_units(network).run(X)
     assert logits.tolist() == torch.relu(X).tolist()
 
 
-@pytest.mark.parametrize(
-    "between", [nn.Softmax(dim=1), nn.BatchNorm1d(2, track_running_stats=False)]
-)
-def test_what_mixes_units_or_images_is_refused(between):
-    with pytest.raises(InvalidInputError, match="cannot follow units through module"):
-        trace_units(stack(square(), between, square()))
-
-
-def test_dropout_that_stays_on():
-    def made(**options):
-        return Made(
-            lambda m, x: m.b(F.dropout(torch.relu(m.a(x)), 0.5, **options)),
-            a=square(),
-            b=square(),
-        )
-
-    for options in ({}, {"training": True}):
-        with pytest.raises(InvalidInputError, match=r"stays on .* training=self.training"):
-            trace_units(made(**options))
-    assert trace_units(made(training=False)).run(X)[0].tolist() == torch.relu(X).tolist()
+def test_dropout_that_is_off():
+    network = joined(lambda m, x: m.b(F.dropout(torch.relu(m.a(x)), 0.5, training=False)))
+    assert trace_units(network).run(X)[0].tolist() == torch.relu(X).tolist()
 
 
 def test_layers_are_named_by_their_path():
@@ -155,43 +143,6 @@ def test_values_before_and_behind_norms_and_activations(order, value, pre_activa
     for part, expected in zip(values, (value, pre_activation, end), strict=True):
         assert part.ravel().tolist() == pytest.approx(expected)
     assert [norm.before_activation for norm in layer.batch_norms] == before
-
-
-@pytest.mark.parametrize(
-    "activation",
-    [F.relu, torch.relu, torch.tanh, lambda x: x.relu(), lambda x: F.relu(x, inplace=True)],
-)
-@pytest.mark.parametrize(
-    "flatten",
-    [
-        lambda x: torch.flatten(x, 1),
-        lambda x: x.flatten(start_dim=1),
-        lambda x: x.view(x.size(0), -1),
-        lambda x: x.view(x.shape[0], 2),
-        lambda x: x.reshape(-1, 2),
-        lambda x: F.max_pool2d(x, 1).contiguous().view(-1, 2),
-        lambda x: F.adaptive_avg_pool2d(x, 1).flatten(1),
-    ],
-)
-def test_functional_forms(activation, flatten):
-    class Functional(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.conv1 = conv([[[[1.0]]], [[[2.0]]]])
-            self.out = dense([[1.0, -1.0], [0.5, 1.0], [2.0, 2.0]])
-
-        def forward(self, x):
-            return self.out(flatten(activation(self.conv1(x))))
-
-    network = Functional().eval()
-    unit_map = trace_units(network)
-    x = torch.tensor([[[[3.0]]], [[[-4.0]]]]).double()
-    assert layers(unit_map) == [("conv1", 2, True), ("out", 3, False)]
-    assert unit_map.run(x)[0].tolist() == network(x).tolist()
-    layer = unit_map.layers[0]
-    before, after = unit_map.run(x, stops=(layer.pre_activation, layer.end))
-    assert before.flatten(1).tolist() == [[3, 6], [-4, -8]]
-    assert after.tolist() == activation(before.clone()).tolist()
 
 
 # --- run ---
@@ -282,44 +233,76 @@ def test_run_replaces_every_relu():
 # --- errors ---
 
 
-class Made(nn.Module):
-    """A network whose forward pass is a function of its modules."""
-
-    def __init__(self, forward, **modules):
-        super().__init__()
-        for name, module in modules.items():
-            self.add_module(name, module)
-        self.function = forward
-        self.eval()
-
-    def forward(self, x):
-        return self.function(self, x)
+def joined(forward):
+    return made(forward, a=square(), b=square())
 
 
-def square():
-    return dense(np.eye(2))
-
-
-def test_a_layer_that_is_used_twice_is_refused():
-    # its units would stand at two places of the network under one name
-    twice = Made(lambda m, x: m.b(torch.relu(m.a(torch.relu(m.a(x))))), a=square(), b=square())
-    with pytest.raises(InvalidInputError, match="'a'"):
-        trace_units(twice)
-
-
-def test_taking_a_part_of_the_units_is_refused():
-    # what the next layer reads would not be the units of the layer before
-    part = Made(lambda m, x: m.b(torch.relu(m.a(x))[:, :1]), a=square(), b=dense([[1.0], [2.0]]))
-    with pytest.raises(InvalidInputError, match="cannot follow units"):
-        trace_units(part)
-
-
-def test_a_part_in_training_mode():
-    # its normalization would depend on the batch, and running it would change the network
+def partly_in_training_mode():
     network = stack(square(), nn.BatchNorm1d(2), nn.ReLU(), square())
     network[1].train()
-    with pytest.raises(InvalidInputError, match="training mode"):
-        trace_units(network)
+    return network
+
+
+def between(part):
+    """Return a module or a call between two dense layers."""
+    if isinstance(part, nn.Module):
+        return stack(square(), part, square())
+    return joined(lambda m, x: m.b(part(m.a(x))))
+
+
+REFUSED = {
+    # its units would stand at two places of the network under one name
+    "a layer that is used twice": (
+        lambda: joined(lambda m, x: m.b(m.a(m.a(x).relu()).relu())),
+        "'a'",
+    ),
+    # what the next layer reads would not be the units of the layer before
+    "a part of the units": (
+        lambda: made(lambda m, x: m.b(m.a(x).relu()[:, :1]), a=square(), b=dense([[1.0], [2.0]])),
+        "cannot follow units",
+    ),
+    # its normalization would depend on the batch, and running it would change the network
+    "a part in training mode": (partly_in_training_mode, "training mode"),
+    "one layer": (lambda: stack(square()), "no hidden layer"),
+    "no layer": (lambda: stack(nn.ReLU(), nn.Flatten()), "no hidden layer"),
+    "units mixed by a softmax": (lambda: between(nn.Softmax(dim=1)), "through module Softmax"),
+    "images mixed by their statistics": (
+        lambda: between(nn.BatchNorm1d(2, track_running_stats=False)),
+        "cannot follow units through module",
+    ),
+    "a layer norm": (lambda: between(nn.LayerNorm(2)), "units through module LayerNorm ('1')"),
+    "a row to convolve": (lambda: between(nn.Conv1d(2, 2, 1)), "through module Conv1d ('1')"),
+    "halves that gate": (lambda: between(nn.GLU()), "cannot follow units through module GLU ('1')"),
+    "a square": (lambda: between(lambda x: x * x), "cannot follow units through call of mul"),
+    "constants beside units": (
+        lambda: between(lambda x: torch.cat([x, torch.ones(2, 1)], 1)),
+        "cannot follow units through call of cat",
+    ),
+    "units in order": (
+        lambda: between(lambda x: torch.sort(x, 1).values),
+        "cannot follow units through call of sort",
+    ),
+    "dropout that stays on": (
+        lambda: between(lambda x: F.dropout(x.relu(), 0.5)),
+        "stays on",
+        "training=self.training",
+    ),
+    "dropout that is on": (
+        lambda: between(lambda x: F.dropout(x.relu(), 0.5, training=True)),
+        "stays on",
+        "training=self.training",
+    ),
+    "a branch on values": (
+        lambda: joined(lambda m, x: m.b(m.a(x) if x.sum() > 0 else m.b(x))),
+        "torch.fx cannot trace Made",
+    ),
+}
+
+
+@pytest.mark.parametrize(("make", "words"), cases(REFUSED))
+def test_networks_that_cannot_be_followed(make, words):
+    network = make()
+    check_refused(lambda: trace_units(network), words)
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
@@ -329,47 +312,6 @@ def test_weights_that_are_not_finite(value, where):
     getattr(network[2], where).data.view(-1)[0] = value
     with pytest.raises(InvalidInputError, match="layer '2' holds NaN or infinite weights"):
         trace_units(network)
-
-
-@pytest.mark.parametrize("network", [stack(square()), stack(nn.ReLU(), nn.Flatten())])
-def test_no_hidden_layer(network):
-    with pytest.raises(InvalidInputError, match="no hidden layer"):
-        trace_units(network)
-
-
-@pytest.mark.parametrize(
-    ("module", "message"),
-    [
-        (nn.LayerNorm(2), r"module LayerNorm \('1'\)"),
-        (nn.Conv1d(2, 2, 1), r"module Conv1d \('1'\)"),
-        (nn.GLU(), r"module GLU \('1'\)"),
-    ],
-)
-def test_modules_that_cannot_be_followed(module, message):
-    with pytest.raises(InvalidInputError, match=f"cannot follow units through {message}"):
-        trace_units(stack(square(), module, square()))
-
-
-@pytest.mark.parametrize(
-    ("function", "message"),
-    [
-        (lambda x: x * x, "call of mul"),
-        (lambda x: torch.cat([x, torch.ones(2, 1)], 1), "call of cat"),
-        (lambda x: torch.sort(x, 1).values, "call of sort"),
-    ],
-)
-def test_calls_that_cannot_be_followed(function, message):
-    network = Made(lambda m, x: m.b(function(m.a(x))), a=square(), b=square())
-    with pytest.raises(InvalidInputError, match=f"cannot follow units through {message}"):
-        trace_units(network)
-
-
-def test_networks_that_branch_on_values():
-    def forward(m, x):
-        return m.b(m.a(x) if x.sum() > 0 else m.b(x))
-
-    with pytest.raises(InvalidInputError, match=r"torch.fx cannot trace Made"):
-        trace_units(Made(forward, a=square(), b=square()))
 
 
 def test_unknown_layer_lists_the_names():

@@ -21,6 +21,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from localspec.conventions import Conventions
+from localspec.data._torchvision import import_torchvision
 from localspec.exceptions import InvalidInputError
 from localspec.units import trace_units
 
@@ -117,14 +118,8 @@ def test_chains_have_the_same_layers_under_every_reading():
 
 
 def test_sums_of_sums_are_one_tensor():
-    eye = lambda: dense(np.eye(2))  # noqa: E731
-    network = made(
-        lambda m, x: m.out(torch.add(m.a(x) + m.b(x), m.c(x)).relu()),
-        a=eye(),
-        b=eye(),
-        c=eye(),
-        out=eye(),
-    )
+    parts = {name: dense(np.eye(2)) for name in ("a", "b", "c", "out")}
+    network = made(lambda m, x: m.out(torch.add(m.a(x) + m.b(x), m.c(x)).relu()), parts)
     assert written(trace_units(network)) == {
         "c": [("a", 0), ("b", 0), ("c", 0)],
         "out": [("out", 0)],
@@ -139,7 +134,7 @@ def test_a_sum_of_layers_that_are_read_themselves_is_a_layer_without_writers():
         return m.out(first + second) + third
 
     parts = {name: dense(np.eye(2)) for name in ("a", "b", "c", "out")}
-    writers = written(trace_units(made(forward, **parts)))
+    writers = written(trace_units(made(forward, parts)))
     assert writers == {
         "a": [("a", 0)],
         "b": [("b", 0)],
@@ -291,34 +286,15 @@ def _overwriting_alone(m, x):
     return m.out(x)
 
 
-class Block(nn.Module):
-    """A block in the words of torchvision: one ReLU that overwrites, called twice, and ``+=``."""
-
-    def __init__(self, n_in, n_out, stride):
-        super().__init__()
-        self.conv1 = nn.Conv2d(n_in, n_out, 3, stride, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(n_out)
-        self.relu = nn.ReLU(inplace=True)
-        self.conv2 = nn.Conv2d(n_out, n_out, 3, 1, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(n_out)
-        shortcut = [nn.Conv2d(n_in, n_out, 1, stride, bias=False), nn.BatchNorm2d(n_out)]
-        self.downsample = nn.Sequential(*shortcut) if stride > 1 else None
-
-    def forward(self, x):
-        identity = x
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.bn2(self.conv2(out))
-        if self.downsample is not None:
-            identity = self.downsample(x)
-        out += identity
-        return self.relu(out)
-
-
 def test_blocks_as_people_write_them():
     torch.manual_seed(0)
     stem = [nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(inplace=True), nn.MaxPool2d(2)]
     head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 3)]
-    network = nn.Sequential(*stem, Block(4, 4, 1), Block(4, 6, 2), *head).double().eval()
+    # one ReLU that overwrites, called twice, and `+=`
+    block = import_torchvision().models.resnet.BasicBlock
+    shortcut = nn.Sequential(nn.Conv2d(4, 6, 1, 2, bias=False), nn.BatchNorm2d(6))
+    blocks = [block(4, 4), block(4, 6, 2, shortcut)]
+    network = nn.Sequential(*stem, *blocks, *head).double().eval()
     unit_map = trace_units(network)
     assert [layer.name for layer in unit_map.layers] == [
         "0",

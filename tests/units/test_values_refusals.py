@@ -5,7 +5,19 @@ import torch
 from helpers.refusals import IMAGES, LABELS, cases, check_refused, mlp
 from torch import nn
 
-from localspec.units import check_labels, in_bfloat16, trace_units, unit_strengths, unit_values
+from localspec.units import (
+    check_labels,
+    in_bfloat16,
+    logit_gradients,
+    trace_units,
+    unit_strengths,
+    unit_values,
+)
+
+
+def values(x=IMAGES, **settings):
+    return unit_values(mlp(), x, **settings)
+
 
 CASES = {
     "a path": (lambda: trace_units("network.pt"), "must be a torch.nn.Module", "str"),
@@ -20,28 +32,20 @@ CASES = {
     ),
     "an unknown preset": (lambda: trace_units(mlp(), conventions="plain"), "'plain'", "'paper'"),
     "half precision of a path": (lambda: in_bfloat16("network.pt"), "torch.nn.Module", "str"),
-    "values on a list": (
-        lambda: unit_values(mlp(), IMAGES.tolist()),
-        "images must be a tensor",
-        "not list",
-    ),
-    "values on bytes": (lambda: unit_values(mlp(), IMAGES.byte()), "uint8", "x.float() / 255"),
+    "values on a list": (lambda: values(IMAGES.tolist()), "images must be a tensor", "not list"),
+    "values on bytes": (lambda: values(IMAGES.byte()), "uint8", "x.float() / 255"),
     "values on other images": (
-        lambda: unit_values(mlp(), torch.rand(9, 3, 4, 4)),
+        lambda: values(torch.rand(9, 3, 4, 4)),
         "cannot read images of shape (3, 4, 4)",
         "trained on",
     ),
-    "values in no memory": (
-        lambda: unit_values(mlp(), IMAGES, max_values=0),
+    "values in no memory": (lambda: values(max_values=0), "max_values", "at least 1", "not 0"),
+    "gradients in no memory": (lambda: logit_gradients(mlp(), IMAGES, max_values=0), "max_values"),
+    "gradients in half a value": (
+        lambda: logit_gradients(mlp(), IMAGES, max_values=1.5),
         "max_values",
-        "at least 1",
-        "not 0",
     ),
-    "values under no convention": (
-        lambda: unit_values(mlp(), IMAGES, conventions=1),
-        "'paper' or 'released'",
-        "not 1",
-    ),
+    "values under no convention": (lambda: values(conventions=1), "'paper' or 'released'", "not 1"),
     "strengths of no kind": (
         lambda: unit_strengths(mlp(), IMAGES, "norm"),
         "strata='norm'",

@@ -7,7 +7,6 @@ from helpers.networks import conv, dense, random_mlp, stack
 from torch import nn
 
 from localspec._utils.hardware import limited_threads
-from localspec.exceptions import InvalidInputError
 from localspec.visualization import exciting_images
 from localspec.visualization._exciting_images import leading_bits, top_images
 
@@ -81,28 +80,3 @@ def test_leading_bits(value, n_bits, expected):
 def test_no_targets():
     exciting = exciting_images(NETWORK, IMAGES, [], n_images=2)
     assert exciting.indices.shape == exciting.scores.shape == (0, 2)
-
-
-@pytest.mark.parametrize(
-    ("target", "options", "words"),
-    [
-        (BOTH, {"n_images": 0}, "n_images must be a whole number of at least 1, not 0"),
-        (BOTH, {"n_images": 6}, "n_images = 6, but there are 5 images"),
-        (BOTH, {"batch_size": 0}, "batch_size must be a whole number of at least 1"),
-        ({"1": np.array([0])}, {}, "there is no layer '1'; the network has: 0, 2"),
-        ({"0": np.array([2])}, {}, "from 0 to 1, not [2]"),
-        ({"0": np.array([-1])}, {}, "from 0 to 1, not [-1]"),
-        ({"0": np.array([], int)}, {}, "must be one or more"),
-        ({"0": np.array([0.5])}, {}, "not [0.5]"),
-        ({**BOTH, "2": np.array([0])}, {}, "target 0 must name one layer, not ['0', '2']"),
-    ],
-)
-def test_bad_input(target, options, words):
-    with pytest.raises(InvalidInputError) as caught:
-        exciting_images(NETWORK, IMAGES, [target], **{"n_images": 2, **options})
-    assert words in str(caught.value)
-
-
-def test_images_that_the_network_cannot_read():
-    with pytest.raises(InvalidInputError, match="cannot read images of shape"):
-        exciting_images(NETWORK, torch.ones(3, 4, dtype=torch.float64), [BOTH], n_images=1)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from helpers.refusals import IMAGES, cases, check_refused, mlp
 from torch import nn
 
@@ -30,6 +31,12 @@ CASES = {
     "image of an unknown layer": (lambda: shown({"conv": [0]}), "no layer 'conv'", "1, 3, 5"),
     "image of no unit": (lambda: shown({"1": []}), "one or more from 0 to 5", "not []"),
     "image of half a unit": (lambda: shown({"1": [0.5]}), "from 0 to 5", "[0.5]"),
+    "image of a unit too far": (lambda: shown({"1": [6]}), "from 0 to 5, not [6]"),
+    "image of a negative unit": (lambda: shown({"1": [-1]}), "from 0 to 5", "not [-1]"),
+    "image of no layer": (
+        lambda: visualize(mlp(), [{"1": [0]}, {}], (1, 4, 4)),
+        "target 1 must name one layer",
+    ),
     "image of two layers": (lambda: shown({"1": [0], "3": [0]}), "one layer", "['1', '3']"),
     "no steps": (lambda: shown({"1": [0]}, n_steps=0), "n_steps", "at least 1", "not 0"),
     "learning rate": (lambda: shown({"1": [0]}, learning_rate=0), "learning_rate", "not 0"),
@@ -90,6 +97,34 @@ CASES = {
         lambda: exciting({"1": [0]}, IMAGES.tolist()),
         "images must be a tensor",
         "not list",
+    ),
+    "exciting: other images": (
+        lambda: exciting({"1": [0]}, torch.rand(30, 1, 5, 5)),
+        "cannot read images of shape (1, 5, 5)",
+    ),
+    "exciting: no image": (
+        lambda: exciting({"1": [0]}, n_images=0),
+        "n_images must be a whole number of at least 1, not 0",
+    ),
+    "exciting: too many images": (
+        lambda: exciting({"1": [0]}, n_images=31),
+        "n_images = 31, but there are 30 images",
+    ),
+    "exciting: batch_size": (
+        lambda: exciting({"1": [0]}, batch_size=0),
+        "batch_size must be a whole number of at least 1",
+    ),
+    "exciting: unknown layer": (
+        lambda: exciting({"2": [0]}),
+        "there is no layer '2'; the network has: 1, 3",
+    ),
+    "exciting: a unit too far": (lambda: exciting({"1": [6]}), "from 0 to 5, not [6]"),
+    "exciting: a negative unit": (lambda: exciting({"1": [-1]}), "from 0 to 5, not [-1]"),
+    "exciting: no unit": (lambda: exciting({"1": np.array([], int)}), "must be one or more"),
+    "exciting: half a unit": (lambda: exciting({"1": np.array([0.5])}), "not [0.5]"),
+    "exciting: two layers": (
+        lambda: exciting({"1": [0], "3": [0]}),
+        "target 0 must name one layer, not ['1', '3']",
     ),
     "exciting: no list": (
         lambda: exciting_images(mlp(), IMAGES, {"1": [0]}),

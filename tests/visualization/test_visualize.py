@@ -10,7 +10,7 @@ from helpers.networks import batch_norm, conv, dense, random_mlp, stack
 from scipy import stats
 from torch import nn
 
-from localspec.exceptions import InvalidInputError
+from localspec._utils.hardware import limited_threads
 from localspec.units import trace_units
 from localspec.visualization import visualize
 from localspec.visualization._parametrisation import MAX_COEFFICIENTS, decode, initial_parameters
@@ -267,19 +267,12 @@ def test_large_colour_images_run_a_few_at_a_time():
 @pytest.mark.parametrize("channels", [1, 3])
 def test_threads_do_not_change_results(channels):
     targets = [{"0": [1]}, {"4": [0, 2]}, {"4": [3]}, {"8": [1]}, {"4": [1]}] * 2
-    before, results = torch.get_num_threads(), []
-    try:
-        for n_threads in (1, 2, 3):
-            torch.set_num_threads(n_threads)
-            results.append(
-                visualize(cnn(channels), targets, (channels, 6, 7), n_steps=20, max_values=3000)
-            )
-    finally:
-        torch.set_num_threads(before)
+    results, options = [], {"n_steps": 20, "max_values": 3000}
+    for n_threads in (1, 2, 3):
+        with limited_threads(n_threads):
+            results.append(visualize(cnn(channels), targets, (channels, 6, 7), **options))
     for other in results[1:]:
-        assert (other.images == results[0].images).all()
-        assert (other.scores == results[0].scores).all()
-        assert (other.entropies == results[0].entropies).all()
+        np.testing.assert_equal(vars(other), vars(results[0]))
 
 
 def test_much_work_is_shared_between_cores():
@@ -444,22 +437,6 @@ def test_results_are_in_the_networks_precision():
     assert result.images.dtype == result.scores.dtype == np.float32
     assert result.images.shape == (1, 1, 4, 4)
     assert ((result.images >= 0) & (result.images <= 1)).all()
-
-
-# --- errors ---
-
-
-@pytest.mark.parametrize(
-    ("target", "message"),
-    [
-        ({}, "target 1 must name one layer"),
-        ({"3": [6]}, r"from 0 to 5, not \[6\]"),
-        ({"3": [-1]}, "from 0 to 5"),
-    ],
-)
-def test_targets_that_are_refused(target, message):
-    with pytest.raises(InvalidInputError, match=message):
-        visualize(mlp((1, 4, 4)), [{"1": [0]}, target], (1, 4, 4))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

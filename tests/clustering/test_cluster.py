@@ -101,16 +101,6 @@ def test_a_layer_gets_as_many_clusters_as_the_global_clustering_uses_there():
     assert local.of(local.layers[3]).tolist() == [0, 0]  # C, from the last triple
 
 
-def test_counting_from_the_input_slices_the_labels_too_early():
-    # dense1 is counted on nodes 0-3 (A and B: 2 clusters), dense2 on nodes 4-7 (A, B, C: 3);
-    # the triple around dense1 has three pieces for two clusters, so two pieces share one
-    reading = Conventions(cluster_count_layers="from_input")
-    with pytest.warns(DegenerateDataWarning, match="3 components but 2 clusters"):
-        local = cluster(pieces(), 3, scope="local", conventions=reading)
-    assert n_used(local, 1) == 2
-    assert n_used(local, 2) == 3
-
-
 # The same three pieces in a network with convolutions: its graph begins with channels.
 #
 #       conv1        conv2        conv3        conv4
@@ -130,12 +120,14 @@ def test_the_plain_reading_of_channels():
     assert by_layer(local) == [[0, 0, 1, 1], [0, 0, 1, 2], [0, 1, 2, 2], [0, 1, 2]]
 
 
-def test_channels_are_counted_one_layer_off():
-    # conv2, the middle of the first triple, is counted on conv1 (A and B: 2 clusters) and not on
-    # itself (3); conv3 on conv2 (3)
+@pytest.mark.parametrize("graph", [pieces(), convolutional_pieces()], ids=["pixels", "channels"])
+def test_counting_from_the_input_is_one_layer_off(graph):
+    # dense1 is counted on nodes 0-3 (A and B: 2 clusters), dense2 on nodes 4-7 (A, B, C: 3);
+    # conv2, the middle of the first triple, is counted on conv1 (A and B) and not on itself, conv3
+    # on conv2 (3). The first triple has three pieces for two clusters, so two pieces share one
     reading = Conventions(cluster_count_layers="from_input")
     with pytest.warns(DegenerateDataWarning, match="3 components but 2 clusters"):
-        local = cluster(convolutional_pieces(), 3, scope="local", conventions=reading)
+        local = cluster(graph, 3, scope="local", conventions=reading)
     assert [n_used(local, index) for index in (1, 2)] == [2, 3]
 
 

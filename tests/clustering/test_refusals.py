@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from helpers.graphs import unit_graph
 from helpers.networks import dense, stack
 from helpers.refusals import IMAGES, cases, check_refused, mlp
 from scipy import sparse
@@ -36,15 +37,6 @@ from localspec.clustering import (
 )
 from localspec.clustering._unit_graph import layer_ranges
 
-
-def graph(adjacency, kind="activations"):
-    adjacency = np.asarray(adjacency, dtype=float)
-    layers = layer_ranges([("1", len(adjacency), True)])
-    if kind == "weights":
-        adjacency = sparse.csr_array(adjacency)
-    return UnitGraph(adjacency, layers, kind, np.zeros(adjacency.shape[0], dtype=bool))
-
-
 PAIR = np.array([[0.0, 1.0], [1.0, 0.0]])
 MASKED = np.ma.array(PAIR, mask=PAIR == 1)
 LAYERS = layer_ranges([("1", 2, True)])
@@ -62,7 +54,7 @@ LIVE = np.zeros(2, dtype=bool)
 RNG = np.random.default_rng(0)
 
 
-def unit_graph(adjacency=PAIR, layers=LAYERS, kind="activations", inactive=LIVE, links=None):
+def made(adjacency=PAIR, layers=LAYERS, kind="activations", inactive=LIVE, links=None):
     return UnitGraph(adjacency, layers, kind, inactive, links)
 
 
@@ -71,7 +63,7 @@ def labelled(labels, **settings):
 
 
 PARTITION = labelled(np.array([0, 0, 1, 1, 1, 0]))
-UNITS = graph(np.ones((6, 6)) - np.eye(6))
+UNITS = unit_graph(np.ones((6, 6)) - np.eye(6))
 WEIGHTS = weight_graph(mlp())
 OTHER = labelled([0, 1, 1])
 DRAWS = draw_counterparts(PARTITION, 3)
@@ -86,7 +78,8 @@ def activations(x=IMAGES, **settings):
 
 
 def clustered(adjacency, kind="activations"):
-    return cluster(graph(adjacency, kind), 2)
+    adjacency = sparse.csr_array(adjacency) if kind == "weights" else adjacency
+    return cluster(unit_graph(adjacency, kind=kind), 2)
 
 
 def labels(n_clusters=2, seed=0, **settings):
@@ -175,7 +168,7 @@ CASES = {
     ),
     "a masked adjacency": (lambda: ncut(MASKED, [0, 1]), "masked"),
     "a graph of a masked adjacency": (
-        lambda: unit_graph(MASKED),
+        lambda: made(MASKED),
         "adjacency must not be masked",
         "adjacency.filled(0)",
     ),
@@ -207,7 +200,7 @@ CASES = {
     ),
     "k = 1": (lambda: cluster(UNITS, 1), "n_clusters", "at least 2", "not 1"),
     "k above the units": (lambda: cluster(UNITS, 7), "from 1 to", "live units (6)", "not 7"),
-    "k above the live units": (lambda: cluster(graph(PATH), 4), "live units (3), not 4"),
+    "k above the live units": (lambda: cluster(unit_graph(PATH), 4), "live units (3), not 4"),
     "clustering: negative seed": (lambda: cluster(UNITS, 2, seed=-4), "seed", "not -4"),
     "scope": (lambda: cluster(UNITS, 2, scope="locale"), "'locale'", "'global', 'local'"),
     "correlation": (
@@ -286,31 +279,31 @@ CASES = {
     ),
     "infinite edges": (lambda: clustered(INFINITE), "finite edges", "infinite"),
     "infinite edges of weights": (lambda: clustered(INFINITE, "weights"), "finite edges"),
-    "a graph that is not square": (lambda: unit_graph(np.ones((2, 3))), "square", "(2, 3)"),
+    "a graph that is not square": (lambda: made(np.ones((2, 3))), "square", "(2, 3)"),
     "a graph in a list": (
-        lambda: unit_graph(PAIR.tolist()),
+        lambda: made(PAIR.tolist()),
         "numpy.ndarray or scipy.sparse",
         "not list",
     ),
-    "a graph of text": (lambda: unit_graph(PAIR.astype(str)), "must hold numbers"),
+    "a graph of text": (lambda: made(PAIR.astype(str)), "must hold numbers"),
     "a graph of true and false": (
         lambda: ncut(PAIR > 0, [0, 1]),
         "must hold numbers, not bool",
         "adjacency.astype(float)",
     ),
     "a graph of another kind": (
-        lambda: unit_graph(kind="weight"),
+        lambda: made(kind="weight"),
         "kind='weight'",
         "'weights', 'activations'",
     ),
-    "a dense graph of weights": (lambda: unit_graph(kind="weights"), "must be sparse", "csr_array"),
+    "a dense graph of weights": (lambda: made(kind="weights"), "must be sparse", "csr_array"),
     "layers of more units": (
-        lambda: unit_graph(np.zeros((3, 3)), inactive=np.zeros(3, bool)),
+        lambda: made(np.zeros((3, 3)), inactive=np.zeros(3, bool)),
         "layers have 2 units",
         "there are 3",
     ),
     "inactive units by index": (
-        lambda: unit_graph(inactive=np.array([0])),
+        lambda: made(inactive=np.array([0])),
         "inactive must be 2 values, true or false",
         "int64 of shape (1,)",
     ),
@@ -325,7 +318,7 @@ CASES = {
     "gaps of all units": (lambda: eigengaps(UNITS, 6), "k_max must be from 2 to 5", "not 6"),
     "gaps of one": (lambda: eigengaps(UNITS, 1), "k_max", "at least 2", "not 1"),
     "gaps of a pair": (
-        lambda: eigengaps(graph(PAIR), 2),
+        lambda: eigengaps(unit_graph(PAIR), 2),
         "at least 3 units",
         "not 2",
     ),
@@ -425,18 +418,18 @@ CASES = {
     ),
     "labels in a list, of a graph": (lambda: of_pair([0, 1]), "array of whole numbers", "[0, 1]"),
     "layers by name": (lambda: of_pair(np.array([0, 1]), ("1",)), "tuple of LayerRange", "('1',)"),
-    "no layers": (lambda: unit_graph(layers=()), "layers have 0 units", "there are 2"),
+    "no layers": (lambda: made(layers=()), "layers have 0 units", "there are 2"),
     "layers in another order": (
-        lambda: unit_graph(layers=layer_ranges(SINGLE)[::-1]),
+        lambda: made(layers=layer_ranges(SINGLE)[::-1]),
         "follow each other from unit 0 on",
     ),
     "links of other layers": (
-        lambda: unit_graph(sparse.csr_array(PAIR), kind="weights", links=(("1", "3"),)),
+        lambda: made(sparse.csr_array(PAIR), kind="weights", links=(("1", "3"),)),
         "links must join two of ['1']",
         "('1', '3')",
     ),
     "gaps of negative edges": (
-        lambda: eigengaps(graph(np.eye(4) - 1), 2),
+        lambda: eigengaps(unit_graph(np.eye(4) - 1), 2),
         "edges of 4 unit(s) sum to 0 or less",
     ),
     "subclusters of labels": (

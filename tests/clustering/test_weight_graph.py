@@ -189,9 +189,10 @@ def test_layer_ranges_lie_one_after_the_other():
     assert np.arange(5)[second.units].tolist() == [3, 4]
 
 
-def test_subgraph_of_layers_keeps_their_edges():
+def test_the_subgraph_of_tested_layers_keeps_their_edges():
     graph = weight_graph(stack(dense(W1), nn.ReLU(), dense(W2), nn.ReLU(), dense([[1, 1]])))
-    part = graph.subgraph(graph.layers[1:3])
+    assert graph.n_units == 7
+    part = graph.subgraph(graph.tested)
     assert ranges(part) == [("0", 0, 2, True), ("2", 2, 4, True)]
     assert upper(part) == {(0, 2): 5, (0, 3): 0.5, (1, 3): 6}
 
@@ -202,9 +203,3 @@ def test_keep_removes_units_and_keeps_the_order_of_the_others():
     assert ranges(part) == [("input", 0, 2, False), ("0", 2, 3, True), ("2", 3, 5, False)]
     assert upper(part) == {(0, 2): 3, (1, 2): 4, (2, 4): 6}
     assert len(part.inactive) == 5
-
-
-def test_tested_layers_are_the_hidden_ones():
-    graph = weight_graph(stack(dense(W1), nn.ReLU(), dense(W2), nn.ReLU(), dense([[1, 1]])))
-    assert [layer.name for layer in graph.tested] == ["0", "2"]
-    assert graph.n_units == 7

@@ -295,12 +295,6 @@ def test_local_clusters_come_from_predecessors_and_successors(seed):
         assert adjusted_rand_score(local.of(graph.layers[index]), mine) == 1
 
 
-def test_local_clustering_of_a_residual_network():
-    labels = cluster(weight_graph(strided()), 2, scope="local").labels
-    assert labels.shape == (10,)
-    assert (labels >= 0).all()
-
-
 def test_a_layer_that_nothing_writes_or_reads_in_the_graph():
     # the sum of two layers that are read themselves has no writer; its only reader is dense
     def forward(m, x):

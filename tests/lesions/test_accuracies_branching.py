@@ -17,9 +17,8 @@ from helpers.networks import (
     resnet_forward,
 )
 
-from localspec.clustering import Partition, draw_counterparts
 from localspec.conventions import Conventions
-from localspec.lesions import lesion_accuracies, lesion_draws
+from localspec.lesions import lesion_accuracies
 from localspec.lesions._contributions import subtracting_readers
 from localspec.lesions._passes import Part
 from localspec.lesions._points import lesion_points
@@ -288,14 +287,3 @@ def test_only_what_a_lesion_can_change_runs_again():
     # `squeeze` has its value before units are set to zero from the images alone
     assert rerun("one", "squeeze") == ({"three", "last", "fc"}, {"squeeze", "relu_4"})
     assert rerun("squeeze", "three") == ({"last", "fc"}, {"relu_1", "relu_4"})
-
-
-def test_draws_of_a_residual_network_are_lesioned():
-    x, y = labelled_images((40, 3, 4, 4))
-    network = centred(resnet(), x)
-    labels = {"stem": np.array([0, 0, 1, 1]), "b.down": np.array([0, 0, 0, 1, 1, 1])}
-    draws = draw_counterparts(Partition.from_labels(labels), 3, seed=1)
-    result = lesion_draws(network, x, y, draws)
-    assert result.lesioned.shape == (4, 4, 3)
-    direct = lesion_accuracies(network, x, y, draws.lesions())
-    assert result.lesioned.tolist() == draws.arrange(direct).tolist()

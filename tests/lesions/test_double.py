@@ -93,13 +93,6 @@ def test_overlapping_counterparts_are_refused(redundant):
         joint_lesions(network, x, y, draws)
 
 
-@pytest.mark.parametrize("pair", [(0, 0), (0, 3), (-1, 1)])
-def test_pairs_that_are_none(redundant, pair):
-    network, partition, x, y = redundant
-    with pytest.raises(InvalidInputError, match="must hold two different subclusters from 0 to 2"):
-        joint_lesions(network, x, y, draw_counterparts(partition, 1), [pair])
-
-
 def test_union_by_hand():
     lesion = union({"a": np.array([3, 1])}, {"a": np.array([0]), "b": np.array([2])})
     assert {name: units.tolist() for name, units in lesion.items()} == {"a": [0, 1, 3], "b": [2]}

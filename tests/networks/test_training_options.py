@@ -1,6 +1,5 @@
 """Training: regression, precision, memory format, threads, augmentation, progress, resuming."""
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +10,7 @@ from torch import nn
 from localspec._utils.checkpoints import Checkpoint
 from localspec.conventions import Conventions
 from localspec.data import Dataset, load_dataset
-from localspec.networks import NetworkSettings, build_network, prune, train
+from localspec.networks import NetworkSettings, prune, train
 from localspec.networks import _training as training
 from localspec.networks._pruning import largest
 
@@ -249,11 +248,3 @@ def test_without_penalties_pruning_is_that_of_a_network_without_any():
     without_any = pruned(trained, changed(l1, l1=0.0))
     assert equal(pruned(trained, changed(l1, pruning_penalties=False)), without_any)
     assert not equal(pruned(trained, l1), without_any)
-
-
-def test_a_clusterable_network_trains():
-    settings = changed(DENSE, module_distance=0.6, n_epochs=1)
-    assert math.isfinite(fit(settings).history["test_loss"][0])
-    ours, plain = (build_network(choice, (1, 6, 6), 3, seed=0) for choice in (settings, DENSE))
-    assert torch.equal(ours.dense1.weight, plain.dense1.weight)
-    assert not torch.equal(ours.dense2.weight, plain.dense2.weight)

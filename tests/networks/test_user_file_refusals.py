@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from helpers.refusals import check_refused
+from helpers.refusals import cases, check_refused
 
 from localspec.exceptions import InvalidInputError
 from localspec.networks import open_network_file
@@ -22,59 +22,54 @@ def network():
 def data():
     return {"x": torch.rand(6, 1, 2, 2), "y": torch.arange(6) % 2}
 """
-FILES = {
-    "not Python": ("mine.txt", GOOD, "not a Python file", ".py"),
-    "a syntax error": ("mine.py", "def network(:", "cannot be imported", "SyntaxError"),
-    "an error of its own": ("mine.py", "import nothing_like_it", "ModuleNotFoundError"),
-    "no data()": ("mine.py", GOOD.replace("def data", "def datum"), "must define data()"),
-    "network() fails": ("mine.py", GOOD.replace("(4, 3)", "()"), "network()", "TypeError"),
-    "network() returns a list": (
-        "mine.py",
-        GOOD.replace("return torch.nn.Sequential", "return list"),
-        "network()",
-        "failed (TypeError",
-    ),
-    "network() returns nothing": (
-        "mine.py",
-        GOOD.replace("return torch.nn", "torch.nn"),
-        "must return a torch.nn.Module",
-        "not NoneType",
-    ),
-    "data() returns a pair": (
-        "mine.py",
-        GOOD.replace('{"x":', "(").replace('"y": ', "").replace("% 2}", "% 2)"),
-        "must return a dict with 'x', 'y'",
-        "not tuple",
-    ),
-    "data() lacks labels": (
-        "mine.py",
-        GOOD.replace('"y"', '"labels"'),
-        "must return a dict with 'x', 'y'",
-        "not 'x', 'labels'",
-    ),
-}
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "words"),
-    [pytest.param(n, c, words, id=name) for name, (n, c, *words) in FILES.items()],
-)
-def test_files_of_ones_own_network(tmp_path, name, content, words):
-    path = tmp_path / name
+def written(folder, content, name="mine.py"):
+    path = folder / name
     path.write_text(content, encoding="utf-8")
-    check_refused(lambda: open_network_file(path), [str(path), *words])
+    return path
+
+
+def test_a_file_of_another_ending(tmp_path):
+    path = written(tmp_path, GOOD, "mine.txt")
+    check_refused(lambda: open_network_file(path), [str(path), "not a Python file", ".py"])
 
 
 def test_a_file_that_is_right_or_not_there(tmp_path):
-    (tmp_path / "mine.py").write_text(GOOD, encoding="utf-8")
-    network, data = open_network_file(tmp_path / "mine.py")
+    network, data = open_network_file(written(tmp_path, GOOD))
     assert not network.training
     assert sorted(data) == ["x", "y"]
     with pytest.raises(InvalidInputError, match=r"there is no file .*network\(\) and data\(\)"):
         open_network_file(tmp_path / "missing.py")
 
 
-ENDS = {  # what the file does -> words of the message
+FILES = {  # what the file does -> words of the message
+    "a syntax error": ("def network(:", "cannot be imported", "SyntaxError"),
+    "an error of its own": ("import nothing_like_it", "ModuleNotFoundError"),
+    "no data()": (GOOD.replace("def data", "def datum"), "must define data()"),
+    "network() fails": (GOOD.replace("(4, 3)", "()"), "network()", "TypeError"),
+    "network() returns a list": (
+        GOOD.replace("return torch.nn.Sequential", "return list"),
+        "network()",
+        "failed (TypeError",
+    ),
+    "network() returns nothing": (
+        GOOD.replace("return torch.nn", "torch.nn"),
+        "network() of",
+        "must return a torch.nn.Module, not NoneType",
+    ),
+    "data() returns a pair": (
+        GOOD.replace('{"x":', "(").replace('"y": ', "").replace("% 2}", "% 2)"),
+        "data() of",
+        "must return a dict with 'x', 'y'",
+        "not tuple",
+    ),
+    "data() lacks labels": (
+        GOOD.replace('"y"', '"labels"'),
+        "data() of",
+        "must return a dict with 'x', 'y'",
+        "not 'x', 'labels'",
+    ),
     "sys.exit()": ("import sys\nsys.exit()", "cannot be imported (SystemExit)", "on its own first"),
     "sys.exit(text)": ("raise SystemExit('usage: mine.py')", "(SystemExit: usage: mine.py)"),
     "exit in network()": (
@@ -103,22 +98,16 @@ ENDS = {  # what the file does -> words of the message
 }
 
 
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [pytest.param(content, words, id=name) for name, (content, *words) in ENDS.items()],
-)
-def test_whatever_ends_a_file(tmp_path, content, words):
-    path = tmp_path / "mine.py"
-    path.write_text(content, encoding="utf-8")
-    before = set(sys.modules)
+@pytest.mark.parametrize(("content", "words"), cases(FILES))
+def test_files_of_ones_own_network(tmp_path, content, words):
+    path, before = written(tmp_path, content), set(sys.modules)
     check_refused(lambda: open_network_file(path), [str(path), *words])
     left = {name for name in set(sys.modules) - before if "mine" in name}
     assert not left or "()" in words[0] or "define" in words[0]
 
 
 def test_the_user_may_interrupt(tmp_path):
-    path = tmp_path / "mine.py"
-    path.write_text("raise KeyboardInterrupt")
+    path = written(tmp_path, "raise KeyboardInterrupt")
     with pytest.raises(KeyboardInterrupt):
         open_network_file(path)
 
@@ -172,9 +161,9 @@ def surroundings():
 @pytest.mark.parametrize("ending", ["", "1 / 0"], ids=["right", "wrong"])
 def test_a_file_changes_nothing_around_it(tmp_path, monkeypatch, ending):
     monkeypatch.setattr(sys, "path", [*sys.path])
-    path = tmp_path / "mine.py"
     inside = CHANGES.replace("\n", "\n    ").replace('torch.set_default_device("meta")', "")
-    path.write_text(f"{CHANGES}{ending}\n{GOOD}".replace("data():", f"data():{inside}"))
+    content = f"{CHANGES}{ending}\n{GOOD}".replace("data():", f"data():{inside}")
+    path = written(tmp_path, content)
     before = surroundings()
     if ending:
         check_refused(lambda: open_network_file(path), ["ZeroDivisionError"])

@@ -24,17 +24,19 @@ def means_of(network, x, name="0"):
     return node, means(read), value
 
 
-def check_means(network, x, name="0"):
+def check_means(network, x):
     """Compare with the convolution's own values; return the node the pass ends at."""
-    node, means, value = means_of(network, x, name)
+    node, means, value = means_of(network, x)
     assert torch.allclose(means, value.mean(dim=(2, 3)), rtol=1e-12, atol=1e-12)
     return node
 
 
-def one_convolution(layer):
-    """Return a convolution of random weights, and a head."""
+def one_convolution(layer, x):
+    """Return a convolution of random weights, and a head for its values on these images."""
     layer.weight.data = random(*layer.weight.shape)
-    return nn.Sequential(layer, nn.ReLU(), nn.Flatten(), nn.LazyLinear(2)).double().eval()
+    network = nn.Sequential(layer, nn.ReLU(), nn.Flatten(), nn.LazyLinear(2)).double().eval()
+    network(x)
+    return network
 
 
 def test_by_hand():
@@ -64,9 +66,8 @@ def test_by_hand():
 )
 @pytest.mark.parametrize("size", [(6, 7), (5, 5)])
 def test_means_are_those_of_the_convolution(options, size):
-    network = one_convolution(nn.Conv2d(2, 4, **{"kernel_size": (3, 2), **options}))
     x = random(3, 2, *size)
-    network(x)
+    network = one_convolution(nn.Conv2d(2, 4, **{"kernel_size": (3, 2), **options}), x)
     assert check_means(network, x).op == "placeholder"
 
 
@@ -104,9 +105,8 @@ def test_batch_normalization_behind_a_convolution():
 
 @pytest.mark.parametrize("options", [{"groups": 2}, {"padding": 1, "padding_mode": "circular"}])
 def test_other_convolutions_run_as_they_are(options):
-    network = one_convolution(nn.Conv2d(2, 4, 3, **options))
     x = random(3, 2, 5, 5)
-    network(x)
+    network = one_convolution(nn.Conv2d(2, 4, 3, **options), x)
     assert check_means(network, x).target == "0"
 
 

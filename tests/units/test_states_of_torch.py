@@ -38,17 +38,13 @@ WITH_GRADIENTS = {
 }
 
 
-def table(calls):
-    return [pytest.param(call, id=name) for name, call in calls.items()]
-
-
 def normalized():
     """Return a network that, in training mode, normalizes by the batch and changes with it."""
     network = mlp()
     return nn.Sequential(*network[:2], nn.BatchNorm1d(6), *network[2:]).eval()
 
 
-@pytest.mark.parametrize("call", table(CALLS))
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 @pytest.mark.parametrize("find", [trace_units, lambda network: hook_units(network, IMAGES)])
 def test_units_of_a_network_that_was_put_into_training_mode_since(find, call):
     network = normalized()
@@ -59,7 +55,7 @@ def test_units_of_a_network_that_was_put_into_training_mode_since(find, call):
     assert torch.equal(network[2].running_mean, means)
 
 
-@pytest.mark.parametrize("call", table(CALLS))
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_autocast_does_not_choose_the_precision(call):
     # threads of their own would not see it, so that numbers would hang on how many there are
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -73,7 +69,7 @@ def test_a_network_made_in_inference_mode_has_values():
     np.testing.assert_array_equal(own["1"], unit_values(mlp(), IMAGES)["1"])
 
 
-@pytest.mark.parametrize("call", table(WITH_GRADIENTS))
+@pytest.mark.parametrize("call", WITH_GRADIENTS.values(), ids=WITH_GRADIENTS)
 def test_a_network_made_in_inference_mode_has_no_gradients(call):
     with torch.inference_mode():
         network = copy.deepcopy(mlp())
@@ -113,7 +109,7 @@ class Centring(nn.Sequential):
         return super().forward(x.sub_(0.5))
 
 
-@pytest.mark.parametrize("call", table(CALLS))
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_a_network_that_writes_over_its_images(call):
     network, before = Centring(*mlp()).eval(), IMAGES.clone()
     call(hook_units(network, IMAGES))
@@ -151,13 +147,13 @@ ON_CNN = {
 
 
 @pytest.mark.usefixtures("elsewhere")
-@pytest.mark.parametrize("call", table(CALLS))
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 @pytest.mark.parametrize("network", [NETWORK, DOUBLE])
 def test_torchs_default_device_does_not_matter(network, call):
     call(network)
 
 
-@pytest.mark.parametrize("call", table(ON_CNN))
+@pytest.mark.parametrize("call", ON_CNN.values(), ids=ON_CNN)
 def test_convolutions_are_the_same_whatever_torchs_default_device(call, request):
     plain = call()
     request.getfixturevalue("elsewhere")

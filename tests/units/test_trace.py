@@ -198,16 +198,6 @@ def test_run_goes_on_from_any_place():
         assert torch.equal(logits, network(X))
 
 
-def test_run_goes_on_with_another_number_of_images():
-    # lesions are stacked along the batch behind a common prefix
-    network = cnn()
-    unit_map = trace_units(network)
-    x = torch.rand(3, 1, 6, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    (prefix,) = unit_map.run(x, stops=(unit_map.layers[0].value,))
-    (logits,) = unit_map.run(prefix.repeat(4, 1, 1, 1), start=unit_map.layers[0].value)
-    assert torch.allclose(logits, network(x).repeat(4, 1))
-
-
 def test_run_edits_values_on_the_way_and_at_the_start():
     network = random_mlp([2, 3, 4, 2], 0)
     unit_map = trace_units(network)

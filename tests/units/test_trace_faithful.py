@@ -202,30 +202,6 @@ def test_a_view_of_a_value_that_is_overwritten_is_refused():
         trace_units(made(forward, **layers()))
 
 
-@pytest.mark.parametrize(
-    "activation",
-    [
-        lambda x: F.leaky_relu(x, 0.1, True),
-        lambda x: F.elu(x, 1.0, True),
-        lambda x: F.silu(x, True),
-        lambda x: F.relu6(x, inplace=True),
-    ],
-)
-def test_activations_in_place_keep_what_they_read(activation):
-    def forward(m, x):
-        return m.fc(pooled(activation(m.a(x))))
-
-    network = made(forward, **layers())
-    unit_map = trace_units(network)
-    before, after, values = unit_map.run(
-        IMAGES, stops=(unit_map.layer("a").value, unit_map.layer("a").end, unit_map.output)
-    )
-    expected = network.a(IMAGES)
-    assert torch.equal(before, expected)
-    assert torch.equal(after, activation(expected.clone()))
-    assert torch.equal(values, network(IMAGES))
-
-
 # --- other arguments ---
 
 

@@ -6,7 +6,7 @@ from decimal import Decimal, getcontext
 import numpy as np
 import pytest
 import torch
-from helpers.networks import batch_norm, conv, dense, random_mlp, stack
+from helpers.networks import batch_norm, conv, dense, made, random_mlp, stack
 from scipy import stats
 from torch import nn
 
@@ -327,18 +327,14 @@ def test_the_network_gets_no_gradients():
 
 
 def test_functional_relus_are_redirected_too():
-    class Functional(nn.Module):
-        def __init__(self, parts):
-            super().__init__()
-            self.a, self.b, self.c = parts[1], parts[3], parts[5]
-
-        def forward(self, x):
-            x = torch.relu(self.a(torch.flatten(x, 1)))
-            return self.c(self.b(x).relu())
+    def forward(m, x):
+        x = torch.relu(m.a(torch.flatten(x, 1)))
+        return m.c(m.b(x).relu())
 
     modules = mlp((1, 4, 4), seed=3, bias=-4.0)
     plain = visualize(modules, [{"3": [1]}], (1, 4, 4))
-    called = visualize(Functional(modules).eval(), [{"b": [1]}], (1, 4, 4))
+    network = made(forward, a=modules[1], b=modules[3], c=modules[5])
+    called = visualize(network, [{"b": [1]}], (1, 4, 4))
     assert called.images == pytest.approx(plain.images, abs=1e-12)
     assert called.scores == pytest.approx(plain.scores)
 

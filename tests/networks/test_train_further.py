@@ -11,31 +11,26 @@ from localspec.networks import NetworkSettings, TrainedNetwork, build_network, t
 SETTINGS = NetworkSettings(dataset="made up", hidden=(4,), batch_size=8, learning_rate=0.01)
 
 
-def case():
-    generator = torch.Generator().manual_seed(0)
-    x = torch.rand(20, 1, 2, 3, generator=generator, dtype=torch.float64)
-    y = torch.arange(20) % 3
-    dataset = Dataset("made up", x, y, x, y, ("a", "b", "c"))
-    module = build_network(SETTINGS, (1, 2, 3), 3, seed=1, dtype="float64")
-    return TrainedNetwork(module.eval().requires_grad_(False), {}), dataset
+X = torch.rand(20, 1, 2, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+Y = torch.arange(20) % 3
+DATASET = Dataset("made up", X, Y, X, Y, ("a", "b", "c"))
+MODULE = build_network(SETTINGS, (1, 2, 3), 3, seed=1, dtype="float64")
+START = TrainedNetwork(MODULE.eval().requires_grad_(False), {})
 
 
-def further(start, dataset, **options):
+def further(**options):
     shared = {"n_epochs": 2, "seed": 3, "device": "cpu"}
-    return train_further(start, SETTINGS, dataset, **{**shared, **options})
+    return train_further(START, SETTINGS, DATASET, **{**shared, **options})
 
 
 def test_what_is_added_to_the_loss_moves_kernels_alone():
-    start, dataset = case()
-    before = {name: value.clone() for name, value in start.module.state_dict().items()}
-    plain = further(start, dataset, n_epochs=1).module.state_dict()
+    before = {name: value.clone() for name, value in MODULE.state_dict().items()}
+    plain = further(n_epochs=1).module.state_dict()
     added = further(
-        start,
-        dataset,
         n_epochs=1,
         extra_loss=lambda kernels, step: 1e6 * sum(kernel.sum() for kernel in kernels),
     ).module.state_dict()
-    for name, value in start.module.state_dict().items():
+    for name, value in MODULE.state_dict().items():
         assert torch.equal(value, before[name])
         if name.endswith("weight"):  # three steps of Adam at the rate, all in one direction
             torch.testing.assert_close(added[name], value - 3 * 0.01, rtol=0, atol=1e-6)
@@ -43,25 +38,22 @@ def test_what_is_added_to_the_loss_moves_kernels_alone():
 
 
 def test_steps_are_counted_from_the_start_of_each_epoch():
-    start, dataset = case()
     steps = []
 
     def nothing(kernels, step):
         steps.append((step, [tuple(kernel.shape) for kernel in kernels]))
         return torch.zeros(())
 
-    with_nothing = further(start, dataset, extra_loss=nothing)
+    with_nothing = further(extra_loss=nothing)
     assert [step for step, _ in steps] == [0, 1, 2, 0, 1, 2]
     assert steps[0][1] == [(4, 6), (3, 4)]
-    plain = further(start, dataset)
+    plain = further()
     for name, value in plain.module.state_dict().items():
         assert torch.equal(value, with_nothing.module.state_dict()[name])
     assert len(plain.history["test_accuracy"]) == 2
 
 
 def test_it_goes_on_from_a_checkpoint(tmp_path):
-    start, dataset = case()
-
     def squares(kernels, step):
         return (1 + step) * sum(kernel.square().sum() for kernel in kernels)
 
@@ -79,9 +71,9 @@ def test_it_goes_on_from_a_checkpoint(tmp_path):
 
     checkpoint = Checkpoint("penalty", "0" * 32, root=tmp_path, interval_s=0)
     with pytest.raises(KilledError):
-        further(start, dataset, extra_loss=killed, checkpoint=checkpoint)
-    resumed = further(start, dataset, extra_loss=squares, checkpoint=checkpoint)
-    whole = further(start, dataset, extra_loss=squares)
+        further(extra_loss=killed, checkpoint=checkpoint)
+    resumed = further(extra_loss=squares, checkpoint=checkpoint)
+    whole = further(extra_loss=squares)
     for name, value in whole.module.state_dict().items():
         assert torch.equal(value, resumed.module.state_dict()[name])
     np.testing.assert_array_equal(whole.history["train_loss"], resumed.history["train_loss"])

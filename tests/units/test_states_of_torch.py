@@ -140,10 +140,6 @@ CNN = nn.Sequential(
     nn.Conv2d(1, 6, 3, padding=1), nn.ReLU(), nn.Conv2d(6, 4, 3, padding=1), nn.ReLU(),
     nn.Flatten(), nn.Linear(64, 3),
 ).double().eval()  # fmt: skip
-ON_CNN = {
-    "lesions": lambda: lesion_accuracies(CNN, IMAGES, LABELS, [{"0": [0]}, {"2": [1]}] * 10),
-    "images": lambda: visualize(CNN, [{"0": [0]}, {"2": [1]}], (1, 4, 4), n_steps=3).images,
-}
 
 
 @pytest.mark.usefixtures("elsewhere")
@@ -153,33 +149,21 @@ def test_torchs_default_device_does_not_matter(network, call):
     call(network)
 
 
-@pytest.mark.parametrize("call", ON_CNN.values(), ids=ON_CNN)
-def test_convolutions_are_the_same_whatever_torchs_default_device(call, request):
-    plain = call()
-    request.getfixturevalue("elsewhere")
-    np.testing.assert_array_equal(call(), plain)
-
-
-def test_training_is_the_same_whatever_torchs_default_device(request):
-    data = Dataset("toy", IMAGES, LABELS, IMAGES, LABELS, ("a", "b", "c"))
-    settings = NetworkSettings(dataset="toy", hidden=(6, 4), batch_size=10, module_distance=0.6)
-    plain = train(settings, data, seed=0, device="cpu")
-    request.getfixturevalue("elsewhere")
-    other = train(settings, data, seed=0, device="cpu")
-    assert torch.equal(other.module[1].weight, plain.module[1].weight)
+TOY = Dataset("toy", IMAGES, LABELS, IMAGES, LABELS, ("a", "b", "c"))
+MODULAR = NetworkSettings(dataset="toy", hidden=(6, 4), batch_size=10, module_distance=0.6)
+RESULTS = {
+    "lesions": lambda: lesion_accuracies(CNN, IMAGES, LABELS, [{"0": [0]}, {"2": [1]}] * 10),
+    "images": lambda: visualize(CNN, [{"0": [0]}, {"2": [1]}], (1, 4, 4), n_steps=3).images,
+    "training": lambda: train(MODULAR, TOY, seed=0, device="cpu").module[1].weight,
+    "a screen": lambda: screen(NETWORK, (IMAGES, LABELS), n_clusters=2, n_draws=1).table.to_csv(),
+    "standardization": lambda: standardized(NETWORK, [0.5], [0.25])(IMAGES).detach(),
+    "digits": lambda: load_dataset("digits").x_train,
+}
 
 
 @pytest.mark.filterwarnings("ignore::localspec.exceptions.DegenerateDataWarning")
-def test_a_screen_is_the_same_whatever_torchs_default_device(request):
-    plain = screen(NETWORK, (IMAGES, LABELS), n_clusters=2, n_draws=1)
+@pytest.mark.parametrize("call", RESULTS.values(), ids=RESULTS)
+def test_results_are_the_same_whatever_torchs_default_device(call, request):
+    plain = call()
     request.getfixturevalue("elsewhere")
-    other = screen(NETWORK, (IMAGES, LABELS), n_clusters=2, n_draws=1)
-    assert other.table.equals(plain.table)
-
-
-def test_standardization_and_digits_whatever_torchs_default_device(request):
-    plain = standardized(mlp(), [0.5], [0.25])(IMAGES)
-    network = mlp()
-    request.getfixturevalue("elsewhere")
-    assert torch.equal(standardized(network, [0.5], [0.25])(IMAGES), plain)
-    assert load_dataset("digits").x_train.device.type == "cpu"
+    np.testing.assert_array_equal(call(), plain)

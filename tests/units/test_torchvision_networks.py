@@ -16,6 +16,7 @@ import os
 import numpy as np
 import pytest
 import torch
+from helpers.lesions import hooked
 from helpers.networks import centred
 from torch import fx, nn
 
@@ -187,26 +188,14 @@ def test_edges_are_gradients_of_a_random_sum(name):
 # --- lesions ---
 
 
-def hooked_module(network, layer):
-    """Return the module whose output is a layer's value, or that value after a ReLU."""
+def hooked_name(network, layer):
+    """Return the name of the module that returns a layer's value, or that value after a ReLU."""
     if layer.value.op == "call_module":
-        return network.get_submodule(layer.value.target)
+        return layer.value.target
     blocks = (models.resnet.BasicBlock, models.mobilenetv2.InvertedResidual)
     parts = layer.tensor.split(".")
     names = [".".join(parts[:length]) for length in range(len(parts), 0, -1)]
-    return next(m for m in map(network.get_submodule, names) if isinstance(m, blocks))
-
-
-def hooked(network, x, layer, units):
-    """Return logits where a hook sets units of a layer to zero."""
-
-    def zero(module, inputs, output):
-        return output.index_fill(1, torch.from_numpy(units), 0)
-
-    handle = hooked_module(network, layer).register_forward_hook(zero)
-    logits = network(x)
-    handle.remove()
-    return logits
+    return next(name for name in names if isinstance(network.get_submodule(name), blocks))
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -223,7 +212,7 @@ def test_lesions_are_hooks(name):
         for layer in chosen.values()
     ]
     expected = [
-        hooked(network, x, layer, lesion[layer.name]).argmax(dim=1).tolist()
+        hooked(network, x, {hooked_name(network, layer): lesion[layer.name]}).argmax(dim=1).tolist()
         for layer, lesion in zip(chosen.values(), lesions, strict=True)
     ]
     assert lesion_predictions(unit_map, x, lesions).tolist() == expected

@@ -1,15 +1,80 @@
-"""Networks whose weights or forward pass cannot be read: one error that says what to pass."""
+"""Networks and images that units are not read from."""
 
 import pytest
 import torch
-from helpers.refusals import IMAGES, cases, check_refused, mlp
+from helpers.refusals import IMAGES, LABELS, cases, check_refused, mlp
 from torch import nn
 from torch.ao.quantization import quantize_dynamic
 
 from localspec.clustering import activation_graph, weight_graph
 from localspec.lesions import lesion_predictions
-from localspec.units import trace_units
+from localspec.units import (
+    check_labels,
+    in_bfloat16,
+    logit_gradients,
+    trace_units,
+    unit_strengths,
+    unit_values,
+)
 from localspec.visualization import visualize
+
+
+def values(x=IMAGES, **settings):
+    return unit_values(mlp(), x, **settings)
+
+
+CASES = {
+    "a path": (lambda: trace_units("network.pt"), "must be a torch.nn.Module", "str"),
+    "nothing": (lambda: trace_units(None), "must be a torch.nn.Module", "NoneType"),
+    "a class": (lambda: trace_units(nn.Sequential), "must be a torch.nn.Module", "type"),
+    "weights": (lambda: trace_units(mlp().state_dict()), "torch.nn.Module", "OrderedDict"),
+    "images": (lambda: trace_units(IMAGES), "must be a torch.nn.Module", "Tensor"),
+    "in training mode": (lambda: trace_units(mlp().train()), "training mode", "network.eval()"),
+    "conventions": (
+        lambda: trace_units(mlp(), conventions={"residual_units": "reader"}),
+        "'paper' or 'released'",
+    ),
+    "an unknown preset": (lambda: trace_units(mlp(), conventions="plain"), "'plain'", "'paper'"),
+    "half precision of a path": (lambda: in_bfloat16("network.pt"), "torch.nn.Module", "str"),
+    "values on a list": (lambda: values(IMAGES.tolist()), "images must be a tensor", "not list"),
+    "values on bytes": (lambda: values(IMAGES.byte()), "uint8", "x.float() / 255"),
+    "values on other images": (
+        lambda: values(torch.rand(9, 3, 4, 4)),
+        "cannot read images of shape (3, 4, 4)",
+        "trained on",
+    ),
+    "values in no memory": (lambda: values(max_values=0), "max_values", "at least 1", "not 0"),
+    "gradients in no memory": (lambda: logit_gradients(mlp(), IMAGES, max_values=0), "max_values"),
+    "gradients in half a value": (
+        lambda: logit_gradients(mlp(), IMAGES, max_values=1.5),
+        "max_values",
+    ),
+    "values under no convention": (lambda: values(conventions=1), "'paper' or 'released'", "not 1"),
+    "strengths of no kind": (
+        lambda: unit_strengths(mlp(), IMAGES, "norm"),
+        "strata='norm'",
+        "'weight norm', 'mean activation'",
+    ),
+    "strengths on an array": (
+        lambda: unit_strengths(mlp(), IMAGES.numpy(), "mean activation"),
+        "torch.from_numpy",
+    ),
+    "labels of no logit": (
+        lambda: check_labels(LABELS + 2, 3),
+        "label 4",
+        "3 logits",
+        "from 0 to 2",
+    ),
+}
+
+
+@pytest.mark.usefixtures("no_long_work")
+@pytest.mark.parametrize(("call", "words"), cases(CASES))
+def test_one_clear_error_before_any_work(call, words):
+    check_refused(call, words)
+
+
+# --- networks whose weights or forward pass cannot be read ---
 
 
 def changed(change):
@@ -26,7 +91,7 @@ def with_part(make):
     return lambda network: network.__setitem__(1, make(network[1]))
 
 
-CASES = {
+UNREADABLE = {
     "half precision": (lambda: mlp().half(), "'1.weight'", "float16", "network.float()"),
     "meta weights": (lambda: mlp().to("meta"), "'1.weight'", "device 'meta'", "load"),
     "meta statistics": (
@@ -66,8 +131,8 @@ CASES = {
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.usefixtures("no_long_work")
-@pytest.mark.parametrize(("make", "words"), cases(CASES))
-def test_one_clear_error(make, words):
+@pytest.mark.parametrize(("make", "words"), cases(UNREADABLE))
+def test_networks_that_cannot_be_read(make, words):
     network = make()
     check_refused(lambda: trace_units(network), words)
 
@@ -101,8 +166,6 @@ def test_compiled_in_place_is_as_ever():
 
 
 def test_weights_graph_of_bfloat16_sums_in_single_precision():
-    network = mlp().bfloat16()
-    network[1].weight.data.fill_(1)
     total = nn.Sequential(nn.Conv2d(1, 2, 19), nn.ReLU(), nn.Conv2d(2, 2, 19)).bfloat16().eval()
     total[2].weight.data.fill_(1)  # 361 = 19 * 19 has no bfloat16
     assert weight_graph(total).adjacency.toarray()[0, 2] == 361

@@ -1,7 +1,5 @@
 """The downstream graph beside plain Jacobians and scipy, and on planted networks."""
 
-import itertools
-
 import numpy as np
 import pytest
 import torch
@@ -25,10 +23,9 @@ def test_edges_are_squared_rank_correlations_of_jacobians():
         columns.append(torch.cat(rows).detach().numpy())
     columns = np.concatenate(columns, axis=1).round(9)
     assert columns.shape == (30 * 4, 12)
-    for i, j in itertools.combinations(range(12), 2):
-        expected = stats.spearmanr(columns[:, i], columns[:, j]).statistic ** 2
-        assert graph.adjacency[i, j] == pytest.approx(expected, abs=1e-6)
-    assert not graph.adjacency.diagonal().any()
+    expected = stats.spearmanr(columns).statistic ** 2
+    np.fill_diagonal(expected, 0)
+    assert graph.adjacency == pytest.approx(expected, abs=1e-6)
     pearson = downstream_graph(network, x, correlation="pearson").adjacency
     np.testing.assert_allclose(pearson[0, 1:], np.corrcoef(columns.T)[0, 1:] ** 2, atol=1e-6)
 

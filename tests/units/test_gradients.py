@@ -38,9 +38,9 @@ def test_gates_behind_a_unit_count_and_its_own_does_not():
     assert found["2"][2].tolist() == [[1], [-3]]
 
 
-def convolutional():
+def test_finite_differences_of_channels():
     rng = np.random.default_rng(3)
-    return stack(
+    network = stack(
         conv(rng.normal(size=(3, 1, 3, 3)), rng.normal(size=3)),
         nn.ReLU(inplace=True),
         batch_norm(nn.BatchNorm2d, rng.random(3) + 0.5, rng.random(3) + 0.5),
@@ -50,10 +50,6 @@ def convolutional():
         nn.Flatten(),
         dense(rng.normal(size=(3, 4 * 1))),
     )
-
-
-def test_finite_differences_of_channels():
-    network = convolutional()
     x = torch.from_numpy(np.random.default_rng(4).normal(size=(5, 1, 6, 6)))
     layers = list(network)
     found, step = logit_gradients(network, x), 1e-6

@@ -236,7 +236,7 @@ class RandomNetwork(nn.Module):
         """A product with a sigmoid of what a layer makes of it; rarely, or another chain."""
         if self.rng.random() < 0.7:
             return self.chain(x)
-        gate = self.reader(self.maybe(x, 0.5, self.chain_of, 2), self.widths[x])
+        gate = self.reader(self.maybe(x, 0.5, self.chain, 2), self.widths[x])
         gate = self.add(
             "act", (gate,), self.pick([torch.sigmoid, nn.Hardsigmoid()]), self.widths[x]
         )
@@ -245,9 +245,6 @@ class RandomNetwork(nn.Module):
         return self.add(
             "gate", (x, gate), self.pick([torch.mul, lambda a, b: b * a]), self.widths[x]
         )
-
-    def chain_of(self, x, width):
-        return self.chain(x, width)
 
     def head(self, x):
         if self.is_conv:

@@ -103,7 +103,7 @@ def test_activations(act):
     before, after = unit_map.run(X, stops=(layer.value, layer.end))
     assert torch.equal(before, net.a(X))
     with torch.no_grad():
-        assert torch.equal(after, act(net.a(X)))
+        torch.testing.assert_close(after, act(net.a(X)), rtol=1e-12, atol=1e-12)
     expected = weight_graph(network()).adjacency.toarray()
     assert np.allclose(weight_graph(net).adjacency.toarray(), expected)
 
@@ -240,8 +240,6 @@ def test_pooling_over_space(head):
 
 # --- constants: edges 2 b and 0.5 b ---
 
-ALPHA = nn.Parameter(torch.tensor([2.0]).double())
-
 
 def edges(net):
     return weight_graph(net).adjacency.toarray()[:4, 4:8]
@@ -263,7 +261,7 @@ def edges(net):
 )
 def test_constants_scale_edges(between, factor):
     net = network(between=between)
-    net.alpha = ALPHA
+    net.alpha = nn.Parameter(torch.tensor([2.0]).double())
     check(net)
     expected = factor * np.abs(B).sum((2, 3)).T
     assert np.allclose(edges(net), expected)

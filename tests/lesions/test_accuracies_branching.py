@@ -196,28 +196,19 @@ def test_lesions_equal_plain_passes(
 def test_lesions_of_one_reader_equal_hooks_on_its_input(max_values):
     x, y = labelled_images((40, 3, 4, 4))
     network = centred(resnet(), x)
-    wanted = [
-        {},
-        {"stem": [0]},
-        {"stem": [1, 2]},
-        {"a.conv2->b.conv1": [1, 2]},
-        {"a.conv2->b.down": [0, 3]},
-        {"a.conv2": [1]},
-        {"a.conv2->b.down": [1], "stem": [2]},
-        {"a.conv2->b.down": [2], "a.conv2->b.conv1": [0]},
+    pairs = [  # a lesion, and what is hooked
+        ({}, {}),
+        ({"stem": [0]}, {"a.conv1": [0]}),
+        ({"stem": [1, 2]}, {"a.conv1": [1, 2]}),
+        ({"a.conv2->b.conv1": [1, 2]}, {"b.conv1": [1, 2]}),
+        ({"a.conv2->b.down": [0, 3]}, {"b.down": [0, 3]}),
+        ({"a.conv2": [1]}, {"b.conv1": [1]}),
+        ({"a.conv2->b.down": [1], "stem": [2]}, {"b.down": [1], "a.conv1": [2]}),
+        ({"a.conv2->b.down": [2], "a.conv2->b.conv1": [0]}, {"b.down": [2], "b.conv1": [0]}),
     ]
-    hooks = [
-        {},
-        {"a.conv1": [0]},
-        {"a.conv1": [1, 2]},
-        {"b.conv1": [1, 2]},
-        {"b.down": [0, 3]},
-        {"b.conv1": [1]},
-        {"b.down": [1], "a.conv1": [2]},
-        {"b.down": [2], "b.conv1": [0]},
-    ]
-    expected = [class_accuracies(hooked_inputs(network, x, hook), y) for hook in hooks]
+    expected = [class_accuracies(hooked_inputs(network, x, hook), y) for _, hook in pairs]
     assert len({tuple(row) for row in expected}) >= 5
+    wanted = [lesion for lesion, _ in pairs]
     lesioned = lesion_accuracies(network, x, y, wanted, conventions=ONE, max_values=max_values)
     assert lesioned == pytest.approx(np.array(expected))
 

@@ -135,10 +135,9 @@ def test_logits_are_recognised_behind_pooling_activation_and_log_softmax():
     for behind in (flat, (nn.ReLU(), *flat), (*flat, nn.LogSoftmax(1))):
         assert [layer.name for layer in hook_units(pooled(*behind), x).layers] == ["0"]
     # four hidden units are no logits although there are as many
-    network = random_mlp((5, 4, 4, 4), seed=2)
-    assert [layer.name for layer in hook_units(network, images((4, 5))).layers] == ["0", "2"]
-    network = random_mlp((5, 2, 2, 2), seed=2)
-    assert [layer.name for layer in hook_units(network, images((4, 5))).layers] == ["0", "2"]
+    for n_units in (4, 2):
+        network = random_mlp((5, n_units, n_units, n_units), seed=2)
+        assert [layer.name for layer in hook_units(network, images((4, 5))).layers] == ["0", "2"]
 
 
 def test_layers_without_a_part_in_the_logits_are_left_out():

@@ -12,13 +12,13 @@ from helpers.networks import (
     made,
     norm,
     pointwise,
+    pooled,
     preactivated,
     residual,
     residual_mlp,
     strided,
 )
 from sklearn.metrics import adjusted_rand_score
-from torch import nn
 
 from localspec.clustering import cluster, weight_graph
 from localspec.clustering._unit_graph import from_blocks, layer_blocks, layer_ranges, shuffled
@@ -301,9 +301,7 @@ def test_a_layer_that_nothing_writes_or_reads_in_the_graph():
         first = m.a(x)
         second = m.b(first.relu())
         third = m.c(second.relu())
-        return m.out(nn.functional.adaptive_avg_pool2d(first + second, 1).flatten(1)) + m.end(
-            nn.functional.adaptive_avg_pool2d(third, 1).flatten(1)
-        )
+        return m.out(pooled(first + second)) + m.end(pooled(third))
 
     names = ("a", "b", "c")
     network = made(

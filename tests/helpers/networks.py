@@ -107,7 +107,7 @@ def norm(gamma=NORM["gamma"], variance=NORM["variance"], **others):
     return batch_norm(nn.BatchNorm2d, gamma, variance, **others)
 
 
-def _pooled(x):
+def pooled(x):
     return torch.flatten(torch.nn.functional.adaptive_avg_pool2d(x, 1), 1)
 
 
@@ -119,7 +119,7 @@ def residual():
 
     def forward(m, x):
         start = m.conv0(x).relu()
-        return m.fc(_pooled((m.conv2(m.conv1(start).relu()) + start).relu()))
+        return m.fc(pooled((m.conv2(m.conv1(start).relu()) + start).relu()))
 
     return made(
         forward,
@@ -137,7 +137,7 @@ def strided():
         x = m.stem(x).relu()
         x = (m.a.conv2(m.a.conv1(x).relu()) + x).relu()
         x = (m.b.conv2(m.b.conv1(x).relu()) + m.b.down(x)).relu()
-        return m.fc(_pooled(x))
+        return m.fc(pooled(x))
 
     modules = {
         "stem": pointwise(IMAGE),
@@ -157,7 +157,7 @@ def preactivated():
     def forward(m, x):
         x = m.stem(x)
         x = x + m.conv2(m.norm2(m.conv1(m.norm1(x).relu())).relu())
-        return m.fc(_pooled(m.norm3(x).relu()))
+        return m.fc(pooled(m.norm3(x).relu()))
 
     return made(
         forward,
@@ -176,7 +176,7 @@ def concatenated():
 
     def forward(m, x):
         both = torch.cat([m.one(x).relu(), m.norm2(m.two(x).relu())], dim=1)
-        return m.fc(_pooled(m.mix(m.norm(both).relu()).relu()))
+        return m.fc(pooled(m.mix(m.norm(both).relu()).relu()))
 
     return made(
         forward,
@@ -196,7 +196,7 @@ def dense_block():
         first = m.conv0(x)
         second = m.conv1(first.relu())
         third = m.conv2(torch.cat([first, second], 1).relu())
-        return m.fc(_pooled(torch.cat((first, second, third), dim=1).relu()))
+        return m.fc(pooled(torch.cat((first, second, third), dim=1).relu()))
 
     return made(
         forward,
@@ -213,7 +213,7 @@ def fire():
     def forward(m, x):
         x = m.squeeze(m.stem(x).relu()).relu()
         x = torch.cat([m.expand1(x).relu(), m.expand3(x).relu()], 1)
-        return _pooled(m.last(x))
+        return pooled(m.last(x))
 
     rng = np.random.default_rng(3)
     return made(
@@ -272,7 +272,7 @@ def resnet_forward(m, x, at=keep):
     x = at("a.conv2 end", at("a.conv2", m.a.norm2(m.a.conv2(inner)) + x).relu())
     inner = at("b.conv1 end", m.b.norm1(at("b.conv1", m.b.conv1(x))).relu())
     x = at("b.down", m.b.norm2(m.b.conv2(inner)) + m.b.norm3(m.b.down(x)))
-    return m.fc(_pooled(at("b.down end", x.relu())))
+    return m.fc(pooled(at("b.down end", x.relu())))
 
 
 def resnet(seed=0):
@@ -296,7 +296,7 @@ def inception_forward(m, x, at=keep):
     flat = torch.nn.functional.max_pool2d(x, 3, 1, 1)
     pool = at("pool end", at("pool", m.pool(flat)).relu())
     x = at("last end", at("last", m.last(m.norm(torch.cat([plain, three, pool], 1)).relu())).relu())
-    return m.fc(_pooled(x))
+    return m.fc(pooled(x))
 
 
 def inception(seed=0):

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from helpers.networks import dense, made, pointwise, random_mlp, stack
+from helpers.networks import dense, made, pointwise, pooled, random_mlp, stack
 from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrizations, prune
@@ -158,10 +158,6 @@ def layers():
         "fc": dense([[1, 0], [0, 1]]),
         "drop": nn.Dropout(inplace=True),
     }
-
-
-def pooled(x):
-    return F.adaptive_avg_pool2d(x, 1).flatten(1)
 
 
 def alias(m, x):

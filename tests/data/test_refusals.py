@@ -40,6 +40,7 @@ CASES = {
     ),
     "a data set by name": (lambda: check_dataset("mnist"), "not str", "load_dataset(...)"),
     "images of bytes": (lambda: checked(x_train=IMAGES.byte()), "uint8", "x.float() / 255"),
+    "infinite pixels": (lambda: checked(x_train=IMAGES / 0), "NaN or infinite"),
     "images in a list": (lambda: checked(x_test=IMAGES.tolist()), "must be a tensor", "not list"),
     "labels in a list": (lambda: checked(y_train=LABELS.tolist()), "must be a tensor", "not list"),
     "no labels": (lambda: checked(y_test=None), "labels must be a tensor", "NoneType"),
@@ -84,6 +85,22 @@ CASES = {
         lambda: check_dataset(replace(TARGETS, y_train=LABELS[:, None]), task="regression"),
         "floating point",
         "y.float()",
+    ),
+    "no targets": (
+        lambda: check_dataset(replace(TARGETS, y_train=torch.rand(30, 0)), task="regression"),
+        "shape (30, n_targets), not (30, 0)",
+    ),
+    "targets of other images": (
+        lambda: check_dataset(replace(TARGETS, y_test=torch.rand(29, 2)), task="regression"),
+        "shape (30, n_targets), not (29, 2)",
+    ),
+    "undefined targets": (
+        lambda: check_dataset(replace(TARGETS, y_test=TARGETS.y_test / 0), task="regression"),
+        "targets hold NaN",
+    ),
+    "targets in a list": (
+        lambda: check_dataset(replace(TARGETS, y_train=[1.0]), task="regression"),
+        "not list",
     ),
     "sparse targets": (
         lambda: check_dataset(

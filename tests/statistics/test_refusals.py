@@ -33,6 +33,7 @@ from localspec.statistics import (
     t_interval,
     verdict,
 )
+from localspec.statistics._sequential import sequential_p
 
 NULL = np.linspace(0, 1, 19)
 EFFECT = effect_size([3, 1], [[1, 1], [1, 1]], "score")
@@ -42,7 +43,11 @@ def paired(a=(1.0, 2.0), b=(1.0, 2.0), margin=0.1, seed=0, **options):
     return paired_difference(a, b, margin, seed=seed, **options)
 
 
-def sequential(values=((5.0,),), first=(((7.0,),),), further=len, sides=("high",), **options):
+def no_more(number, chosen, n):
+    pytest.fail("draws were asked for before the input was checked")
+
+
+def sequential(values=((5.0,),), first=(((7.0,),),), further=no_more, sides=("high",), **options):
     return sequential_p_values(values, first, further, sides, **options)
 
 
@@ -194,9 +199,25 @@ CASES = {
     "correction: alpha NaN": (lambda: benjamini_yekutieli([0.1], alpha=np.nan), "alpha", "nan"),
     "correction: text": (lambda: benjamini_yekutieli(["p"]), "p_values must be numbers", "'p'"),
     "correction: negative": (lambda: benjamini_yekutieli([-0.1]), "[0, 1]", "-0.1"),
+    "rank counts by chance": (lambda: rank_chi2([1], [[1]], "low", ties="random"), "ties='random'"),
+    "rank counts of one number": (lambda: rank_chi2(1, [1], "low"), "shape (n_subclusters,)"),
+    "effects: kind": (lambda: effect_size(1, [1], "ratio"), "kind='ratio'"),
+    "effects: no draws": (lambda: effect_size(1, [], "score"), "no draws"),
+    "effects: draws of another shape": (lambda: effect_size([1, 2], [1, 2], "score"), "last axis"),
     "effects: negative": (lambda: effect_size(-1, [1], "score"), "cannot be negative", "'drop'"),
+    "effects: negative draws": (lambda: effect_size(1, [-1], "range"), "cannot be negative"),
+    "effects: infinite": (lambda: effect_size(np.inf, [1], "range"), "must be finite"),
+    "effects: infinite draws": (lambda: effect_size(-1, [-np.inf], "drop"), "must be finite"),
+    "effects: undefined": (
+        lambda: effect_size(1, [1], "range", undefined="nan"),
+        "undefined='nan'",
+    ),
     "effects: text": (lambda: effect_size("a", [1], "score"), "value must be numbers", "'a'"),
     "summary of one": (lambda: summarize_effects(EFFECT), "a list of EffectSize", "EffectSize("),
+    "summary of a number": (
+        lambda: summarize_effects([effect_size(1, [1], "score")]),
+        "shape (n_subclusters,)",
+    ),
     "summary of none": (lambda: summarize_effects([]), "effects is empty", "at least one"),
     "summary of numbers": (lambda: summarize_effects([1.25]), "a list of EffectSize", "[1.25]"),
     "summary of two kinds": (
@@ -234,6 +255,44 @@ CASES = {
         "further must be a function",
         "[1, 2]",
     ),
+    "sequential: values in a row": (lambda: sequential([5], [[1]]), "not fit values of shape"),
+    "sequential: draws for another": (
+        lambda: sequential([[5]], [[[1, 2]]]),
+        "first of shape (1, 1, 2)",
+        "(1, 1)",
+    ),
+    "sequential: no first draw": (
+        lambda: sequential([[5]], np.empty((1, 0, 1))),
+        "at least one draw",
+    ),
+    "sequential: two sides": (lambda: sequential(sides=["high", "low"]), "of the 1 statistics"),
+    "sequential: side": (lambda: sequential(sides=["up"]), "side='up'"),
+    "sequential: undefined": (lambda: sequential(undefined="zero"), "undefined='zero'"),
+    "sequential: left out": (
+        lambda: sequential(undefined="left_out"),
+        "'left_out' has no stopping rule",
+    ),
+    "sequential: no exceedance": (
+        lambda: sequential(max_exceedances=0),
+        "max_exceedances",
+        "not 0",
+    ),
+    "sequential: fewer than none": (lambda: sequential(max_draws=-1), "max_draws", "not -1"),
+    "sequential: further draws of another shape": (
+        lambda: sequential([[5, 5]], [[[1, 1]]], lambda *_: np.zeros((1, 1))),
+        "shape (1, 1), not (1, 1, 2)",
+    ),
+    "one by one: too few": (
+        lambda: sequential_p(3, [1, 2, 3], "high"),
+        "ended after 3 values with 1 exceedances",
+    ),
+    "one by one: side": (lambda: sequential_p(3, [1], "up"), "side='up'"),
+    "one by one: no exceedance": (
+        lambda: sequential_p(3, [1], "low", max_exceedances=0),
+        "max_exceedances must be",
+        "not 0",
+    ),
+    "one by one: no draw": (lambda: sequential_p(3, [1], "low", max_draws=0), "max_draws", "not 0"),
 }
 
 

@@ -143,9 +143,6 @@ def test_the_record_names_the_stages(section, first, tmp_path, monkeypatch):
     assert len({line["key"] for line in lines if line["stage"] == "clustering"}) == 4
 
 
-# --- each stage against a direct call ---
-
-
 def test_the_stored_network_is_the_trained_one(first):
     data = load_dataset("digits", dtype="float64")
     direct = train(first.settings, data, seed=0, dtype="float64", device="cpu")
@@ -228,9 +225,6 @@ def test_visualizations_are_arranged_by_draw(first):
 def test_seeds_make_different_networks(replicates):
     first, other = (replicate.trained.module[1].weight for replicate in replicates)
     assert not torch.equal(first, other)
-
-
-# --- parameters ---
 
 
 def test_the_released_reading_is_another_computation(section, first, tmp_path, monkeypatch):

@@ -155,6 +155,7 @@ CASES = {
     "a network of two inputs": (lambda: screened(Joined().eval()), "'second'", "images alone"),
     "a network that returns a dict": (lambda: screened(Named().eval()), "returns a dict", "logits"),
     "logits behind a sigmoid": (lambda: screened(mlp(nn.Sigmoid())), "sigmoid", "the logits"),
+    "logits behind a tanh": (lambda: screened(mlp(nn.Tanh())), "sigmoid or tanh", "the logits"),
     "a Dataset": (
         lambda: screened(x=Dataset("mine", IMAGES, LABELS, IMAGES, LABELS, ("a", "b", "c"))),
         "images must be a tensor",

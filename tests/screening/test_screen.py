@@ -190,12 +190,6 @@ def test_nothing_to_test():
     assert report.tests["permutation_p"].isna().all()
 
 
-def test_squashed_outputs_are_refused():
-    for last in (nn.Sigmoid(), nn.Tanh()):
-        with pytest.raises(InvalidInputError, match=r"sigmoid or tanh .* the logits"):
-            screen(nn.Sequential(planted(), last).eval(), images(), n_clusters=4)
-
-
 def test_a_network_of_standardized_images():
     x, y = images(60)
     network = standardized(planted(), mean=[0.5], std=[0.25])

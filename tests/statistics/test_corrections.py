@@ -13,7 +13,6 @@ from localspec.statistics import benjamini_hochberg, benjamini_yekutieli, paired
 from localspec.statistics._corrections import rank_chi2
 
 NAN = math.nan
-# --- false discovery rate ---
 
 
 def test_benjamini_hochberg_by_hand():
@@ -74,9 +73,6 @@ def test_false_discovery_rate_under_the_null():
     assert 0.01 < rate < 0.09
 
 
-# --- rank counts ---
-
-
 def test_rank_chi2_by_hand():
     # 2 draws, counts 3, 0, 0 of 3: 4/1 + 1/1 + 1/1 = 6 with 2 degrees of freedom: exp(-3)
     null = [[1, 2]] * 3
@@ -102,8 +98,6 @@ def test_rank_chi2_spreads_a_partial_tie():
 def test_rank_chi2_without_subclusters():
     assert math.isnan(rank_chi2([], np.empty((0, 19)), "low"))
 
-
-# --- paired differences ---
 
 FIVE = np.array([0.02, -0.05, 0.08, 0.01, -0.03])
 

@@ -131,9 +131,6 @@ def test_one_is_not_what_drops_come_to_without_an_effect():
     assert result.effect.mean() / result.null_mean.mean() == pytest.approx(1, abs=0.03)
 
 
-# --- summaries ---
-
-
 def two_networks(kind="score"):
     """Return effects 1.5 and 1 (network 1), 0.5 and none (network 2), with one draw of 1 each."""
     first = effect_size([3, 1], [[1], [1]], kind)

@@ -24,9 +24,6 @@ tables = st.tuples(st.integers(2, 8), st.integers(1, 5)).flatmap(
 )
 
 
-# --- plain Fisher ---
-
-
 def test_fisher_by_hand():
     # mean of ln 2 and ln 8 = 2 ln 2; chi-squared with 4 degrees of freedom at x = 8 ln 2 has the
     # tail exp(-x/2) (1 + x/2) = (1 + 4 ln 2) / 16 = 3.772589 / 16
@@ -88,9 +85,6 @@ def test_no_subcluster_is_undefined_and_no_error():
     assert (
         np.isnan(fisher(np.empty((3, 0)), rule="strict", n_draws=19).pvalue).tolist() == [True] * 3
     )
-
-
-# --- permutation Fisher ---
 
 
 def test_permutation_fisher_by_hand():
@@ -218,9 +212,6 @@ def test_permutation_fisher_without_subclusters():
     assert math.isnan(result.statistic)
     assert math.isnan(result.pvalue)
     assert (result.n, result.n_draws) == (0, 19)
-
-
-# --- Bates and replicates ---
 
 
 def irwin_hall(total, n):

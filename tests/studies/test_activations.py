@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 import yaml
 from helpers.data import TEST_DATA, needs_test_data
+from helpers.graphs import graph_ncut
 from safetensors.numpy import load_file
-from scipy import linalg, stats
-from sklearn.cluster import KMeans
+from scipy import stats
 
 from localspec.clustering import UnitGraph
 from localspec.clustering._unit_graph import INPUT, from_blocks, layer_ranges
@@ -114,16 +114,7 @@ def test_published_numbers_by_a_plain_implementation(monkeypatch):
         values = values[:, np.ptp(values, axis=0) > 1e-5 * np.abs(values).max(axis=0)]
         edges = np.corrcoef(stats.rankdata(values, axis=0), rowvar=False) ** 2
         np.fill_diagonal(edges, 0)
-        degrees = edges.sum(axis=1)
-        scale, size = degrees**-0.5, len(degrees)
-        normalized = scale[:, None] * edges * scale
-        _, vectors = linalg.eigh(normalized, subset_by_index=[size - 12, size - 1])
-        labels = KMeans(12, n_init=25, random_state=1).fit_predict(vectors * scale[:, None])
-        value = 0.0
-        for label in range(12):
-            inside = labels == label
-            value += 1 - edges[inside][:, inside].sum() / degrees[inside].sum()
-        ncuts.append(value)
+        ncuts.append(graph_ncut(edges))
     table = pd.read_csv(RUNS / "activations" / "tables" / "activations_ncuts.csv")
     (row,) = table[
         (table["model"] == "MNIST")

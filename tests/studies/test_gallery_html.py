@@ -209,9 +209,6 @@ def test_a_gallery_of_256_cards_of_mnist_size_stays_below_three_megabytes():
     assert len(gallery_html(gallery)) < 3e6
 
 
-# ------------------------------------------------------------------------------------- sheets
-
-
 def test_a_sheet_holds_every_image():
     images = np.random.default_rng(1).random((5, 1, 3, 4))
     sheet = sprite_sheet(list(images))

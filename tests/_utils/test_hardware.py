@@ -1,11 +1,10 @@
 """Work side by side: order, threads of each, what fails."""
 
-import subprocess
-import sys
 import threading
 
 import pytest
 import torch
+from helpers.processes import python
 
 from localspec._utils.hardware import limited_threads, side_by_side
 
@@ -65,10 +64,7 @@ print(hasattr(ctypes.CDLL(None), "mallopt"), returned, steps())
 
 
 def test_freed_memory_is_kept():
-    made = subprocess.run(
-        [sys.executable, "-c", FAULTS], capture_output=True, text=True, check=True
-    )
-    glibc, returned, kept = made.stdout.split()
+    glibc, returned, kept = python("-c", FAULTS, check=True).stdout.split()
     if glibc == "False":
         pytest.skip("the C library is not glibc: it has no such option")
     assert int(kept) < 100 < int(returned)  # pages that the system had to give anew

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 from helpers.data import served
+from helpers.processes import python
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))  # the extensions are modules under test, too
@@ -20,13 +21,7 @@ def run_build(source: Path, target: Path) -> subprocess.CompletedProcess:
     """Build the book in `source` into `target`/_build/html, every warning an error."""
     command = ["build", str(source), "--path-output", str(target), "-W", "-n", "--keep-going"]
     environment = {**os.environ, "NO_COLOR": "1"}
-    return subprocess.run(
-        [sys.executable, "-c", BUILD, *command],
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=False,
-    )
+    return python("-c", BUILD, *command, env=environment)
 
 
 @pytest.fixture(scope="session")

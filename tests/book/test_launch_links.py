@@ -11,6 +11,7 @@ import nbformat
 import pytest
 import yaml
 from helpers.html import Reader
+from helpers.processes import python
 
 pytestmark = pytest.mark.book
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,9 +51,7 @@ def small_book(tmp_path):
 def targets(book: Path) -> set[str]:
     """Build a book; return where its page of results leads outside."""
     command = "from jupyter_book.cli.main import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", command, "build", str(book)], capture_output=True, text=True
-    )
+    done = python("-c", command, "build", book)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     page = book / "_build" / "html" / f"{PAGE}.html"
     links = {link.get("href") or "" for link in Reader(page.read_text(encoding="utf-8")).all("a")}

@@ -68,3 +68,25 @@ def browser() -> Iterator:
         )
         yield chromium
         chromium.close()
+
+
+@pytest.fixture
+def opened(browser, file) -> Iterator:
+    """Function that opens the module's `file`; problems there and requests elsewhere are errors."""
+    contexts, problems = [], []
+
+    def open_page(anchor: str = "", **options: object):
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+        context.set_default_timeout(120_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: problems.append(message.text))
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("request", lambda r: r.url.startswith((file, "data:")) or problems.append(r.url))
+        page.goto(file + anchor)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert problems == []

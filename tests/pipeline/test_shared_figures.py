@@ -3,8 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-import yaml
-from helpers.tiny_profile import TINY
+from helpers.tiny_profile import TINY, write_profile
 
 from localspec.measures import MEASURES
 from localspec.pipeline import (
@@ -74,8 +73,7 @@ def test_p_values_against_uniform(axis):
 @pytest.mark.integration
 def test_pages_of_a_network_of_which_nothing_is_tested(tmp_path):
     small = {"dataset": "digits", "hidden": [2, 2], "n_epochs": 1}
-    path = tmp_path / "small.yml"
-    path.write_text(yaml.safe_dump(TINY | {"networks": {"mlp": small}, "seeds": [0]}))
+    path = write_profile(tmp_path, TINY | {"networks": {"mlp": small}, "seeds": [0]})
     replicate = Replicate(load_profile(path), "mlp", 0)
     assert replicate.draws("weights/global").subclusters == ()
     figures = [plot_measure_against_draws([replicate], name) for name in MEASURES]

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from helpers.data import TEST_DATA, needs_test_data
 from helpers.graphs import graph_ncut
+from helpers.tiny_profile import write_profile
 from safetensors.numpy import load_file
 from scipy import stats
 
@@ -62,12 +62,9 @@ def test_pixels_are_left_out():
 @pytest.mark.integration
 def test_what_is_not_run_says_so(tmp_path):
     network = {"dataset": "digits", "hidden": [8, 8], "n_epochs": 1, "published": "MNIST"}
-    path = tmp_path / "small.yml"
     content = {"networks": {"mlp": network}, "seeds": [0, 1], "method": {"n_clusters": 2}}
-    path.write_text(yaml.safe_dump(content))
-    section = ActivationsSection(
-        profile=str(path), seeds=[0, 1], n_clusters=2, n_shuffles=3, n_images=60
-    )
+    path, few = write_profile(tmp_path, content), {"n_shuffles": 3, "n_images": 60}
+    section = ActivationsSection(profile=path, seeds=[0, 1], n_clusters=2, **few)
     table = activations_table(open_replicates(section, progress=False))
     run = table[table["run"] == "yes"]
     assert set(run["model"]) == {"MNIST"}

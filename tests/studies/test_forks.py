@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-import yaml
+from helpers.tiny_profile import write_profile
 
 from localspec.conventions import PAPER, RELEASED, Conventions
 from localspec.measures import LESIONED, VISUALIZED
@@ -43,11 +43,10 @@ def results(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def opened(few_starts, tmp_path_factory):
-    path = tmp_path_factory.mktemp("profiles") / "forks.yml"
     content = {"dtype": "float64", "device": "cpu", "networks": NETWORKS, "seeds": [0, 1]}
-    path.write_text(yaml.safe_dump(content))
+    path = write_profile(tmp_path_factory.mktemp("profiles"), content, "forks")
     section = ForksSection(
-        profile=str(path), networks=["mlp", "cnn"], seeds=[0, 1], n_clusters=3, n_draws=5,
+        profile=path, networks=["mlp", "cnn"], seeds=[0, 1], n_clusters=3, n_draws=5,
         n_images=100, n_steps=2,
     )  # fmt: skip
     return fork_replicates(section, progress=False)

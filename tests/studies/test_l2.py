@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
+from helpers.tiny_profile import write_profile
 
 from localspec.clustering import live_units
 from localspec.clustering._unit_graph import from_blocks, layer_ranges
@@ -51,13 +51,10 @@ def test_units_of_tiny_weight_take_no_part():
 
 @pytest.fixture
 def replicates(tmp_path):
-    path = tmp_path / "small.yml"
-    networks = {"first": MLP, "second": MLP}
-    content = {"networks": networks, "seeds": [0, 1], "device": "cpu"}
-    path.write_text(yaml.safe_dump(content | {"method": {"n_clusters": 2, "n_shuffles": 3}}))
-    section = L2Section(
-        profile=str(path), networks=["first", "second"], seeds=[0, 1], n_clusters=2, n_shuffles=3
-    )
+    content = {"networks": {"first": MLP, "second": MLP}, "seeds": [0, 1], "device": "cpu"}
+    few = {"n_clusters": 2, "n_shuffles": 3}
+    path = write_profile(tmp_path, content | {"method": few})
+    section = L2Section(profile=path, networks=["first", "second"], seeds=[0, 1], **few)
     return open_replicates(section, progress=False)
 
 

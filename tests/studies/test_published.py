@@ -1,7 +1,7 @@
 """Published figures beside small networks that were trained here and need not agree."""
 
 import pytest
-import yaml
+from helpers.tiny_profile import write_profile
 
 from localspec.exceptions import InvalidInputError
 from localspec.pipeline import PublishedSection, open_replicates
@@ -55,12 +55,12 @@ def results(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def section(few_starts, tmp_path_factory):
-    path = tmp_path_factory.mktemp("profiles") / "published.yml"
     content = {"dtype": "float64", "device": "cpu", "networks": NETWORKS, "seeds": [0, 1]}
-    path.write_text(yaml.safe_dump({**content, "method": {"n_clusters": 12}}))
+    content["method"] = {"n_clusters": 12}
+    path = write_profile(tmp_path_factory.mktemp("profiles"), content, "published")
 
     def make(**changes):
-        parameters = {"profile": str(path), "networks": PUBLISHED, "seeds": [0, 1], **changes}
+        parameters = {"profile": path, "networks": PUBLISHED, "seeds": [0, 1], **changes}
         return PublishedSection(**parameters)
 
     return make

@@ -26,7 +26,6 @@ def run_build(source: Path, target: Path) -> subprocess.CompletedProcess:
 
 @pytest.fixture(scope="session")
 def build():
-    """Function that builds a book."""
     return run_build
 
 
@@ -52,7 +51,6 @@ def address(html) -> Iterator[str]:
 
 @pytest.fixture(scope="module")  # while it is open, no other test could use asyncio
 def browser() -> Iterator:
-    """The system's Chromium."""
     executable = shutil.which("chromium") or shutil.which("chromium-browser")
     if executable is None:
         reason = "Chromium is not installed (Debian: apt-get install chromium)"

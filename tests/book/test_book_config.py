@@ -45,7 +45,6 @@ def unknown_keys(value: dict, schema: dict, where: str = "") -> list[str]:
 
 @pytest.fixture(scope="module")
 def final() -> dict:
-    """What Sphinx is told in the end."""
     config, _ = get_final_config(
         user_yaml=CONFIG, cli_config={"latex_individualpages": False}, sourcedir=ROOT
     )

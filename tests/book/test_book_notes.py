@@ -172,11 +172,8 @@ def test_the_parameters_of_a_run_stand_where_the_defaults_stood_and_code_is_fold
         'profile: str = "paper"  # a name\nseeds: list = [0, 1, 2]  # seeds\nlevel: float = 0.05'
     )
     assert sources(shown) == [TITLE, parameters, CODE]
-    assert [part["metadata"]["tags"][-1:] for part in shown["cells"]] == [
-        [],
-        ["hide-input"],
-        ["hide-input"],
-    ]
+    tags = [part["metadata"]["tags"][-1:] for part in shown["cells"]]
+    assert tags == [[], ["hide-input"], ["hide-input"]]
     assert len(given["cells"]) == 4  # left as it is
 
 

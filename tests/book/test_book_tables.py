@@ -55,11 +55,8 @@ def test_the_link_leads_to_the_file_and_not_to_a_word_before_its_name():
 
 def test_names_of_rows_stay():
     pivot = TABLE.set_index("network").rename_axis(columns=None)
-    assert re.findall(r'<th scope="col"[^>]*>(\w+)</th>', shown(pivot, entry={})) == [
-        "network",
-        "seed",
-        "p",
-    ]
+    header = re.findall(r'<th scope="col"[^>]*>(\w+)</th>', shown(pivot, entry={}))
+    assert header == ["network", "seed", "p"]
 
 
 def test_other_outputs_are_left_alone():

@@ -31,7 +31,6 @@ LABELS = "t10k-labels-idx1-ubyte"
 
 @pytest.fixture
 def raw(tmp_path):
-    """The folder for the files."""
     return tmp_path / "TinyMNIST" / "raw"
 
 

@@ -39,7 +39,6 @@ def _copy(folder: Path) -> Path:
 
 @pytest.fixture
 def tree(tmp_path) -> Path:
-    """A copy of what the pages are made of, to break."""
     return _copy(tmp_path)
 
 

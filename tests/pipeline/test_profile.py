@@ -250,11 +250,8 @@ def test_a_profile_takes_over_the_networks_of_another_and_nothing_else(tmp_path,
 def test_its_own_networks_stand_above_those_of_the_same_name(tmp_path, base):
     own = {"wide": dense(32), "new": dense(9)}
     profile = load_profile(write(tmp_path, {"extends": "base", "networks": own, "seeds": [0]}))
-    assert {name: network.hidden for name, network in profile.networks.items()} == {
-        "mlp": (8, 4),
-        "wide": (32,),
-        "new": (9,),
-    }
+    hidden = {name: network.hidden for name, network in profile.networks.items()}
+    assert hidden == {"mlp": (8, 4), "wide": (32,), "new": (9,)}
     assert profile.networks["wide"].l1 == 0.0
 
 
@@ -289,15 +286,9 @@ def test_networks_that_extend_wrongly(tmp_path, base, settings, message):
 
 def test_a_chain_of_profiles(tmp_path, base):
     write(tmp_path, {"extends": "base", "seeds": [1]}, "middle.yml")
-    top = write(
-        tmp_path,
-        {
-            "extends": "middle",
-            "networks": {"mlp": {"extends": "middle/mlp", "l2": 0.1}},
-            "seeds": [2],
-        },
-    )
-    profile = load_profile(top)
+    networks = {"mlp": {"extends": "middle/mlp", "l2": 0.1}}
+    top = {"extends": "middle", "networks": networks, "seeds": [2]}
+    profile = load_profile(write(tmp_path, top))
     assert list(profile.networks) == ["mlp", "wide"]
     assert (profile.networks["mlp"].l1, profile.networks["mlp"].l2) == (0.5, 0.1)
 
@@ -362,21 +353,10 @@ def test_parameters_of_a_profile(tmp_path):
     profile = load_profile(
         write(tmp_path, changed(method={"n_clusters": 9, "n_draws": 5, "conventions": "released"}))
     )
-    assert profile.parameters("03_importance") == {
-        "profile": "mine",
-        "networks": ["mlp"],
-        "seeds": [0, 3],
-        "compute": "auto",
-        "n_clusters": 9,
-        "n_draws": 5,
-        "conventions": "released",
-    }
-    assert profile.parameters("01_training") == {
-        "profile": "mine",
-        "networks": ["mlp"],
-        "seeds": [0, 3],
-        "compute": "auto",
-    }
+    shared = {"profile": "mine", "networks": ["mlp"], "seeds": [0, 3], "compute": "auto"}
+    method = {"n_clusters": 9, "n_draws": 5, "conventions": "released"}
+    assert profile.parameters("03_importance") == shared | method
+    assert profile.parameters("01_training") == shared
 
 
 def test_unknown_page():

@@ -42,7 +42,6 @@ def stored_files(results, stage="*"):
 
 @pytest.fixture(scope="module")
 def first(replicates):
-    """The first replicate."""
     return replicates[0]
 
 
@@ -157,15 +156,10 @@ def test_partitions(first):
         expected = cluster(weights, 3, scope=scope, seed=0)
         partition = first.partition(f"weights/{scope}")
         assert partition.labels.tolist() == expected.labels.tolist()
-        assert (partition.layers, partition.scope, partition.n_clusters) == (
-            expected.layers,
-            scope,
-            3,
-        )
-    assert [layer.name for layer in first.partition("activations/global").layers] == [
-        "dense1",
-        "dense2",
-    ]
+        assert partition.layers == expected.layers
+        assert (partition.scope, partition.n_clusters) == (scope, 3)
+    layers = first.partition("activations/global").layers
+    assert [layer.name for layer in layers] == ["dense1", "dense2"]
 
 
 def test_correlations_use_random_training_images(first):

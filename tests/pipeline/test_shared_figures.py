@@ -31,13 +31,8 @@ def test_texts_of_a_heat_map_stand_out(axis):
     bold = [[True, False, False], [False, False, False]]
     image = annotated_heatmap(axis, values, texts, limit=4, bold=bold)
     by_text = {text.get_text(): text for text in axis.texts}
-    assert {name: text.get_position() for name, text in by_text.items()} == {
-        "a": (0, 0),
-        "b": (1, 0),
-        "c": (0, 1),
-        "d": (1, 1),
-        "0": (2, 1),
-    }
+    places = {"a": (0, 0), "b": (1, 0), "c": (0, 1), "d": (1, 1), "0": (2, 1)}
+    assert {name: text.get_position() for name, text in by_text.items()} == places
     dark = {name for name, text in by_text.items() if text.get_color() == "white"}
     assert dark == {"b", "d"}  # beyond 0.55 of the limit
     assert [name for name, text in by_text.items() if text.get_weight() == "bold"] == ["a"]

@@ -100,10 +100,8 @@ def test_no_replicates(table):
 
 def test_training_table(replicates):
     table = training_table(replicates)
-    assert table[["network", "seed", "n_epochs"]].to_numpy().tolist() == [
-        ["mlp", 0, 6],
-        ["mlp", 1, 6],
-    ]
+    trained = table[["network", "seed", "n_epochs"]].to_numpy().tolist()
+    assert trained == [["mlp", 0, 6], ["mlp", 1, 6]]
     for row, replicate in zip(table.itertuples(), replicates, strict=True):
         history = replicate.trained.history
         assert row.train_accuracy == history["train_accuracy"][-1]
@@ -189,18 +187,9 @@ def test_subcluster_table(replicates):
 
 def test_subcluster_table_of_some_measures(replicates):
     table = subcluster_table(replicates[:1], ["importance"])
-    assert list(table.columns) == [
-        "network",
-        "seed",
-        "partitioning",
-        "layer",
-        "cluster",
-        "n_units",
-        "importance",
-        "importance_random",
-        "importance_p",
-        "importance_effect",
-    ]
+    of_subcluster = ["network", "seed", "partitioning", "layer", "cluster", "n_units"]
+    of_measure = ["importance", "importance_random", "importance_p", "importance_effect"]
+    assert list(table.columns) == of_subcluster + of_measure
 
 
 def test_network_test_table(replicates):

@@ -38,7 +38,6 @@ FINDINGS = {
 
 @pytest.fixture(scope="module")
 def page(report, tmp_path_factory):
-    """The report's page as text."""
     return report.to_html(tmp_path_factory.mktemp("report") / "report.html").read_text()
 
 

@@ -46,7 +46,6 @@ def images(n=160, seed=0):
 
 @pytest.fixture(scope="module")
 def report():
-    """Screening of the planted network."""
     return screen(planted(), images(), n_clusters=4, n_draws=19)
 
 

@@ -64,11 +64,7 @@ def of(network):
 
 
 def test_every_fork_is_read_otherwise_where_it_can_matter():
-    everything = {
-        "dataset": "digits",
-        "architecture": "resnet",
-        "channels": [4, 4],
-    }
+    everything = {"dataset": "digits", "architecture": "resnet", "channels": [4, 4]}
     mlp = {**NETWORKS["mlp"], "l2": 1e-4, "n_pruning_epochs": 1}
     options = {option for option, _ in of(everything) | of(NETWORKS["cnn"]) | of(mlp)}
     assert options == set(Conventions.model_fields)

@@ -167,12 +167,8 @@ def test_tables_and_figure(opened):
     assert np.allclose(tests["fisher_statistic"], by_test)
 
     drawn = plot_first_against_sequential_p(table, n_draws=7, max_draws=40)
-    assert [axis.get_title().split(" (")[0] for axis in drawn.axes] == [
-        "Importance",
-        "Class coherence",
-        "Input coherence",
-        "Output coherence",
-    ]
+    titles = ["Importance", "Class coherence", "Input coherence", "Output coherence"]
+    assert [axis.get_title().split(" (")[0] for axis in drawn.axes] == titles
     n_points = sum(len(points.get_offsets()) for axis in drawn.axes for points in axis.collections)
     assert n_points == len(table)
     write_figure(drawn, "more_draws", profile="tiny")

@@ -113,7 +113,7 @@ def plain_means(replicate, partitioning, n_natural, distance):
 @pytest.fixture(scope="module")
 def opened(tiny_profile):
     section = NaturalImagesSection(
-        profile=str(tiny_profile), seeds=[0, 1], n_clusters=3, n_draws=7, n_steps=4, level=0.05
+        profile=tiny_profile, seeds=[0, 1], n_clusters=3, n_draws=7, n_steps=4, level=0.05
     )
     return open_replicates(section, choices=PAPER_CHOICES, progress=False)
 

@@ -147,7 +147,7 @@ def test_share_between_blocks_by_hand_and_by_loops():
 @pytest.fixture(scope="module")
 def opened(tiny_profile):
     section = PenaltySection(
-        profile=str(tiny_profile),
+        profile=tiny_profile,
         seeds=[0, 1],
         n_clusters=3,
         n_shuffles=4,

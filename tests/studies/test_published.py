@@ -211,11 +211,8 @@ def test_the_diagnosis_changes_one_thing_at_a_time(section):
     table.loc[at(("cnn", "paper", "shuffled_ncut_mean")), "verdict"] = "differs"
     shuffled = diagnosis_table(replicates, others, table)
     shuffled = shuffled[shuffled["quantity"] == "shuffled_ncut_mean"].set_index("changed")["mean"]
-    assert set(shuffled.index) == {
-        AS_ON_THIS_PAGE,
-        "kernel_norm: induced",
-        "dropped_weights: return",
-    }
+    readings = {"kernel_norm: induced", "dropped_weights: return"}
+    assert set(shuffled.index) == {AS_ON_THIS_PAGE, *readings}
     assert shuffled["kernel_norm: induced"] == pytest.approx(
         table.loc[at(("cnn", "kernel_norm: induced", "shuffled_ncut_mean")), "ours"]
     )

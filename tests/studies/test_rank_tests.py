@@ -139,7 +139,7 @@ def test_beyond_others_by_hand():
 @pytest.fixture(scope="module")
 def opened(tiny_profile):
     section = RankTestsSection(
-        profile=str(tiny_profile), seeds=[0, 1], n_clusters=4, n_draws=7, n_steps=4, level=0.05
+        profile=tiny_profile, seeds=[0, 1], n_clusters=4, n_draws=7, n_steps=4, level=0.05
     )
     return open_replicates(section, choices=PAPER_CHOICES, progress=False)
 

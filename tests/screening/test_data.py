@@ -296,6 +296,16 @@ class Counted(TensorDataset):
         return super().__getitem__(index)
 
 
+def check_first_batch(network, words, x, y, **options):
+    """Check that images and labels are refused before more than one batch of them is read."""
+    data = Counted(x, y)
+    check_refused(lambda: screen(network, data, **{**SETTINGS, **options}), words)
+    assert data.highest < 64
+
+
+MANY = IMAGES.repeat(5, 1, 1, 1), torch.arange(300) % 3
+
+
 @pytest.mark.parametrize(
     ("change", "options", "words"),
     [
@@ -309,10 +319,7 @@ class Counted(TensorDataset):
     ],
 )
 def test_what_does_not_fit_is_refused_at_the_first_batch(change, options, words, network):
-    x, y = change(IMAGES.repeat(5, 1, 1, 1), torch.arange(300) % 3)
-    data = Counted(x, y)
-    check_refused(lambda: screen(network, data, **SETTINGS, **options), words)
-    assert data.highest < 64
+    check_first_batch(network, words, *change(*MANY), **options)
 
 
 @pytest.mark.parametrize(
@@ -329,9 +336,7 @@ def test_what_does_not_fit_is_refused_at_the_first_batch(change, options, words,
     ],
 )
 def test_settings_that_do_not_fit_are_refused_at_the_first_batch(options, words, network):
-    data = Counted(IMAGES.repeat(5, 1, 1, 1), torch.arange(300) % 3)
-    check_refused(lambda: screen(network, data, **{**SETTINGS, **options}), words)
-    assert data.highest < 64
+    check_first_batch(network, words, *MANY, **options)
 
 
 def test_units_that_are_not_there_are_refused_at_the_first_batch(network):
@@ -340,15 +345,12 @@ def test_units_that_are_not_there_are_refused_at_the_first_batch(network):
         (nn.Sequential(network, nn.Sigmoid()).eval(), {}, ["the network's outputs pass a"]),
         (Gated().eval(), {}, ["undefined behind a gate"]),
     ):
-        data = Counted(IMAGES.repeat(5, 1, 1, 1), torch.arange(300) % 3)
-        check_refused(lambda m=module, d=data, o=options: screen(m, d, **SETTINGS, **o), words)
-        assert data.highest < 64
+        check_first_batch(module, words, *MANY, **options)
 
 
 def test_a_label_that_does_not_fit_is_refused_in_its_batch(network):
-    y = torch.arange(300) % 3
-    y[70] = 3
-    data = Counted(IMAGES.repeat(5, 1, 1, 1), y)
+    x, y = MANY
+    data = Counted(x, torch.where(torch.arange(300) == 70, 3, y))
     check_refused(lambda: screen(network, data, **SETTINGS), ["label 3 does not fit"])
     assert data.highest < 128
 

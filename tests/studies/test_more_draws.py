@@ -32,18 +32,14 @@ def test_chosen_subclusters_draw_as_with_all_others(kind):
     assert np.array_equal(some.units[0], everything.units[3])
     assert np.array_equal(some.units[1], everything.units[1])
     assert 5 not in some.units[1]  # takes no part
+    with pytest.raises(InvalidInputError, match=r"subcluster -1: .* from 0 to 3"):
+        everything.chosen([-1])
 
 
 def test_seeds_of_rounds_give_other_draws():
     first, second = (draw_counterparts(PARTITION, 40, seed=(0, 0, r)).units[1] for r in (1, 2))
     assert not np.array_equal(first, second)
     assert {tuple(row) for row in first} == {tuple(row) for row in second}  # all ten sets of 3 of 5
-
-
-@pytest.mark.parametrize("position", [4, -1])
-def test_a_subcluster_that_is_not_there(position):
-    with pytest.raises(InvalidInputError, match=f"subcluster {position}: .* from 0 to 3"):
-        draw_counterparts(PARTITION, 2).chosen([position])
 
 
 def test_true_sets_by_hand():

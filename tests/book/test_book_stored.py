@@ -33,10 +33,6 @@ def problems(notebook: dict) -> list[str]:
     return found
 
 
-def test_the_digits_profile_is_published():
-    assert [path.name for path in PROFILES if path.name == "digits"] == ["digits"]
-
-
 @pytest.mark.parametrize("path", PAGES, ids=NAMES)
 def test_every_cell_was_run_without_an_error(path):
     assert problems(json.loads(path.read_text(encoding="utf-8"))) == []

@@ -63,8 +63,10 @@ def test_pixels_are_left_out():
 def test_what_is_not_run_says_so(tmp_path):
     network = {"dataset": "digits", "hidden": [8, 8], "n_epochs": 1, "published": "MNIST"}
     content = {"networks": {"mlp": network}, "seeds": [0, 1], "method": {"n_clusters": 2}}
-    path, few = write_profile(tmp_path, content), {"n_shuffles": 3, "n_images": 60}
-    section = ActivationsSection(profile=path, seeds=[0, 1], n_clusters=2, **few)
+    path = write_profile(tmp_path, content)
+    section = ActivationsSection(
+        profile=path, seeds=[0, 1], n_clusters=2, n_shuffles=3, n_images=60
+    )
     table = activations_table(open_replicates(section, progress=False))
     run = table[table["run"] == "yes"]
     assert set(run["model"]) == {"MNIST"}

@@ -25,20 +25,15 @@ def gallery(replicate):
     return build_gallery(replicate, n_exciting=4)
 
 
-class Unnamed(Replicate):
-    """A replicate whose data set has a name that no image may be published under."""
+def with_data(replicate, **changes):
+    """Return the replicate with another data set."""
 
-    @property
-    def dataset(self):
-        return replace(super().dataset, name="photographs")
+    class Changed(Replicate):
+        @property
+        def dataset(self):
+            return replace(super().dataset, **changes)
 
-
-class Unlabelled(Replicate):
-    """A replicate whose data set has no classes."""
-
-    @property
-    def dataset(self):
-        return replace(super().dataset, class_names=())
+    return Changed(replicate.profile, "mlp", 0, progress=False)
 
 
 def test_every_tested_subcluster_is_there_once(replicate, gallery):
@@ -117,7 +112,7 @@ def test_table_agrees_with_the_table_of_subclusters(replicate, gallery):
 
 
 def test_photographs_are_shown_only_when_asked_for(replicate):
-    unnamed = Unnamed(replicate.profile, "mlp", 0, progress=False)
+    unnamed = with_data(replicate, name="photographs")  # under which no image is published
     hidden = build_gallery(unnamed, n_exciting=2)
     assert (len(hidden.test_images), len(hidden.labels)) == (0, len(set(_named(hidden))))
     assert 'class="lsg-sprite lsg-test"' not in gallery_html(hidden)
@@ -141,4 +136,4 @@ def test_bad_numbers_of_exciting_images(replicate, n_exciting, words):
 
 def test_data_without_classes_are_refused(replicate):
     with pytest.raises(InvalidInputError, match="has no classes or no images"):
-        build_gallery(Unlabelled(replicate.profile, "mlp", 0, progress=False))
+        build_gallery(with_data(replicate, class_names=()))

@@ -83,8 +83,13 @@ def test_no_epoch_after_the_last_is_there():
 
 @pytest.fixture(scope="module")
 def profile(tmp_path_factory):
-    epochs = {"n_epochs": 2, "n_pruning_epochs": 2}
-    network = {"dataset": "digits", "hidden": [10, 8], "batch_size": 32, **epochs}
+    network = {
+        "dataset": "digits",
+        "hidden": [10, 8],
+        "n_epochs": 2,
+        "n_pruning_epochs": 2,
+        "batch_size": 32,
+    }
     content = {
         "dtype": "float64",
         "device": "cpu",

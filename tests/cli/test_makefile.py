@@ -13,6 +13,7 @@ from nbformat.v4 import new_output
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = ROOT / "notebooks"
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="needs make on the path")
+INSTALLED = ("Makefile", "requirements.lock", "requirements-torch.txt", "pyproject.toml")
 TARGETS = (
     "book",
     "site",
@@ -59,7 +60,7 @@ def clone(tmp_path):
     """A clone with a Python that installs nothing."""
     clone = tmp_path / "clone"
     clone.mkdir()
-    for name in ("Makefile", "requirements.lock", "requirements-torch.txt", "pyproject.toml"):
+    for name in INSTALLED:
         shutil.copy2(ROOT / name, clone / name)
     python = tmp_path / "python"
     python.write_text(PYTHON)
@@ -170,13 +171,7 @@ def test_the_continuous_integration_script_is_sound():
 @pytest.fixture
 def synced(tmp_path):
     """Function that runs `make sync` in a copy of the notebooks; returns the copy's folder."""
-    for name in (
-        "Makefile",
-        "requirements.lock",
-        "requirements-torch.txt",
-        "pyproject.toml",
-        "jupytext.toml",
-    ):
+    for name in (*INSTALLED, "jupytext.toml"):
         shutil.copy2(ROOT / name, tmp_path / name)
     shutil.copytree(NOTEBOOKS, tmp_path / "notebooks")
     (tmp_path / ".venv").symlink_to(ROOT / ".venv")

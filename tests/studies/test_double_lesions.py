@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-import torch
+from helpers.networks import lesioned_accuracies
 
 from localspec.lesions import LesionedAccuracies
 from localspec.pipeline import PAPER_CHOICES, PARTITIONINGS, DoubleLesionsSection, open_replicates
@@ -63,23 +63,10 @@ def opened(tiny_profile):
     return open_replicates(section, choices=PAPER_CHOICES, progress=False)
 
 
-def plain_loss(replicate, lesions):
-    """Zero the rows of a copy's weights, and count."""
-    module = replicate.trained.module
-    before = {name: value.clone() for name, value in module.state_dict().items()}
-    x, y = replicate.lesion_images()
-    accuracies = []
-    for units_of_layer in ({}, lesions):
-        changed = {name: value.clone() for name, value in before.items()}
-        for layer, units in units_of_layer.items():
-            changed[f"{layer}.weight"][units] = 0
-            changed[f"{layer}.bias"][units] = 0
-        module.load_state_dict(changed)
-        with torch.no_grad():
-            right = (module(x).argmax(dim=1) == y).numpy()
-        accuracies.append(np.mean([right[y.numpy() == label].mean() for label in range(10)]))
-    module.load_state_dict(before)
-    return accuracies[0] - accuracies[1]
+def plain_loss(replicate, lesion):
+    data = replicate.trained.module, *replicate.lesion_images()
+    whole, left = (lesioned_accuracies(*data, units) for units in ({}, lesion))
+    return whole.mean() - left.mean()
 
 
 @pytest.mark.integration

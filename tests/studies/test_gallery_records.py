@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
+from helpers.networks import lesioned_accuracies
 
 from localspec.exceptions import InvalidInputError
 from localspec.measures import MEASURES
@@ -64,18 +64,11 @@ def test_findings_equal_the_assessments(replicate, gallery):
 
 def test_damage_is_the_change_of_accuracy_of_each_class(replicate, gallery):
     record = gallery.records[0]
-    x, y = replicate.dataset.x_test, replicate.dataset.y_test
-    network = replicate.trained.module
-    before = network(x).argmax(1)
-    units = torch.from_numpy(record.units)
-    layer = network.get_submodule(record.layer)
-    handle = layer.register_forward_hook(lambda _, inputs, output: output.index_fill(1, units, 0.0))
-    after = network(x).argmax(1)
-    handle.remove()
-    for label in range(10):
-        of_class = y == label
-        lost = (before == y)[of_class].double().mean() - (after == y)[of_class].double().mean()
-        assert record.lost[label] == pytest.approx(float(lost), abs=1e-12)
+    data = replicate.trained.module, replicate.dataset.x_test, replicate.dataset.y_test
+    before, after = (
+        lesioned_accuracies(*data, units) for units in ({}, {record.layer: record.units})
+    )
+    assert record.lost == pytest.approx(before - after, abs=1e-12)
     lesioned = replicate.lesioned(record.partitioning)
     random = lesioned.baseline - np.mean([row[0] for row in lesioned.lesioned[1:]], axis=0)
     assert record.random_lost == pytest.approx(random, abs=1e-12)

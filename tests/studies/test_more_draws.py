@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from helpers.networks import dense, stack
+from helpers.networks import dense, lesioned_accuracies, stack
 from torch import nn
 
 from localspec.clustering import Draws, Partition, Subcluster, draw_counterparts
@@ -56,15 +56,8 @@ def test_lesions_are_those_of_every_draw():
     lesioned = further_lesions(network, x, y, draws)["lesioned"]
     assert lesioned.shape == (3, 2, 2)
     for row, column in np.ndindex(3, 2):
-        value = x.flatten(1)
-        for index in (1, 3, 5):
-            value = value @ network[index].weight.T
-            if index < 5:
-                value = value.clamp(min=0)
-            if draws.subclusters[column].layer == str(index):
-                value[:, draws.units[column][row]] = 0
-        correct = value.argmax(1) == y
-        expected = [float(correct[y == label].double().mean()) for label in (0, 1)]
+        lesion = {draws.subclusters[column].layer: draws.units[column][row]}
+        expected = lesioned_accuracies(network, x, y, lesion)
         assert lesioned[row, column] == pytest.approx(expected)
 
 

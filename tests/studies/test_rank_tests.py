@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
+from helpers.networks import layer_values
 from scipy import stats
 
 from localspec.exceptions import InvalidInputError
@@ -169,17 +169,7 @@ def test_properties_by_plain_loops(opened):
     values = set_properties(replicate, partitioning)
     weights = dict(module.named_parameters())
     order = [name.removesuffix(".weight") for name in weights if name.endswith(".weight")]
-    activations = {}
-    handles = [
-        getattr(module, name).register_forward_hook(
-            lambda _module, _inputs, output, name=name: activations.setdefault(name, output)
-        )
-        for name in order
-    ]
-    with torch.no_grad():
-        module(replicate.dataset.x_train)
-    for handle in handles:
-        handle.remove()
+    activations = layer_values(module, replicate.dataset.x_train)
     for column, part in enumerate(draws.subclusters):
         following = order[order.index(part.layer) + 1]
         for row, units in ((0, part.units), (3, draws.units[column][2])):

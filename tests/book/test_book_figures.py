@@ -30,10 +30,8 @@ def test_a_figure_gets_the_texts_of_the_function_that_drew_it():
     text = {"cell_type": "markdown", "source": "plot_b()", "metadata": {}}
     notebook = figure_texts.with_texts({"cells": [text, figure("x = 1\nplot_a(x)")]}, texts)
     assert notebook["cells"][0]["metadata"] == {}
-    assert notebook["cells"][1]["metadata"]["mystnb"] == {
-        "image": {"alt": "A line."},
-        "figure": {"caption": "How it rises."},
-    }
+    shown = notebook["cells"][1]["metadata"]["mystnb"]
+    assert shown == {"image": {"alt": "A line."}, "figure": {"caption": "How it rises."}}
     with pytest.raises(ExtensionError, match=r"no text for the figure of .*plot_b"):
         figure_texts.with_texts({"cells": [figure("plot_b(x)")]}, texts)
 

@@ -89,10 +89,8 @@ def test_images_that_changed_are_decoded_again(folder):
     load(folder)
     copies.append(written(folder))
     assert len(set(copies)) == 3
-    assert contents(folder) == {
-        DECODED,
-        *(path.relative_to(folder).as_posix() for path in folder.rglob("*.png")),
-    }
+    images = {path.relative_to(folder).as_posix() for path in folder.rglob("*.png")}
+    assert contents(folder) == {DECODED, *images}
 
 
 def test_a_write_that_was_cut_off_is_no_copy(folder, monkeypatch):

@@ -418,9 +418,8 @@ def test_pruned_networks_continue_from_unpruned_ones(name):
     own = {name: settings for name, settings in networks.items() if settings.diagnoses is None}
     assert pruned == {name for name, settings in own.items() if settings.n_pruning_epochs}
     for name in pruned:
-        assert (
-            networks[name].training_key() == networks[name.removesuffix("-pruned")].training_key()
-        )
+        unpruned = networks[name.removesuffix("-pruned")]
+        assert networks[name].training_key() == unpruned.training_key()
 
 
 WITH_CNNS = {
@@ -471,6 +470,5 @@ def test_a_diagnosis_changes_one_thing():
 def test_figures_are_published_of_every_network_that_says_so(name):
     for settings in load_profile(name).networks.values():
         if settings.published is not None:
-            assert (
-                len(published_rows(settings.published, pruned=settings.n_pruning_epochs > 0)) >= 5
-            )
+            rows = published_rows(settings.published, pruned=settings.n_pruning_epochs > 0)
+            assert len(rows) >= 5

@@ -75,9 +75,8 @@ def test_pages_of_a_network_of_which_nothing_is_tested(tmp_path):
     figures.append(plot_p_values_against_uniform([replicate]))
     for plot in (plot_class_damage, plot_visualization_pairs):
         figures.append(plot(replicate, "weights/global"))
-        assert [text.get_text() for text in figures[-1].axes[0].texts] == [
-            "no subcluster is tested"
-        ]
+        texts = [text.get_text() for text in figures[-1].axes[0].texts]
+        assert texts == ["no subcluster is tested"]
     for figure in figures:
         figure.canvas.draw()
         plt.close(figure)

@@ -70,10 +70,8 @@ def test_what_is_printed_is_what_is_written(results, tmp_path, monkeypatch):
     assert content == b'name,n,p,z\na,1,0.1235,1e-20\n"b, c",200000,,-3\n'
     read = pd.read_csv(path, dtype=str, keep_default_na=False)
     pd.testing.assert_frame_equal(read, printed.astype(str), check_dtype=False)
-    assert json.loads(record.read_text()) == {
-        "table": "example.csv",
-        "sha256": hashlib.sha256(content).hexdigest(),
-    }
+    digest = hashlib.sha256(content).hexdigest()
+    assert json.loads(record.read_text()) == {"table": "example.csv", "sha256": digest}
 
 
 def test_rounding_errors_do_not_reach_the_file(results):

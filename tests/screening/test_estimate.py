@@ -19,14 +19,8 @@ def quick(monkeypatch):
 def test_an_estimate_counts_steps_and_groups(network, labels, report):
     found = estimate(network, (IMAGES, labels), **SETTINGS)
     assert found.n_groups == len(report.table)  # it clusters on all of so few images
-    assert set(found.seconds) == {
-        "graph of weights",
-        "graph of activations",
-        "clusters",
-        "lesions",
-        "visualizations",
-        "exciting images",
-    }
+    first = {"graph of weights", "graph of activations", "clusters"}
+    assert set(found.seconds) == first | {"lesions", "visualizations", "exciting images"}
     assert found.minutes == found.most_minutes == pytest.approx(sum(found.seconds.values()) / 60)
     assert found.memory > 2**26  # the process itself
     assert "minutes" in str(found)

@@ -163,10 +163,7 @@ def test_null_mean_averages_partitions_not_pairs():
 
 
 def test_favourable_direction():
-    scores, entropies = (
-        summarize_effects(two_networks()),
-        summarize_effects(two_networks("entropy")),
-    )
+    scores, entropies = (summarize_effects(two_networks(kind)) for kind in ("score", "entropy"))
     assert scores.favourable_direction == "above"
     assert entropies.favourable_direction == "below"
     assert not scores.favourable  # 0.875 lies below 1.125

@@ -160,9 +160,8 @@ def test_the_figure_has_a_row_for_every_reading(opened, tests):
     for labels, (name, by_reading) in zip(rows, opened.items(), strict=True):
         axis = figure.axes[list(opened).index(name)]
         assert name in (axis.get_title(), axis.get_title(loc="left"))
-        assert labels == [
-            f"{reading.option}: {reading.value}" for reading in by_reading if reading is not None
-        ]
+        others = [reading for reading in by_reading if reading is not None]
+        assert labels == [f"{reading.option}: {reading.value}" for reading in others]
 
 
 SQUEEZED = ChannelsReading(CHANNELS, "squeezed")

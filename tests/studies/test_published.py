@@ -141,10 +141,8 @@ def test_every_replicate_has_the_columns_of_the_published_table(section):
     assert table["model"].tolist() == ["MNIST"] * 2 + ["CNN-MNIST"] * 2 + [""] * 2
     assert table["pruned"].tolist() == [False] * 2 + [True] * 2 + [False] * 2
     row, replicate = table.iloc[3], replicates[3]
-    assert (row["ncut"], row["p_value"]) == (
-        replicate.clusterability().statistic,
-        replicate.clusterability().pvalue,
-    )
+    cut = replicate.clusterability()
+    assert (row["ncut"], row["p_value"]) == (cut.statistic, cut.pvalue)
     assert row["test_accuracy"] == replicate.trained.history["test_accuracy"][-1]
     every = under_every_reading(replicates)
     otherwise = ["kernel_norm: induced", "dropped_weights: return"]
@@ -217,10 +215,8 @@ def test_the_diagnosis_changes_one_thing_at_a_time(section):
         table.loc[at(("cnn", "kernel_norm: induced", "shuffled_ncut_mean")), "ours"]
     )
     figures = plot_moved_quantities(diagnosis)
-    assert list(figures) == [
-        f"{network}-{quantity}"
-        for network, quantity in diagnosis.groupby(["network", "quantity"], sort=False).groups
-    ]
+    moved = diagnosis.groupby(["network", "quantity"], sort=False).groups
+    assert list(figures) == [f"{network}-{quantity}" for network, quantity in moved]
     assert diagnosis_table(replicates, others, table.assign(verdict="holds")).empty
     assert plot_moved_quantities(diagnosis.iloc[:0]) == {}
 

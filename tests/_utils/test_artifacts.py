@@ -303,7 +303,5 @@ def test_a_result_is_taken_apart_and_rebuilt(tmp_path):
     arrays = {"first": np.ones(2), "second": np.zeros(1)}
     cached("draws", 2, {}, lambda: take_apart(arrays), root=tmp_path)
     loaded = cached("draws", 2, {}, never, root=tmp_path).rebuild(dict)
-    assert {name: array.tolist() for name, array in loaded.items()} == {
-        "first": [1, 1],
-        "second": [0],
-    }
+    lists = {name: array.tolist() for name, array in loaded.items()}
+    assert lists == {"first": [1, 1], "second": [0]}

@@ -12,9 +12,8 @@ from localspec._utils.hardware import limited_threads, side_by_side
 @pytest.mark.parametrize("n_items", [0, 1, 2, 7])
 @pytest.mark.parametrize("n_threads", [None, 1, 3])
 def test_results_come_in_order(n_items, n_threads):
-    assert list(side_by_side(lambda item: item**2, range(n_items), n_threads)) == [
-        item**2 for item in range(n_items)
-    ]
+    squares = list(side_by_side(lambda item: item**2, range(n_items), n_threads))
+    assert squares == [item**2 for item in range(n_items)]
 
 
 def test_items_run_at_the_same_time_on_one_thread_of_torch_each():

@@ -51,9 +51,8 @@ def test_links_to_pages_that_a_profile_lacks_lead_to_those_of_the_protocol(tmp_p
     (tmp_path / "small").mkdir()
     (tmp_path / "small" / "02_clustering.ipynb").touch()
     text = "See {doc}`02_clustering`, {doc}`05_synthesis` and {doc}`/book/method`."
-    assert run_notes.with_known_links(text, "small", tmp_path) == (
-        "See {doc}`02_clustering`, {doc}`../paper/05_synthesis` and {doc}`/book/method`."
-    )
+    known = "See {doc}`02_clustering`, {doc}`../paper/05_synthesis` and {doc}`/book/method`."
+    assert run_notes.with_known_links(text, "small", tmp_path) == known
 
 
 def test_a_page_opens_with_its_summary_and_its_figure():

@@ -6,6 +6,7 @@ import pytest
 import torch
 from helpers.data import PACKED, RAW, contents, image_folders, write
 from helpers.processes import python, started
+from helpers.refusals import check_refused
 
 from localspec._utils.artifacts import fingerprint
 from localspec.data import _torchvision as torchvision_import
@@ -32,10 +33,9 @@ def test_where_data_sets_lie(tmp_path, monkeypatch):
 def test_no_folder_for_data_sets(tmp_path, monkeypatch):
     monkeypatch.delenv("LOCALSPEC_DATA", raising=False)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(
-        InvalidInputError, match=r"pass root=..., set LOCALSPEC_DATA, or run inside"
-    ):
-        load_dataset("mnist")
+    check_refused(
+        lambda: load_dataset("mnist"), ["pass root=..., set LOCALSPEC_DATA, or run inside"]
+    )
     assert load_dataset("digits").n_classes == 10  # needs no folder
     (tmp_path / "file").touch()
     with pytest.raises(InvalidInputError, match=r"file, is a file: pass another root=..."):

@@ -176,7 +176,8 @@ def test_every_replicate_has_the_columns_of_the_published_table(section):
 
 
 def test_settings_that_are_not_those_of_the_published_figures(section):
-    with pytest.raises(InvalidInputError, match="n_clusters = 8, but the published .* have 12"):
+    words = "n_clusters = 8, but the published figures have 12"
+    with pytest.raises(InvalidInputError, match=words):
         published_table(opened(section(n_clusters=8)))
 
 

@@ -29,14 +29,6 @@ from localspec.pipeline import load_profile
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_the_library_needs_nothing_of_the_command_line():
-    code = (
-        "import sys, localspec\n"
-        "print(*sorted({'click', 'papermill', 'snakemake'} & sys.modules.keys()))\n"
-    )
-    assert python("-c", code, check=True).stdout.strip() == ""
-
-
 def test_the_commands():
     shown = CliRunner().invoke(main, ["--help"])
     commands = shown.stdout.partition("Commands:")[2].splitlines()

@@ -63,11 +63,12 @@ def test_fingerprints_tell_data_apart():
     assert fingerprint(made) == fingerprint(made.clone(memory_format=torch.contiguous_format))
 
 
-def test_torchvision_is_imported_when_it_is_needed():
+def test_what_the_library_imports_only_when_it_is_needed():
     code = """
 import sys
 import localspec.data
 assert not [name for name in sys.modules if name.startswith("torchvision")]
+assert not {"click", "papermill", "snakemake"} & sys.modules.keys()  # of the command line
 from localspec.data._torchvision import import_torchvision
 vision = import_torchvision()
 assert vision is import_torchvision()

@@ -44,6 +44,9 @@ def test_images_that_are_to_be_read_count(network, labels):
 def test_what_screen_refuses_is_refused(network, labels):
     check_refused(lambda: estimate(network, (IMAGES, labels), level=2), ["level", "not 2"])
     check_refused(lambda: estimate(network, IMAGES), ["(images, labels)"])
+    check_refused(lambda: estimate(network, (IMAGES, labels[:9])), ["shape (60,)", "not (9,)"])
+    check_refused(lambda: estimate(network, (IMAGES, labels.to_sparse())), [".to_dense()"])
+    check_refused(lambda: estimate(network, (IMAGES.to_sparse(), labels)), [".to_dense()"])
 
 
 @pytest.mark.parametrize(
@@ -63,12 +66,6 @@ def test_images_for_correlations_are_refused_as_screen_refuses_them(
 ):
     for function in (estimate, screen):
         check_refused(lambda f=function: f(network, (IMAGES, labels), x_train=x_train), words)
-
-
-def test_labels_and_images_are_refused_as_screen_refuses_them(network, labels):
-    check_refused(lambda: estimate(network, (IMAGES, labels[:9])), ["shape (60,)", "not (9,)"])
-    check_refused(lambda: estimate(network, (IMAGES, labels.to_sparse())), [".to_dense()"])
-    check_refused(lambda: estimate(network, (IMAGES.to_sparse(), labels)), [".to_dense()"])
 
 
 def test_images_for_correlations_count(network, labels):

@@ -200,7 +200,10 @@ def test_what_a_network_that_is_hooked_lacks(network, labels, options, words):
         ({"device": "gpu"}, ["device 'gpu' cannot be used"]),
         ({"device": "meta"}, ["holds no values"]),
         ({"max_memory": -1}, ["max_memory", "at least 0"]),
-        ({"folder": 3}, ["folder must be the path"]),
+        ({"folder": 3}, ["folder must be the path of a folder", "not 3"]),
+        ({"folder": "~nobody-of-that-name/x"}, ["folder", "name the whole path"]),
+        ({"folder": "a\0b"}, ["path of a folder"]),
+        ({"folder": "x" * 300}, ["cannot be made", "File name too long"]),
         ({"folder": __file__}, ["is a file"]),
     ],
 )

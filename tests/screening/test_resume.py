@@ -113,19 +113,6 @@ def test_a_folder_that_cannot_be_written_is_refused(network, labels, tmp_path, m
     check_refused(lambda: screen(network, (IMAGES, labels), folder=tmp_path, **SETTINGS), words)
 
 
-@pytest.mark.parametrize(
-    ("folder", "words"),
-    [
-        ("~nobody-of-that-name/x", ["folder", "name the whole path"]),
-        ("a\0b", ["path of a folder"]),
-        ("x" * 300, ["cannot be made", "File name too long"]),
-        (5, ["path of a folder", "not 5"]),
-    ],
-)
-def test_what_is_no_path_of_a_folder_is_refused(folder, words, network, labels):
-    check_refused(lambda: screen(network, (IMAGES, labels), folder=folder, **SETTINGS), words)
-
-
 def test_a_disk_that_fills_up_is_that_of_the_folder(network, labels, tmp_path, monkeypatch):
     monkeypatch.setattr("localspec._utils.artifacts.save_file", disk_full)
     with pytest.raises(ArtifactError, match="choose another folder with folder"):

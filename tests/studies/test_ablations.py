@@ -274,9 +274,7 @@ FIT = Fit(n_images=50, n_steps=20)
 
 @pytest.fixture(scope="module")
 def opened(tiny_profile):
-    section = AblationsSection(
-        profile=tiny_profile, seeds=[0, 1], n_clusters=3, n_draws=7, level=0.05
-    )
+    section = AblationsSection(profile=tiny_profile, seeds=[0, 1], n_clusters=3, n_draws=7)
     return open_replicates(section, choices=PAPER_CHOICES, progress=False)
 
 

@@ -57,9 +57,7 @@ def test_without_subclusters_nothing_is_lost():
 
 @pytest.fixture(scope="module")
 def opened(tiny_profile):
-    section = DoubleLesionsSection(
-        profile=tiny_profile, seeds=[0, 1], n_clusters=3, n_draws=7, level=0.05
-    )
+    section = DoubleLesionsSection(profile=tiny_profile, seeds=[0, 1], n_clusters=3, n_draws=7)
     return open_replicates(section, choices=PAPER_CHOICES, progress=False)
 
 

@@ -6,7 +6,7 @@ import shutil
 import pytest
 import torch
 from helpers.data import contents, image_folders
-from helpers.refusals import check_refused
+from helpers.refusals import cases, check_refused
 from PIL import Image
 
 from localspec.data._image_folders import DECODED, load_image_folders
@@ -110,31 +110,26 @@ def test_a_copy_needs_no_right_to_write(folder):
     assert not lock.exists()
 
 
-def spoil(folder, how):
-    image = folder / "train" / "ant" / "0001.png"
-    if how == "missing":
-        image.unlink()
-    elif how == "no class":
-        shutil.rmtree(image.parent)
-    elif how == "another class":
-        (folder / "test" / "dog").mkdir()
-    elif how == "no split":
-        shutil.rmtree(folder / "test")
-    elif how == "cut off":
-        image.write_bytes(image.read_bytes()[:-30])
+IMAGE = "train/ant/0001.png"
+SPOILT = {  # what is done to a folder, words of the message
+    "missing": (lambda at: (at / IMAGE).unlink(), "train/ant holds 2 images, not 3"),
+    "no class": (
+        lambda at: shutil.rmtree(at / "train" / "ant"),
+        "class folders of",
+        "missing ['ant'], not expected []",
+    ),
+    "another class": (
+        lambda at: (at / "test" / "dog").mkdir(),
+        "test are not those",
+        "missing [], not expected ['dog']",
+    ),
+    "no split": (lambda at: shutil.rmtree(at / "test"), "cannot read the classes of", "test"),
+    "cut off": (lambda at: os.truncate(at / IMAGE, 40), f"{IMAGE} is no whole image"),
+}
 
 
-@pytest.mark.parametrize(
-    ("how", "words"),
-    [
-        ("missing", ["train/ant holds 2 images, not 3"]),
-        ("no class", ["class folders of", "missing ['ant'], not expected []"]),
-        ("another class", ["test are not those", "missing [], not expected ['dog']"]),
-        ("no split", ["cannot read the classes of", "test"]),
-        ("cut off", ["train/ant/0001.png is no whole image"]),
-    ],
-)
-def test_folders_that_are_refused(folder, how, words):
-    spoil(folder, how)
+@pytest.mark.parametrize(("spoil", "words"), cases(SPOILT))
+def test_folders_that_are_refused(folder, spoil, words):
+    spoil(folder)
     check_refused(lambda: load(folder), [*words, "unpack again"])
     assert not (folder / DECODED).exists()

@@ -1,6 +1,7 @@
 """Load-or-compute on disk: identity, damage, failures while writing."""
 
 import errno
+import hashlib
 import json
 from dataclasses import dataclass
 
@@ -47,9 +48,6 @@ def stored(root):
     return sorted(root.glob("artifacts/*/*.safetensors"))
 
 
-# --- load or compute ---
-
-
 def test_computes_once_and_loads_after(tmp_path):
     compute = Computation()
     first = cached("clustering", 1, PARAMETERS, compute, root=tmp_path)
@@ -81,12 +79,6 @@ def test_arrays_come_back_as_they_were(tmp_path):
         assert np.array_equal(loaded[name], array, equal_nan=array.dtype.kind == "f")
 
 
-def test_a_description_may_hold_an_undefined_number(tmp_path):
-    cached("clusterability", 1, {}, lambda: ({}, {"z_score": float("nan")}), root=tmp_path)
-    loaded = cached("clusterability", 1, {}, never, root=tmp_path)
-    assert np.isnan(loaded.description["z_score"])
-
-
 def test_never_computes_nothing_and_names_the_stage(tmp_path):
     with pytest.raises(ArtifactError, match="stage 'clustering' has not been computed") as caught:
         cached("clustering", 1, PARAMETERS, never, root=tmp_path, mode="never")
@@ -111,8 +103,6 @@ def test_unknown_mode(tmp_path):
     with pytest.raises(InvalidInputError, match="choose one of 'auto', 'never', 'always'"):
         cached("clustering", 1, {}, never, root=tmp_path, mode="sometimes")
 
-
-# --- identity ---
 
 KEY = artifact_key("clustering", 1, PARAMETERS, ("a", "b"))
 
@@ -144,8 +134,6 @@ def test_the_order_of_parameters_is_not_in_the_key():
 def test_the_key_is_the_same_on_every_machine():
     # sha256 of this text, first 32 hexadecimal digits
     text = '{"inputs":["a"],"parameters":{"n":1,"x":0.5},"stage":"draws","version":3}'
-    import hashlib
-
     expected = hashlib.sha256(text.encode()).hexdigest()[:32]
     assert artifact_key("draws", 3, {"x": 0.5, "n": 1}, ("a",)) == expected
 
@@ -163,17 +151,11 @@ def test_different_identities_are_different_files(tmp_path):
     assert loaded.arrays["values"].tolist() == [2, 2]
 
 
-# --- damage ---
-
-
 def test_always_mends_a_damaged_file(tmp_path):
     cached("clustering", 1, PARAMETERS, Computation(), root=tmp_path)
     stored(tmp_path)[0].write_bytes(b"")
     cached("clustering", 1, PARAMETERS, Computation(), root=tmp_path, mode="always")
     cached("clustering", 1, PARAMETERS, never, root=tmp_path)
-
-
-# --- failures ---
 
 
 def test_a_file_in_place_of_the_folder(tmp_path):
@@ -219,9 +201,6 @@ def test_files_can_be_read_by_others(tmp_path):
     assert stored(tmp_path)[0].stat().st_mode == expected
 
 
-# --- record and folders ---
-
-
 def test_stages_are_recorded_whether_loaded_or_computed(tmp_path, monkeypatch):
     path = tmp_path / "record.jsonl"
     monkeypatch.setenv(files.RECORD_VARIABLE, str(path))
@@ -250,9 +229,6 @@ def test_results_root(tmp_path, monkeypatch):
     assert results_root() == tmp_path / "elsewhere"
     cached("clustering", 1, {}, Computation())
     assert len(stored(tmp_path / "elsewhere")) == 1
-
-
-# --- published networks ---
 
 
 def test_a_published_network_is_found_by_its_key(tmp_path, monkeypatch):
@@ -298,9 +274,6 @@ def test_every_published_network_has_the_right_digest():
         check_artifact(path)
 
 
-# --- results in parts ---
-
-
 @dataclass(frozen=True)
 class Part:
     """A part of a result."""
@@ -330,7 +303,5 @@ def test_a_result_is_taken_apart_and_rebuilt(tmp_path):
     arrays = {"first": np.ones(2), "second": np.zeros(1)}
     cached("draws", 2, {}, lambda: take_apart(arrays), root=tmp_path)
     loaded = cached("draws", 2, {}, never, root=tmp_path).rebuild(dict)
-    assert {name: array.tolist() for name, array in loaded.items()} == {
-        "first": [1, 1],
-        "second": [0],
-    }
+    lists = {name: array.tolist() for name, array in loaded.items()}
+    assert lists == {"first": [1, 1], "second": [0]}

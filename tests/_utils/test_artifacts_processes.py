@@ -1,11 +1,10 @@
 """Artifacts under several processes, and under one that is killed."""
 
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
+from helpers.processes import started
 
 from localspec._utils.artifacts import cached
 
@@ -35,17 +34,8 @@ print(artifacts.cached("draws", 1, {"n": 1}, compute, root=root).arrays["values"
 """
 
 
-def start(root, what):
-    return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(root), what],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 def test_two_processes_compute_once(tmp_path):
-    running = [start(tmp_path, "slow") for _ in range(2)]
+    running = [started("-c", SCRIPT, tmp_path, "slow") for _ in range(2)]
     answers = [process.communicate(timeout=60) for process in running]
     assert [answer[0].strip() for answer in answers] == ["3.0", "3.0"], answers
     assert (tmp_path / "calls").read_text() == "called\n"
@@ -53,7 +43,7 @@ def test_two_processes_compute_once(tmp_path):
 
 @pytest.mark.parametrize("what", ["killed before the rename", "killed while computing"])
 def test_a_killed_process_leaves_no_half_file_and_no_lock(tmp_path, what):
-    process = start(tmp_path, what)
+    process = started("-c", SCRIPT, tmp_path, what)
     process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
     assert not list(tmp_path.rglob("*.safetensors"))

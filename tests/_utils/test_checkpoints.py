@@ -1,9 +1,8 @@
 """Checkpoints: what is stored and loaded, and what is never trusted."""
 
-import os
-
 import pytest
 import torch
+from helpers.refusals import NO_FILES
 from safetensors.torch import save_file
 
 from localspec._utils.checkpoints import Checkpoint
@@ -70,7 +69,7 @@ def test_damaged_files_are_ignored(checkpoint, damage, said):
         assert checkpoint.load() is None
 
 
-@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/dev/zero")])
+@pytest.mark.parametrize("make", NO_FILES.values(), ids=NO_FILES)
 def test_what_is_no_file_is_ignored(checkpoint, make):
     checkpoint.path.parent.mkdir(parents=True)
     make(checkpoint.path)

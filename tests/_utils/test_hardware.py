@@ -1,11 +1,10 @@
 """Work side by side: order, threads of each, what fails."""
 
-import subprocess
-import sys
 import threading
 
 import pytest
 import torch
+from helpers.processes import python
 
 from localspec._utils.hardware import limited_threads, side_by_side
 
@@ -13,9 +12,8 @@ from localspec._utils.hardware import limited_threads, side_by_side
 @pytest.mark.parametrize("n_items", [0, 1, 2, 7])
 @pytest.mark.parametrize("n_threads", [None, 1, 3])
 def test_results_come_in_order(n_items, n_threads):
-    assert list(side_by_side(lambda item: item**2, range(n_items), n_threads)) == [
-        item**2 for item in range(n_items)
-    ]
+    squares = list(side_by_side(lambda item: item**2, range(n_items), n_threads))
+    assert squares == [item**2 for item in range(n_items)]
 
 
 def test_items_run_at_the_same_time_on_one_thread_of_torch_each():
@@ -65,10 +63,7 @@ print(hasattr(ctypes.CDLL(None), "mallopt"), returned, steps())
 
 
 def test_freed_memory_is_kept():
-    made = subprocess.run(
-        [sys.executable, "-c", FAULTS], capture_output=True, text=True, check=True
-    )
-    glibc, returned, kept = made.stdout.split()
+    glibc, returned, kept = python("-c", FAULTS, check=True).stdout.split()
     if glibc == "False":
         pytest.skip("the C library is not glibc: it has no such option")
     assert int(kept) < 100 < int(returned)  # pages that the system had to give anew

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 from helpers.data import served
+from helpers.processes import python
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))  # the extensions are modules under test, too
@@ -20,18 +21,11 @@ def run_build(source: Path, target: Path) -> subprocess.CompletedProcess:
     """Build the book in `source` into `target`/_build/html, every warning an error."""
     command = ["build", str(source), "--path-output", str(target), "-W", "-n", "--keep-going"]
     environment = {**os.environ, "NO_COLOR": "1"}
-    return subprocess.run(
-        [sys.executable, "-c", BUILD, *command],
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=False,
-    )
+    return python("-c", BUILD, *command, env=environment)
 
 
 @pytest.fixture(scope="session")
 def build():
-    """Function that builds a book."""
     return run_build
 
 
@@ -57,7 +51,6 @@ def address(html) -> Iterator[str]:
 
 @pytest.fixture(scope="module")  # while it is open, no other test could use asyncio
 def browser() -> Iterator:
-    """The system's Chromium."""
     executable = shutil.which("chromium") or shutil.which("chromium-browser")
     if executable is None:
         reason = "Chromium is not installed (Debian: apt-get install chromium)"
@@ -73,3 +66,25 @@ def browser() -> Iterator:
         )
         yield chromium
         chromium.close()
+
+
+@pytest.fixture
+def opened(browser, file) -> Iterator:
+    """Function that opens the module's `file`; problems there and requests elsewhere are errors."""
+    contexts, problems = [], []
+
+    def open_page(anchor: str = "", **options: object):
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+        context.set_default_timeout(120_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: problems.append(message.text))
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("request", lambda r: r.url.startswith((file, "data:")) or problems.append(r.url))
+        page.goto(file + anchor)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert problems == []

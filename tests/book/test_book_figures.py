@@ -30,10 +30,8 @@ def test_a_figure_gets_the_texts_of_the_function_that_drew_it():
     text = {"cell_type": "markdown", "source": "plot_b()", "metadata": {}}
     notebook = figure_texts.with_texts({"cells": [text, figure("x = 1\nplot_a(x)")]}, texts)
     assert notebook["cells"][0]["metadata"] == {}
-    assert notebook["cells"][1]["metadata"]["mystnb"] == {
-        "image": {"alt": "A line."},
-        "figure": {"caption": "How it rises."},
-    }
+    shown = notebook["cells"][1]["metadata"]["mystnb"]
+    assert shown == {"image": {"alt": "A line."}, "figure": {"caption": "How it rises."}}
     with pytest.raises(ExtensionError, match=r"no text for the figure of .*plot_b"):
         figure_texts.with_texts({"cells": [figure("plot_b(x)")]}, texts)
 
@@ -63,12 +61,8 @@ def test_a_figure_whose_files_are_not_published_has_the_command_that_writes_them
     assert "results/mine/figures/" in text
     assert [link["href"] for link in elements.all("a")] == ["tables/a.csv", "tables/b.csv"]
     command = shlex.split(text[text.index(".venv") : text.index("Tables of")])
-    assert command[:-1] == [
-        ".venv/bin/papermill",
-        "notebooks/03_importance.ipynb",
-        "03_importance.ipynb",
-        "-y",
-    ]
+    page = "03_importance.ipynb"
+    assert command[:-1] == [".venv/bin/papermill", f"notebooks/{page}", page, "-y"]
     assert yaml.safe_load(command[-1]) == RECORD["parameters"]
 
 

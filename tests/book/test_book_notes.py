@@ -51,9 +51,8 @@ def test_links_to_pages_that_a_profile_lacks_lead_to_those_of_the_protocol(tmp_p
     (tmp_path / "small").mkdir()
     (tmp_path / "small" / "02_clustering.ipynb").touch()
     text = "See {doc}`02_clustering`, {doc}`05_synthesis` and {doc}`/book/method`."
-    assert run_notes.with_known_links(text, "small", tmp_path) == (
-        "See {doc}`02_clustering`, {doc}`../paper/05_synthesis` and {doc}`/book/method`."
-    )
+    known = "See {doc}`02_clustering`, {doc}`../paper/05_synthesis` and {doc}`/book/method`."
+    assert run_notes.with_known_links(text, "small", tmp_path) == known
 
 
 def test_a_page_opens_with_its_summary_and_its_figure():
@@ -172,11 +171,8 @@ def test_the_parameters_of_a_run_stand_where_the_defaults_stood_and_code_is_fold
         'profile: str = "paper"  # a name\nseeds: list = [0, 1, 2]  # seeds\nlevel: float = 0.05'
     )
     assert sources(shown) == [TITLE, parameters, CODE]
-    assert [part["metadata"]["tags"][-1:] for part in shown["cells"]] == [
-        [],
-        ["hide-input"],
-        ["hide-input"],
-    ]
+    tags = [part["metadata"]["tags"][-1:] for part in shown["cells"]]
+    assert tags == [[], ["hide-input"], ["hide-input"]]
     assert len(given["cells"]) == 4  # left as it is
 
 

@@ -33,10 +33,6 @@ def problems(notebook: dict) -> list[str]:
     return found
 
 
-def test_the_digits_profile_is_published():
-    assert [path.name for path in PROFILES if path.name == "digits"] == ["digits"]
-
-
 @pytest.mark.parametrize("path", PAGES, ids=NAMES)
 def test_every_cell_was_run_without_an_error(path):
     assert problems(json.loads(path.read_text(encoding="utf-8"))) == []
@@ -47,10 +43,8 @@ def test_cells_that_were_not_run_or_failed_are_found():
         return {"cell_type": "code", "execution_count": count, "outputs": list(outputs)}
 
     error = {"output_type": "error", "ename": "ValueError"}
-    assert problems({"cells": [cell(None), cell(2, error), cell(3)]}) == [
-        "code cell 0 has execution count None",
-        "code cell 1 ended in an error",
-    ]
+    found = ["code cell 0 has execution count None", "code cell 1 ended in an error"]
+    assert problems({"cells": [cell(None), cell(2, error), cell(3)]}) == found
 
 
 @pytest.mark.parametrize("folder", PROFILES, ids=lambda folder: folder.name)

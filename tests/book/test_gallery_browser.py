@@ -28,28 +28,6 @@ def file(tmp_path_factory):
     return path.as_uri()
 
 
-@pytest.fixture
-def opened(browser, file):
-    """Return what opens the file in a window of its own, and counts what goes wrong there."""
-    contexts, problems = [], []
-
-    def open_page(anchor="", **options):
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
-        context.set_default_timeout(60_000)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda m: m.type == "error" and problems.append(m.text))
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("request", lambda r: r.url.startswith(("file:", "data:")) or problems.append(r.url))
-        page.goto(file + anchor)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert problems == []
-
-
 def cards(page):
     """Return the names of the cards that are seen, in order."""
     return page.evaluate(

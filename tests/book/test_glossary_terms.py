@@ -24,17 +24,15 @@ def links(document: nodes.document) -> list[tuple[str, str]]:
 
 
 def test_a_word_is_linked_where_it_comes_first():
-    document = page("Two Forks, one partitioning.", "A fork, the plain reading, pitchforks.")
+    texts = ["Two Forks, one partitioning.", "A fork, the plain reading, pitchforks."]
+    document = page(*texts)
     glossary_terms.link_words(document, "g.html", set())
     assert links(document) == [
         ("Forks", "g.html#term-fork"),
         ("partitioning", "g.html#term-partitioning"),
         ("plain reading", "g.html#term-plain-reading"),
     ]
-    assert document.astext().split("\n\n")[1:] == [
-        "Two Forks, one partitioning.",
-        "A fork, the plain reading, pitchforks.",
-    ]
+    assert document.astext().split("\n\n")[1:] == texts
 
 
 def test_what_is_linked_already_is_left_alone():

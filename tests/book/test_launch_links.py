@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import launch_links
@@ -11,6 +12,7 @@ import nbformat
 import pytest
 import yaml
 from helpers.html import Reader
+from helpers.processes import python
 
 pytestmark = pytest.mark.book
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,31 +20,33 @@ URL = "https://github.com/someone/localspec"
 PAGE = "book/runs/digits/05_synthesis"
 
 
-@pytest.fixture
-def small_book(tmp_path):
+@pytest.fixture(scope="module")
+def small_book(tmp_path_factory):
     """Function that makes a book of one page of results, with an address; returns its folder."""
 
+    @cache  # whatever is looked at of it
     def make(url: str) -> Path:
+        folder = tmp_path_factory.mktemp("book")
         for name in ("book/_ext", "book/_static", "book/notes", "notebooks"):
-            shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("colab"))
-        (tmp_path / PAGE).parent.mkdir(parents=True)
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("colab"))
+        (folder / PAGE).parent.mkdir(parents=True)
         for name in ("tables", "figures"):
             if (ROOT / PAGE).with_name(name).is_dir():
-                shutil.copytree((ROOT / PAGE).with_name(name), (tmp_path / PAGE).with_name(name))
+                shutil.copytree((ROOT / PAGE).with_name(name), (folder / PAGE).with_name(name))
         for name in ("05_synthesis.ipynb", "stamps.json"):
-            shutil.copy((ROOT / PAGE).with_name(name), (tmp_path / PAGE).with_name(name))
+            shutil.copy((ROOT / PAGE).with_name(name), (folder / PAGE).with_name(name))
         for path in (ROOT / "book").glob("*.*"):
             if path.suffix in (".yml", ".bib", ".py") or path.name in ("intro.md", "glossary.md"):
-                shutil.copy(path, tmp_path / "book")
-        (tmp_path / "book" / "intro.md").write_text("# A book\n", encoding="utf-8")
+                shutil.copy(path, folder / "book")
+        (folder / "book" / "intro.md").write_text("# A book\n", encoding="utf-8")
         config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
         config["repository"]["url"] = url
-        (tmp_path / "_config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
+        (folder / "_config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
         chapters = [{"file": "book/glossary"}, {"file": PAGE}]
         toc = {"format": "jb-book", "root": "book/intro", "chapters": chapters}
-        (tmp_path / "_toc.yml").write_text(yaml.safe_dump(toc), encoding="utf-8")
-        subprocess.run([sys.executable, tmp_path / "book" / "colab.py"], check=True)
-        return tmp_path
+        (folder / "_toc.yml").write_text(yaml.safe_dump(toc), encoding="utf-8")
+        subprocess.run([sys.executable, folder / "book" / "colab.py"], check=True)
+        return folder
 
     return make
 
@@ -50,9 +54,7 @@ def small_book(tmp_path):
 def targets(book: Path) -> set[str]:
     """Build a book; return where its page of results leads outside."""
     command = "from jupyter_book.cli.main import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", command, "build", str(book)], capture_output=True, text=True
-    )
+    done = python("-c", command, "build", book)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     page = book / "_build" / "html" / f"{PAGE}.html"
     links = {link.get("href") or "" for link in Reader(page.read_text(encoding="utf-8")).all("a")}

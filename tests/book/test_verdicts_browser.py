@@ -29,14 +29,10 @@ def file(tmp_path_factory):
 
 
 @pytest.fixture
-def page(browser, file):
-    context = browser.new_context(viewport={"width": 1280, "height": 1400})
-    context.set_default_timeout(120_000)
-    page = context.new_page()
-    page.goto(file)
+def page(opened):
+    page = opened(viewport={"width": 1280, "height": 1400})
     page.locator(".verdict-tools").wait_for()
-    yield page
-    context.close()
+    return page
 
 
 def test_what_is_pointed_at_shows_its_numbers(page):
@@ -78,14 +74,10 @@ def test_nothing_grave(page):
     assert {v["id"]: v["nodes"][0]["html"] for v in violations if v["impact"] in GRAVE} == {}
 
 
-def test_without_scripts_everything_is_there(browser, file):
-    context = browser.new_context(java_script_enabled=False)
-    page = context.new_page()
-    page.set_default_timeout(120_000)
-    page.goto(file)
+def test_without_scripts_everything_is_there(opened):
+    page = opened(java_script_enabled=False)
     cells = page.locator("td[data-numbers]")
     assert cells.count() > 10
     assert all(cell.is_visible() for cell in cells.all())
     assert page.locator("g[data-numbers]").first.is_visible()
     assert page.locator(".verdict-tools").count() == 0
-    context.close()

@@ -1,6 +1,5 @@
 """Damaged folders: one clear sentence each, and no traceback."""
 
-import json
 import shutil
 
 import pytest
@@ -84,14 +83,6 @@ def test_a_notebook_that_is_damaged(ran):
 def test_a_page_in_results_that_is_damaged(ran, tmp_path, name, words):
     (tmp_path / "results" / "small" / name).write_text('{"pages": []')
     assert words in refused("publish", "small")
-
-
-def test_a_table_that_is_missing(ran, tmp_path):
-    path = tmp_path / "results" / "small" / f"{PAGE}.json"
-    path.write_text(as_json(json.loads(path.read_text()) | {"tables": {"a.csv": "0"}}))
-    assert "01_training: table a.csv is missing; run the profile first" in refused(
-        "publish", "small"
-    )
 
 
 def test_published_files_that_are_damaged(ran):

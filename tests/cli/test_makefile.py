@@ -13,6 +13,7 @@ from nbformat.v4 import new_output
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = ROOT / "notebooks"
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="needs make on the path")
+INSTALLED = ("Makefile", "requirements.lock", "requirements-torch.txt", "pyproject.toml")
 TARGETS = (
     "book",
     "site",
@@ -59,7 +60,7 @@ def clone(tmp_path):
     """A clone with a Python that installs nothing."""
     clone = tmp_path / "clone"
     clone.mkdir()
-    for name in ("Makefile", "requirements.lock", "requirements-torch.txt", "pyproject.toml"):
+    for name in INSTALLED:
         shutil.copy2(ROOT / name, clone / name)
     python = tmp_path / "python"
     python.write_text(PYTHON)
@@ -127,9 +128,8 @@ def test_cores_that_are_no_number_are_refused_in_one_line(clone, cores):
     asked(clone, "test")
     code, commands, said = asked(clone, "test", f"CORES={cores}")
     assert (code, commands) == (2, [])
-    assert said.splitlines()[0] == (
-        f"CORES={cores!r} is not allowed: give a whole number from 1 on"
-    )
+    first = said.splitlines()[0]
+    assert first == f"CORES={cores!r} is not allowed: give a whole number from 1 on"
     assert not (clone / "x").exists()
 
 
@@ -150,9 +150,8 @@ def test_lint_without_git_says_so(clone):
 
 def test_pages_are_words(clone):
     asked(clone, "test")
-    assert asked(clone, "publish", "PAGES=01_training 02_clustering *")[1] == [
-        "-m localspec.cli publish -- digits 01_training 02_clustering *"
-    ]
+    (command,) = asked(clone, "publish", "PAGES=01_training 02_clustering *")[1]
+    assert command == "-m localspec.cli publish -- digits 01_training 02_clustering *"
 
 
 def test_make_without_a_target_lists_the_targets():
@@ -170,13 +169,7 @@ def test_the_continuous_integration_script_is_sound():
 @pytest.fixture
 def synced(tmp_path):
     """Function that runs `make sync` in a copy of the notebooks; returns the copy's folder."""
-    for name in (
-        "Makefile",
-        "requirements.lock",
-        "requirements-torch.txt",
-        "pyproject.toml",
-        "jupytext.toml",
-    ):
+    for name in (*INSTALLED, "jupytext.toml"):
         shutil.copy2(ROOT / name, tmp_path / name)
     shutil.copytree(NOTEBOOKS, tmp_path / "notebooks")
     (tmp_path / ".venv").symlink_to(ROOT / ".venv")

@@ -1,13 +1,12 @@
 """The executed page as it is kept, and its record."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import click
 import nbformat
 import pytest
+from helpers.processes import python
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 import localspec
@@ -135,12 +134,7 @@ def test_a_page_runs_the_library_that_is_stamped(monkeypatch, tmp_path):
     (other / "__init__.py").touch()
     monkeypatch.setenv("PYTHONPATH", str(other.parent))
     variables = kernel_variables(tmp_path / "results", tmp_path / "record", "auto")
-    done = subprocess.run(
-        [sys.executable, "-c", "import localspec; print(localspec.__file__)"],
-        env=os.environ | variables,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    code = "import localspec; print(localspec.__file__)"
+    done = python("-c", code, env=os.environ | variables, check=True)
     assert Path(done.stdout.strip()) == Path(localspec.__file__)
     assert variables["PYTHONPATH"].endswith(str(other.parent))

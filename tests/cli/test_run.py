@@ -13,6 +13,7 @@ import click
 import nbformat
 import pytest
 from click.testing import CliRunner
+from helpers.processes import heed_ctrl_c, python, started
 from nbformat.v4 import new_notebook
 from snakemake.cli import parse_config
 
@@ -28,29 +29,12 @@ from localspec.pipeline import load_profile
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_the_library_needs_nothing_of_the_command_line():
-    code = (
-        "import sys, localspec\n"
-        "print(*sorted({'click', 'papermill', 'snakemake'} & sys.modules.keys()))\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == ""
-
-
 def test_the_commands():
     shown = CliRunner().invoke(main, ["--help"])
     commands = shown.stdout.partition("Commands:")[2].splitlines()
     names = [line.split()[0] for line in commands if line.strip()]
-    assert names == [
-        "determinism",
-        "page",
-        "publish",
-        "report",
-        "run",
-        "serve",
-        "train",
-        "verify",
-    ]
+    expected = ["determinism", "page", "publish", "report", "run", "serve", "train", "verify"]
+    assert names == expected
 
 
 @pytest.mark.parametrize(
@@ -153,12 +137,8 @@ def test_the_end_of_the_parent_is_seen_before_anything_is_imported(tmp_path):
     gone = subprocess.Popen(["true"])
     gone.wait()
     command = ["-X", "importtime", "-P", _start.__file__, str(gone.pid), "page", "digits"]
-    done = subprocess.run(
-        [sys.executable, *command, "01_training"],
-        env={**os.environ, "LOCALSPEC_RESULTS": str(tmp_path)},
-        capture_output=True,
-        text=True,
-    )
+    environment = os.environ | {"LOCALSPEC_RESULTS": str(tmp_path)}
+    done = python(*command, "01_training", env=environment)
     assert done.returncode == 1
     assert f"process {gone.pid}, which this one was started for, has ended" in done.stderr
     assert "torch" not in done.stderr
@@ -170,16 +150,9 @@ def test_ctrl_c_while_the_library_is_imported_leaves_no_traceback(tmp_path):
     package.mkdir()
     (package / "__init__.py").write_text("")
     (package / "cli.py").write_text("import time; print('up', flush=True); time.sleep(60)")
-    command = [sys.executable, "-P", _start.__file__, str(os.getpid()), "run", "digits"]
-    with subprocess.Popen(
-        command,
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # background jobs of a shell are started without Ctrl+C
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    ) as process:
+    command = ["-P", _start.__file__, os.getpid(), "run", "digits"]
+    options = {"env": os.environ | {"PYTHONPATH": str(tmp_path)}, "preexec_fn": heed_ctrl_c}
+    with started(*command, **options) as process:
         assert process.stdout.readline() == "up\n"
         process.send_signal(signal.SIGINT)
         assert process.communicate() == ("", "")
@@ -319,8 +292,7 @@ def test_pages_without_a_marker_are_run_and_no_date_decides(tmp_path):
     folder.mkdir(parents=True)
 
     def pages_run() -> list[str]:
-        command = [sys.executable, "-c", DRY_RUN, str(profile), str(folder.parent)]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        done = python("-c", DRY_RUN, profile, folder.parent, cwd=ROOT)
         assert done.returncode == 0, done.stderr
         said = done.stdout + done.stderr
         return sorted(set(re.findall(r"wildcards: page=(\w+)", said)))

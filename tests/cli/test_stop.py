@@ -1,13 +1,11 @@
 """Runs that are stopped, and runs whose jobs fail: how they end and what they say."""
 
-import os
 import signal
-import subprocess
-import sys
 import time
 
 import psutil
 import pytest
+from helpers.processes import command_line, send
 
 SLOW = "import pathlib, time\npathlib.Path('../up').touch()\ntime.sleep(600)"
 # code of a page, and what is said of it
@@ -32,33 +30,18 @@ FAILURES = {
 }
 
 
-def start(*arguments: str) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-m", "localspec.cli", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        # background jobs of a shell are started without Ctrl+C
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-
-
 @pytest.mark.notebook
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_a_run_at_once_with_its_jobs(project, tmp_path, number):
     project({"06_controls": SLOW})  # wants no trained network
-    process = start("run", "small")
+    process = command_line("run", "small")
     try:
         while process.poll() is None and not (tmp_path / "up").exists():
             time.sleep(0.05)
         assert process.poll() is None, process.stderr.read()
         began = psutil.Process(process.pid).children(recursive=True)
         assert any("ipykernel_launcher" in " ".join(each.cmdline()) for each in began)
-        if number == signal.SIGINT:
-            os.killpg(process.pid, number)  # as a terminal does
-        else:
-            process.send_signal(number)
+        send(process, number)
         sent = time.monotonic()
         out, err = process.communicate(timeout=60)  # its page would take ten minutes
         assert psutil.wait_procs(began, timeout=10)[1] == []
@@ -76,7 +59,7 @@ def test_a_signal_ends_a_run_at_once_with_its_jobs(project, tmp_path, number):
 @pytest.mark.notebook
 def test_every_failed_job_is_named_with_its_reason_and_the_others_are_done(project, tmp_path):
     project({page: code for page, (code, _) in FAILURES.items()})
-    process = start("run", "small")
+    process = command_line("run", "small")
     out, err = process.communicate()
     assert process.returncode == 1
     assert "Traceback" not in err

@@ -113,10 +113,8 @@ def test_a_whole_page_and_its_record(published, computed):
     (path,) = (published / "verified").iterdir()
     record = json.loads(path.read_text())
     assert {"commit", "date", "machine", "packages", "python"} <= {*record}
-    assert [(row["table"], row["cells"], row["agree"]) for row in record["compared"]] == [
-        ("all.csv", 2, 2),
-        ("effects.csv", 9, 9),
-    ]
+    compared = [(row["table"], row["cells"], row["agree"]) for row in record["compared"]]
+    assert compared == [("all.csv", 2, 2), ("effects.csv", 9, 9)]
 
 
 def test_another_number_ends_with_status_1(published, computed):
@@ -183,9 +181,8 @@ def test_a_page_that_fails_names_no_file_that_is_deleted(published, monkeypatch)
     monkeypatch.setattr(_verify, "run_page", run_page)
     done = verify("--page", "03_importance")
     assert done.exit_code == 1
-    assert done.stderr == (
-        "Error: 03_importance: cell [3] failed with NameError: name 'x' is not defined\n"
-    )
+    words = "Error: 03_importance: cell [3] failed with NameError: name 'x' is not defined\n"
+    assert done.stderr == words
 
 
 def test_a_page_without_tables(published):

@@ -1,12 +1,12 @@
 """The folder for data sets; torchvision's import; two processes at once."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from helpers.data import PACKED, RAW, contents, image_folders, write
+from helpers.processes import python, started
+from helpers.refusals import check_refused
 
 from localspec._utils.artifacts import fingerprint
 from localspec.data import _torchvision as torchvision_import
@@ -33,10 +33,9 @@ def test_where_data_sets_lie(tmp_path, monkeypatch):
 def test_no_folder_for_data_sets(tmp_path, monkeypatch):
     monkeypatch.delenv("LOCALSPEC_DATA", raising=False)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(
-        InvalidInputError, match=r"pass root=..., set LOCALSPEC_DATA, or run inside"
-    ):
-        load_dataset("mnist")
+    check_refused(
+        lambda: load_dataset("mnist"), ["pass root=..., set LOCALSPEC_DATA, or run inside"]
+    )
     assert load_dataset("digits").n_classes == 10  # needs no folder
     (tmp_path / "file").touch()
     with pytest.raises(InvalidInputError, match=r"file, is a file: pass another root=..."):
@@ -64,20 +63,12 @@ def test_fingerprints_tell_data_apart():
     assert fingerprint(made) == fingerprint(made.clone(memory_format=torch.contiguous_format))
 
 
-def run(code: str, *arguments: object) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def test_torchvision_is_imported_when_it_is_needed():
+def test_what_the_library_imports_only_when_it_is_needed():
     code = """
 import sys
 import localspec.data
 assert not [name for name in sys.modules if name.startswith("torchvision")]
+assert not {"click", "papermill", "snakemake"} & sys.modules.keys()  # of the command line
 from localspec.data._torchvision import import_torchvision
 vision = import_torchvision()
 assert vision is import_torchvision()
@@ -86,9 +77,8 @@ assert torchvision is vision
 vision.models.resnet18(weights=None)
 print(vision.datasets.MNIST.__name__)
 """
-    process = run(code)
-    out, err = process.communicate(timeout=120)
-    assert out == "MNIST\n", err
+    done = python("-c", code)
+    assert done.stdout == "MNIST\n", done.stderr
 
 
 def test_other_errors_of_the_import_are_passed_on(monkeypatch):
@@ -130,7 +120,7 @@ print(images.y_train.tolist(), pets.x_test[:, 0, 0, 0].tolist())
 def test_two_processes_decode_once(tmp_path):
     write(tmp_path / "TinyMNIST" / "raw", PACKED)
     image_folders(tmp_path / "pets", ("ant", "cat"), 1)
-    running = [run(LOAD, tmp_path) for _ in range(2)]
+    running = [started("-c", LOAD, tmp_path) for _ in range(2)]
     answers = [process.communicate(timeout=120) for process in running]
     assert [answer[0].strip() for answer in answers] == ["[4, 2, 9] [0, 10]"] * 2, answers
     calls = (tmp_path / "calls").read_text().split()

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.data import PACKED, RAW, TINY_MD5, TinyMNIST, contents, image_folders, write
-from helpers.refusals import check_refused
+from helpers.refusals import NO_FILES, check_refused
 from PIL import Image
 
 from localspec.data import _mnist, load_dataset
@@ -26,9 +26,6 @@ ARRAY = np.random.default_rng(0).integers(0, 256, (4, 4, 3), dtype=np.uint8)
 ZEROS = zlib.compress(bytes(20_000_000))  # of 20 kB
 
 
-# --- images ---
-
-
 def encoded(array: np.ndarray, kind: str = "PNG", mode: str | None = None, **options) -> bytes:
     """Return an image as the content of a file."""
     image = Image.fromarray(array)
@@ -38,12 +35,8 @@ def encoded(array: np.ndarray, kind: str = "PNG", mode: str | None = None, **opt
 
 
 def part(name: bytes, content: bytes) -> bytes:
-    return (
-        struct.pack(">I", len(content))
-        + name
-        + content
-        + struct.pack(">I", zlib.crc32(name + content))
-    )
+    size, check_sum = len(content), zlib.crc32(name + content)
+    return struct.pack(">I", size) + name + content + struct.pack(">I", check_sum)
 
 
 def png(width: int, height: int, data: bytes = b"", *, depth: int = 8, extra: bytes = b"") -> bytes:
@@ -191,9 +184,6 @@ def test_a_copy_that_is_a_pipe(folder):
     check_refused(lambda: load(folder), ["cannot read", DECODED, "it is no file", "delete it"])
 
 
-# --- MNIST's and CIFAR-10's files ---
-
-
 def load_tiny(root):
     return load_idx(TinyMNIST, TINY_MD5, root, download=False)
 
@@ -211,11 +201,7 @@ def test_the_largest_file_is_no_bomb():
 
 
 @pytest.mark.parametrize("name", [IMAGES, f"{IMAGES}.gz"])
-@pytest.mark.parametrize(
-    "make",
-    [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/dev/zero")],
-    ids=["a pipe", "a folder", "a device"],
-)
+@pytest.mark.parametrize("make", NO_FILES.values(), ids=NO_FILES)
 def test_what_is_no_file_of_mnist(tmp_path, name, make):
     files = PACKED if name in PACKED else RAW
     raw = write(tmp_path / "TinyMNIST" / "raw", files)
@@ -235,7 +221,7 @@ def test_a_file_as_large_as_the_disk(tmp_path):
     assert LARGEST > 170_498_071  # CIFAR-10's archive
 
 
-@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/dev/zero")])
+@pytest.mark.parametrize("make", NO_FILES.values(), ids=NO_FILES)
 def test_what_is_no_archive_of_cifar10(tmp_path, make):
     path = tmp_path / "cifar-10-python.tar.gz"
     make(path)
@@ -264,8 +250,6 @@ def test_files_that_must_not_be_looked_at(tmp_path, monkeypatch):
         ["cannot read the files of cifar10", "Permission denied", "right to read"],
     )
 
-
-# --- the folder for data sets ---
 
 NAMED = {  # what LOCALSPEC_DATA names -> words of the message
     "a file": ("/etc/passwd", "is a file: set it to a folder"),

@@ -19,6 +19,7 @@ from helpers.data import (
     served,
     write,
 )
+from helpers.refusals import check_refused
 
 from localspec.data import load_dataset
 from localspec.data._mnist import DEBIAN_FOLDER, load_idx
@@ -30,7 +31,6 @@ LABELS = "t10k-labels-idx1-ubyte"
 
 @pytest.fixture
 def raw(tmp_path):
-    """The folder for the files."""
     return tmp_path / "TinyMNIST" / "raw"
 
 
@@ -103,35 +103,27 @@ def test_files_that_are_not_the_published_ones(tmp_path, raw, name, content, pac
     files = {key: value for key, value in RAW.items() if key != name}
     files[path] = gzip.compress(content) if packed else content
     write(raw, files)
-    with pytest.raises(InvalidInputError) as caught:
-        load(tmp_path, download=False)
-    message = str(caught.value)
     words = [
         f"{raw / path} is not {name} of TinyMNIST: its MD5 sum is",
         f"({len(content)} bytes)",
         f"not {TINY_MD5[name]}",
         "delete it, then load with download=True",
     ]
-    assert [word for word in words if word not in message] == [], message
-    assert ".part" not in message
+    assert ".part" not in check_refused(lambda: load(tmp_path, download=False), words)
     assert contents(tmp_path) == {f"TinyMNIST/raw/{file}" for file in files}
 
 
 @pytest.mark.parametrize("content", [PACKED[f"{IMAGES}.gz"][:-9], b"", b"PK", b"\x1f\x8b\x08"])
 def test_compressed_files_that_are_cut_off(tmp_path, raw, content):
     write(raw, {**PACKED, f"{IMAGES}.gz": content})
-    with pytest.raises(InvalidInputError) as caught:
-        load(tmp_path, download=False)
-    assert IMAGES in str(caught.value)
+    check_refused(lambda: load(tmp_path, download=False), [IMAGES])
     assert contents(tmp_path) == {f"TinyMNIST/raw/{name}" for name in PACKED}
 
 
 def test_nothing_there(tmp_path, raw):
     write(raw, {name: RAW[name] for name in RAW if name != LABELS})
-    with pytest.raises(InvalidInputError) as caught:
-        load(tmp_path / "empty", download=False)
-    for word in [*RAW, "download=True", "TinyMNIST/raw", "LOCALSPEC_DATA"]:
-        assert word in str(caught.value)
+    words = [*RAW, "download=True", "TinyMNIST/raw", "LOCALSPEC_DATA"]
+    check_refused(lambda: load(tmp_path / "empty", download=False), words)
     assert not (tmp_path / "empty").exists()
     with pytest.raises(InvalidInputError, match=f": {LABELS} not found"):
         load(tmp_path, download=False)
@@ -200,18 +192,8 @@ def test_mnist(tmp_path):
     assert data.x_test.shape == (10_000, 1, 28, 28)
     assert (data.x_train.min(), data.x_train.max()) == (0, 1)
     assert data.y_train[:5].tolist() == [5, 0, 4, 1, 9]
-    assert torch.bincount(data.y_train).tolist() == [
-        5923,
-        6742,
-        5958,
-        6131,
-        5842,
-        5421,
-        5918,
-        6265,
-        5851,
-        5949,
-    ]
+    sizes = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+    assert torch.bincount(data.y_train).tolist() == sizes
     # mean and standard deviation as everybody normalizes with them
     assert float(data.x_train.mean()) == pytest.approx(0.1307, abs=5e-5)
     assert float(data.x_train.std()) == pytest.approx(0.3081, abs=5e-5)

@@ -18,28 +18,29 @@ def checked(**changes):
     return check_dataset(replace(MADE, **changes))
 
 
+def regression(**changes):
+    return check_dataset(replace(TARGETS, **changes), task="regression")
+
+
 CASES = {
     "a classifier of targets": (
         lambda: check_dataset(replace(MADE, class_names=(), y_train=torch.rand(30, 5))),
-        "'made' has no classes",
-        "for regression",
+        "'made' has no classes: it is for regression",
     ),
     "labels for regression": (
         lambda: check_dataset(MADE, task="regression"),
-        "targets",
-        "shape (30, n_targets)",
-        "not (30,)",
+        "shape (30, n_targets), not (30,)",
     ),
     "data set": (lambda: load_dataset("mnits"), "data set='mnits' is not known", "'mnist'"),
     "task": (lambda: check_dataset(MADE, task="ranking"), "'ranking'", "'regression'"),
     "dtype": (lambda: load_dataset("digits", dtype="half"), "'half'", "'float32', 'float64'"),
     "no data set": (
         lambda: check_dataset((IMAGES, LABELS)),
-        "dataset must be a Dataset, not tuple",
-        "load_dataset(...)",
+        "dataset must be a Dataset, not tuple: load_dataset(...)",
     ),
     "a data set by name": (lambda: check_dataset("mnist"), "not str", "load_dataset(...)"),
     "images of bytes": (lambda: checked(x_train=IMAGES.byte()), "uint8", "x.float() / 255"),
+    "infinite pixels": (lambda: checked(x_train=IMAGES / 0), "NaN or infinite"),
     "images in a list": (lambda: checked(x_test=IMAGES.tolist()), "must be a tensor", "not list"),
     "labels in a list": (lambda: checked(y_train=LABELS.tolist()), "must be a tensor", "not list"),
     "no labels": (lambda: checked(y_test=None), "labels must be a tensor", "NoneType"),
@@ -48,8 +49,7 @@ CASES = {
     "negative labels": (lambda: checked(y_test=LABELS - 1), "not -1", "leave images without"),
     "labels of no class": (
         lambda: checked(class_names=("a", "b")),
-        "label 2",
-        "2 classes",
+        "label 2 of data set 'made' is outside its 2 classes",
         "from 0 to 1",
     ),
     "classes by number": (
@@ -67,30 +67,34 @@ CASES = {
     "test images of another size": (
         lambda: checked(x_test=torch.rand(30, 1, 5, 5)),
         "'made' must have one shape",
-        "(1, 4, 4)",
-        "(1, 5, 5)",
+        "(1, 4, 4) of torch.float32, those for tests (1, 5, 5)",
     ),
     "test images of another type": (
         lambda: checked(x_test=IMAGES.double()),
         "one shape and type",
-        "torch.float32",
-        "torch.float64",
+        "torch.float32, those for tests (1, 4, 4) of torch.float64",
     ),
     "test targets of other number": (
-        lambda: check_dataset(replace(TARGETS, y_test=torch.rand(30, 3)), task="regression"),
+        lambda: regression(y_test=torch.rand(30, 3)),
         "2 training targets but 3 test targets",
     ),
     "targets of whole numbers": (
-        lambda: check_dataset(replace(TARGETS, y_train=LABELS[:, None]), task="regression"),
-        "floating point",
-        "y.float()",
+        lambda: regression(y_train=LABELS[:, None]),
+        "floating point, not torch.int64: y.float()",
     ),
+    "no targets": (
+        lambda: regression(y_train=torch.rand(30, 0)),
+        "shape (30, n_targets), not (30, 0)",
+    ),
+    "targets of other images": (
+        lambda: regression(y_test=torch.rand(29, 2)),
+        "shape (30, n_targets), not (29, 2)",
+    ),
+    "undefined targets": (lambda: regression(y_test=TARGETS.y_test / 0), "targets hold NaN"),
+    "targets in a list": (lambda: regression(y_train=[1.0]), "not list"),
     "sparse targets": (
-        lambda: check_dataset(
-            replace(TARGETS, y_train=torch.rand(30, 2).to_sparse()), task="regression"
-        ),
-        "targets",
-        ".to_dense()",
+        lambda: regression(y_train=torch.rand(30, 2).to_sparse()),
+        "targets must be a dense tensor, not torch.sparse_coo: .to_dense()",
     ),
     "task by number": (lambda: check_dataset(MADE, task=1), "task=1", "'classification'"),
     "no name": (lambda: load_dataset(None), "data set=None", "'digits'"),
@@ -107,8 +111,7 @@ CASES = {
     ),
     "download by text": (
         lambda: load_dataset("mnist", download="no"),
-        "download must be True or False",
-        "'no'",
+        "download must be True or False, not 'no'",
     ),
     "channels of what is no data set": (
         lambda: in_three_channels(IMAGES, "copies"),
@@ -122,13 +125,11 @@ CASES = {
     "channels of numbers": (
         lambda: in_three_channels(NUMBERS, "copies"),
         "(n_channels, height, width)",
-        "(16,)",
-        "use 'own'",
+        "(16,): use 'own'",
     ),
     "channels of colours": (
         lambda: in_three_channels(replace(MADE, x_train=torch.rand(30, 3, 4, 4)), "copies"),
-        "'made' have 3",
-        "use 'own'",
+        "'made' have 3: use 'own'",
     ),
 }
 

@@ -41,13 +41,18 @@ def oracle_labels(adjacency, n_clusters, seed):
 
 
 def plain_ncut(kernels):
-    """Cut a chain of kernels into 12 clusters by dense eigenvectors of the whole graph."""
+    """Return the n-cut of a chain of kernels in 12 clusters."""
     starts = np.cumsum([0, *(kernel.shape[1] for kernel in kernels), len(kernels[-1])])
     edges = np.zeros((starts[-1], starts[-1]))
     for layer, kernel in enumerate(kernels):
         rows = slice(starts[layer + 1], starts[layer + 2])
         columns = slice(starts[layer], starts[layer + 1])
         edges[rows, columns], edges[columns, rows] = abs(kernel), abs(kernel).T
+    return graph_ncut(edges)
+
+
+def graph_ncut(edges):
+    """Cut a graph into 12 clusters by dense eigenvectors of the whole; return the n-cut."""
     degrees = edges.sum(axis=1)
     scale = degrees**-0.5
     _, vectors = linalg.eigh(

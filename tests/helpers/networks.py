@@ -307,3 +307,23 @@ def inception(seed=0):
     modules |= {"norm3": _random_norm(rng, 7), "pool": _random(rng, 5, 8)}
     modules |= {"norm": _random_norm(rng, 18), "last": _random(rng, 8, 18)}
     return made(inception_forward, {**modules, "fc": dense(rng.normal(size=(3, 8)))})
+
+
+def layer_values(network, x, lesion=None):
+    """Return what each layer of a chain gives, by name; lesioned units give 0."""
+    values = {}
+    with torch.no_grad():
+        for name, part in network.named_children():
+            x = part(x)
+            if name in (lesion or {}):
+                x = x.clone()
+                x[:, lesion[name]] = 0
+            values[name] = x
+    return values
+
+
+def lesioned_accuracies(network, x, y, lesion):
+    """Return the accuracy of a chain for each class where lesioned units give 0."""
+    *_, logits = layer_values(network, x, lesion).values()
+    right = (logits.argmax(1) == y).double()
+    return np.array([float(right[y == label].mean()) for label in range(int(y.max()) + 1)])

@@ -5,6 +5,7 @@ value that was given, what is allowed and, where it is not plain from that, what
 """
 
 import errno
+import os
 
 import pytest
 import torch
@@ -17,6 +18,11 @@ from localspec.exceptions import InvalidInputError
 
 IMAGES = torch.rand(30, 1, 4, 4, generator=torch.Generator().manual_seed(0))
 LABELS = torch.arange(30) % 3
+NO_FILES = {  # what may stand where a file should, and how it is made
+    "a pipe": os.mkfifo,
+    "a folder": os.mkdir,
+    "a device": lambda path: path.symlink_to("/dev/zero"),
+}
 MOST_TRIED = 8  # images, or lesions of two of them, that a layer reads together to try them
 
 
@@ -33,13 +39,14 @@ def cases(table: dict[str, tuple]) -> list:
     return [pytest.param(call, words, id=name) for name, (call, *words) in table.items()]
 
 
-def check_refused(call, words, error=InvalidInputError) -> None:
-    """Check that a call ends in an error whose message holds all words."""
+def check_refused(call, words, error=InvalidInputError) -> str:
+    """Check that a call ends in an error whose message holds all words; return the message."""
     with pytest.raises(error) as caught:
         call()
     message = str(caught.value)
     assert [word for word in words if word not in message] == [], message
     assert len(message) < 700, "a message is read by a person"
+    return message
 
 
 def disk_full(*arguments, **options):

@@ -1,5 +1,6 @@
 """A small screening: a network, images, names of classes that HTML must escape, settings."""
 
+import pandas as pd
 import torch
 from torch import nn
 
@@ -19,3 +20,12 @@ def balanced() -> tuple[nn.Sequential, torch.Tensor]:
         y = network(IMAGES).argmax(1)
     wrong = torch.arange(len(y)) % 7 == 0
     return network, torch.where(wrong, (y + 1) % 3, y)
+
+
+def check_same(found, report, measure="importance"):
+    """Check one partitioning and measure of a screening against those of the whole."""
+    key, columns = ["layer", "cluster"], ["n_units", measure, f"{measure}_p"]
+    whole = report.table[report.table["partitioning"] == "activations/local"]
+    tables = [part.set_index(key)[columns].sort_index() for part in (found.table, whole)]
+    pd.testing.assert_frame_equal(*tables)
+    assert found.baseline == report.baseline

@@ -16,12 +16,22 @@ TINY = {
 }
 
 
+def write_profile(folder, content, name="small"):
+    """Write a profile into a folder; return its path."""
+    path = folder / f"{name}.yml"
+    path.write_text(yaml.safe_dump(content))
+    return str(path)
+
+
+def tiny(**changes):
+    """Return the content of the tiny profile with some settings of its network changed."""
+    return TINY | {"networks": {"mlp": TINY["networks"]["mlp"] | changes}}
+
+
 @pytest.fixture(scope="session")
 def tiny_profile(tmp_path_factory):
     """Path of the tiny profile."""
-    path = tmp_path_factory.mktemp("profiles") / "tiny.yml"
-    path.write_text(yaml.safe_dump(TINY))
-    return path
+    return write_profile(tmp_path_factory.mktemp("profiles"), TINY, "tiny")
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +64,7 @@ def section(tiny_profile):
     """Return what makes the synthesis notebook's parameters, with some of them changed."""
 
     def make(**changes):
-        parameters = {"profile": str(tiny_profile), "seeds": TINY["seeds"], **TINY["method"]}
+        parameters = {"profile": tiny_profile, "seeds": TINY["seeds"], **TINY["method"]}
         parameters.pop("n_shuffles"), parameters.pop("n_images")  # not that notebook's
         return SynthesisSection(**{**parameters, **changes})
 

@@ -5,10 +5,10 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from helpers.processes import python
 
 pytestmark = pytest.mark.notebook
 ROOT = Path(__file__).resolve().parents[2]
@@ -17,29 +17,16 @@ COPIED = ("lib", "notebooks", "book/runs/digits", "tests/golden", "pyproject.tom
 
 def _run(tree: Path, *command: str, **variables: str) -> subprocess.CompletedProcess:
     environment = os.environ | {"PYTHONPATH": str(tree / "lib"), **variables}
-    return subprocess.run(
-        [sys.executable, "-m", *command], cwd=tree, env=environment, capture_output=True, text=True
-    )
+    return python("-m", *command, cwd=tree, env=environment)
 
 
 def _nbval(tree: Path, page: str, results: Path) -> subprocess.CompletedProcess:
-    return _run(
-        tree,
-        "pytest",
-        "-q",
-        "--nbval",
-        "--nbval-current-env",
-        "-p",
-        "localspec.cli._determinism",
-        "-p",
-        "no:cacheprovider",
-        f"book/runs/digits/{page}.ipynb",
-        LOCALSPEC_RESULTS=str(results),
-    )
+    plugins = ["--nbval", "--nbval-current-env", "-p", "localspec.cli._determinism"]
+    command = ["pytest", "-q", *plugins, "-p", "no:cacheprovider"]
+    return _run(tree, *command, f"book/runs/digits/{page}.ipynb", LOCALSPEC_RESULTS=str(results))
 
 
 def _copy(folder: Path) -> Path:
-    """Return a copy of what the pages are made of, to break."""
     copy = folder / "tree"
     for name in COPIED:
         source, target = ROOT / name, copy / name
@@ -52,7 +39,6 @@ def _copy(folder: Path) -> Path:
 
 @pytest.fixture
 def tree(tmp_path) -> Path:
-    """A copy of what the pages are made of, to break."""
     return _copy(tmp_path)
 
 
@@ -74,12 +60,7 @@ def results(changed_page, tmp_path) -> Path:
 
 
 def test_pages_are_recomputed_to_the_same_numbers():
-    done = subprocess.run(
-        [sys.executable, "-m", "localspec.cli", "determinism", "--setting", "together"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
+    done = python("-m", "localspec.cli", "determinism", "--setting", "together", cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

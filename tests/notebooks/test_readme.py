@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNS = ROOT / "book" / "runs"
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 QUANTITIES = ("ncut", "shuffled_ncut_mean", "test_accuracy")
 READINGS = {"paper": "", "kernel_norm: induced": ", released kernel norm"}
 sys.path.insert(0, str(ROOT / "book"))
@@ -25,7 +26,7 @@ MEASURES = ["importance", "class_coherence", "input_coherence", "output_coherenc
 def test_results_table_is_the_published_one():
     rows = re.findall(
         r"^\| (MLP|CNN) \| (weights|activations), (global|local) \| (.+?) \| not comparable",
-        (ROOT / "README.md").read_text(encoding="utf-8"),
+        README,
         re.MULTILINE,
     )
     table = pd.read_csv(ROOT / "book/runs/digits/tables/synthesis.csv", dtype=str)
@@ -71,7 +72,7 @@ def read_cell(cell):
 def test_published_figures_are_those_of_the_pages():
     rows = re.findall(
         r"^\| (MNIST|Fashion-MNIST|Polynomials) \| ([\w, -]+) \| (.+?) \| (.+?) \| (.+?) \|$",
-        (ROOT / "README.md").read_text(encoding="utf-8"),
+        README,
         re.MULTILINE,
     )
     for name, profiles in PAGES_OF.items():
@@ -86,12 +87,10 @@ def test_published_figures_are_those_of_the_pages():
 
 
 def test_every_table_is_up_to_date():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert readme.filled(text) == text, "run .venv/bin/python book/readme.py"
-    broken = text.replace("0.05717", "0.01717")
-    assert readme.filled(broken) == text
+    assert readme.filled(README) == README, "run .venv/bin/python book/readme.py"
+    assert readme.filled(README.replace("0.05717", "0.01717")) == README
     with pytest.raises(ValueError, match="verdicts, published, digits"):
-        readme.filled(text.replace("<!-- verdicts -->", ""))
+        readme.filled(README.replace("<!-- verdicts -->", ""))
 
 
 def test_verdicts_are_those_of_the_page():

@@ -32,8 +32,7 @@ CALLS = {  # of a replicate, and of what tables and openers are given
     ),
     "a choice of no replacement": (
         lambda: Choices(replacement="median"),
-        "replacement='median'",
-        "'zero', 'mean'",
+        "replacement='median' is not known; choose one of 'zero', 'mean'",
     ),
     "a choice of no check": (
         lambda: Choices(check="equal"),
@@ -43,8 +42,7 @@ CALLS = {  # of a replicate, and of what tables and openers are given
     "a choice of one cluster": (lambda: Choices(n_clusters=1), "n_clusters", "at least 2", "not 1"),
     "a choice of conventions by name": (
         lambda: Choices(conventions="released"),
-        "conventions must be a Conventions, not str",
-        "Conventions.preset",
+        "conventions must be a Conventions, not str: Conventions.preset",
     ),
     "a choice of a negative seed": (lambda: Choices(draws_seed=-1), "draws_seed", "not -1"),
     "other choices": (
@@ -54,21 +52,18 @@ CALLS = {  # of a replicate, and of what tables and openers are given
     ),
     "choices in a dict": (
         lambda: stored(choices={"n_clusters": 4}),
-        "choices must be a Choices, not dict",
-        "Choices(n_clusters=4)",
+        "choices must be a Choices, not dict: such as Choices(n_clusters=4)",
     ),
     "a profile by name": (
         lambda: Replicate("digits", "mlp", 0),
-        "profile must be a Profile, not str",
-        "load_profile(name)",
+        "profile must be a Profile, not str: load_profile(name)",
     ),
     "a network of no profile": (lambda: stored(network="vgg"), "network='vgg'", "'mlp'"),
     "a seed of text": (lambda: stored(seed="0"), "seed", "whole number", "not '0'"),
     "progress by text": (lambda: stored(progress="no"), "progress must be True or False", "'no'"),
     "a graph of no kind": (
         lambda: stored().graph("weight"),
-        "kind='weight'",
-        "'weights', 'activations'",
+        "kind='weight' is not known; choose one of 'weights', 'activations'",
     ),
     "a partitioning of no scope": (
         lambda: stored().partition("weights"),
@@ -83,18 +78,15 @@ CALLS = {  # of a replicate, and of what tables and openers are given
     "images of no partitioning": (lambda: stored().visualizations(0), "partitioning=0"),
     "a measure by another name": (
         lambda: stored().measure("damage", "weights/global"),
-        "measure='damage'",
-        "'importance'",
+        "measure='damage' is not known; choose one of 'importance'",
     ),
     "parameters in a dict": (
         lambda: open_replicates({"profile": "digits"}),
-        "section must be a Section, not dict",
-        "TrainingSection",
+        "section must be a Section, not dict: such as TrainingSection",
     ),
     "one replicate": (
         lambda: training_table(stored()),
-        "replicates must be a list",
-        "open_replicates",
+        "replicates must be a list, as open_replicates",
         "Replicate",
     ),
     "a measure, no list": (
@@ -104,20 +96,16 @@ CALLS = {  # of a replicate, and of what tables and openers are given
     ),
     "an unknown measure": (
         lambda: subcluster_table([stored()], measures=["damage"]),
-        "measures='damage'",
-        "'importance'",
+        "measures='damage' is not known; choose one of 'importance'",
     ),
     "synthesis of one replicate": (
         lambda: synthesis_table(stored()),
-        "replicates must be a list",
-        "open_replicates",
+        "replicates must be a list, as open_replicates",
     ),
     "synthesis of none": (lambda: synthesis_table([]), "no replicate", "a network and a seed"),
     "synthesis at a level of text": (
         lambda: synthesis_table([stored()], level="0.05"),
-        "level",
-        "between 0 and 1",
-        "'0.05'",
+        "level must be a number between 0 and 1, not '0.05'",
     ),
     "correction of nothing": (lambda: corrected_table([]), "rows must be a list", "combined_rows"),
     "checks without a synthesis": (
@@ -132,8 +120,7 @@ CALLS = {  # of a replicate, and of what tables and openers are given
     ),
     "rows for a table": (
         lambda: write_table([{"ncut": 5.5}], "clusterability", profile="digits"),
-        "table must be a DataFrame, not list",
-        "pandas.DataFrame(rows)",
+        "table must be a DataFrame, not list: pandas.DataFrame(rows)",
     ),
 }
 

@@ -23,7 +23,6 @@ class Fake:
     seed: int = 0
 
     def lesioned(self, _partitioning):
-        """Return the accuracies after the lesions, before which they are 1."""
         lesioned = 1 + np.array(self.changes, dtype=float)
         return LesionedAccuracies(np.ones(2), lesioned, np.array([100, 100]))
 

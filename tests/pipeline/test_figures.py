@@ -40,16 +40,13 @@ def test_a_figure_is_written_with_its_data_and_recorded(results, figure, monkeyp
     folder = results / "tiny" / "figures"
     assert sorted(path.name for path in folder.iterdir()) == [f"curves{end}" for end in ENDS]
     lines = [json.loads(line) for line in record.read_text().splitlines()]
-    assert {line["figure"]: line["sha256"] for line in lines} == {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()
-    }
+    sums = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+    assert {line["figure"]: line["sha256"] for line in lines} == sums
     assert (folder / "curves.svg").read_text().startswith("<?xml")
     assert (folder / "curves.pdf").read_bytes().startswith(b"%PDF")
     table = pd.read_csv(folder / "curves.csv")
-    assert table[["kind", "label", "x", "y"]].values.tolist() == [
-        ["line", "ours", 0, 2],
-        ["line", "ours", 1, 3.5],
-    ]
+    drawn = table[["kind", "label", "x", "y"]].values.tolist()
+    assert drawn == [["line", "ours", 0, 2], ["line", "ours", 1, 3.5]]
 
 
 def test_a_job_of_a_single_network_writes_and_shows_no_figure(results, figure, monkeypatch):

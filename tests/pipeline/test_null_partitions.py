@@ -11,13 +11,9 @@ LABELS = {"a": np.array([0, 0, 0, 1, 1, -1, 2]), "b": np.array([0, 1, 1, 1, 0])}
 
 
 def test_null_partitions_keep_sizes_and_leave_dead_units_out():
+    sizes = [("a", 3), ("a", 2), ("b", 2), ("b", 3)]
     for draws in null_draws(Partition.from_labels(LABELS), 20, 3, seed=0):
-        assert [(part.layer, part.n_units) for part in draws.subclusters] == [
-            ("a", 3),
-            ("a", 2),
-            ("b", 2),
-            ("b", 3),
-        ]
+        assert [(part.layer, part.n_units) for part in draws.subclusters] == sizes
         for part, rows in zip(draws.subclusters, draws.units, strict=True):
             assert rows.shape == (3, part.n_units)
             assert part.layer == "b" or 5 not in {*part.units, *rows.ravel()}

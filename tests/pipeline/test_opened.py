@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-import yaml
+from helpers.tiny_profile import write_profile
 
 from localspec.data import Dataset
 from localspec.exceptions import InvalidInputError
@@ -12,22 +12,17 @@ from localspec.pipeline import load_profile, open_replicate
 
 NETWORKS = {
     "random": {"dataset": "imagenet-sample", "architecture": "squeezenet1_1"},
-    "file": {
-        "dataset": "imagenet-sample",
-        "architecture": "squeezenet1_1",
-        "weights": "own.pth",
-    },
     "mlp": {"dataset": "digits", "hidden": [8]},
 }
+NETWORKS["file"] = NETWORKS["random"] | {"weights": "own.pth"}
 
 
 @pytest.fixture
 def profile(tmp_path, monkeypatch):
     monkeypatch.setenv("LOCALSPEC_DATA", str(tmp_path))
     monkeypatch.setenv("LOCALSPEC_RESULTS", str(tmp_path / "results"))
-    path = tmp_path / "small.yml"
-    path.write_text(yaml.safe_dump({"networks": NETWORKS, "seeds": [0, 1], "device": "cpu"}))
-    return load_profile(path)
+    content = {"networks": NETWORKS, "seeds": [0, 1], "device": "cpu"}
+    return load_profile(write_profile(tmp_path, content))
 
 
 def test_settings_are_of_their_kind(profile):
@@ -37,9 +32,8 @@ def test_settings_are_of_their_kind(profile):
 
 
 def test_options_of_training_are_refused(tmp_path):
-    path = tmp_path / "other.yml"
     bad = {**NETWORKS["random"], "n_epochs": 3}
-    path.write_text(yaml.safe_dump({"networks": {"random": bad}, "seeds": [0]}))
+    path = write_profile(tmp_path, {"networks": {"random": bad}, "seeds": [0]})
     with pytest.raises(InvalidInputError, match="n_epochs is no option of squeezenet1_1"):
         load_profile(path)
 

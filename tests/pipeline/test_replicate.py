@@ -42,7 +42,6 @@ def stored_files(results, stage="*"):
 
 @pytest.fixture(scope="module")
 def first(replicates):
-    """The first replicate."""
     return replicates[0]
 
 
@@ -129,21 +128,10 @@ def test_the_record_names_the_stages(section, first, tmp_path, monkeypatch):
     monkeypatch.setenv("LOCALSPEC_RECORD", str(path))
     everything(open_replicates(section(), progress=False)[0])
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    assert {line["stage"] for line in lines} == {
-        "training",
-        "graph",
-        "clustering",
-        "clusterability",
-        "draws",
-        "lesions",
-        "feature_visualization",
-    }
-    keys = {stage: {li["key"] for li in lines if li["stage"] == stage} for stage in ("training",)}
-    assert len(keys["training"]) == 1
+    stages = {"training", "graph", "clustering", "clusterability", "draws", "lesions"}
+    assert {line["stage"] for line in lines} == {*stages, "feature_visualization"}
+    assert len({line["key"] for line in lines if line["stage"] == "training"}) == 1
     assert len({line["key"] for line in lines if line["stage"] == "clustering"}) == 4
-
-
-# --- each stage against a direct call ---
 
 
 def test_the_stored_network_is_the_trained_one(first):
@@ -160,15 +148,10 @@ def test_partitions(first):
         expected = cluster(weights, 3, scope=scope, seed=0)
         partition = first.partition(f"weights/{scope}")
         assert partition.labels.tolist() == expected.labels.tolist()
-        assert (partition.layers, partition.scope, partition.n_clusters) == (
-            expected.layers,
-            scope,
-            3,
-        )
-    assert [layer.name for layer in first.partition("activations/global").layers] == [
-        "dense1",
-        "dense2",
-    ]
+        assert partition.layers == expected.layers
+        assert (partition.scope, partition.n_clusters) == (scope, 3)
+    layers = first.partition("activations/global").layers
+    assert [layer.name for layer in layers] == ["dense1", "dense2"]
 
 
 def test_correlations_use_random_training_images(first):
@@ -228,9 +211,6 @@ def test_visualizations_are_arranged_by_draw(first):
 def test_seeds_make_different_networks(replicates):
     first, other = (replicate.trained.module[1].weight for replicate in replicates)
     assert not torch.equal(first, other)
-
-
-# --- parameters ---
 
 
 def test_the_released_reading_is_another_computation(section, first, tmp_path, monkeypatch):

@@ -3,8 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-import yaml
-from helpers.tiny_profile import TINY
+from helpers.tiny_profile import TINY, write_profile
 
 from localspec.measures import MEASURES
 from localspec.pipeline import (
@@ -32,13 +31,8 @@ def test_texts_of_a_heat_map_stand_out(axis):
     bold = [[True, False, False], [False, False, False]]
     image = annotated_heatmap(axis, values, texts, limit=4, bold=bold)
     by_text = {text.get_text(): text for text in axis.texts}
-    assert {name: text.get_position() for name, text in by_text.items()} == {
-        "a": (0, 0),
-        "b": (1, 0),
-        "c": (0, 1),
-        "d": (1, 1),
-        "0": (2, 1),
-    }
+    places = {"a": (0, 0), "b": (1, 0), "c": (0, 1), "d": (1, 1), "0": (2, 1)}
+    assert {name: text.get_position() for name, text in by_text.items()} == places
     dark = {name for name, text in by_text.items() if text.get_color() == "white"}
     assert dark == {"b", "d"}  # beyond 0.55 of the limit
     assert [name for name, text in by_text.items() if text.get_weight() == "bold"] == ["a"]
@@ -74,17 +68,15 @@ def test_p_values_against_uniform(axis):
 @pytest.mark.integration
 def test_pages_of_a_network_of_which_nothing_is_tested(tmp_path):
     small = {"dataset": "digits", "hidden": [2, 2], "n_epochs": 1}
-    path = tmp_path / "small.yml"
-    path.write_text(yaml.safe_dump(TINY | {"networks": {"mlp": small}, "seeds": [0]}))
+    path = write_profile(tmp_path, TINY | {"networks": {"mlp": small}, "seeds": [0]})
     replicate = Replicate(load_profile(path), "mlp", 0)
     assert replicate.draws("weights/global").subclusters == ()
     figures = [plot_measure_against_draws([replicate], name) for name in MEASURES]
     figures.append(plot_p_values_against_uniform([replicate]))
     for plot in (plot_class_damage, plot_visualization_pairs):
         figures.append(plot(replicate, "weights/global"))
-        assert [text.get_text() for text in figures[-1].axes[0].texts] == [
-            "no subcluster is tested"
-        ]
+        texts = [text.get_text() for text in figures[-1].axes[0].texts]
+        assert texts == ["no subcluster is tested"]
     for figure in figures:
         figure.canvas.draw()
         plt.close(figure)

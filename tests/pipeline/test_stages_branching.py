@@ -44,9 +44,6 @@ NETWORKS = pytest.mark.parametrize("build", [resnet, inception])
 READINGS = pytest.mark.parametrize("conventions", ["paper", "released", READER])
 
 
-# --- values ---
-
-
 def seen(network, forward, x):
     values = {}
 
@@ -100,9 +97,6 @@ def test_means_and_strengths_of_a_sum():
     assert torch.allclose(mean_outputs(network, images()[0])["a.conv2"], expected)
 
 
-# --- images ---
-
-
 def test_visualization_of_a_sum():
     # one step from the shared start: the score is the objective on the first image
     network = residual()
@@ -143,9 +137,6 @@ def test_visualization_of_a_reader_is_that_of_its_tensor():
     visualizations = visualize(resnet(), targets, (3, 6, 6), n_steps=5)
     assert visualizations.images[0].tolist() == visualizations.images[1].tolist()
     assert visualizations.scores[0] == visualizations.scores[1]
-
-
-# --- all together ---
 
 
 @NETWORKS

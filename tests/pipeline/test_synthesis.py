@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-import yaml
+from helpers.tiny_profile import TINY, tiny, write_profile
 
 from localspec.conventions import PAPER, RELEASED, Conventions
 from localspec.measures import MEASURES, Measure, assess
@@ -164,14 +164,10 @@ def test_real_replicates(replicates):
     assert (table["bh"] >= table["p"] - 1e-12).all()
 
 
-def test_networks_without_tested_subclusters(tmp_path, tiny_profile, section):
+def test_networks_without_tested_subclusters(tmp_path, section):
     # two hidden units: together they are all of the layer, apart they are single
-    content = yaml.safe_load(tiny_profile.read_text())
-    content["networks"]["mlp"]["hidden"] = [2]
-    content["method"]["n_clusters"] = 2
-    path = tmp_path / "narrow.yml"
-    path.write_text(yaml.safe_dump(content))
-    narrow = section(profile=str(path), n_clusters=2)
+    content = tiny(hidden=[2]) | {"method": TINY["method"] | {"n_clusters": 2}}
+    narrow = section(profile=write_profile(tmp_path, content), n_clusters=2)
     table = synthesis_table(open_replicates(narrow, progress=False))
     assert set(table["n_subclusters"]) == {0}
     assert table["p"].isna().all()

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from localspec.exceptions import ArtifactError, InvalidInputError
+from localspec.exceptions import InvalidInputError
 from localspec.measures import MEASURES
 from localspec.pipeline import (
     PARTITIONINGS,
@@ -70,10 +70,8 @@ def test_what_is_printed_is_what_is_written(results, tmp_path, monkeypatch):
     assert content == b'name,n,p,z\na,1,0.1235,1e-20\n"b, c",200000,,-3\n'
     read = pd.read_csv(path, dtype=str, keep_default_na=False)
     pd.testing.assert_frame_equal(read, printed.astype(str), check_dtype=False)
-    assert json.loads(record.read_text()) == {
-        "table": "example.csv",
-        "sha256": hashlib.sha256(content).hexdigest(),
-    }
+    digest = hashlib.sha256(content).hexdigest()
+    assert json.loads(record.read_text()) == {"table": "example.csv", "sha256": digest}
 
 
 def test_rounding_errors_do_not_reach_the_file(results):
@@ -89,13 +87,6 @@ def test_a_profile_given_by_its_path_names_the_folder(results):
     assert (results / "mine" / "tables" / "example.csv").exists()
 
 
-def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
-    (tmp_path / "tiny").write_text("a file where a folder should be")
-    monkeypatch.setenv("LOCALSPEC_RESULTS", str(tmp_path))
-    with pytest.raises(ArtifactError, match=r"cannot write .*example.csv"):
-        write_table(TABLE, "example", profile="tiny")
-
-
 @pytest.mark.parametrize(
     "table",
     [training_table, clusterability_table, partition_table, subcluster_table, network_test_table],
@@ -107,10 +98,8 @@ def test_no_replicates(table):
 
 def test_training_table(replicates):
     table = training_table(replicates)
-    assert table[["network", "seed", "n_epochs"]].to_numpy().tolist() == [
-        ["mlp", 0, 6],
-        ["mlp", 1, 6],
-    ]
+    trained = table[["network", "seed", "n_epochs"]].to_numpy().tolist()
+    assert trained == [["mlp", 0, 6], ["mlp", 1, 6]]
     for row, replicate in zip(table.itertuples(), replicates, strict=True):
         history = replicate.trained.history
         assert row.train_accuracy == history["train_accuracy"][-1]
@@ -196,18 +185,9 @@ def test_subcluster_table(replicates):
 
 def test_subcluster_table_of_some_measures(replicates):
     table = subcluster_table(replicates[:1], ["importance"])
-    assert list(table.columns) == [
-        "network",
-        "seed",
-        "partitioning",
-        "layer",
-        "cluster",
-        "n_units",
-        "importance",
-        "importance_random",
-        "importance_p",
-        "importance_effect",
-    ]
+    of_subcluster = ["network", "seed", "partitioning", "layer", "cluster", "n_units"]
+    of_measure = ["importance", "importance_random", "importance_p", "importance_effect"]
+    assert list(table.columns) == of_subcluster + of_measure
 
 
 def test_network_test_table(replicates):

@@ -279,9 +279,8 @@ def test_texts_of_a_cell():
     texts = verdict_texts(row)
     assert texts["ratio"] == "1.30 [1.28, 1.32]"
     assert texts["tests"] == "2 of 2 significant"
-    assert texts["checks"].replace("\N{NO-BREAK SPACE}", " ") == (
-        "side ✓ defined ✗ damage ✗ calibrated ? choices ?"
-    )
+    checks = texts["checks"].replace("\N{NO-BREAK SPACE}", " ")
+    assert checks == "side ✓ defined ✗ damage ✗ calibrated ? choices ?"
     assert row_name(row["claim"], row["measure"]) == "C2 weights: class coherence"
     row = verdicts_table(*tables()).iloc[1]
     assert verdict_texts(row)["ratio"] == verdict_texts(row)["checks"] == ""
@@ -318,6 +317,5 @@ def test_no_figure_shows_significance_on_the_wrong_side_as_support(shown):
         assert edges[2] == faces[2] == GREEN.lower()
     table["verdict"] = "not significant"
     importance = shown(plot_effect_forest(table))[0]
-    assert {to_hex(colour) for colour in importance.collections[-2].get_edgecolor()} == {
-        BLUE.lower()
-    }
+    colours = {to_hex(colour) for colour in importance.collections[-2].get_edgecolor()}
+    assert colours == {BLUE.lower()}

@@ -20,5 +20,4 @@ def labels():
 
 @pytest.fixture(scope="session")
 def report(network, labels):
-    """Its screening."""
     return screen(network, (IMAGES, labels), class_names=CLASSES, **SETTINGS)

@@ -1,11 +1,10 @@
 """Data of a screening: the same report whatever images come in, and what is refused."""
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from helpers.refusals import check_refused
-from helpers.screening import CLASSES, IMAGES, SETTINGS
+from helpers.screening import CLASSES, IMAGES, SETTINGS, check_same
 from PIL import Image
 from torch import nn
 from torch.utils.data import (
@@ -29,15 +28,6 @@ from localspec.screening._standardized import read_preprocess
 MEAN, STD = [0.4], [0.2]
 PAIRS = TensorDataset(IMAGES, torch.arange(60) % 3)
 ONE = {**SETTINGS, "partitionings": ["activations/local"], "measures": ["importance"]}
-
-
-def check_same(found, report):
-    """Check one partitioning and measure of a screening against those of the whole."""
-    key, columns = ["layer", "cluster"], ["n_units", "importance", "importance_p"]
-    whole = report.table[report.table["partitioning"] == "activations/local"]
-    tables = [part.set_index(key)[columns].sort_index() for part in (found.table, whole)]
-    pd.testing.assert_frame_equal(*tables)
-    assert found.baseline == report.baseline
 
 
 class Normalize:
@@ -231,11 +221,8 @@ def test_files_pass_the_transform_and_their_classes_have_names(network, labels, 
     assert found.about["class_names"] == CLASSES
     assert found.about["settings"]["preprocess"] == {"mean": MEAN, "std": STD}
     assert "mean 0.4; std 0.2" in found.to_html(tmp_path / "report.html").read_text()
-    assert screen(network, Pictures(labels), preprocess=Weights(), **ONE).about["class_names"] == [
-        "a",
-        "b",
-        "c",
-    ]
+    found = screen(network, Pictures(labels), preprocess=Weights(), **ONE)
+    assert found.about["class_names"] == ["a", "b", "c"]
 
 
 def test_data_sets_in_a_row_keep_the_names_that_they_share(labels):
@@ -309,6 +296,16 @@ class Counted(TensorDataset):
         return super().__getitem__(index)
 
 
+def check_first_batch(network, words, x, y, **options):
+    """Check that images and labels are refused before more than one batch of them is read."""
+    data = Counted(x, y)
+    check_refused(lambda: screen(network, data, **{**SETTINGS, **options}), words)
+    assert data.highest < 64
+
+
+MANY = IMAGES.repeat(5, 1, 1, 1), torch.arange(300) % 3
+
+
 @pytest.mark.parametrize(
     ("change", "options", "words"),
     [
@@ -322,10 +319,7 @@ class Counted(TensorDataset):
     ],
 )
 def test_what_does_not_fit_is_refused_at_the_first_batch(change, options, words, network):
-    x, y = change(IMAGES.repeat(5, 1, 1, 1), torch.arange(300) % 3)
-    data = Counted(x, y)
-    check_refused(lambda: screen(network, data, **SETTINGS, **options), words)
-    assert data.highest < 64
+    check_first_batch(network, words, *change(*MANY), **options)
 
 
 @pytest.mark.parametrize(
@@ -342,9 +336,7 @@ def test_what_does_not_fit_is_refused_at_the_first_batch(change, options, words,
     ],
 )
 def test_settings_that_do_not_fit_are_refused_at_the_first_batch(options, words, network):
-    data = Counted(IMAGES.repeat(5, 1, 1, 1), torch.arange(300) % 3)
-    check_refused(lambda: screen(network, data, **{**SETTINGS, **options}), words)
-    assert data.highest < 64
+    check_first_batch(network, words, *MANY, **options)
 
 
 def test_units_that_are_not_there_are_refused_at_the_first_batch(network):
@@ -353,15 +345,12 @@ def test_units_that_are_not_there_are_refused_at_the_first_batch(network):
         (nn.Sequential(network, nn.Sigmoid()).eval(), {}, ["the network's outputs pass a"]),
         (Gated().eval(), {}, ["undefined behind a gate"]),
     ):
-        data = Counted(IMAGES.repeat(5, 1, 1, 1), torch.arange(300) % 3)
-        check_refused(lambda m=module, d=data, o=options: screen(m, d, **SETTINGS, **o), words)
-        assert data.highest < 64
+        check_first_batch(module, words, *MANY, **options)
 
 
 def test_a_label_that_does_not_fit_is_refused_in_its_batch(network):
-    y = torch.arange(300) % 3
-    y[70] = 3
-    data = Counted(IMAGES.repeat(5, 1, 1, 1), y)
+    x, y = MANY
+    data = Counted(x, torch.where(torch.arange(300) == 70, 3, y))
     check_refused(lambda: screen(network, data, **SETTINGS), ["label 3 does not fit"])
     assert data.highest < 128
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 from helpers.refusals import check_refused
-from helpers.screening import IMAGES, SETTINGS
+from helpers.screening import IMAGES, SETTINGS, check_same
 
 from localspec.clustering import draw_counterparts
 from localspec.lesions import lesion_draws
@@ -16,20 +16,9 @@ from localspec.units import hook_units
 
 
 def test_one_partitioning_and_measure_are_those_of_the_whole(network, labels, report):
-    part = screen(
-        network,
-        (IMAGES, labels),
-        partitionings=["activations/local"],
-        measures=["input_coherence"],
-        **SETTINGS,
-    )
-    whole = report.table[report.table["partitioning"] == "activations/local"]
-    key = ["layer", "cluster"]
-    columns = ["input_coherence", "input_coherence_p", "n_units"]
-    pd.testing.assert_frame_equal(
-        part.table.set_index(key)[columns].sort_index(),
-        whole.set_index(key)[columns].sort_index(),
-    )
+    chosen = {"partitionings": ["activations/local"], "measures": ["input_coherence"]}
+    part = screen(network, (IMAGES, labels), **chosen, **SETTINGS)
+    check_same(part, report, "input_coherence")
     assert "importance" not in part.table
     assert part.evidence["activations/local"].lost.shape[1] == 0
 
@@ -45,15 +34,9 @@ def test_only_the_layers_asked_for_are_tested(network, labels):
 
 
 def test_draws_go_on_until_a_decision(network, labels):
-    report = screen(
-        network,
-        (IMAGES, labels),
-        max_draws=30,
-        partitionings=["weights/global"],
-        measures=["importance"],
-        **SETTINGS,
-    )
     name = "weights/global"
+    chosen = {"partitionings": [name], "measures": ["importance"]}
+    report = screen(network, (IMAGES, labels), max_draws=30, **chosen, **SETTINGS)
     found = report.sequential[name, "importance"]
     partition = report.partitions[name]
     # 4, 4, 8 and 14 draws: all groups draw together here, and each p takes what it needs
@@ -217,7 +200,10 @@ def test_what_a_network_that_is_hooked_lacks(network, labels, options, words):
         ({"device": "gpu"}, ["device 'gpu' cannot be used"]),
         ({"device": "meta"}, ["holds no values"]),
         ({"max_memory": -1}, ["max_memory", "at least 0"]),
-        ({"folder": 3}, ["folder must be the path"]),
+        ({"folder": 3}, ["folder must be the path of a folder", "not 3"]),
+        ({"folder": "~nobody-of-that-name/x"}, ["folder", "name the whole path"]),
+        ({"folder": "a\0b"}, ["path of a folder"]),
+        ({"folder": "x" * 300}, ["cannot be made", "File name too long"]),
         ({"folder": __file__}, ["is a file"]),
     ],
 )

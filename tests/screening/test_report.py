@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from helpers.gallery import finding
 from helpers.html import Reader
 from helpers.refusals import check_refused
 from helpers.screening import CLASSES, IMAGES, SETTINGS
@@ -24,21 +25,9 @@ from localspec.screening._html import report_html
 from localspec.screening._tables import chance_rate, lowest_p
 from localspec.units import trace_units
 
-FINDINGS = {
-    "importance": Finding(
-        value=0.5,
-        side="low",
-        draws=np.array([0.6, 0.7]),
-        p_value=0.01,
-        effect=0.8,
-        stands_out=True,
-    )
-}
-
 
 @pytest.fixture(scope="module")
 def page(report, tmp_path_factory):
-    """The report's page as text."""
     return report.to_html(tmp_path_factory.mktemp("report") / "report.html").read_text()
 
 
@@ -116,10 +105,10 @@ def test_a_card_has_all_that_is_known(report):
     )
     for measure in MEASURES:
         values = report.assessments[partitioning, measure].measure.values[:, index]
-        finding = group.findings[measure]
-        np.testing.assert_array_equal([finding.value, *finding.draws], values)
-        assert finding.p_value == entry[f"{measure}_p"]
-        assert finding.stands_out == (entry[f"{measure}_p"] <= 0.05)
+        shown = group.findings[measure]
+        np.testing.assert_array_equal([shown.value, *shown.draws], values)
+        assert shown.p_value == entry[f"{measure}_p"]
+        assert shown.stands_out == (entry[f"{measure}_p"] <= 0.05)
     # averaged over classes, what is lost is what importance lacks to the baseline
     assert group.lost.mean() == pytest.approx(report.baseline - entry["importance"])
     assert group.counts.sum() == group.random_counts.sum() == len(IMAGES)
@@ -223,7 +212,7 @@ def test_cards_say_how_many_images_a_class_has(report, page):
 
 def test_groups_that_chance_may_have_put_first_are_called_so(report):
     words = "Chance alone may have put them here"
-    groups = [replace(report.group(0), findings=FINDINGS)]
+    groups = [replace(report.group(0), findings={"importance": finding(0.5, 0.01, 0.8)})]
     few = [replace(count, n_adjusted=0) for count in report.counts()]
     same = report.tests.assign(permutation_p=0.5)
     assert words in report_html(groups, few, report._page() | {"tests": same})
@@ -237,10 +226,8 @@ def test_groups_that_chance_may_have_put_first_are_called_so(report):
 def test_draws_that_tie_but_for_rounding_are_drawn(report, n_draws):
     # one of three classes damaged: the range is three times the mean, up to rounding
     draws = np.resize([3.0, np.nextafter(3.0, 4.0)], n_draws)
-    finding = Finding(
-        value=3.0, side="high", draws=draws, p_value=0.5, effect=1.0, stands_out=False
-    )
-    group = replace(report.group(0), findings={"class_coherence": finding})
+    tied = Finding(value=3.0, side="high", draws=draws, p_value=0.5, effect=1.0, stands_out=False)
+    group = replace(report.group(0), findings={"class_coherence": tied})
     (row,) = re.findall(
         r'<path class="d[^>]*>', report_html([group], report.counts(), report._page())
     )

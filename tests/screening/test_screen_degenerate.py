@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from helpers.networks import dense, stack
 from torch import nn
 
 from localspec.clustering import NO_CLUSTER, activation_graph, cluster
@@ -12,15 +13,13 @@ from localspec.exceptions import DegenerateDataWarning
 from localspec.screening import estimate, screen
 
 
-def network(n_hidden: int = 6) -> nn.Sequential:
+def network() -> nn.Sequential:
     generator = torch.Generator().manual_seed(0)
-    layers = [nn.Flatten(), nn.Linear(16, n_hidden), nn.ReLU(), nn.Linear(n_hidden, 3)]
-    made = nn.Sequential(*layers).double().eval()
-    for layer in (made[1], made[3]):
-        values = torch.randn(layer.weight.shape, generator=generator, dtype=torch.float64)
-        layer.weight.data = values
-        layer.bias.data.zero_()
-    return made
+    first, last = (
+        dense(torch.randn(shape, generator=generator, dtype=torch.float64))
+        for shape in ((6, 16), (3, 6))
+    )
+    return stack(nn.Flatten(), first, nn.ReLU(), last)
 
 
 def data() -> tuple:

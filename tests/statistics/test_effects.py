@@ -4,15 +4,13 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from localspec.exceptions import InvalidInputError
 from localspec.statistics import effect_size, summarize_effects
 from localspec.statistics._effects import EFFECT_KINDS
 
 NAN, INF = math.nan, math.inf
-fixed = settings(derandomize=True, deadline=None, max_examples=60, database=None)
 positive = st.floats(0.01, 100)
 
 
@@ -91,7 +89,6 @@ def test_rounding_errors_below_zero_count_as_zero():
     assert effect_size(-1e-17, [0, -1e-16], "entropy").effect == 1
 
 
-@fixed
 @given(positive, st.lists(positive, min_size=1, max_size=10), st.sampled_from(list(EFFECT_KINDS)))
 def test_effects_are_between_0_and_2_and_scale_free(true, null, kind):
     sign = -1 if kind == "drop" else 1
@@ -102,7 +99,6 @@ def test_effects_are_between_0_and_2_and_scale_free(true, null, kind):
     assert scaled.null_effects == pytest.approx(result.null_effects)
 
 
-@fixed
 @given(positive, st.integers(1, 10), st.sampled_from(list(EFFECT_KINDS)))
 def test_equal_values_are_no_effect(value, n_draws, kind):
     value = -value if kind == "drop" else value
@@ -133,31 +129,6 @@ def test_one_is_not_what_drops_come_to_without_an_effect():
     assert result.effect.mean() == pytest.approx(0.82, abs=0.03)
     assert result.null_mean.mean() == pytest.approx(0.82, abs=0.01)
     assert result.effect.mean() / result.null_mean.mean() == pytest.approx(1, abs=0.03)
-
-
-@pytest.mark.parametrize(
-    ("true", "null", "kind", "message"),
-    [
-        (1, [1], "ratio", "kind='ratio'"),
-        (1, [], "score", "no draws"),
-        ([1, 2], [1, 2], "score", "last axis"),
-        (-1, [1], "score", "cannot be negative"),
-        (1, [-1], "range", "cannot be negative"),
-        (INF, [1], "range", "must be finite"),
-        (-1, [-INF], "drop", "must be finite"),
-    ],
-)
-def test_effect_size_refuses(true, null, kind, message):
-    with pytest.raises(InvalidInputError, match=message):
-        effect_size(true, null, kind)
-
-
-def test_effect_size_refuses_unknown_readings():
-    with pytest.raises(InvalidInputError, match="undefined='nan'"):
-        effect_size(1, [1], "range", undefined="nan")
-
-
-# --- summaries ---
 
 
 def two_networks(kind="score"):
@@ -192,10 +163,7 @@ def test_null_mean_averages_partitions_not_pairs():
 
 
 def test_favourable_direction():
-    scores, entropies = (
-        summarize_effects(two_networks()),
-        summarize_effects(two_networks("entropy")),
-    )
+    scores, entropies = (summarize_effects(two_networks(kind)) for kind in ("score", "entropy"))
     assert scores.favourable_direction == "above"
     assert entropies.favourable_direction == "below"
     assert not scores.favourable  # 0.875 lies below 1.125
@@ -226,8 +194,3 @@ def test_one_network_has_no_standard_error_over_networks():
     summary = summarize_effects(two_networks()[:1])
     assert math.isnan(summary.standard_error)
     assert summary.pooled_standard_error == pytest.approx(0.25)  # of 1.5 and 1
-
-
-def test_summary_refuses():
-    with pytest.raises(InvalidInputError, match=r"shape \(n_subclusters,\)"):
-        summarize_effects([effect_size(1, [1], "score")])

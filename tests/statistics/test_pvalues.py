@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from localspec.exceptions import InvalidInputError
 from localspec.statistics import (
     empirical_p,
     exceedances,
@@ -27,9 +26,6 @@ integers = st.integers(-20, 20)
 draws = st.lists(integers, min_size=1, max_size=25)
 sides = st.sampled_from(["low", "high"])
 rules = st.sampled_from(["strict", "mid", "conservative"])
-
-
-# --- comparison ---
 
 
 @pytest.mark.parametrize(
@@ -76,8 +72,6 @@ def test_exceedances_count_ties_within_the_tolerance():
     more, tied = exceedances(0.3, [0.1 + 0.2, 0.4, 0.2], "high")
     assert (more, tied) == (1, 1)
 
-
-# --- p of a subcluster ---
 
 # Around 5: two draws above (9, 8), two equal, three below (1, 2, 3); n + 1 = 8.
 SEVEN = [9, 8, 5, 5, 1, 2, 3]
@@ -128,11 +122,6 @@ def test_left_out_ranks_among_defined_draws_alone(rule, expected):
     p = empirical_p([1, NAN, 1], [[1, NAN, NAN, 2]] * 2 + [[NAN] * 4], "high", rule, undefined=OUT)
     assert p == pytest.approx([expected, NAN, NAN], nan_ok=True)
     assert empirical_p(5, SEVEN, "high", rule, undefined=OUT) == empirical_p(5, SEVEN, "high", rule)
-
-
-def test_strict_has_no_shift_for_draws_left_out():
-    with pytest.raises(InvalidInputError, match="undefined='left_out' use rule='mid'"):
-        empirical_p(1, [2, NAN], "low", "strict", undefined=OUT)
 
 
 def test_randomised_spreads_uniformly_over_the_tied_ranks():
@@ -220,9 +209,6 @@ def test_shift():
     assert [fisher_shift(rule, 19) for rule in ("mid", "conservative", "randomised")] == [0, 0, 0]
 
 
-# --- sequential draws ---
-
-
 def test_sequential_stops_at_the_tenth_exceedance():
     # every third draw ties: exceedances at 3, 6, ..., 30; p = 10/30
     values = [1, 2, 5] * 400
@@ -263,35 +249,6 @@ def test_sequential_takes_batches_of_any_size_and_no_more_than_it_needs():
     assert result.pvalue == pytest.approx(5 / 9)
     assert result.null_distribution.tolist() == list(range(9))
     assert asked == [0, 7]
-
-
-def test_sequential_p_keeps_its_level():
-    # uniform values: P(p <= a) <= a at every attainable a; 2,000 runs, 4 standard errors
-    rng = np.random.default_rng(5)
-    samples = rng.random((2000, 40))
-    pvalues = np.array(
-        [
-            sequential_p(row[0], [row[1:]], "low", max_exceedances=3, max_draws=39).pvalue
-            for row in samples
-        ]
-    )
-    for level in (1 / 40, 0.1, 0.3, 0.6):
-        slack = 4 * math.sqrt(level * (1 - level) / 2000)
-        assert np.mean(pvalues <= level + 1e-12) <= level + slack
-
-
-@pytest.mark.parametrize(
-    ("values", "side", "options", "message"),
-    [
-        ([1, 2, 3], "high", {}, "ended after 3 values with 1 exceedances"),
-        ([1], "up", {}, "side='up'"),
-        ([1], "low", {"max_exceedances": 0}, "max_exceedances must be .* not 0"),
-        ([1], "low", {"max_draws": 0}, "max_draws must be .* not 0"),
-    ],
-)
-def test_sequential_refuses(values, side, options, message):
-    with pytest.raises(InvalidInputError, match=message):
-        sequential_p(3, values, side, **options)
 
 
 @pytest.mark.parametrize("kind", [np.int8, np.uint8])

@@ -33,6 +33,7 @@ from localspec.statistics import (
     t_interval,
     verdict,
 )
+from localspec.statistics._sequential import sequential_p
 
 NULL = np.linspace(0, 1, 19)
 EFFECT = effect_size([3, 1], [[1, 1], [1, 1]], "score")
@@ -42,7 +43,11 @@ def paired(a=(1.0, 2.0), b=(1.0, 2.0), margin=0.1, seed=0, **options):
     return paired_difference(a, b, margin, seed=seed, **options)
 
 
-def sequential(values=((5.0,),), first=(((7.0,),),), further=len, sides=("high",), **options):
+def no_more(number, chosen, n):
+    pytest.fail("draws were asked for before the input was checked")
+
+
+def sequential(values=((5.0,),), first=(((7.0,),),), further=no_more, sides=("high",), **options):
     return sequential_p_values(values, first, further, sides, **options)
 
 
@@ -79,13 +84,11 @@ CASES = {
     "a claim without tests": (lambda: judged(n_tests=0), "n_tests", "at least 1"),
     "a share of draws in percent": (
         lambda: judged(undefined=97),
-        "undefined=97",
-        "between 0 and 1",
+        "undefined=97 must be a share between 0 and 1",
     ),
     "a claim without an interval": (
         lambda: verdict((1.1, 1.3), 0.5, "above", n_significant=1, n_tests=2),
-        "interval must be a MeanInterval, not tuple",
-        "t_interval(...)",
+        "interval must be a MeanInterval, not tuple: t_interval(...)",
     ),
     "equivalence below 0": (lambda: judged(equivalence=-3), "equivalence=-3", "p-value between 0"),
     "equivalence above 1": (lambda: judged(equivalence=3.0), "equivalence=3.0", "or NaN"),
@@ -118,15 +121,13 @@ CASES = {
     "complex values": (lambda: empirical_p(1j, NULL, "low"), "value must be numbers", "1j"),
     "draws of another shape": (
         lambda: empirical_p([1, 2, 3], [[1, 2], [3, 4]], "low"),
-        "null of shape (2, 2)",
-        "value of shape (3,)",
+        "null of shape (2, 2) does not fit value of shape (3,)",
         "last axis",
     ),
     "no draws": (lambda: empirical_p(1, [], "low"), "no draws", "at least one"),
     "chance without a seed": (
         lambda: empirical_p(1, NULL, "low", "randomised"),
-        "needs rng",
-        "seed or a numpy.random.Generator",
+        "needs rng: pass a seed or a numpy.random.Generator",
     ),
     "chance by text": (
         lambda: empirical_p(1, NULL, "low", "randomised", "seed"),
@@ -135,9 +136,7 @@ CASES = {
     ),
     "chance by a negative seed": (
         lambda: empirical_p(1, NULL, "low", "randomised", -1),
-        "rng",
-        "at least 0",
-        "not -1",
+        "rng must be a whole number of at least 0, not -1",
     ),
     "undefined values": (
         lambda: empirical_p(1, NULL, "low", undefined="nan"),
@@ -164,14 +163,12 @@ CASES = {
     ),
     "permutation: one row": (
         lambda: permutation_fisher([[1, 2]], "low"),
-        "(1, 2)",
-        "a row for the true partition",
+        "(1, 2) must have a row for the true partition",
     ),
     "permutation: text": (lambda: permutation_fisher([["a"], ["b"]], "low"), "must be numbers"),
     "permutation: side": (
         lambda: permutation_fisher([[1], [2]], "top"),
-        "side='top'",
-        "'low', 'high'",
+        "side='top' is not known; choose one of 'low', 'high'",
     ),
     "permutation: seed": (
         lambda: permutation_fisher([[1], [2]], "low", rule="randomised", rng=0.5),
@@ -187,22 +184,35 @@ CASES = {
     "correction: per cent": (lambda: benjamini_hochberg([5.0, 0.1]), "[0, 1]", "5.0"),
     "correction: alpha": (
         lambda: benjamini_hochberg([0.1], alpha="0.05"),
-        "alpha",
-        "between 0 and 1",
-        "'0.05'",
+        "alpha must be a number between 0 and 1, not '0.05'",
     ),
     "correction: alpha NaN": (lambda: benjamini_yekutieli([0.1], alpha=np.nan), "alpha", "nan"),
     "correction: text": (lambda: benjamini_yekutieli(["p"]), "p_values must be numbers", "'p'"),
     "correction: negative": (lambda: benjamini_yekutieli([-0.1]), "[0, 1]", "-0.1"),
+    "rank counts by chance": (lambda: rank_chi2([1], [[1]], "low", ties="random"), "ties='random'"),
+    "rank counts of one number": (lambda: rank_chi2(1, [1], "low"), "shape (n_subclusters,)"),
+    "effects: kind": (lambda: effect_size(1, [1], "ratio"), "kind='ratio'"),
+    "effects: no draws": (lambda: effect_size(1, [], "score"), "no draws"),
+    "effects: draws of another shape": (lambda: effect_size([1, 2], [1, 2], "score"), "last axis"),
     "effects: negative": (lambda: effect_size(-1, [1], "score"), "cannot be negative", "'drop'"),
+    "effects: negative draws": (lambda: effect_size(1, [-1], "range"), "cannot be negative"),
+    "effects: infinite": (lambda: effect_size(np.inf, [1], "range"), "must be finite"),
+    "effects: infinite draws": (lambda: effect_size(-1, [-np.inf], "drop"), "must be finite"),
+    "effects: undefined": (
+        lambda: effect_size(1, [1], "range", undefined="nan"),
+        "undefined='nan'",
+    ),
     "effects: text": (lambda: effect_size("a", [1], "score"), "value must be numbers", "'a'"),
     "summary of one": (lambda: summarize_effects(EFFECT), "a list of EffectSize", "EffectSize("),
+    "summary of a number": (
+        lambda: summarize_effects([effect_size(1, [1], "score")]),
+        "shape (n_subclusters,)",
+    ),
     "summary of none": (lambda: summarize_effects([]), "effects is empty", "at least one"),
     "summary of numbers": (lambda: summarize_effects([1.25]), "a list of EffectSize", "[1.25]"),
     "summary of two kinds": (
         lambda: summarize_effects([EFFECT, effect_size([1], [[1]], "range")]),
-        "mixes the kinds range, score",
-        "one at a time",
+        "mixes the kinds range, score; pass one at a time",
     ),
     "pairs of other networks": (lambda: paired(a=(1.0,)), "must pair up", "(1,), (2,)"),
     "pairs of text": (lambda: paired(a=("a", "b")), "a must be numbers"),
@@ -212,9 +222,7 @@ CASES = {
     "endless samples": (lambda: paired(n_boot=10**12), "n_boot must be from 1 to 10000000"),
     "confidence in per cent": (
         lambda: paired(confidence=90),
-        "confidence",
-        "between 0 and 1",
-        "not 90",
+        "confidence must be a number between 0 and 1, not 90",
     ),
     "pairs by text": (lambda: paired(seed="0"), "seed must be a whole number", "'0'"),
     "comparing text": (lambda: relative_compare("a", 1), "a must be numbers", "'a'"),
@@ -231,9 +239,43 @@ CASES = {
     "sequential: draws as text": (lambda: sequential(max_draws="999"), "max_draws", "'999'"),
     "sequential: no function": (
         lambda: sequential(further=[1, 2]),
-        "further must be a function",
-        "[1, 2]",
+        "further must be a function that draws, not [1, 2]",
     ),
+    "sequential: values in a row": (lambda: sequential([5], [[1]]), "not fit values of shape"),
+    "sequential: draws for another": (
+        lambda: sequential([[5]], [[[1, 2]]]),
+        "first of shape (1, 1, 2) does not fit values of shape (1, 1)",
+    ),
+    "sequential: no first draw": (
+        lambda: sequential([[5]], np.empty((1, 0, 1))),
+        "at least one draw",
+    ),
+    "sequential: two sides": (lambda: sequential(sides=["high", "low"]), "of the 1 statistics"),
+    "sequential: side": (lambda: sequential(sides=["up"]), "side='up'"),
+    "sequential: undefined": (lambda: sequential(undefined="zero"), "undefined='zero'"),
+    "sequential: left out": (
+        lambda: sequential(undefined="left_out"),
+        "'left_out' has no stopping rule",
+    ),
+    "sequential: no exceedance": (
+        lambda: sequential(max_exceedances=0),
+        "max_exceedances must be a whole number of at least 1, not 0",
+    ),
+    "sequential: fewer than none": (lambda: sequential(max_draws=-1), "max_draws", "not -1"),
+    "sequential: further draws of another shape": (
+        lambda: sequential([[5, 5]], [[[1, 1]]], lambda *_: np.zeros((1, 1))),
+        "shape (1, 1), not (1, 1, 2)",
+    ),
+    "one by one: too few": (
+        lambda: sequential_p(3, [1, 2, 3], "high"),
+        "ended after 3 values with 1 exceedances",
+    ),
+    "one by one: side": (lambda: sequential_p(3, [1], "up"), "side='up'"),
+    "one by one: no exceedance": (
+        lambda: sequential_p(3, [1], "low", max_exceedances=0),
+        "max_exceedances must be a whole number of at least 1, not 0",
+    ),
+    "one by one: no draw": (lambda: sequential_p(3, [1], "low", max_draws=0), "max_draws", "not 0"),
 }
 
 

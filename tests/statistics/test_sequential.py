@@ -6,7 +6,6 @@ import math
 import numpy as np
 import pytest
 
-from localspec.exceptions import InvalidInputError
 from localspec.statistics import sequential_p_values
 from localspec.statistics._sequential import sequential_p
 
@@ -140,31 +139,3 @@ def test_level_under_a_simulated_null(kind):
         assert rate <= level + slack
         if kind == "continuous":
             assert rate >= 0.9 * level - slack  # and it does not give the level away
-
-
-def no_more(number, chosen, n):
-    pytest.fail("draws were asked for before the input was checked")
-
-
-@pytest.mark.parametrize(
-    ("values", "first", "sides", "options", "message"),
-    [
-        ([5], [[1]], ["high"], {}, "does not fit values of shape"),
-        ([[5]], [[[1, 2]]], ["high"], {}, r"first of shape \(1, 1, 2\) .* \(1, 1\)"),
-        ([[5]], np.empty((1, 0, 1)), ["high"], {}, "at least one draw"),
-        ([[5]], [[[1]]], ["high", "low"], {}, "each of the 1 statistics"),
-        ([[5]], [[[1]]], ["up"], {}, "side='up'"),
-        ([[5]], [[[1]]], ["high"], {"undefined": "zero"}, "undefined='zero'"),
-        ([[5]], [[[1]]], ["high"], {"undefined": "left_out"}, "'left_out' has no stopping rule"),
-        ([[5]], [[[1]]], ["high"], {"max_exceedances": 0}, "max_exceedances must be .* not 0"),
-        ([[5]], [[[1]]], ["high"], {"max_draws": -1}, "max_draws must be .* not -1"),
-    ],
-)
-def test_refused(values, first, sides, options, message):
-    with pytest.raises(InvalidInputError, match=message):
-        sequential_p_values(values, first, no_more, sides, **options)
-
-
-def test_draws_of_another_shape_are_refused():
-    with pytest.raises(InvalidInputError, match=r"shape \(1, 1\), not \(1, 1, 2\)"):
-        sequential_p_values([[5, 5]], [[[1, 1]]], lambda *_: np.zeros((1, 1)), ["high"])

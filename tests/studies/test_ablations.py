@@ -104,6 +104,26 @@ def test_zero_and_mean_are_those_of_the_lesion_engine(seed):
         assert found.class_sizes.tolist() == [20, 20, 20]
 
 
+def hooked_logits(network, x, layer, units, values):
+    """Return the logits where a hook puts values into units, behind the ReLU of their layer."""
+
+    def hook(_module, _inputs, output):
+        changed = output.clone()
+        changed[:, units] = torch.as_tensor(values(output), dtype=output.dtype)
+        return changed
+
+    handle = network[int(layer) + 1].register_forward_hook(hook)
+    with torch.no_grad():
+        logits = network(x)
+    handle.remove()
+    return logits
+
+
+def class_accuracies(logits, y):
+    right = (logits.argmax(1) == y).numpy()
+    return [right[label::3].mean() for label in range(3)]
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_resampled_is_a_plain_hook(seed):
     network, x, y, draws = case(seed)
@@ -113,29 +133,28 @@ def test_resampled_is_a_plain_hook(seed):
     for column, part in enumerate(draws.subclusters):
         for row, units in enumerate([part.units, *draws.units[column]]):
 
-            def hook(_module, _inputs, output, units=units):
-                changed = output.clone()
-                for image in range(len(output)):
-                    changed[image, units] = output[others[image], units]
-                return changed
+            def resampled(output, units=units):
+                return torch.stack([output[other][units] for other in others])
 
-            handle = network[int(part.layer) + 1].register_forward_hook(hook)
-            right = (network(x).argmax(1) == y).numpy()
-            handle.remove()
-            expected = [right[label::3].mean() for label in range(3)]
-            assert found.lesioned[row, column] == pytest.approx(expected)
+            logits = hooked_logits(network, x, part.layer, units, resampled)
+            assert found.lesioned[row, column] == pytest.approx(class_accuracies(logits, y))
             differing += found.lesioned[row, column].tolist() != found.baseline.tolist()
     assert differing > 0
 
 
-def test_optimal_constant_in_closed_form():
+def one_unit():
+    """Return a network of one unit, images, labels, and the loss of the best constant."""
     # without its one unit the network gives all images the same; best is what each class's share is
     network = stack(dense([[1]]), nn.ReLU(), dense([[1], [-1]]))
     x = torch.tensor([[1], [2], [3], [4]], dtype=torch.float64)
-    y = torch.tensor([0, 0, 0, 1])
+    entropy = -0.75 * np.log(0.75) - 0.25 * np.log(0.25)
+    return network, x, torch.tensor([0, 0, 0, 1]), entropy
+
+
+def test_optimal_constant_in_closed_form():
+    network, x, y, entropy = one_unit()
     found = optimal_constants(network, x, y, [{"0": [0]}], n_steps=300)
     assert found.constants[0] == pytest.approx([np.log(3) / 2], abs=1e-4)  # 2 c = ln(3/4 : 1/4)
-    entropy = -0.75 * np.log(0.75) - 0.25 * np.log(0.25)
     assert found.losses == pytest.approx([entropy], abs=1e-7)
     # zero: ln 2; the mean, 2.5: logits 2.5 and -2.5
     mean = np.log1p(np.exp(-5)) + 0.25 * 5
@@ -148,16 +167,7 @@ def test_optimal_constant_in_closed_form():
 
 def plain_loss(network, x, y, layer, units, constants):
     """Mean cross-entropy where a hook puts constants, without any of the library."""
-
-    def hook(_module, _inputs, output):
-        changed = output.clone()
-        changed[:, units] = torch.as_tensor(np.asarray(constants), dtype=output.dtype)
-        return changed
-
-    handle = network[int(layer) + 1].register_forward_hook(hook)
-    with torch.no_grad():
-        logits = network(x).numpy()
-    handle.remove()
+    logits = hooked_logits(network, x, layer, units, lambda _: np.asarray(constants)).numpy()
     shares = np.exp(logits - logits.max(axis=1, keepdims=True))
     return -np.log((shares / shares.sum(axis=1, keepdims=True))[np.arange(len(y)), y]).mean()
 
@@ -213,9 +223,7 @@ def test_order_of_units_and_repeated_sets():
 
 
 def test_refinement_never_loses_and_finds_the_closed_form():
-    network = stack(dense([[1]]), nn.ReLU(), dense([[1], [-1]]))
-    x = torch.tensor([[1], [2], [3], [4]], dtype=torch.float64)
-    y, entropy = torch.tensor([0, 0, 0, 1]), -0.75 * np.log(0.75) - 0.25 * np.log(0.25)
+    network, x, y, entropy = one_unit()
     assert refined_loss(network, x, y, {"0": [0]}, np.zeros(1)) == pytest.approx(entropy, abs=1e-8)
     best = np.array([np.log(3) / 2])
     assert refined_loss(network, x, y, {"0": [0]}, best) == pytest.approx(entropy, abs=1e-12)
@@ -230,21 +238,11 @@ def test_constant_accuracies_change_the_units_of_the_set_alone(seed):
     rows = iter(constants)
     for column, part in enumerate(draws.subclusters):
         for row, units in enumerate([part.units, *draws.units[column]]):
-            values = torch.from_numpy(next(rows))
+            values = next(rows)
             if row and draws.are_true[row - 1, column]:
                 continue  # it takes the subcluster's own value
-
-            def hook(_module, _inputs, output, units=units, values=values):
-                changed = output.clone()
-                for unit, value in zip(units, values, strict=True):
-                    changed[:, unit] = value
-                return changed
-
-            handle = network[int(part.layer) + 1].register_forward_hook(hook)
-            right = (network(x).argmax(1) == y).numpy()
-            handle.remove()
-            expected = [right[label::3].mean() for label in range(3)]
-            assert found.lesioned[row, column] == pytest.approx(expected)
+            logits = hooked_logits(network, x, part.layer, units, lambda _, values=values: values)
+            assert found.lesioned[row, column] == pytest.approx(class_accuracies(logits, y))
     with pytest.raises(InvalidInputError, match="as many constants for each set"):
         constant_accuracies(network, x, y, draws, constants[:-1], n_classes=3)
     with pytest.raises(InvalidInputError, match="as many constants for each set"):
@@ -276,9 +274,7 @@ FIT = Fit(n_images=50, n_steps=20)
 
 @pytest.fixture(scope="module")
 def opened(tiny_profile):
-    section = AblationsSection(
-        profile=str(tiny_profile), seeds=[0, 1], n_clusters=3, n_draws=7, level=0.05
-    )
+    section = AblationsSection(profile=tiny_profile, seeds=[0, 1], n_clusters=3, n_draws=7)
     return open_replicates(section, choices=PAPER_CHOICES, progress=False)
 
 

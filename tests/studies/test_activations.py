@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from helpers.data import TEST_DATA, needs_test_data
+from helpers.graphs import graph_ncut
+from helpers.tiny_profile import write_profile
 from safetensors.numpy import load_file
-from scipy import linalg, stats
-from sklearn.cluster import KMeans
+from scipy import stats
 
 from localspec.clustering import UnitGraph
 from localspec.clustering._unit_graph import INPUT, from_blocks, layer_ranges
@@ -62,11 +62,10 @@ def test_pixels_are_left_out():
 @pytest.mark.integration
 def test_what_is_not_run_says_so(tmp_path):
     network = {"dataset": "digits", "hidden": [8, 8], "n_epochs": 1, "published": "MNIST"}
-    path = tmp_path / "small.yml"
     content = {"networks": {"mlp": network}, "seeds": [0, 1], "method": {"n_clusters": 2}}
-    path.write_text(yaml.safe_dump(content))
+    path = write_profile(tmp_path, content)
     section = ActivationsSection(
-        profile=str(path), seeds=[0, 1], n_clusters=2, n_shuffles=3, n_images=60
+        profile=path, seeds=[0, 1], n_clusters=2, n_shuffles=3, n_images=60
     )
     table = activations_table(open_replicates(section, progress=False))
     run = table[table["run"] == "yes"]
@@ -81,9 +80,8 @@ def test_what_is_not_run_says_so(tmp_path):
     assert first["expected_high"] - first["ours"] == pytest.approx(
         12.7062 * spread * 1.5**0.5, rel=1e-4
     )
-    assert first["as_expected"] == (
-        first["expected_low"] <= first["published"] <= first["expected_high"]
-    )
+    low, high = first["expected_low"], first["expected_high"]
+    assert first["as_expected"] == (low <= first["published"] <= high)
     assert plot_activations_ncuts(table).axes
     others = table[table["run"] == "not run here"]
     assert len(others) == 5 * 5
@@ -114,16 +112,7 @@ def test_published_numbers_by_a_plain_implementation(monkeypatch):
         values = values[:, np.ptp(values, axis=0) > 1e-5 * np.abs(values).max(axis=0)]
         edges = np.corrcoef(stats.rankdata(values, axis=0), rowvar=False) ** 2
         np.fill_diagonal(edges, 0)
-        degrees = edges.sum(axis=1)
-        scale, size = degrees**-0.5, len(degrees)
-        normalized = scale[:, None] * edges * scale
-        _, vectors = linalg.eigh(normalized, subset_by_index=[size - 12, size - 1])
-        labels = KMeans(12, n_init=25, random_state=1).fit_predict(vectors * scale[:, None])
-        value = 0.0
-        for label in range(12):
-            inside = labels == label
-            value += 1 - edges[inside][:, inside].sum() / degrees[inside].sum()
-        ncuts.append(value)
+        ncuts.append(graph_ncut(edges))
     table = pd.read_csv(RUNS / "activations" / "tables" / "activations_ncuts.csv")
     (row,) = table[
         (table["model"] == "MNIST")

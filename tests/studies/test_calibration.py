@@ -73,11 +73,8 @@ def test_independent_draws_are_each_used_once_and_come_from_different_permutatio
     np.testing.assert_array_equal(independent.scores[:, 0], values[:, 0])
     assert sorted(independent.scores.ravel()) == sorted(values.ravel())
     # null partition 0 takes those of partition 1 for its first subcluster, of 2 for its second
-    assert independent.scores[0, 1:].tolist() == [
-        [15.0, 28.0, 41.0],
-        [18.0, 31.0, 44.0],
-        [21, 34, 47],
-    ]
+    expected = [[15, 28, 41], [18, 31, 44], [21, 34, 47]]
+    assert independent.scores[0, 1:].tolist() == expected
     np.testing.assert_array_equal(independent.lesioned[..., 0], independent.scores)
 
 

@@ -20,16 +20,14 @@ N_PARTITIONS = 12
 
 @pytest.fixture(scope="module")
 def replicates(tiny_profile):
-    """Both networks of the tiny profile."""
     section = CalibrationSection(
-        profile=str(tiny_profile), seeds=[0, 1], n_clusters=3, n_draws=7, n_partitions=N_PARTITIONS
+        profile=tiny_profile, seeds=[0, 1], n_clusters=3, n_draws=7, n_partitions=N_PARTITIONS
     )
     return open_replicates(section, progress=False)
 
 
 @pytest.fixture(scope="module")
 def evidence(replicates):
-    """The evidence on null partitions of both networks."""
     return [stored_evidence(replicate, N_PARTITIONS) for replicate in replicates]
 
 

@@ -22,7 +22,6 @@ needs_page = pytest.mark.skipif(
 
 @pytest.fixture
 def rates() -> pd.DataFrame:
-    """Return the published rates."""
     return pd.read_csv(RUN / "tables" / "calibration.csv")
 
 

@@ -148,9 +148,6 @@ def test_other_choices_keep_what_was_planted():
     assert (other.n_clusters, planted.n_clusters) == (3, 2)
 
 
-# --- tables ---
-
-
 def test_seeds_are_combined_by_step():
     rows = [
         {

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-import yaml
+from helpers.tiny_profile import write_profile
 
 from localspec.pipeline import ControlsSection
 from localspec.studies.controls import (
@@ -30,9 +30,8 @@ TINY = {
 
 @pytest.fixture(scope="module")
 def section(tmp_path_factory):
-    path = tmp_path_factory.mktemp("profiles") / "planted.yml"
-    path.write_text(yaml.safe_dump(TINY))
-    return ControlsSection(profile=str(path), seeds=[0, 1], noises=[0.0, 1.0], n_draws=7)
+    path = write_profile(tmp_path_factory.mktemp("profiles"), TINY, "planted")
+    return ControlsSection(profile=path, seeds=[0, 1], noises=[0.0, 1.0], n_draws=7)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-import yaml
+from helpers.tiny_profile import write_profile
 
 from localspec.exceptions import InvalidInputError
 from localspec.pipeline import CoherenceControlsSection, form_assessment
@@ -32,10 +32,9 @@ TINY = {
 
 @pytest.fixture(scope="module")
 def replicates(tmp_path_factory):
-    path = tmp_path_factory.mktemp("profiles") / "designs.yml"
-    path.write_text(yaml.safe_dump(TINY))
+    path = write_profile(tmp_path_factory.mktemp("profiles"), TINY, "designs")
     section = CoherenceControlsSection(
-        profile=str(path),
+        profile=path,
         networks=["mlp"],
         seeds=[0, 1],
         noises=[0.0, 0.5],

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-import torch
+from helpers.networks import lesioned_accuracies
 
 from localspec.lesions import LesionedAccuracies
 from localspec.pipeline import PAPER_CHOICES, PARTITIONINGS, DoubleLesionsSection, open_replicates
@@ -57,29 +57,14 @@ def test_without_subclusters_nothing_is_lost():
 
 @pytest.fixture(scope="module")
 def opened(tiny_profile):
-    section = DoubleLesionsSection(
-        profile=str(tiny_profile), seeds=[0, 1], n_clusters=3, n_draws=7, level=0.05
-    )
+    section = DoubleLesionsSection(profile=tiny_profile, seeds=[0, 1], n_clusters=3, n_draws=7)
     return open_replicates(section, choices=PAPER_CHOICES, progress=False)
 
 
-def plain_loss(replicate, lesions):
-    """Zero the rows of a copy's weights, and count."""
-    module = replicate.trained.module
-    before = {name: value.clone() for name, value in module.state_dict().items()}
-    x, y = replicate.lesion_images()
-    accuracies = []
-    for units_of_layer in ({}, lesions):
-        changed = {name: value.clone() for name, value in before.items()}
-        for layer, units in units_of_layer.items():
-            changed[f"{layer}.weight"][units] = 0
-            changed[f"{layer}.bias"][units] = 0
-        module.load_state_dict(changed)
-        with torch.no_grad():
-            right = (module(x).argmax(dim=1) == y).numpy()
-        accuracies.append(np.mean([right[y.numpy() == label].mean() for label in range(10)]))
-    module.load_state_dict(before)
-    return accuracies[0] - accuracies[1]
+def plain_loss(replicate, lesion):
+    data = replicate.trained.module, *replicate.lesion_images()
+    whole, left = (lesioned_accuracies(*data, units) for units in ({}, lesion))
+    return whole.mean() - left.mean()
 
 
 @pytest.mark.integration

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.tiny_profile import TINY
 from scipy import stats
 
 from localspec.clustering import SCOPES, cluster, downstream_graph, label_agreement
@@ -36,15 +37,7 @@ N_IMAGES = 40
 
 @pytest.fixture(scope="module")
 def opened(tiny_profile):
-    section = DownstreamSection(
-        profile=str(tiny_profile),
-        seeds=[0, 1],
-        n_clusters=3,
-        n_shuffles=4,
-        n_images=150,
-        n_draws=7,
-        n_steps=4,
-    )
+    section = DownstreamSection(profile=tiny_profile, seeds=[0, 1], **TINY["method"])
     starts = open_replicates(section, choices=PAPER_CHOICES, progress=False)
     return [DownstreamReplicate(start, N_IMAGES) for start in starts]
 
@@ -88,7 +81,7 @@ def test_every_setting_is_in_the_keys(opened):
 
 
 def test_planted_halves_are_recovered(opened, tiny_profile):
-    profile = load_profile(str(tiny_profile))
+    profile = load_profile(tiny_profile)
     profile = profile.model_copy(
         update={"method": profile.method.model_copy(update={"n_clusters": 2})}
     )

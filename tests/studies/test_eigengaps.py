@@ -6,7 +6,6 @@ from scipy import sparse
 
 from localspec.clustering import UnitGraph, eigengaps
 from localspec.clustering._unit_graph import from_blocks, layer_ranges
-from localspec.exceptions import InvalidInputError
 
 
 def planted(n_blocks, between):
@@ -33,8 +32,3 @@ def test_isolated_units_are_left_out():
     graph = from_blocks([np.diag([1.0, 1.0, 0.0])], layer_ranges([("a", 3, True), ("b", 3, True)]))
     assert sparse.issparse(graph.adjacency)
     assert eigengaps(graph, 2) == pytest.approx([2])  # eigenvalues 1, 1, -1, -1
-
-
-def test_too_many_clusters_for_a_gap():
-    with pytest.raises(InvalidInputError, match="k_max must be from 2 to 3, not 4"):
-        eigengaps(planted(1, 0.0), 4)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-import yaml
+from helpers.tiny_profile import write_profile
 
 from localspec.conventions import PAPER, RELEASED, Conventions
 from localspec.measures import LESIONED, VISUALIZED
@@ -43,11 +43,10 @@ def results(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def opened(few_starts, tmp_path_factory):
-    path = tmp_path_factory.mktemp("profiles") / "forks.yml"
     content = {"dtype": "float64", "device": "cpu", "networks": NETWORKS, "seeds": [0, 1]}
-    path.write_text(yaml.safe_dump(content))
+    path = write_profile(tmp_path_factory.mktemp("profiles"), content, "forks")
     section = ForksSection(
-        profile=str(path), networks=["mlp", "cnn"], seeds=[0, 1], n_clusters=3, n_draws=5,
+        profile=path, networks=["mlp", "cnn"], seeds=[0, 1], n_clusters=3, n_draws=5,
         n_images=100, n_steps=2,
     )  # fmt: skip
     return fork_replicates(section, progress=False)
@@ -65,11 +64,7 @@ def of(network):
 
 
 def test_every_fork_is_read_otherwise_where_it_can_matter():
-    everything = {
-        "dataset": "digits",
-        "architecture": "resnet",
-        "channels": [4, 4],
-    }
+    everything = {"dataset": "digits", "architecture": "resnet", "channels": [4, 4]}
     mlp = {**NETWORKS["mlp"], "l2": 1e-4, "n_pruning_epochs": 1}
     options = {option for option, _ in of(everything) | of(NETWORKS["cnn"]) | of(mlp)}
     assert options == set(Conventions.model_fields)
@@ -165,9 +160,8 @@ def test_the_figure_has_a_row_for_every_reading(opened, tests):
     for labels, (name, by_reading) in zip(rows, opened.items(), strict=True):
         axis = figure.axes[list(opened).index(name)]
         assert name in (axis.get_title(), axis.get_title(loc="left"))
-        assert labels == [
-            f"{reading.option}: {reading.value}" for reading in by_reading if reading is not None
-        ]
+        others = [reading for reading in by_reading if reading is not None]
+        assert labels == [f"{reading.option}: {reading.value}" for reading in others]
 
 
 SQUEEZED = ChannelsReading(CHANNELS, "squeezed")

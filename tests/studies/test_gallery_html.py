@@ -124,11 +124,8 @@ def test_where_photographs_are_not_shown_numbers_and_classes_are():
     assert content.count("data:image/png") == 1  # the visualizations
 
 
-def test_undefined_is_said_so(content):
+def test_small_p_is_bold_and_undefined_is_said_so(content):
     assert content.count('<abbr title="undefined">') == 1
-
-
-def test_small_p_is_bold(content):
     assert re.findall(r"<strong>(.*)</strong>", content) == ["0.025"]
 
 
@@ -207,9 +204,6 @@ def test_a_gallery_of_256_cards_of_mnist_size_stays_below_three_megabytes():
         test_images=tests,
     )
     assert len(gallery_html(gallery)) < 3e6
-
-
-# ------------------------------------------------------------------------------------- sheets
 
 
 def test_a_sheet_holds_every_image():

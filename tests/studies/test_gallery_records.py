@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
+from helpers.networks import lesioned_accuracies
 
 from localspec.exceptions import InvalidInputError
 from localspec.measures import MEASURES
@@ -25,20 +25,15 @@ def gallery(replicate):
     return build_gallery(replicate, n_exciting=4)
 
 
-class Unnamed(Replicate):
-    """A replicate whose data set has a name that no image may be published under."""
+def with_data(replicate, **changes):
+    """Return the replicate with another data set."""
 
-    @property
-    def dataset(self):
-        return replace(super().dataset, name="photographs")
+    class Changed(Replicate):
+        @property
+        def dataset(self):
+            return replace(super().dataset, **changes)
 
-
-class Unlabelled(Replicate):
-    """A replicate whose data set has no classes."""
-
-    @property
-    def dataset(self):
-        return replace(super().dataset, class_names=())
+    return Changed(replicate.profile, "mlp", 0, progress=False)
 
 
 def test_every_tested_subcluster_is_there_once(replicate, gallery):
@@ -69,18 +64,11 @@ def test_findings_equal_the_assessments(replicate, gallery):
 
 def test_damage_is_the_change_of_accuracy_of_each_class(replicate, gallery):
     record = gallery.records[0]
-    x, y = replicate.dataset.x_test, replicate.dataset.y_test
-    network = replicate.trained.module
-    before = network(x).argmax(1)
-    units = torch.from_numpy(record.units)
-    layer = network.get_submodule(record.layer)
-    handle = layer.register_forward_hook(lambda _, inputs, output: output.index_fill(1, units, 0.0))
-    after = network(x).argmax(1)
-    handle.remove()
-    for label in range(10):
-        of_class = y == label
-        lost = (before == y)[of_class].double().mean() - (after == y)[of_class].double().mean()
-        assert record.lost[label] == pytest.approx(float(lost), abs=1e-12)
+    data = replicate.trained.module, replicate.dataset.x_test, replicate.dataset.y_test
+    before, after = (
+        lesioned_accuracies(*data, units) for units in ({}, {record.layer: record.units})
+    )
+    assert record.lost == pytest.approx(before - after, abs=1e-12)
     lesioned = replicate.lesioned(record.partitioning)
     random = lesioned.baseline - np.mean([row[0] for row in lesioned.lesioned[1:]], axis=0)
     assert record.random_lost == pytest.approx(random, abs=1e-12)
@@ -117,7 +105,7 @@ def test_table_agrees_with_the_table_of_subclusters(replicate, gallery):
 
 
 def test_photographs_are_shown_only_when_asked_for(replicate):
-    unnamed = Unnamed(replicate.profile, "mlp", 0, progress=False)
+    unnamed = with_data(replicate, name="photographs")  # under which no image is published
     hidden = build_gallery(unnamed, n_exciting=2)
     assert (len(hidden.test_images), len(hidden.labels)) == (0, len(set(_named(hidden))))
     assert 'class="lsg-sprite lsg-test"' not in gallery_html(hidden)
@@ -141,4 +129,4 @@ def test_bad_numbers_of_exciting_images(replicate, n_exciting, words):
 
 def test_data_without_classes_are_refused(replicate):
     with pytest.raises(InvalidInputError, match="has no classes or no images"):
-        build_gallery(Unlabelled(replicate.profile, "mlp", 0, progress=False))
+        build_gallery(with_data(replicate, class_names=()))

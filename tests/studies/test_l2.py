@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
+from helpers.tiny_profile import write_profile
 
 from localspec.clustering import live_units
 from localspec.clustering._unit_graph import from_blocks, layer_ranges
@@ -30,11 +30,9 @@ def graph_of(*blocks):
 
 def test_denormal_edges_are_flushed():
     graph = graph_of([[1.0, 1e-39], [2e-38, 1e-40]])
-    assert treated(graph, "kept").adjacency.toarray()[:2, 2:].tolist() == [
-        [1.0, 1e-39],
-        [2e-38, 1e-40],
-    ]
-    assert treated(graph, "flushed").adjacency.toarray()[:2, 2:].tolist() == [[1, 0], [2e-38, 0]]
+    kept, flushed = (treated(graph, each).adjacency.toarray() for each in ("kept", "flushed"))
+    assert kept[:2, 2:].tolist() == [[1.0, 1e-39], [2e-38, 1e-40]]
+    assert flushed[:2, 2:].tolist() == [[1, 0], [2e-38, 0]]
 
 
 def test_units_of_tiny_weight_take_no_part():
@@ -51,13 +49,10 @@ def test_units_of_tiny_weight_take_no_part():
 
 @pytest.fixture
 def replicates(tmp_path):
-    path = tmp_path / "small.yml"
-    networks = {"first": MLP, "second": MLP}
-    content = {"networks": networks, "seeds": [0, 1], "device": "cpu"}
-    path.write_text(yaml.safe_dump(content | {"method": {"n_clusters": 2, "n_shuffles": 3}}))
-    section = L2Section(
-        profile=str(path), networks=["first", "second"], seeds=[0, 1], n_clusters=2, n_shuffles=3
-    )
+    content = {"networks": {"first": MLP, "second": MLP}, "seeds": [0, 1], "device": "cpu"}
+    few = {"n_clusters": 2, "n_shuffles": 3}
+    path = write_profile(tmp_path, content | {"method": few})
+    section = L2Section(profile=path, networks=["first", "second"], seeds=[0, 1], **few)
     return open_replicates(section, progress=False)
 
 
@@ -66,14 +61,8 @@ def test_both_readings_of_as_many_seeds_as_asked_for(replicates):
     assert l2_replicates(replicates, n_seeds={}, missing="leave out") == []
     chosen = l2_replicates(replicates, n_seeds={"second": 1}, missing="train")
     readings = [(each.network, each.seed, each.conventions.l2_first_layer) for each in chosen]
-    assert readings == [
-        ("first", 0, "l2"),
-        ("first", 1, "l2"),
-        ("first", 0, "l1"),
-        ("first", 1, "l1"),
-        ("second", 0, "l2"),
-        ("second", 0, "l1"),
-    ]
+    first = [("first", seed, reading) for reading in ("l2", "l1") for seed in (0, 1)]
+    assert readings == [*first, ("second", 0, "l2"), ("second", 0, "l1")]
     every = l2_replicates_table(chosen)
     assert len(every) == 18
     assert every["tiny_weights"].tolist()[:3] == ["kept", "flushed", "isolated"]

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-import yaml
 from helpers.graphs import plain_ncut
+from helpers.tiny_profile import write_profile
 from safetensors.numpy import load_file
 from scipy import stats
 
@@ -97,14 +97,12 @@ def profile(tmp_path_factory):
         "networks": {"mlp": network},
         "seeds": [0, 1],
     }
-    path = tmp_path_factory.mktemp("learning_curve") / "tiny.yml"
-    path.write_text(yaml.safe_dump(content))
-    return path
+    return write_profile(tmp_path_factory.mktemp("learning_curve"), content)
 
 
 def opened(profile, **changes):
     options = {"seeds": [0, 1], "n_clusters": 3, "n_shuffles": 4, "epochs": [2, 0, 1, 4]}
-    section = LearningCurveSection(profile=str(profile), **{**options, **changes})
+    section = LearningCurveSection(profile=profile, **{**options, **changes})
     return open_epochs(section, progress=False)
 
 

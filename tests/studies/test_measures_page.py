@@ -13,7 +13,7 @@ pytestmark = pytest.mark.integration
 @pytest.fixture(scope="module")
 def opened(tiny_profile):
     section = MeasuresSection(
-        profile=str(tiny_profile), seeds=[0, 1], n_clusters=3, n_images=150, n_draws=7, n_steps=4
+        profile=tiny_profile, seeds=[0, 1], n_clusters=3, n_images=150, n_draws=7, n_steps=4
     )
     return open_replicates(section, progress=False)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from helpers.networks import dense, stack
+from helpers.networks import dense, lesioned_accuracies, stack
 from torch import nn
 
 from localspec.clustering import Draws, Partition, Subcluster, draw_counterparts
@@ -32,18 +32,14 @@ def test_chosen_subclusters_draw_as_with_all_others(kind):
     assert np.array_equal(some.units[0], everything.units[3])
     assert np.array_equal(some.units[1], everything.units[1])
     assert 5 not in some.units[1]  # takes no part
+    with pytest.raises(InvalidInputError, match=r"subcluster -1: .* from 0 to 3"):
+        everything.chosen([-1])
 
 
 def test_seeds_of_rounds_give_other_draws():
     first, second = (draw_counterparts(PARTITION, 40, seed=(0, 0, r)).units[1] for r in (1, 2))
     assert not np.array_equal(first, second)
     assert {tuple(row) for row in first} == {tuple(row) for row in second}  # all ten sets of 3 of 5
-
-
-@pytest.mark.parametrize("position", [4, -1])
-def test_a_subcluster_that_is_not_there(position):
-    with pytest.raises(InvalidInputError, match=f"subcluster {position}: .* from 0 to 3"):
-        draw_counterparts(PARTITION, 2).chosen([position])
 
 
 def test_true_sets_by_hand():
@@ -60,15 +56,8 @@ def test_lesions_are_those_of_every_draw():
     lesioned = further_lesions(network, x, y, draws)["lesioned"]
     assert lesioned.shape == (3, 2, 2)
     for row, column in np.ndindex(3, 2):
-        value = x.flatten(1)
-        for index in (1, 3, 5):
-            value = value @ network[index].weight.T
-            if index < 5:
-                value = value.clamp(min=0)
-            if draws.subclusters[column].layer == str(index):
-                value[:, draws.units[column][row]] = 0
-        correct = value.argmax(1) == y
-        expected = [float(correct[y == label].double().mean()) for label in (0, 1)]
+        lesion = {draws.subclusters[column].layer: draws.units[column][row]}
+        expected = lesioned_accuracies(network, x, y, lesion)
         assert lesioned[row, column] == pytest.approx(expected)
 
 

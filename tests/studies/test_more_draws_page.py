@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-import yaml
+from helpers.tiny_profile import tiny, write_profile
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
@@ -33,7 +33,7 @@ def opened(tiny_profile):
     """Function that opens the tiny profile's network, with some parameters changed."""
 
     def make(profile=tiny_profile, **changes):
-        section = MoreDrawsSection(profile=str(profile), **{**SMALL, **LIMITS, **changes})
+        section = MoreDrawsSection(profile=profile, **{**SMALL, **LIMITS, **changes})
         (replicate,) = open_replicates(section, progress=False)
         return replicate
 
@@ -75,12 +75,8 @@ def test_p_is_that_of_one_draw_at_a_time(opened):
     assert max(p_value.n_draws for p_value in p_values) > 7  # further rounds took part
 
 
-def test_further_draws_are_lesioned_on_the_images_of_the_first(opened, tiny_profile, tmp_path):
-    content = yaml.safe_load(tiny_profile.read_text())
-    content["networks"]["mlp"]["n_lesion_images"] = 300
-    path = tmp_path / "fewer.yml"
-    path.write_text(yaml.safe_dump(content))
-    replicate = opened(profile=path)
+def test_further_draws_are_lesioned_on_the_images_of_the_first(opened, tmp_path):
+    replicate = opened(profile=write_profile(tmp_path, tiny(n_lesion_images=300)))
     x, y = replicate.lesion_images()
     assert len(x) == 300
     assert replicate.lesioned(PARTITIONING).class_sizes.sum() == 300
@@ -105,12 +101,9 @@ def test_the_first_draws_are_those_of_the_other_pages(opened):
             assert np.array_equal(p_value.null_distribution[:n], values[1 : n + 1, index])
 
 
-def test_a_draw_of_the_true_units_ties_with_them(opened, tiny_profile, tmp_path, monkeypatch):
+def test_a_draw_of_the_true_units_ties_with_them(opened, tmp_path, monkeypatch):
     # of four units each pair is one of six sets: many draws are the true units themselves
-    content = yaml.safe_load(tiny_profile.read_text())
-    content["networks"]["mlp"]["hidden"] = [4, 4]
-    path = tmp_path / "narrow.yml"
-    path.write_text(yaml.safe_dump(content))
+    path = write_profile(tmp_path, tiny(hidden=[4, 4]))
     monkeypatch.setenv("LOCALSPEC_RESULTS", str(tmp_path))
     limits = {"max_draws": 40, "max_exceedances": 30}
     replicate = opened(profile=path, **limits)
@@ -174,12 +167,8 @@ def test_tables_and_figure(opened):
     assert np.allclose(tests["fisher_statistic"], by_test)
 
     drawn = plot_first_against_sequential_p(table, n_draws=7, max_draws=40)
-    assert [axis.get_title().split(" (")[0] for axis in drawn.axes] == [
-        "Importance",
-        "Class coherence",
-        "Input coherence",
-        "Output coherence",
-    ]
+    titles = ["Importance", "Class coherence", "Input coherence", "Output coherence"]
+    assert [axis.get_title().split(" (")[0] for axis in drawn.axes] == titles
     n_points = sum(len(points.get_offsets()) for axis in drawn.axes for points in axis.collections)
     assert n_points == len(table)
     write_figure(drawn, "more_draws", profile="tiny")

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from helpers.networks import layer_values
 from scipy.stats import spearmanr
 
 from localspec.exceptions import InvalidInputError
@@ -74,23 +75,22 @@ def test_what_does_not_fit_is_refused(n_units, chosen, words):
         set_similarities(np.ones((1, n_units)), np.eye(6, 5), np.array(chosen))
 
 
-def plain_values(module, x):
+def dense_values(module, x):
     """Return by name of a dense layer what it gives, before the activation."""
-    values, results = x, {}
-    with torch.inference_mode():
-        for name, part in module.named_children():
-            values = part(values)
-            if isinstance(part, torch.nn.Linear):
-                results[name] = values.double().numpy()
-    return results
+    values = layer_values(module, x)
+    return {
+        name: values[name].double().numpy()
+        for name, part in module.named_children()
+        if isinstance(part, torch.nn.Linear)
+    }
 
 
 def plain_means(replicate, partitioning, n_natural, distance):
     """Return the three mean similarities of true subclusters, one pair of images after another."""
     x = replicate.dataset.x_test
     draws, images = replicate.draws(partitioning), replicate.visualizations(partitioning).images[0]
-    natural = plain_values(replicate.trained.module, x)
-    made = plain_values(replicate.trained.module, torch.from_numpy(images).to(x))
+    natural = dense_values(replicate.trained.module, x)
+    made = dense_values(replicate.trained.module, torch.from_numpy(images).to(x))
     layers = list(natural)
     sums = {"visualization": [], "natural": [], "other": []}
     for row, part in enumerate(draws.subclusters):
@@ -113,7 +113,7 @@ def plain_means(replicate, partitioning, n_natural, distance):
 @pytest.fixture(scope="module")
 def opened(tiny_profile):
     section = NaturalImagesSection(
-        profile=str(tiny_profile), seeds=[0, 1], n_clusters=3, n_draws=7, n_steps=4, level=0.05
+        profile=tiny_profile, seeds=[0, 1], n_clusters=3, n_draws=7, n_steps=4, level=0.05
     )
     return open_replicates(section, choices=PAPER_CHOICES, progress=False)
 
@@ -148,7 +148,7 @@ def test_the_table_of_natural_scores_beside_plain_sums(opened):
     replicate = opened[0]
     assessment = natural_assessment(replicate, "activations/local", 5)
     draws = replicate.draws("activations/local")
-    natural = plain_values(replicate.trained.module, replicate.dataset.x_test)
+    natural = dense_values(replicate.trained.module, replicate.dataset.x_test)
     for column, part in enumerate(draws.subclusters):
         for row, units in enumerate([part.units, *draws.units[column]]):
             sums = np.sort(np.abs(natural[part.layer][:, units]).sum(axis=1))[-5:]

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from helpers.networks import lesioned_accuracies
 from scipy import stats
 from torch.nn import functional as F
 
@@ -147,7 +148,7 @@ def test_share_between_blocks_by_hand_and_by_loops():
 @pytest.fixture(scope="module")
 def opened(tiny_profile):
     section = PenaltySection(
-        profile=str(tiny_profile),
+        profile=tiny_profile,
         seeds=[0, 1],
         n_clusters=3,
         n_shuffles=4,
@@ -357,23 +358,15 @@ def test_a_published_effect_is_that_of_plain_lesions():
     section = PenaltySection(**{**parameters, "seeds": [0]})
     replicate = open_penalized(section, progress=False)[WAYS.index(BLOCKS)]
     x, y = replicate.dataset.x_test, replicate.dataset.y_test
-    layers = list(replicate.trained.module.named_children())
     draws = replicate.draws("weights/global")
 
-    def accuracy(name, units):
-        values = x
-        for layer, module in layers:
-            values = module(values)
-            if layer == name:
-                values = values.clone()
-                values[:, units] = 0  # before the ReLU, which leaves it so
-        right = values.argmax(1) == y
-        return np.mean([float(right[y == label].double().mean()) for label in range(10)])
+    def accuracy(lesion):
+        return lesioned_accuracies(replicate.trained.module, x, y, lesion).mean()
 
-    whole = accuracy(None, [])
+    whole = accuracy({})
     effects = []
     for part, rows in zip(draws.subclusters, draws.units, strict=True):
-        drops = [whole - accuracy(part.layer, units) for units in [part.units, *rows]]
+        drops = [whole - accuracy({part.layer: units}) for units in [part.units, *rows]]
         one = []
         for place, drop in enumerate(drops):
             others = np.mean(drops[:place] + drops[place + 1 :])

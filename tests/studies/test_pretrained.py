@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-import yaml
+from helpers.tiny_profile import write_profile
 from scipy import sparse
 from scipy.sparse.linalg import eigsh
 from sklearn.cluster import KMeans
@@ -29,9 +29,8 @@ def replicates(tmp_path, monkeypatch):
     """A network with random weights and one whose file of weights is not there."""
     monkeypatch.setenv("LOCALSPEC_DATA", str(tmp_path))
     networks = {"random": VGG, "absent": {**VGG, "weights": "vgg16.pth"}}
-    path = tmp_path / "small.yml"
-    path.write_text(yaml.safe_dump({"networks": networks, "seeds": [0], "device": "cpu"}))
-    section = ImageNetSection(profile=str(path), networks=["random", "absent"])
+    path = write_profile(tmp_path, {"networks": networks, "seeds": [0], "device": "cpu"})
+    section = ImageNetSection(profile=path, networks=["random", "absent"])
     return open_replicates(section, only=has_published_figures)
 
 

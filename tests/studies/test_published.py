@@ -1,7 +1,7 @@
 """Published figures beside small networks that were trained here and need not agree."""
 
 import pytest
-import yaml
+from helpers.tiny_profile import write_profile
 
 from localspec.exceptions import InvalidInputError
 from localspec.pipeline import PublishedSection, open_replicates
@@ -55,12 +55,12 @@ def results(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def section(few_starts, tmp_path_factory):
-    path = tmp_path_factory.mktemp("profiles") / "published.yml"
     content = {"dtype": "float64", "device": "cpu", "networks": NETWORKS, "seeds": [0, 1]}
-    path.write_text(yaml.safe_dump({**content, "method": {"n_clusters": 12}}))
+    content["method"] = {"n_clusters": 12}
+    path = write_profile(tmp_path_factory.mktemp("profiles"), content, "published")
 
     def make(**changes):
-        parameters = {"profile": str(path), "networks": PUBLISHED, "seeds": [0, 1], **changes}
+        parameters = {"profile": path, "networks": PUBLISHED, "seeds": [0, 1], **changes}
         return PublishedSection(**parameters)
 
     return make
@@ -141,10 +141,8 @@ def test_every_replicate_has_the_columns_of_the_published_table(section):
     assert table["model"].tolist() == ["MNIST"] * 2 + ["CNN-MNIST"] * 2 + [""] * 2
     assert table["pruned"].tolist() == [False] * 2 + [True] * 2 + [False] * 2
     row, replicate = table.iloc[3], replicates[3]
-    assert (row["ncut"], row["p_value"]) == (
-        replicate.clusterability().statistic,
-        replicate.clusterability().pvalue,
-    )
+    cut = replicate.clusterability()
+    assert (row["ncut"], row["p_value"]) == (cut.statistic, cut.pvalue)
     assert row["test_accuracy"] == replicate.trained.history["test_accuracy"][-1]
     every = under_every_reading(replicates)
     otherwise = ["kernel_norm: induced", "dropped_weights: return"]
@@ -178,9 +176,8 @@ def test_every_replicate_has_the_columns_of_the_published_table(section):
 
 
 def test_settings_that_are_not_those_of_the_published_figures(section):
-    with pytest.raises(
-        InvalidInputError, match="n_clusters = 8, but the published figures have 12"
-    ):
+    words = "n_clusters = 8, but the published figures have 12"
+    with pytest.raises(InvalidInputError, match=words):
         published_table(opened(section(n_clusters=8)))
 
 
@@ -211,19 +208,14 @@ def test_the_diagnosis_changes_one_thing_at_a_time(section):
     table.loc[at(("cnn", "paper", "shuffled_ncut_mean")), "verdict"] = "differs"
     shuffled = diagnosis_table(replicates, others, table)
     shuffled = shuffled[shuffled["quantity"] == "shuffled_ncut_mean"].set_index("changed")["mean"]
-    assert set(shuffled.index) == {
-        AS_ON_THIS_PAGE,
-        "kernel_norm: induced",
-        "dropped_weights: return",
-    }
+    readings = {"kernel_norm: induced", "dropped_weights: return"}
+    assert set(shuffled.index) == {AS_ON_THIS_PAGE, *readings}
     assert shuffled["kernel_norm: induced"] == pytest.approx(
         table.loc[at(("cnn", "kernel_norm: induced", "shuffled_ncut_mean")), "ours"]
     )
     figures = plot_moved_quantities(diagnosis)
-    assert list(figures) == [
-        f"{network}-{quantity}"
-        for network, quantity in diagnosis.groupby(["network", "quantity"], sort=False).groups
-    ]
+    moved = diagnosis.groupby(["network", "quantity"], sort=False).groups
+    assert list(figures) == [f"{network}-{quantity}" for network, quantity in moved]
     assert diagnosis_table(replicates, others, table.assign(verdict="holds")).empty
     assert plot_moved_quantities(diagnosis.iloc[:0]) == {}
 

@@ -17,8 +17,6 @@ from localspec.studies.sensitivity import BASELINE, survival_table, variations
 from localspec.units import unit_strengths
 from localspec.units._values import mean_outputs
 
-# --- matched draws ---
-
 
 def test_matched_draws_have_as_many_units_of_each_stratum():
     partition = Partition.from_labels({"a": [0, 0, 0, 1, 1, 1, 1, -1], "b": [0, 0, 1, 1]})
@@ -53,9 +51,6 @@ def test_strengths_by_hand():
     # unit 0: 3 and 9; unit 1: -1 and 1, of which the ReLU leaves 0 and 1
     assert unit_strengths(network, x, "mean activation")["1"].tolist() == [6, 0.5]
     assert list(norms) == ["1"]
-
-
-# --- mean ablation ---
 
 
 def test_mean_ablation_by_hand():
@@ -102,9 +97,6 @@ def test_channels_get_the_mean_of_every_place():
     assert mean_outputs(network, x)["0"].tolist() == [[[2, 0]], [[0, 3]]]
 
 
-# --- class coherence at equal damage ---
-
-
 def accuracies(*changes):
     """Return lesions whose changes of two classes are given by draw and subcluster."""
     lesioned = 1 + np.array(changes, dtype=float)
@@ -138,9 +130,6 @@ def test_true_subclusters_and_draws_are_treated_alike():
     layers = ["a", "a", "b", "b"]
     values = conditioned_ranges(evidence, layers).values
     assert conditioned_ranges(swapped, layers).values == pytest.approx(values[order])
-
-
-# --- variations and the table ---
 
 
 def test_variations_have_different_names_and_the_baseline_first():

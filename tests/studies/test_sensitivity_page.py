@@ -22,7 +22,7 @@ pytestmark = pytest.mark.integration
 @pytest.fixture(scope="module")
 def varied(tiny_profile):
     small = {"n_clusters": 3, "other_n_clusters": [4], "n_strata": 2, "n_draws": 5, "n_steps": 2}
-    section = SensitivitySection(profile=str(tiny_profile), seeds=[0, 1], n_images=150, **small)
+    section = SensitivitySection(profile=tiny_profile, seeds=[0, 1], n_images=150, **small)
     return {
         variation: open_replicates(section, choices=variation.choices, progress=False)
         for variation in variations(section.other_n_clusters, section.n_strata)

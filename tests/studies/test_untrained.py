@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-import yaml
 from helpers.graphs import plain_ncut
+from helpers.tiny_profile import write_profile
 
 from localspec.networks import build_network
 from localspec.pipeline import UntrainedSection, load_profile, open_replicates
@@ -23,12 +23,9 @@ def table(tmp_path):
         "mlp": shared,
         "cnn": {**shared, "architecture": "cnn", "channels": [4, 6], "module_distance": 0.5},
     }
-    path = tmp_path / "small.yml"
     content = {"networks": networks, "seeds": [0, 1, 2], "method": {"n_clusters": 2}}
-    path.write_text(yaml.safe_dump(content))
-    section = UntrainedSection(
-        profile=str(path), networks=["mlp", "cnn"], seeds=[0, 1, 2], n_clusters=2
-    )
+    path = write_profile(tmp_path, content)
+    section = UntrainedSection(profile=path, networks=[*networks], seeds=[0, 1, 2], n_clusters=2)
     return untrained_table(open_replicates(section, progress=False))
 
 

@@ -48,7 +48,7 @@ class Artifact:
     key: str
 
     def rebuild(self, kind: Callable[..., Result]) -> Result:
-        """Return `kind` of the arrays and description, by name; refuse names that it does not take."""
+        """Return `kind` of the arrays and description by name; refuse names that it lacks."""
         try:
             return kind(**self.arrays, **self.description)
         except TypeError as error:

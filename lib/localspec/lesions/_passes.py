@@ -114,13 +114,7 @@ class LesionPass:
 
 @dataclass(frozen=True)
 class Batch:
-    """How much of the work at one node is done at a time.
-
-    Attributes
-    ----------
-    n_images : int
-    n_lesions : int
-    """
+    """How much of the work at one node is done at a time."""
 
     n_images: int
     n_lesions: int

@@ -64,13 +64,7 @@ def save_parts(
 
 
 def load_parts(path: Path) -> dict[str, Any]:
-    """Return all fields of a report by name.
-
-    Raises
-    ------
-    ArtifactError
-        If there is no such file, or it is damaged or no report.
-    """
+    """Return all fields of a report by name; refuse a file that is damaged or holds no report."""
     artifact = read_artifact(path, KEY)
     try:
         return _fields(artifact.arrays, artifact.description)

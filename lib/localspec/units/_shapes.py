@@ -40,13 +40,7 @@ def size_nodes(graph_module: fx.GraphModule) -> set[fx.Node]:
 
 
 def _evaluated(value: object) -> object:
-    """Return a size, or an expression of sizes, of the made-up shape.
-
-    Raises
-    ------
-    ValueError
-        If it is not an expression of sizes alone.
-    """
+    """Return a size, or an expression of sizes, of the made-up shape; ValueError for all else."""
     if isinstance(value, tuple | list):
         return tuple(_evaluated(part) for part in value)
     if not isinstance(value, fx.Node):

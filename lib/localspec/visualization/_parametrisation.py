@@ -82,8 +82,3 @@ def decoder(
         return torch.sigmoid(image)
 
     return decode_all
-
-
-def decode(parameters: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """Turn Fourier coefficients into images with valid colours, see :func:`decoder`."""
-    return decoder(height, width, parameters)(parameters)

@@ -56,11 +56,6 @@ def test_norms_are_laid_out_from_inputs_to_outputs():
     assert kernel_norms(torch.tensor(W1)).tolist() == [[1, 3], [2, 4]]
 
 
-def test_unknown_norm():
-    with pytest.raises(InvalidInputError, match="choose one of 'l1', 'induced'"):
-        kernel_norms(torch.ones(1, 1), "l2")
-
-
 def test_mlp_entry_by_entry():
     graph = weight_graph(stack(nn.Flatten(), dense(W1, [9, 9]), nn.ReLU(), dense(W2)))
     assert ranges(graph) == [("input", 0, 2, False), ("1", 2, 4, True), ("3", 4, 6, False)]

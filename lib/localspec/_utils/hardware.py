@@ -6,7 +6,7 @@ import ctypes
 import os
 import platform
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
@@ -90,11 +90,6 @@ def limited_threads(n_threads: int | None) -> Iterator[None]:
             yield
     finally:
         torch.set_num_threads(before)
-
-
-def single_threaded(active: bool = True) -> AbstractContextManager[None]:
-    """Run on one thread inside the block, if `active`; see :func:`limited_threads`."""
-    return limited_threads(1 if active else None)
 
 
 def side_by_side(

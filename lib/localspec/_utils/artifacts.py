@@ -264,7 +264,7 @@ def cached(
         if mode != "always" and path.exists():  # another process may have computed it meanwhile
             with suppress(_DamagedError):
                 return read_artifact(path, key)
-        for part in path.parent.glob(f".{path.stem}.*.part"):  # left by killed processes
+        for part in path.parent.glob(f".{path.stem}.*.part"):  # of killed processes
             part.unlink(missing_ok=True)
         artifact = write_artifact(path, key, *compute(), variable=variable)
         Path(f"{path}.lock").unlink(missing_ok=True)  # whoever waits for it finds the artifact

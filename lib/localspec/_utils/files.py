@@ -65,7 +65,7 @@ def results_root() -> Path:
 
 
 def check_is_file(path: Path) -> None:
-    """Refuse folders, pipes and devices by OSError before they are read: it might never end."""
+    """Refuse folders, pipes and devices by OSError before they are opened: reading may not end."""
     if not stat.S_ISREG(path.stat().st_mode):
         raise OSError("it is no file; move it away")
 

@@ -140,7 +140,7 @@ def check_type(name: str, value: object, kind: type, cure: str) -> None:
 
 
 def check_path(name: str, value: object, what: str = "file") -> Path:
-    """Return the path of a file, or of `what` else, with ``~`` replaced by the home folder."""
+    """Return the path of a file, or of `what` it is, with ``~`` replaced by the home folder."""
     require(
         isinstance(value, str | Path) and str(value) != "" and "\0" not in str(value),
         f"{name} must be the path of a {what}, not {shown(value)}",

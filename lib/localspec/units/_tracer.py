@@ -47,7 +47,7 @@ def source_of(node: fx.Node) -> fx.Node:
 
 
 class Tracer:
-    """Follow the units of every node of a traced network, and refuse the first that hides them."""
+    """Follow the units of every node of a traced network; refuse the first node that hides them."""
 
     def __init__(self, graph_module: fx.GraphModule) -> None:
         self.graph_module = graph_module

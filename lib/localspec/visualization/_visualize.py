@@ -116,6 +116,17 @@ def check_image_shape(image_shape: Sequence[int]) -> None:
         )
 
 
+def checked_network(network: Network, image_shape: Sequence[int]) -> Units:
+    """Refuse a shape of images, or a network that cannot read them; return its units."""
+    unit_map = units_of(network)
+    check_image_shape(image_shape)
+    n_pixels = math.prod(image_shape)
+    tried = torch.linspace(0, 1, 2 * n_pixels, device="cpu").reshape(2, *image_shape)
+    check_classes(count_logits(unit_map, tried))
+    check_logits(unit_map)
+    return unit_map
+
+
 def check_targets(unit_map: Units, targets: Sequence[Lesion]) -> None:
     """Refuse targets that are not units of one layer."""
     check_unit_sets("targets", targets)
@@ -271,12 +282,7 @@ def visualize(
     ----------
     Hod et al., arXiv:2110.08058, "Feature visualization"; Olah et al. (2017).
     """
-    unit_map = units_of(network)
-    check_image_shape(image_shape)
-    n_pixels = math.prod(image_shape)
-    tried = torch.linspace(0, 1, 2 * n_pixels, device="cpu").reshape(2, *image_shape)
-    check_classes(count_logits(unit_map, tried))
-    check_logits(unit_map)
+    unit_map = checked_network(network, image_shape)
     n_steps, seed = check_integer("n_steps", n_steps, 1, MOST_STEPS), check_seed(seed)
     check_integer("max_images", max_images, 1)
     check_integer("small_part", small_part, 1)

@@ -191,9 +191,21 @@ def check_images(x: torch.Tensor, y: torch.Tensor | None = None, *, name: str = 
 
 
 def other_image(x: torch.Tensor) -> int | None:
-    """Return the index of the first image that differs from the first one; None if all are alike.
+    """Return the first image that differs from the first one; None if all are alike.
 
-    Images are looked at a part at a time, up to the one that differs.
+    Parameters
+    ----------
+    x : torch.Tensor, shape (n_images, ...)
+
+    Returns
+    -------
+    int or None
+        Its index. Images are looked at a part at a time, up to that one.
+
+    Examples
+    --------
+    >>> other_image(torch.tensor([[1.0, 2.0], [1.0, 2.0], [1.0, 3.0]]))
+    2
     """
     for index, part in enumerate(x.split(N_COMPARED)):
         others = (part != x[:1]).flatten(1).any(dim=1).nonzero()

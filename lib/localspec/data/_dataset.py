@@ -303,7 +303,8 @@ def check_dataset(dataset: Dataset, *, task: str = "classification") -> None:
             f"data set {dataset.name!r} has no classes: it is for regression, not for a classifier"
         )
     for x, y in ((dataset.x_train, dataset.y_train), (dataset.x_test, dataset.y_test)):
-        check_images(x, y)
+        check_images(x)
+        check_class_labels(y, len(x))
     _check_splits(dataset)
     if dataset.n_classes < 2:
         raise InvalidInputError(

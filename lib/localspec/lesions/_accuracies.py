@@ -120,7 +120,8 @@ def checked_class_sizes(
     groups: torch.Tensor | None = None,
 ) -> np.ndarray:
     """Check images and their classes; return the number of images of every class or group."""
-    check_images(x, y)
+    check_images(x)
+    check_class_labels(y, len(x))
     check_labels(y, count_logits(unit_map, x))
     if groups is not None:
         check_class_labels(groups, len(x))

@@ -24,7 +24,7 @@ from torch.utils.data import (
 from torch.utils.data import Dataset as TorchDataset
 
 from localspec._utils.validation import require, shown
-from localspec.data import Dataset, check_images
+from localspec.data import Dataset, check_class_labels, check_images
 from localspec.exceptions import InvalidInputError
 from localspec.screening._bar import Bar
 from localspec.screening._standardized import Preprocess
@@ -285,7 +285,8 @@ def read_images(
             f"{name} must be a pair of images and labels, (x, y), not {len(data)} parts",
         )
         x, y = data
-        check_images(x, y)
+        check_images(x)
+        check_class_labels(y, len(x))
         x = taken(x, _chosen(len(x), n_chosen, seed), max_bytes, folder)
         x = _in_range(x, preprocess, own=False)
         if check is not None:

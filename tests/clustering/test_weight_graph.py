@@ -11,7 +11,6 @@ from localspec.clustering import weight_graph
 from localspec.clustering._unit_graph import layer_ranges
 from localspec.clustering._weight_graph import kernel_norms
 from localspec.conventions import Conventions
-from localspec.exceptions import InvalidInputError
 
 W1 = [[1, -2], [3, 4]]  # unit 0 reads the inputs with weights 1 and -2
 W2 = [[-5, 0], [0.5, 6]]
@@ -46,11 +45,6 @@ def test_a_column_runs_over_the_height_of_the_kernel():
 def test_norms_are_laid_out_from_inputs_to_outputs():
     assert kernel_norms(torch.tensor(K2, dtype=torch.float64)).tolist() == [[10, 3], [5, 8]]
     assert kernel_norms(torch.tensor(W1)).tolist() == [[1, 3], [2, 4]]
-
-
-def test_unknown_norm():
-    with pytest.raises(InvalidInputError, match="choose one of 'l1', 'induced'"):
-        kernel_norms(torch.ones(1, 1), "l2")
 
 
 def test_mlp_entry_by_entry():

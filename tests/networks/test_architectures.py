@@ -11,7 +11,7 @@ from torch import nn
 from localspec._utils.hardware import resolve_device
 from localspec.exceptions import InvalidInputError
 from localspec.networks import NetworkSettings, build_network
-from localspec.networks._architectures import NORM_OPTIONS, ResidualBlock, mlp
+from localspec.networks._architectures import ResidualBlock, mlp
 from localspec.networks._initialisation import initialise
 
 SETTINGS = NetworkSettings(dataset="digits", hidden=(200, 100))
@@ -149,7 +149,7 @@ RESNET = {"dataset": "digits", "architecture": "resnet", "channels": [3, 3, 5]}
 
 
 def test_a_residual_block_adds_its_input():
-    block = ResidualBlock(2, 2, NORM_OPTIONS).double().eval()
+    block = ResidualBlock(2, 2).double().eval()
     with torch.no_grad():
         block.conv1.weight.zero_()
         block.conv2.weight.zero_()

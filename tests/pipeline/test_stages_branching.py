@@ -29,7 +29,7 @@ from localspec.screening import screen
 from localspec.units import check_n_clusters, trace_units, unit_strengths, unit_values
 from localspec.units._values import mean_outputs
 from localspec.visualization import visualize
-from localspec.visualization._parametrisation import decode, initial_parameters
+from localspec.visualization._parametrisation import decoder, initial_parameters
 
 READER = Conventions(residual_units="reader")
 
@@ -125,10 +125,10 @@ def _after_one_step(network, start):
     for target in targets:
         parameters = start.clone().requires_grad_(True)
         (gradient,) = torch.autograd.grad(
-            _objective(network, decode(parameters[None], 4, 4)[0], target), [parameters]
+            _objective(network, decoder(4, 4, start)(parameters[None])[0], target), [parameters]
         )
         step = 0.05 * gradient / (gradient.abs() + 1e-8)
-        images.append(decode((start + step)[None], 4, 4)[0].detach())
+        images.append(decoder(4, 4, start)((start + step)[None])[0].detach())
     return images
 
 

@@ -276,7 +276,7 @@ def test_everything_is_tried_on_two_images_first(monkeypatch):
         pytest.fail("long work began before the error")
 
     monkeypatch.setattr(nn.GELU, "forward", lambda _, value: NoGradient.apply(value))
-    monkeypatch.setattr("localspec.screening._screen._clustered", fail)
+    monkeypatch.setattr("localspec.screening._run.Run.partition", fail)
     network = planted()
     network[2] = nn.GELU().eval()
     with pytest.raises(InvalidInputError, match="fails on parts of a forward pass"):

@@ -17,7 +17,6 @@ from localspec.statistics import (
     sequential_p_values,
 )
 from localspec.statistics._ordering import relative_compare
-from localspec.statistics._sequential import sequential_p
 
 OUT = "left_out"
 NAN, INF = math.nan, math.inf
@@ -207,48 +206,6 @@ def test_rounding_errors_change_nothing(value, null, side, rule):
 def test_shift():
     assert fisher_shift("strict", 19) == pytest.approx(0.025)
     assert [fisher_shift(rule, 19) for rule in ("mid", "conservative", "randomised")] == [0, 0, 0]
-
-
-def test_sequential_stops_at_the_tenth_exceedance():
-    # every third draw ties: exceedances at 3, 6, ..., 30; p = 10/30
-    values = [1, 2, 5] * 400
-    result = sequential_p(5, values, "high")
-    assert (result.n_draws, result.n_exceedances) == (30, 10)
-    assert result.pvalue == pytest.approx(1 / 3)
-    assert result.null_distribution.tolist() == values[:30]
-
-
-def test_sequential_without_ten_exceedances():
-    # 2 more extreme and 1 tied among 999: (2 + 1 + 1) / 1000
-    result = sequential_p(5, [6, 5, 7] + [0] * 2000, "high")
-    assert (result.n_draws, result.n_exceedances) == (999, 3)
-    assert result.pvalue == pytest.approx(0.004)
-
-
-def test_sequential_at_both_limits_at_once():
-    # the tenth exceedance is the 999th draw
-    assert sequential_p(5, [0] * 989 + [5] * 10, "high").pvalue == pytest.approx(10 / 999)
-
-
-def test_sequential_extremes():
-    assert sequential_p(5, [9] * 10, "high").pvalue == 1
-    assert sequential_p(5, [9] * 999, "low").pvalue == pytest.approx(1 / 1000)
-    assert sequential_p(NAN, [9, NAN] * 5, "low").pvalue == 1  # anything exceeds an undefined value
-
-
-def test_sequential_takes_batches_of_any_size_and_no_more_than_it_needs():
-    asked = []
-
-    def batches():
-        for start in range(0, 100, 7):
-            asked.append(start)
-            yield np.arange(start, start + 7)
-
-    result = sequential_p(3.5, batches(), "high", max_exceedances=5)
-    # draws 0, 1, 2, ...: the fifth above 3.5 is 8, the ninth draw, in the second batch
-    assert result.pvalue == pytest.approx(5 / 9)
-    assert result.null_distribution.tolist() == list(range(9))
-    assert asked == [0, 7]
 
 
 @pytest.mark.parametrize("kind", [np.int8, np.uint8])

@@ -33,7 +33,6 @@ from localspec.statistics import (
     t_interval,
     verdict,
 )
-from localspec.statistics._sequential import sequential_p
 
 NULL = np.linspace(0, 1, 19)
 EFFECT = effect_size([3, 1], [[1, 1], [1, 1]], "score")
@@ -266,16 +265,6 @@ CASES = {
         lambda: sequential([[5, 5]], [[[1, 1]]], lambda *_: np.zeros((1, 1))),
         "shape (1, 1), not (1, 1, 2)",
     ),
-    "one by one: too few": (
-        lambda: sequential_p(3, [1, 2, 3], "high"),
-        "ended after 3 values with 1 exceedances",
-    ),
-    "one by one: side": (lambda: sequential_p(3, [1], "up"), "side='up'"),
-    "one by one: no exceedance": (
-        lambda: sequential_p(3, [1], "low", max_exceedances=0),
-        "max_exceedances must be a whole number of at least 1, not 0",
-    ),
-    "one by one: no draw": (lambda: sequential_p(3, [1], "low", max_draws=0), "max_draws", "not 0"),
 }
 
 

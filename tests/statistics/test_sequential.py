@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from localspec.statistics import sequential_p_values
-from localspec.statistics._sequential import sequential_p
 
 NAN = float("nan")
 
@@ -29,6 +28,17 @@ def run(values, draws, sides, n_first, **options):
     stream = Stream(draws, n_first)
     first = stream.draws[:, :n_first]
     return sequential_p_values(values, first, stream.further, sides, **options), stream.calls
+
+
+def sequential_p(value, draws, side, **options):
+    """Return the result of one value whose draws are all among the first ones."""
+    first = np.reshape(draws, (1, -1, 1))
+    ((result,),) = sequential_p_values([[value]], first, no_more, [side], **options)
+    return result
+
+
+def no_more(number, chosen, n):
+    pytest.fail("draws were asked for")
 
 
 def test_rounds_double_and_ask_only_for_what_is_not_decided():
@@ -139,3 +149,32 @@ def test_level_under_a_simulated_null(kind):
         assert rate <= level + slack
         if kind == "continuous":
             assert rate >= 0.9 * level - slack  # and it does not give the level away
+<<<<<<< ours
+=======
+
+
+def test_sequential_stops_at_the_tenth_exceedance():
+    # every third draw ties: exceedances at 3, 6, ..., 30; p = 10/30
+    values = [1, 2, 5] * 400
+    result = sequential_p(5, values, "high")
+    assert (result.n_draws, result.n_exceedances) == (30, 10)
+    assert result.pvalue == pytest.approx(1 / 3)
+    assert result.null_distribution.tolist() == values[:30]
+
+
+def test_sequential_without_ten_exceedances():
+    # 2 more extreme and 1 tied among 999: (2 + 1 + 1) / 1000
+    result = sequential_p(5, [6, 5, 7] + [0] * 2000, "high")
+    assert (result.n_draws, result.n_exceedances) == (999, 3)
+    assert result.pvalue == pytest.approx(0.004)
+
+
+def test_sequential_at_both_limits_at_once():
+    # the tenth exceedance is the 999th draw
+    assert sequential_p(5, [0] * 989 + [5] * 10, "high").pvalue == pytest.approx(10 / 999)
+
+
+def test_sequential_extremes():
+    assert sequential_p(5, [9] * 10, "high").pvalue == 1
+    assert sequential_p(5, [9] * 999, "low").pvalue == pytest.approx(1 / 1000)
+    assert sequential_p(NAN, [9, NAN] * 5, "low").pvalue == 1  # anything exceeds an undefined value

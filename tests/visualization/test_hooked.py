@@ -12,7 +12,7 @@ from torch.nn import functional as F
 import localspec as ls
 from localspec.units import hook_units
 from localspec.visualization import exciting_images
-from localspec.visualization._parametrisation import decode, initial_parameters
+from localspec.visualization._parametrisation import decoder, initial_parameters
 
 
 def plain_image(network, name, units, axis, n_steps):
@@ -26,7 +26,7 @@ def plain_image(network, name, units, axis, n_steps):
     optimizer = torch.optim.Adam([parameters], lr=0.05, eps=1e-8, maximize=True)
     for _ in range(n_steps + 1):
         optimizer.zero_grad()
-        network(decode(parameters, *SHAPE[1:]))
+        network(decoder(*SHAPE[1:], parameters)(parameters))
         (value,) = seen
         seen.clear()
         value = value[0].movedim(axis - 1, 0).flatten(1)
@@ -35,7 +35,7 @@ def plain_image(network, name, units, axis, n_steps):
         optimizer.step()
     handle.remove()
     network.zero_grad(set_to_none=True)
-    image = decode(parameters, *SHAPE[1:]).detach()
+    image = decoder(*SHAPE[1:], parameters)(parameters).detach()
     p = network(image).softmax(1)[0].detach()
     return image[0].numpy(), float(score.detach()), float(-(p * p.log()).sum())
 

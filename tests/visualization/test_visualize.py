@@ -13,7 +13,7 @@ from torch import nn
 from localspec._utils.hardware import limited_threads
 from localspec.units import trace_units
 from localspec.visualization import visualize
-from localspec.visualization._parametrisation import MAX_COEFFICIENTS, decode, initial_parameters
+from localspec.visualization._parametrisation import MAX_COEFFICIENTS, decoder, initial_parameters
 from localspec.visualization._visualize import _RedirectedReLU
 
 # square root of the covariance of colours in natural images, from Lucid
@@ -143,7 +143,8 @@ def test_units_behind_dead_ones_are_reached(bias):
     network = mlp((1, 4, 4), seed=3, bias=bias)
     targets = [("3", 4, [unit]) for unit in range(6)]
     result = check(network, targets, (1, 4, 4))
-    start = decode(initial_parameters((1, 4, 4), seed=0, dtype=torch.float64)[None], 4, 4)
+    parameters = initial_parameters((1, 4, 4), seed=0, dtype=torch.float64)[None]
+    start = decoder(4, 4, parameters)(parameters)
     assert (np.abs(result.images - start.numpy()).max(axis=(1, 2, 3)) > 0.05).any()
 
 
@@ -386,7 +387,7 @@ def test_decoding(shape):
     channels, height, width = shape
     parameters = initial_parameters(shape, seed=4, dtype=torch.float64)
     assert parameters.shape == (channels, height, width // 2 + 1, 2)
-    images = decode(parameters[None], height, width)
+    images = decoder(height, width, parameters)(parameters[None])
     expected = image_of(parameters, basis(height, width), height, width)
     assert images.numpy() == pytest.approx(expected.numpy(), abs=1e-12)
 
@@ -439,6 +440,7 @@ def test_results_are_in_the_networks_precision():
 def test_images_too_large_for_a_matrix_in_half_precision(dtype):
     # torch has no Fourier transform of these types
     parameters = initial_parameters((3, 12, 12), seed=0)[None]
-    images = decode(parameters.to(dtype), 12, 12)
+    rough = parameters.to(dtype)
+    images = decoder(12, 12, rough)(rough)
     assert images.dtype == dtype
-    assert (images - decode(parameters, 12, 12)).abs().max() < 0.02
+    assert (images - decoder(12, 12, parameters)(parameters)).abs().max() < 0.02

@@ -48,13 +48,7 @@ class Artifact:
     key: str
 
     def rebuild(self, kind: Callable[..., Result]) -> Result:
-        """Return what was stored: `kind` of the arrays and the description, by name.
-
-        Raises
-        ------
-        ArtifactError
-            If the names are others than those that `kind` takes.
-        """
+        """Return `kind` of the arrays and description by name; refuse names that it lacks."""
         try:
             return kind(**self.arrays, **self.description)
         except TypeError as error:
@@ -65,14 +59,9 @@ class Artifact:
 
 
 def fingerprint(*tensors: torch.Tensor, names: Iterable[str] = ()) -> str:
-    """Return the SHA-256 sum of the types, shapes and values of tensors, and of their names.
+    """Return the SHA-256 sum of the types, shapes and values of tensors on the CPU.
 
-    Parameters
-    ----------
-    *tensors : torch.Tensor
-        On the CPU.
-    names : iterable of str, optional
-        Counted too, where they tell the tensors apart.
+    `names` are counted too, where they tell the tensors apart.
 
     Examples
     --------
@@ -89,14 +78,8 @@ def fingerprint(*tensors: torch.Tensor, names: Iterable[str] = ()) -> str:
 def artifact_key(stage: str, version: int, parameters: Mapping[str, Any], inputs: tuple) -> str:
     """Return the key of an artifact: a hash of all that determines its content.
 
-    Parameters
-    ----------
-    stage : str
-    version : int
-    parameters : mapping
-        JSON values only; dtype and execution mode belong here.
-    inputs : tuple of str
-        Keys of the artifacts it is computed from, in a fixed order.
+    `parameters` are JSON values, dtype and execution mode among them; `inputs` are the keys of the
+    artifacts that it is computed from, in a fixed order.
     """
     identity = {"stage": stage, "version": version, "parameters": parameters, "inputs": inputs}
     canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -120,13 +103,9 @@ def artifact_path(stage: str, key: str, root: Path | None = None) -> Path:
 def stored_path(stage: str, key: str, root: Path | None = None) -> Path | None:
     """Return where an artifact is: in results, or in ``book/runs/<profile>/networks``; or None.
 
-    Published networks have names for readers: the key is inside the file. The content is not
-    looked at: :func:`cached` does so where it reads it.
-
-    Warns
-    -----
-    ArtifactWarning
-        If a published network cannot be read: it is left out.
+    Published networks have names for readers: the key is inside the file, and one that cannot be
+    read is left out, with a warning. The content is not looked at: :func:`cached` does so where it
+    reads it.
     """
     path = artifact_path(stage, key, root)
     try:
@@ -159,13 +138,7 @@ class _DamagedError(ArtifactError):
 
 @contextmanager
 def opened(path: Path) -> Iterator[Any]:
-    """Open a file of arrays, and say why where it cannot be read, there or inside the block.
-
-    Raises
-    ------
-    ArtifactError
-        If there is no such file, or its content is damaged.
-    """
+    """Open a file of arrays; refuse one that is missing or damaged, there or inside the block."""
     try:
         check_is_file(path)
         with safe_open(path, framework="numpy") as file:
@@ -183,12 +156,6 @@ def opened(path: Path) -> Iterator[Any]:
         raise _DamagedError(f"{path} is damaged ({error})") from error
 
 
-def _sweep(path: Path) -> None:
-    """Remove half-written files of killed processes; the caller holds the lock of `path`."""
-    for part in path.parent.glob(f".{path.stem}.*.part"):  # of its checkpoint too
-        part.unlink(missing_ok=True)
-
-
 def _digest(arrays: Mapping[str, np.ndarray], description: str) -> str:
     """Return the SHA-256 sum of what an artifact holds; arrays are contiguous and in order."""
     digest = hashlib.sha256(f"{description}\n".encode())
@@ -199,13 +166,7 @@ def _digest(arrays: Mapping[str, np.ndarray], description: str) -> str:
 
 
 def read_artifact(path: Path, key: str) -> Artifact:
-    """Read a file of arrays that was written under a key.
-
-    Raises
-    ------
-    ArtifactError
-        If there is no such file, or its key or the digest of its content is another.
-    """
+    """Read a file of arrays; refuse another key than the one it was written under, and damage."""
     with opened(path) as file:
         metadata = file.metadata() or {}
         stored_key = metadata.get("localspec_key")
@@ -246,30 +207,14 @@ def write_artifact(
 
 
 def check_artifact(path: Path) -> None:
-    """Refuse a file of an artifact, whatever its key, whose content is damaged.
-
-    Raises
-    ------
-    ArtifactError
-        If it cannot be read, or its digest is missing or wrong.
-    """
+    """Refuse a file of an artifact, whatever its key, whose content is damaged."""
     with opened(path) as file:
         key = (file.metadata() or {}).get("localspec_key", "")
     read_artifact(path, key)
 
 
 def take_apart(result: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Return the arrays of a result, and its other fields as JSON values.
-
-    Parameters
-    ----------
-    result : dataclass or mapping of str to numpy.ndarray
-
-    Examples
-    --------
-    >>> take_apart({"counts": np.arange(2)})
-    ({'counts': array([0, 1])}, {})
-    """
+    """Return the arrays of a dataclass or mapping, and its other fields as JSON values."""
     fields = asdict(result) if is_dataclass(result) else dict(result)
     arrays = {name: value for name, value in fields.items() if isinstance(value, np.ndarray)}
     return arrays, {name: value for name, value in fields.items() if name not in arrays}
@@ -288,38 +233,15 @@ def cached(
 ) -> Artifact:
     """Load the artifact with this identity, or compute and store it.
 
-    Parameters
-    ----------
-    stage : str
-    version : int
-        The stage's version, from ``localspec.pipeline.STAGES``.
-    parameters : mapping
-        The stage's own parameters, as JSON values.
-    compute : callable
-        Returns ``(arrays, description)``; called only when needed, in one process at a time.
-    inputs : tuple of str, optional
-        Keys of the artifacts this one is computed from.
-    mode : {"auto", "never", "always"}
-        Load if there, else compute; never compute; compute again even if there.
-    root : Path, optional
-        Folder for results; by default :func:`results_root`.
-    variable : str, optional
-        What messages say to choose another folder with.
+    The version is that of the stage in ``localspec.pipeline.STAGES``; parameters are JSON values.
+    `compute` returns arrays and a description, and is called only when needed, in one process at a
+    time. `inputs` are the keys of the artifacts that this one is computed from. The mode "auto"
+    loads what is there, else computes; "never" computes nothing; "always" computes again. Results
+    lie in `root`, by default :func:`results_root`; `variable` is what messages say to choose
+    another folder with.
 
-    Returns
-    -------
-    Artifact
-
-    Raises
-    ------
-    ArtifactError
-        If there is no undamaged file and `mode` is ``"never"``, or if a file cannot be read or
-        the folder cannot be written.
-
-    Warns
-    -----
-    ArtifactWarning
-        If a stored file is damaged: it is computed again.
+    A damaged file is computed again, with a warning; in the mode "never" it is refused, as a
+    missing one is.
     """
     check_option("compute", mode, MODES)
     key = stage_key(stage, version, parameters, inputs)
@@ -334,18 +256,16 @@ def cached(
             return read_artifact(stored, key)
         except _DamagedError as error:
             if mode == "never":
-                raise ArtifactError(f"{error}: {_remedy(stored, path)}") from error
+                cure = "compute it again with compute='auto'"
+                cure = cure if stored == path else f"restore it with git, or {cure}"
+                raise ArtifactError(f"{error}: {cure}") from error
             warnings.warn(f"{error}: it is computed again", ArtifactWarning, stacklevel=2)
     with locked(path, variable=variable):
         if mode != "always" and path.exists():  # another process may have computed it meanwhile
             with suppress(_DamagedError):
                 return read_artifact(path, key)
-        _sweep(path)
+        for part in path.parent.glob(f".{path.stem}.*.part"):  # of killed processes
+            part.unlink(missing_ok=True)
         artifact = write_artifact(path, key, *compute(), variable=variable)
         Path(f"{path}.lock").unlink(missing_ok=True)  # whoever waits for it finds the artifact
     return artifact
-
-
-def _remedy(stored: Path, path: Path) -> str:
-    again = "compute it again with compute='auto'"
-    return again if stored == path else f"restore it with git, or {again}"

@@ -19,16 +19,9 @@ INTERVAL_S = 10.0  # a training that takes less writes none
 
 
 class Checkpoint:
-    """The last stored state of a training.
+    """The last stored state of the training that makes the artifact of a stage and key.
 
-    Parameters
-    ----------
-    stage, key : str
-        Of the artifact that the training makes.
-    root : Path, optional
-        Folder for results; by default :func:`localspec._utils.files.results_root`.
-    interval_s : float, optional
-        Seconds that pass at least from one write to the next.
+    At least `interval_s` seconds pass from one write to the next.
     """
 
     def __init__(
@@ -39,13 +32,7 @@ class Checkpoint:
         self.interval_s, self.last = interval_s, time.monotonic()
 
     def save_if_due(self, state: Mapping[str, torch.Tensor]) -> None:
-        """Store a state, unless the last one was stored a moment ago.
-
-        Raises
-        ------
-        ArtifactError
-            If the folder cannot be written.
-        """
+        """Store a state, unless the last one was stored a moment ago."""
         if time.monotonic() - self.last < self.interval_s:
             return
         tensors = {name: state[name].detach().cpu().contiguous() for name in sorted(state)}
@@ -58,10 +45,7 @@ class Checkpoint:
     def load(self) -> dict[str, torch.Tensor] | None:
         """Return the stored state, or None where there is none to trust.
 
-        Warns
-        -----
-        CheckpointWarning
-            If the file is damaged or another training's: it is ignored.
+        A file that is damaged or another training's is ignored, with a warning.
         """
         if not self.path.exists():
             return None

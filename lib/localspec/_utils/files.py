@@ -43,13 +43,7 @@ def project_root(start: Path | None = None) -> Path:
 
 
 def named_folder(variable: str) -> Path | None:
-    """Return the folder that an environment variable names, there or not; None if it is not set.
-
-    Raises
-    ------
-    InvalidInputError
-        If it names what is or can be no folder.
-    """
+    """Return the folder that an environment variable names, there or not; None if it is not set."""
     named = os.environ.get(variable)
     if not named:
         return None
@@ -66,26 +60,12 @@ def named_folder(variable: str) -> Path | None:
 
 
 def results_root() -> Path:
-    """Return the folder for results: ``LOCALSPEC_RESULTS``, else ``results/`` of the project.
-
-    Raises
-    ------
-    InvalidInputError
-        If ``LOCALSPEC_RESULTS`` names no folder.
-    ArtifactError
-        If it is not set and there is no project.
-    """
+    """Return the folder for results: ``LOCALSPEC_RESULTS``, else ``results/`` of the project."""
     return named_folder(RESULTS_VARIABLE) or project_root() / "results"
 
 
 def check_is_file(path: Path) -> None:
-    """Refuse folders, pipes and devices before they are opened: reading might never end.
-
-    Raises
-    ------
-    OSError
-        If it is one of them, or is not there or cannot be looked at.
-    """
+    """Refuse folders, pipes and devices by OSError before they are opened: reading may not end."""
     if not stat.S_ISREG(path.stat().st_mode):
         raise OSError("it is no file; move it away")
 
@@ -119,18 +99,8 @@ def write_atomically(
 ) -> None:
     """Let `write` fill a temporary file in `path`'s folder, then move it into place.
 
-    Parameters
-    ----------
-    path : Path
-    write : callable
-        Takes the path of the temporary file.
-    variable : str, optional
-        The environment variable that names the folder, for the message.
-
-    Raises
-    ------
-    ArtifactError
-        If the folder cannot be written or the disk is full; an older file at `path` stays.
+    Where that fails, an older file at `path` stays. `variable` is the environment variable that
+    names the folder, for the message.
     """
     temporary = None
     try:
@@ -160,21 +130,9 @@ def locked(
 ) -> Iterator[None]:
     """Hold the lock of `path` inside the block, so that only one process makes it.
 
-    Parameters
-    ----------
-    path : Path
-        What is made; its folder is made if need be, and the lock lies beside it.
-    variable : str, optional
-        The environment variable that names the folder, for the message.
-    timeout_s : float, optional
-        Seconds to wait while another process holds it; by default without end.
-
-    Raises
-    ------
-    ArtifactError
-        If the folder cannot be written.
-    filelock.Timeout
-        If another process held it for `timeout_s`.
+    Its folder is made if need be, and the lock lies beside it. While another process holds the lock
+    this waits for `timeout_s` seconds (by default without end), then raises filelock.Timeout.
+    `variable` is the environment variable that names the folder, for the message.
     """
     lock = FileLock(f"{path}.lock")
     try:

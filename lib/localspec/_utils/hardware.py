@@ -6,7 +6,7 @@ import ctypes
 import os
 import platform
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
@@ -35,14 +35,8 @@ LARGEST_MMAP_THRESHOLD = 2**25  # glibc's own limit
 def is_small(module: nn.Module, image: torch.Tensor, n_images: int, limit: float) -> bool:
     """Return whether a forward pass of so many images is too little work for two threads.
 
-    Parameters
-    ----------
-    module : torch.nn.Module
-        In evaluation mode.
-    image : torch.Tensor, shape (1, ...)
-    n_images : int
-    limit : float
-        Multiplications: ``SMALL_STEP`` or ``SMALL_PASS``.
+    The module is in evaluation mode, and the image one of them, shape (1, ...); `limit` is
+    ``SMALL_STEP`` or ``SMALL_PASS``.
     """
     layers = [part for part in module.modules() if isinstance(part, nn.Linear | nn.Conv2d)]
     counted = []
@@ -98,31 +92,15 @@ def limited_threads(n_threads: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def single_threaded(active: bool = True) -> AbstractContextManager[None]:
-    """Run on one thread inside the block, if `active`; see :func:`limited_threads`."""
-    return limited_threads(1 if active else None)
-
-
 def side_by_side(
     work: Callable[[Item], Result], items: Sequence[Item], n_threads: int | None = None
 ) -> Iterator[Result]:
     """Yield ``work(item)`` for each item, in order, several running at a time on one thread each.
 
-    Steps too small for two threads together still keep two threads busy apart.
-
-    Parameters
-    ----------
-    work : callable
-        Spends its time in torch or numpy, which run side by side in Python's threads. Modes that
-        torch keeps by thread (``torch.inference_mode``) must be entered inside.
-    items : sequence
-    n_threads : int, optional
-        By default as many as torch uses now.
-
-    Raises
-    ------
-    Exception
-        Whatever `work` raised first; items that have not begun are then left out.
+    Steps too small for two threads together still keep two threads busy apart. `work` spends its
+    time in torch or numpy, which run side by side in Python's threads; modes that torch keeps by
+    thread (``torch.inference_mode``) must be entered inside. What it raises first is raised, and
+    items that have not begun are left out. `n_threads` are by default as many as torch uses now.
     """
     n_jobs = max(1, min(n_threads or torch.get_num_threads(), len(items)))
     with limited_threads(1):  # new threads of torch begin with this number
@@ -132,13 +110,7 @@ def side_by_side(
 
 
 def resolve_device(name: str) -> torch.device:
-    """Return the device of that name; ``"auto"`` is CUDA where there is one, else the CPU.
-
-    Raises
-    ------
-    InvalidInputError
-        If the name is unknown or the device is not there.
-    """
+    """Return the device of that name; ``"auto"`` is CUDA where there is one, else the CPU."""
     check_option("device", name, ("auto", "cpu", "cuda"))
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
@@ -147,13 +119,7 @@ def resolve_device(name: str) -> torch.device:
 
 
 def check_autocast(device: torch.device) -> None:
-    """Refuse to compute where ``torch.autocast`` would take another precision than the network's.
-
-    Raises
-    ------
-    InvalidInputError
-        If it is on for the device.
-    """
+    """Refuse to compute where ``torch.autocast`` would take another precision than the weights."""
     if torch.is_autocast_enabled(device.type):
         raise InvalidInputError(
             f"torch.autocast is on for {device.type}, and would compute in another precision than "

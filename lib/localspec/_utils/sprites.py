@@ -19,23 +19,11 @@ OPTIONS = {"png": {"optimize": True}, "webp": {"quality": 60, "method": 4}}
 
 @dataclass(frozen=True)
 class SpriteSheet:
-    """Images of one size in a grid, row by row.
-
-    Attributes
-    ----------
-    file : bytes
-        Eight bits a channel.
-    kind : {"png", "webp"}
-        Lossless, or smaller.
-    height, width : int
-        Of one image.
-    n_rows, n_columns : int
-        Of the grid.
-    """
+    """Images of one size in a grid, row by row, of eight bits a channel."""
 
     file: bytes
-    kind: str
-    height: int
+    kind: str  # "png", lossless, or "webp", several times smaller
+    height: int  # of one image
     width: int
     n_rows: int
     n_columns: int
@@ -59,24 +47,9 @@ class SpriteSheet:
 
 
 def sprite_sheet(images: Sequence[np.ndarray], *, kind: str = "png") -> SpriteSheet:
-    """Put images into one sheet.
+    """Put one or more images of one shape into a sheet of about as many columns as rows.
 
-    Parameters
-    ----------
-    images : sequence of numpy.ndarray, shape (n_channels, height, width)
-        One or more of the same shape, grey or in three channels, in [0, 1].
-    kind : {"png", "webp"}, optional
-        Lossless, or several times smaller with losses.
-
-    Returns
-    -------
-    SpriteSheet
-        About as many columns as rows.
-
-    Raises
-    ------
-    InvalidInputError
-        If there is no image, shapes differ, or there are other than one or three channels.
+    Images are grey or in three channels, (n_channels, height, width), in [0, 1].
 
     Examples
     --------

@@ -20,24 +20,7 @@ MOST_PROBLEMS = 10  # that one message names
 
 
 def require(condition: bool, message: str) -> None:
-    """Raise unless a condition on the input holds.
-
-    Parameters
-    ----------
-    condition : bool
-        What must be true.
-    message : str
-        What is wrong and what to pass instead, as the user reads it.
-
-    Raises
-    ------
-    InvalidInputError
-        If `condition` is false.
-
-    Examples
-    --------
-    >>> require(1 < 2, "the margin must be positive")
-    """
+    """Raise InvalidInputError unless a condition holds; the message says what to pass instead."""
     if not condition:
         raise InvalidInputError(message)
 
@@ -63,26 +46,7 @@ def cut(text: str, longest: int = 200) -> str:
 
 
 def check_option(name: str, value: T, allowed: Iterable[T]) -> T:
-    """Return `value` if it is one of the allowed ones.
-
-    Parameters
-    ----------
-    name : str
-        The option's name, for the message.
-    value : object
-        The value given.
-    allowed : iterable
-        The values there are, in the order in which the message lists them.
-
-    Returns
-    -------
-    object
-        `value`, unchanged.
-
-    Raises
-    ------
-    InvalidInputError
-        If `value` is not allowed; the message names it and lists what is.
+    """Return `value` if it is one of the allowed ones, which the message lists in their order.
 
     Examples
     --------
@@ -111,27 +75,7 @@ def check_options(name: str, values: Sequence[T], allowed: Iterable[T]) -> None:
 
 
 def check_integer(name: str, value: object, lowest: int, highest: int | None = None) -> int:
-    """Return `value` as an int if it is a whole number in a range.
-
-    Parameters
-    ----------
-    name : str
-        The argument's name, for the message.
-    value : object
-        The value given; true and false are no numbers here.
-    lowest : int
-        The smallest value allowed.
-    highest : int, optional
-        The largest one.
-
-    Returns
-    -------
-    int
-
-    Raises
-    ------
-    InvalidInputError
-        If `value` is anything else.
+    """Return `value` as an int if it is a whole number in a range; true and false are none here.
 
     Examples
     --------
@@ -162,18 +106,7 @@ def check_real(
 ) -> float:
     """Return `value` as a float if it is a finite number between two others, both left out.
 
-    Parameters
-    ----------
-    name : str
-    value : object
-    low, high : float, optional
-    or_low : bool, optional
-        Whether `low` itself is allowed.
-
-    Raises
-    ------
-    InvalidInputError
-        If it is anything else, such as text or NaN.
+    `or_low` allows `low` itself.
 
     Examples
     --------
@@ -207,21 +140,7 @@ def check_type(name: str, value: object, kind: type, cure: str) -> None:
 
 
 def check_path(name: str, value: object, what: str = "file") -> Path:
-    """Return a path, with ``~`` replaced by the home folder.
-
-    Parameters
-    ----------
-    name : str
-        What messages call it.
-    value : object
-    what : str, optional
-        What it is the path of.
-
-    Raises
-    ------
-    InvalidInputError
-        If it is no path, or begins with the home folder of a user who has none.
-    """
+    """Return the path of a file, or of `what` it is, with ``~`` replaced by the home folder."""
     require(
         isinstance(value, str | Path) and str(value) != "" and "\0" not in str(value),
         f"{name} must be the path of a {what}, not {shown(value)}",
@@ -254,10 +173,7 @@ def _are_masked(values: object) -> bool:
 def as_array(values: object) -> np.ndarray:
     """Return values as an array: of one object where they make none, as rows of two lengths.
 
-    Raises
-    ------
-    InvalidInputError
-        If some are masked: an array would have what lies under the mask.
+    Masked values are refused: an array would have what lies under the mask.
     """
     require(
         not _are_masked(values),
@@ -273,18 +189,7 @@ def as_array(values: object) -> np.ndarray:
 
 
 def as_integers(name: str, values: object) -> np.ndarray:
-    """Return whole numbers as an array of int64.
-
-    Raises
-    ------
-    InvalidInputError
-        If they are anything else, also floating point or true and false.
-
-    Examples
-    --------
-    >>> as_integers("labels", [1, 2])
-    array([1, 2])
-    """
+    """Return whole numbers as int64; refuse floating point, true and false."""
     array = as_array(values)
     if array.dtype.kind not in "iu" and not (array.size == 0 and array.dtype.kind == "f"):
         of = "" if array.dtype.kind in "OU" else f" of {array.dtype}"
@@ -295,18 +200,7 @@ def as_integers(name: str, values: object) -> np.ndarray:
 
 
 def as_floats(name: str, values: object) -> np.ndarray:
-    """Return numbers as an array of float64.
-
-    Raises
-    ------
-    InvalidInputError
-        If they are no real numbers, or rows differ in length.
-
-    Examples
-    --------
-    >>> as_floats("p_values", [1, 2])
-    array([1., 2.])
-    """
+    """Return real numbers as float64; refuse all else, and rows that differ in length."""
     array = as_array(values)
     with suppress(TypeError, ValueError):
         if array.dtype.kind in "biufO":  # objects such as None, for an undefined value

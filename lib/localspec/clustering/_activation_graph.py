@@ -10,7 +10,7 @@ from localspec._utils.hardware import side_by_side
 from localspec._utils.validation import check_option
 from localspec.clustering._unit_graph import UnitGraph, layer_ranges
 from localspec.conventions import Conventions, resolve
-from localspec.data import check_images
+from localspec.data import check_images, other_image
 from localspec.exceptions import InvalidInputError
 from localspec.statistics import RTOL
 from localspec.units import (
@@ -29,19 +29,8 @@ ROUNDED = 64  # times the precision's epsilon: what sums of thousands of product
 MAX_RANKED = 2**17  # values ranked by one thread at a time: few enough for its cache
 
 
-def constant_columns(values: np.ndarray, rtol: float = RTOL) -> np.ndarray:
-    """Return which columns do not vary, but for rounding.
-
-    Parameters
-    ----------
-    values : numpy.ndarray, shape (n_images, n_units)
-    rtol : float, optional
-        What counts as rounding, of a column's magnitude.
-
-    Returns
-    -------
-    numpy.ndarray of bool, shape (n_units,)
-    """
+def constant_columns(values: np.ndarray, rtol: float) -> np.ndarray:
+    """Return which columns do not vary by more than `rtol` of their magnitude."""
     low, high = values.min(axis=0), values.max(axis=0)
     return high - low <= rtol * np.maximum(np.abs(low), np.abs(high))
 
@@ -68,11 +57,6 @@ def _rank_products(values: np.ndarray, batch_size: int, max_ranked: int) -> np.n
     return products
 
 
-def _centred_products(values: np.ndarray) -> np.ndarray:
-    centred = values - values.mean(axis=0)
-    return centred.T @ centred
-
-
 def rounding(dtype: torch.dtype) -> float:
     """Return what differences between values computed in a precision count as rounding.
 
@@ -92,33 +76,17 @@ def correlation_matrix(
     batch_size: int = BATCH_SIZE,
     max_ranked: int = MAX_RANKED,
 ) -> np.ndarray:
-    """Return squared correlations between columns.
+    """Return squared correlations between columns of (n_images, n_units), with a zero diagonal.
 
-    Parameters
-    ----------
-    values : numpy.ndarray, shape (n_images, n_units)
-    correlation : {"spearman", "pearson", "kendall"}
-    rtol : float, optional
-        Units that vary by less of their magnitude are constant.
-    batch_size : int, optional
-        Bounds memory: images whose ranks are multiplied at a time.
-    max_ranked : int, optional
-        Bounds memory: values that one thread ranks at a time, or those of one unit.
+    Units that vary by less than `rtol` of their magnitude are constant: their rows and columns are
+    zero. Memory is bounded by `batch_size`, the images whose ranks are multiplied at a time, and
+    `max_ranked`, the values that one thread ranks at a time (or those of one unit).
 
-    Returns
-    -------
-    numpy.ndarray, shape (n_units, n_units)
-        In [0, 1], with a zero diagonal; rows and columns of constant units are zero.
-
-    Notes
-    -----
     Spearman's ranks are kept in single precision, doubled so that ties are whole numbers too, and
     multiplied in double precision, where their sums of products are exact: neither the order of
-    images nor the number of threads can change them. Beside `values` this takes 4 bytes for each
-    of them and 24 for each pair of units.
+    images nor the number of threads can change them. Beside `values` this takes 4 bytes for each of
+    them and 24 for each pair of units.
 
-    References
-    ----------
     Hod et al., arXiv:2110.08058, "Activations graph"; ranks with ties and tau-b as in
     :func:`scipy.stats.rankdata` and :func:`scipy.stats.kendalltau`.
 
@@ -141,7 +109,8 @@ def correlation_matrix(
     if correlation == "spearman":
         squared = _rank_products(values, batch_size, max_ranked)
     else:
-        squared = _centred_products(values)
+        centred = values - values.mean(axis=0)
+        squared = centred.T @ centred
     length = np.sqrt(squared.diagonal())
     constant = constant_columns(values, rtol) | (length == 0)
     length[constant] = np.inf
@@ -213,7 +182,7 @@ def activation_graph_traced(
     """Return what :func:`activation_graph` does, of a traced network and images that fit it."""
     if len(x) < 3:
         raise InvalidInputError(f"correlations need at least 3 images, not {len(x)}")
-    if all((part == x[:1]).all() for part in x.split(BATCH_SIZE)):
+    if other_image(x) is None:
         raise InvalidInputError("no unit varies over these images: they are all the same")
     values = unit_values_traced(unit_map, x, conventions, MAX_VALUES, activation_values)
     layers = layer_ranges([(name, part.shape[1], True) for name, part in values.items()])

@@ -9,7 +9,7 @@ import torch
 from joblib import Parallel, delayed
 from tqdm.auto import tqdm
 
-from localspec._utils.hardware import single_threaded
+from localspec._utils.hardware import limited_threads
 from localspec._utils.validation import (
     check_flag,
     check_integer,
@@ -172,7 +172,7 @@ def clusterability(
         return ncut_checked(copy.adjacency, labels)
 
     copies = (shuffled(graph, rng, null=null) for _ in range(n_shuffles))  # drawn one by one
-    with single_threaded():
+    with limited_threads(1):
         ncuts = Parallel(n_jobs, prefer="threads", return_as="generator")(
             delayed(shuffled_ncut)(copy) for copy in copies
         )

@@ -9,7 +9,7 @@ from scipy import linalg, sparse
 from scipy.sparse.csgraph import connected_components
 from sklearn.cluster import KMeans
 
-from localspec._utils.hardware import single_threaded
+from localspec._utils.hardware import limited_threads
 from localspec._utils.validation import as_array, check_integer, check_seed, require
 from localspec.clustering._embedding import spectral_embedding
 from localspec.clustering._partition import NO_CLUSTER, as_cluster_labels
@@ -208,12 +208,12 @@ def spectral_labels_checked(
             stacklevel=2,
         )
     n_starts = n_starts or (N_STARTS if live.sum() <= LARGE else N_STARTS_LARGE)
-    with single_threaded(live.sum() <= LARGE):
+    with limited_threads(1 if live.sum() <= LARGE else None):
         side = graph_sides(graph)
         embedding = spectral_embedding(
             adjacency, n_clusters, side=None if side is None else side[live]
         )
-    with single_threaded():
+    with limited_threads(1):
         kmeans = KMeans(n_clusters, n_init=n_starts, random_state=seed).fit(embedding)
     labels = np.full(graph.n_units, NO_CLUSTER)
     labels[live] = renumber(kmeans.labels_)

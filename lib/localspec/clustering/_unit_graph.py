@@ -162,13 +162,7 @@ def check_layers(layers: Sequence[LayerRange], n_units: int) -> None:
 
 
 def as_adjacency(adjacency: sparse.sparray | np.ndarray) -> sparse.csr_array | np.ndarray:
-    """Return a square matrix of numbers in double precision, of sparse ones in rows (CSR).
-
-    Raises
-    ------
-    InvalidInputError
-        If it is anything else.
-    """
+    """Return a square matrix of numbers in double precision, of sparse ones in rows (CSR)."""
     is_matrix = sparse.issparse(adjacency) or isinstance(adjacency, np.ndarray)
     if not is_matrix or adjacency.ndim != 2 or adjacency.shape[0] != adjacency.shape[1]:
         given = f"of shape {adjacency.shape}" if is_matrix else type(adjacency).__name__

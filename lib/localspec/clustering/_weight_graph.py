@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from localspec._utils.validation import check_option
 from localspec.clustering._unit_graph import INPUT, UnitGraph, from_blocks, layer_ranges
 from localspec.conventions import Conventions, resolve
 from localspec.exceptions import InvalidInputError
@@ -35,7 +34,6 @@ def kernel_norms(weight: torch.Tensor, norm: str = "l1") -> torch.Tensor:
     >>> float(kernel_norms(kernel, "l1")), float(kernel_norms(kernel, "induced"))
     (10.0, 6.0)
     """
-    check_option("kernel_norm", norm, ("l1", "induced"))
     absolute = weight.abs()
     if weight.ndim == 4:
         columns = absolute.sum(dim=2)

@@ -1,6 +1,13 @@
 """Data sets: load them, derive others from them, check what a user brings."""
 
-from localspec.data._dataset import DTYPES, Dataset, check_class_labels, check_dataset, check_images
+from localspec.data._dataset import (
+    DTYPES,
+    Dataset,
+    check_class_labels,
+    check_dataset,
+    check_images,
+    other_image,
+)
 from localspec.data._derived import in_three_channels
 from localspec.data._files import data_root
 from localspec.data._load import DATASETS, DERIVED, load_dataset
@@ -18,4 +25,5 @@ __all__ = [
     "import_torchvision",
     "in_three_channels",
     "load_dataset",
+    "other_image",
 ]

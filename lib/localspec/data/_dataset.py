@@ -14,6 +14,7 @@ from localspec.exceptions import InvalidInputError
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 TASKS = ("classification", "regression")
+N_COMPARED = 64  # images that are looked at together
 
 
 @dataclass(frozen=True)
@@ -111,14 +112,7 @@ INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 
 def _what(value: object, rows: str = "images") -> str:
-    """Name what was given where a tensor was wanted, and say how to make one of it.
-
-    Parameters
-    ----------
-    value : object
-    rows : {"images", "labels"}
-        What it should hold.
-    """
+    """Name what was given where a tensor of `rows` was wanted, and say how to make one of it."""
     own = ("x_test", 0) if rows == "images" else ("y_test", 1)
     if isinstance(value, torch.Tensor):
         return str(tuple(value.shape))
@@ -194,6 +188,30 @@ def check_images(x: torch.Tensor, y: torch.Tensor | None = None, *, name: str = 
         )
     if y is not None:
         check_class_labels(y, len(x))
+
+
+def other_image(x: torch.Tensor) -> int | None:
+    """Return the first image that differs from the first one; None if all are alike.
+
+    Parameters
+    ----------
+    x : torch.Tensor, shape (n_images, ...)
+
+    Returns
+    -------
+    int or None
+        Its index. Images are looked at a part at a time, up to that one.
+
+    Examples
+    --------
+    >>> other_image(torch.tensor([[1.0, 2.0], [1.0, 2.0], [1.0, 3.0]]))
+    2
+    """
+    for index, part in enumerate(x.split(N_COMPARED)):
+        others = (part != x[:1]).flatten(1).any(dim=1).nonzero()
+        if len(others):
+            return index * N_COMPARED + int(others[0])
+    return None
 
 
 def check_class_labels(y: torch.Tensor, n_images: int | None = None) -> None:

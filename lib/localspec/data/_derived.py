@@ -95,7 +95,6 @@ def derive_split(
     Images keep their shape; stacked ones have twice the channels. The variants are those of
     :func:`derive`.
     """
-    check_option("variant", variant, VARIANTS)
     same, halves = variant.endswith("-same"), variant.startswith("halves")
     parts = squeeze(images) if halves else images
     first, second = pairs(labels, same=same, rng=rng).unbind(1)
@@ -192,7 +191,6 @@ def three_channels(images: torch.Tensor, how: str) -> torch.Tensor:
     >>> three_channels(row, "squeezed")[0, :, 0].tolist()
     [[0.0, 3.0, 2.0, 1.0], [1.0, 0.0, 3.0, 2.0], [2.0, 1.0, 0.0, 3.0]]
     """
-    check_option("image_channels", how, IMAGE_CHANNELS[1:])
     if how == "copies":
         return images.expand(-1, 3, -1, -1).contiguous()
     n_images, _, height, width = images.shape

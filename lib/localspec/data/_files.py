@@ -28,23 +28,14 @@ LARGEST = 200_000_000  # bytes; the largest file, CIFAR-10's archive, has 170,49
 
 @dataclass(frozen=True)
 class RawImages:
-    """A data set as its files hold it: pixels are whole numbers from 0 to 255.
-
-    Attributes
-    ----------
-    x_train, x_test : torch.Tensor of uint8, shape (n_images, n_channels, height, width)
-    y_train, y_test : torch.Tensor of int64, shape (n_images,)
-    class_names : tuple of str
-    source : str
-        Which files it was made from.
-    """
+    """A data set as its files hold it: pixels are whole numbers from 0 to 255, labels int64."""
 
     x_train: torch.Tensor
     y_train: torch.Tensor
     x_test: torch.Tensor
     y_test: torch.Tensor
     class_names: tuple[str, ...]
-    source: str
+    source: str  # which files it was made from
 
 
 def data_root(root: str | Path | None = None) -> Path:
@@ -95,24 +86,10 @@ def _default_root() -> Path:
 
 
 def check_md5(path: Path, md5: str, *, what: str, cure: str, shown: Path | None = None) -> None:
-    """Refuse a file that is missing or has other content.
+    """Refuse a file that is missing, too large, cannot be read or has another MD5 sum.
 
-    Parameters
-    ----------
-    path : Path
-    md5 : str
-        Its MD5 sum, as published or as torchvision has it.
-    what : str
-        What the file should be.
-    cure : str
-        What to do about it.
-    shown : Path, optional
-        The file to name in the message, if `path` is a temporary copy of it.
-
-    Raises
-    ------
-    InvalidInputError
-        If the file is missing, cannot be read or has another sum.
+    `what` the file should be, and the `cure`, are for the message, which names `shown` if `path` is
+    a temporary copy of it.
     """
     try:
         check_is_file(path)
@@ -138,26 +115,9 @@ def fetch_missing(
 ) -> None:
     """Download or unpack what is missing of a data set, in only one process at a time.
 
-    Everything is made in a temporary folder and moved into place when it is complete. What a
-    killed process left in that folder is removed.
-
-    Parameters
-    ----------
-    name : str
-        Of the data set, for the lock, the temporary folder and messages.
-    paths : list of Path
-        What is missing, files or folders, relative to `root`.
-    fetch : callable
-        Downloads or unpacks into the folder it is given, which it lays out as `root`.
-    root : Path
-        Folder for data sets.
-
-    Raises
-    ------
-    InvalidInputError
-        If that fails.
-    ArtifactError
-        If `root` cannot be written.
+    `paths` are missing files or folders, relative to `root`. `fetch` fills a temporary folder, laid
+    out as `root`, from which they are moved into place when it is complete. What a killed process
+    left in that folder is removed. `name` is that of the data set, for lock, folder and messages.
     """
     temporary = root / f".{name}.part"
     with locked(root / name, variable=DATA_VARIABLE):

@@ -176,29 +176,10 @@ def load_image_folders(
     Decoded images are kept beside the folders of the splits, as ``decoded.safetensors``; they are
     decoded again when the name, size or time of a file changed, or that file is damaged.
 
-    Parameters
-    ----------
-    folder : Path
-    class_names : tuple of str
-        Names of the class folders, in the order of the labels.
-    n_per_class : mapping of str to int
-        Images in every class folder, under the names of the splits: training first, then test.
-    shape : tuple of int
-        (3, height, width) of every image.
-    cure : str
-        What to do where images are missing or damaged, for messages.
-
-    Returns
-    -------
-    RawImages
-
-    Raises
-    ------
-    InvalidInputError
-        If folders or images are missing, too many, damaged or of another shape, or if images are
-        not plainly grey or RGB: transparent, animated, to be turned, or of 16 bits.
-    ArtifactError
-        If the decoded images cannot be written.
+    Class names are those of the folders, in the order of the labels; `n_per_class` has the images
+    in each by split, training first. Images of another `shape`, (3, height, width), are refused,
+    and such as are not plainly grey or RGB: transparent, animated, to be turned, or of 16 bits.
+    `cure` says what to do where images are missing or damaged.
     """
     splits = [_samples(folder / name, class_names, n, cure) for name, n in n_per_class.items()]
     samples = [sample for split in splits for sample in split]

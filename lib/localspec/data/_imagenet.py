@@ -40,12 +40,6 @@ def imagenet_classes() -> tuple[dict[str, str], ...]:
     return tuple(csv.DictReader(line for line in lines if not line.startswith("#")))
 
 
-def _from_folder(paths: list[Path]) -> Iterator[tuple[str, str, bytes]]:
-    """Yield class, name and content of every image."""
-    for path in paths:
-        yield path.parent.name, str(path), path.read_bytes()
-
-
 def _from_archive(path: Path) -> Iterator[tuple[str, str, bytes]]:
     """Yield class, name and content of every image; nothing is unpacked."""
     with tarfile.open(path) as archive:
@@ -60,12 +54,7 @@ def _from_archive(path: Path) -> Iterator[tuple[str, str, bytes]]:
 
 
 def cropped(image: Image.Image) -> np.ndarray:
-    """Return the middle of an image whose shorter side is made 256 pixels long.
-
-    Returns
-    -------
-    numpy.ndarray of uint8, shape (3, 224, 224)
-    """
+    """Return the middle (3, 224, 224) of an image whose shorter side is made 256 pixels long."""
     width, height = image.size
     shorter = min(width, height)
     if shorter != SHORTER_SIDE:
@@ -122,7 +111,8 @@ def load_imagenet_sample(
     folder, archive = root / NAME / "val", root / f"{NAME}.tar"
     if folder.is_dir():
         paths = sorted(folder.glob("*/*.JPEG"))
-        place, samples = folder, _from_folder(paths)
+        place = folder
+        samples = ((path.parent.name, str(path), path.read_bytes()) for path in paths)
         listing = listing_of(folder, [(path, 0) for path in paths], CURE)
     elif archive.is_file():
         place, samples, status = archive, _from_archive(archive), archive.stat()

@@ -62,8 +62,8 @@ class Contributions:
 
     What lies between the point where lesions act and the reader acts on each channel alone.
     `values` are those of the live nodes of `point`, whose own has shape (n_images, n_units, ...);
-    `replacement`, shape (n_units, ...), is what lesioned units have in place of theirs, by default
-    zero.
+    `replacement`, shape (n_units, ...), is what lesioned units have in place of theirs; None stands
+    for zero.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Contributions:
         reader: Reader,
         point: fx.Node,
         values: Sequence[torch.Tensor],
-        replacement: torch.Tensor | None = None,
+        replacement: torch.Tensor | None,
     ) -> None:
         self.reader, stops = reader, (reader.source,)
         # the convolution that runs may be another form of the reader's

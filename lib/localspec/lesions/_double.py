@@ -133,23 +133,11 @@ def check_of_partition(draws: Draws, partition: Partition) -> None:
         )
 
 
-def draw_beside(partition: Partition, draws: Draws, lesioned: int, *, seed: int = 0) -> Draws:
-    """Draw counterparts of all other subclusters that leave the units of one alone.
+def draw_beside(partition: Partition, draws: Draws, lesioned: int, *, seed: int) -> Draws:
+    """Draw counterparts of all other subclusters that leave the units of one, `lesioned`, alone.
 
-    Parameters
-    ----------
-    partition : Partition
-    draws : Draws
-        Its subclusters and number of draws are taken over.
-    lesioned : int
-        Index of the subcluster left alone.
-    seed : int, optional
-
-    Returns
-    -------
-    Draws
-        Without that subcluster. In its layer, as many of the other live units as each
-        subcluster has; one draw gives all of them their counterparts, without overlap.
+    In its layer each subcluster gets as many of the other live units as it has; one draw gives all
+    of them their counterparts, without overlap. The number of draws is that of `draws`.
     """
     tested = draws.subclusters
     if not 0 <= lesioned < len(tested):

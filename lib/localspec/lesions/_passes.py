@@ -26,17 +26,9 @@ Points = Mapping[str, tuple[LesionPoint, ...]]
 class Part:
     """The part of a network that lesions can change, for lesions that act first at one node.
 
-    Attributes
-    ----------
-    node : torch.fx.Node
-        Where they act first.
-    readers : list of Reader
-        At which lesions at `node` are subtracted.
-    needed : list of torch.fx.Node
-        What runs for each lesion, in order.
-    read : list of torch.fx.Node
-        What these read: nodes of `readers`, values that no lesion changes, and values that some
-        lesions set units of to zero, such as `node`.
+    At its `readers`, lesions at the node are subtracted. `needed` runs for each lesion, in order,
+    and reads `read`: nodes of `readers`, values that no lesion changes, and values that some
+    lesions set units of to zero, such as those of the node.
     """
 
     def __init__(
@@ -114,13 +106,7 @@ class LesionPass:
 
 @dataclass(frozen=True)
 class Batch:
-    """How much of the work at one node is done at a time.
-
-    Attributes
-    ----------
-    n_images : int
-    n_lesions : int
-    """
+    """How much of the work at one node is done at a time."""
 
     n_images: int
     n_lesions: int

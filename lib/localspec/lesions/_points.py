@@ -17,13 +17,13 @@ REPLACEMENTS = ("zero", "mean")
 
 
 def replaced(
-    mask: torch.Tensor, mean: torch.Tensor | None = None
+    mask: torch.Tensor, mean: torch.Tensor | None
 ) -> Callable[[torch.Tensor], torch.Tensor]:
     """Return a function that replaces units in values stacked as (n_lesions * n_images, ...).
 
     `mask`, shape (n_lesions, n_channels), is 0 where a channel is replaced, else 1; in rows of
     features each channel has several places, next to each other. `mean`, shape (n_channels, ...),
-    is what replaces it, by default zero.
+    is what replaces it; None stands for zero.
     """
 
     def apply(value: torch.Tensor) -> torch.Tensor:
@@ -40,20 +40,11 @@ def replaced(
 
 @dataclass(frozen=True)
 class LesionPoint:
-    """Where a layer's units are lesioned.
-
-    Attributes
-    ----------
-    node : torch.fx.Node
-    start : int
-        Which of the node's channels is the first unit: 0 unless a concatenation is read.
-    n_channels : int
-        Channels of the node, each perhaps of several places in a row of features.
-    """
+    """Where a layer's units are lesioned."""
 
     node: fx.Node
-    start: int
-    n_channels: int
+    start: int  # the node's channel that is the first unit: 0 unless a concatenation is read
+    n_channels: int  # of the node, each perhaps of several places in a row of features
 
 
 def lesion_points(

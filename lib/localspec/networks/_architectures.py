@@ -24,6 +24,8 @@ from localspec.exceptions import InvalidInputError
 from localspec.networks._initialisation import initialise, initialise_clusterable
 from localspec.networks._settings import MOST_WEIGHTS, NetworkSettings, TorchvisionSettings
 
+NORM_OPTIONS = {"eps": 1e-3, "momentum": 0.01}  # Keras's epsilon, and its momentum of 0.99
+
 
 class ResidualBlock(nn.Module):
     """Two 3 x 3 convolutions, whose result is added to the input.
@@ -33,26 +35,19 @@ class ResidualBlock(nn.Module):
 
         x -- conv1 -- norm1 -- ReLU -- conv2 -- norm2 -- + -- ReLU
           `------------- (shortcut -- norm) -----------'
-
-    Parameters
-    ----------
-    n_in, n_out : int
-        Channels.
-    norm_options : dict
-        Of each batch normalization.
     """
 
-    def __init__(self, n_in: int, n_out: int, norm_options: dict) -> None:
+    def __init__(self, n_in: int, n_out: int) -> None:
         super().__init__()
         stride = 1 if n_in == n_out else 2
         self.conv1 = nn.Conv2d(n_in, n_out, 3, stride=stride, padding=1, bias=False)
-        self.norm1 = nn.BatchNorm2d(n_out, **norm_options)
+        self.norm1 = nn.BatchNorm2d(n_out, **NORM_OPTIONS)
         self.conv2 = nn.Conv2d(n_out, n_out, 3, padding=1, bias=False)
-        self.norm2 = nn.BatchNorm2d(n_out, **norm_options)
+        self.norm2 = nn.BatchNorm2d(n_out, **NORM_OPTIONS)
         self.shortcut: nn.Module | None = None
         if stride == 2:
             narrow = nn.Conv2d(n_in, n_out, 1, stride=2, bias=False)
-            self.shortcut = nn.Sequential(narrow, nn.BatchNorm2d(n_out, **norm_options))
+            self.shortcut = nn.Sequential(narrow, nn.BatchNorm2d(n_out, **NORM_OPTIONS))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the block's output, shape (n_images, n_out, ...)."""
@@ -61,34 +56,19 @@ class ResidualBlock(nn.Module):
         return F.relu(self.norm2(self.conv2(inner)) + skipped)
 
 
-def resnet(
-    n_image_channels: int, channels: tuple[int, ...], n_outputs: int, norm_options: dict
-) -> nn.Sequential:
-    """Return a residual network.
-
-    Parameters
-    ----------
-    n_image_channels : int
-    channels : tuple of int
-        Of the first convolution, then of each block.
-    n_outputs : int
-    norm_options : dict
-        Of each batch normalization.
-    """
+def resnet(n_image_channels: int, channels: tuple[int, ...], n_outputs: int) -> nn.Sequential:
+    """Return a residual network, by the channels of its first convolution and of each block."""
     first = nn.Conv2d(n_image_channels, channels[0], 3, padding=1, bias=False)
     layers: dict[str, nn.Module] = {
         "conv1": first,
-        "norm_conv1": nn.BatchNorm2d(channels[0], **norm_options),
+        "norm_conv1": nn.BatchNorm2d(channels[0], **NORM_OPTIONS),
         "relu_conv1": nn.ReLU(),
     }
     for index in range(1, len(channels)):
-        layers[f"block{index}"] = ResidualBlock(*channels[index - 1 : index + 1], norm_options)
+        layers[f"block{index}"] = ResidualBlock(*channels[index - 1 : index + 1])
     layers |= {"mean": nn.AdaptiveAvgPool2d(1), "flatten": nn.Flatten()}
     layers["output"] = nn.Linear(channels[-1], n_outputs)
     return nn.Sequential(OrderedDict(layers))
-
-
-NORM_OPTIONS = {"eps": 1e-3, "momentum": 0.01}  # Keras's epsilon, and its momentum of 0.99
 
 
 def _block(
@@ -127,24 +107,9 @@ def mlp(
 ) -> nn.Sequential:
     """Return a multilayer perceptron with ReLU after every hidden layer.
 
-    Parameters
-    ----------
-    n_inputs : int
-        Number of pixels.
-    hidden : tuple of int
-        Units of each hidden layer.
-    n_outputs : int
-    dropout : float or tuple of float, optional
-        Probability of dropping a hidden unit in training; of each layer, if several.
-    batch_norm : {"none", "before", "after"}, optional
-        Batch normalization before or after each activation.
-    norm_last : bool, optional
-        Whether the last hidden layer has batch normalization like the others.
-
-    Raises
-    ------
-    InvalidInputError
-        If the inputs are so many that no memory holds the first layer's weights.
+    `dropout` is the probability of dropping a hidden unit in training, of each layer, if several.
+    Batch normalization stands before or after each activation, but behind the last hidden layer
+    only if `norm_last`. Inputs so many that no memory holds the first layer's weights are refused.
     """
     n_first = hidden[0] if hidden else n_outputs
     require(
@@ -181,27 +146,10 @@ def cnn(
 ) -> nn.Sequential:
     """Return a chain of 3 x 3 convolutions followed by a multilayer perceptron.
 
-    Parameters
-    ----------
-    image_shape : tuple of int
-        (n_channels, height, width).
-    channels : tuple of int or "pool"
-        Channels of each convolution; ``"pool"`` after one is 2 x 2 max pooling.
-    hidden : tuple of int
-        Units of the dense layers.
-    n_outputs : int
-    dropout, conv_dropout : float or tuple of float, optional
-        Probability of dropping a dense unit, or an entry of a convolution's output; of each
-        layer, if several.
-    batch_norm : {"none", "before", "after"}, optional
-        Batch normalization before each activation, or after it and the pooling.
-    norm_last : bool, optional
-        Whether the last hidden dense layer has batch normalization like the others.
-
-    Raises
-    ------
-    InvalidInputError
-        If the inputs are no images, or pooling leaves nothing or too much of them.
+    Images have the shape (n_channels, height, width); ``"pool"`` after a convolution's channels is
+    2 x 2 max pooling, and must leave something of them. `hidden`, `dropout` and `norm_last` are
+    those of :func:`mlp`, `conv_dropout` is that of entries of each convolution's output. Batch
+    normalization stands before each activation, or after it and the pooling.
     """
     if len(image_shape) != 3:
         raise InvalidInputError(
@@ -303,7 +251,7 @@ def build_network(
             shared["conv_dropout"] = settings.conv_dropouts or settings.conv_dropout
             module = cnn(image_shape, settings.channels, settings.hidden, n_outputs, **shared)
         elif settings.architecture == "resnet":
-            module = resnet(image_shape[0], settings.channels, n_outputs, NORM_OPTIONS)
+            module = resnet(image_shape[0], settings.channels, n_outputs)
         else:
             module = mlp(math.prod(image_shape), settings.hidden, n_outputs, **shared)
     module = module.to(DTYPES[dtype])

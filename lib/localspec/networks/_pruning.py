@@ -74,7 +74,7 @@ class Pruner(nn.Module):
     ([[3.0, 0.5, 0.0, 0.0]], [[3.0, 0.0, 0.0, 2.0]])
     """
 
-    def __init__(self, network: nn.Module, n_steps: int, dropped_weights: str = "stay") -> None:
+    def __init__(self, network: nn.Module, n_steps: int, dropped_weights: str) -> None:
         super().__init__()
         self.weights, self.n_steps = kernels(network), n_steps
         self.stay = dropped_weights == "stay"

@@ -112,10 +112,9 @@ def open_torchvision(
     InvalidInputError
         If the file of weights is missing, cannot be read, or is not of this architecture.
     """
-    check_type("settings", settings, TorchvisionSettings, "with an architecture of torchvision's")
+    path = weights_path(settings)
     check_option("dtype", dtype, DTYPES)
     check_seed(seed)
-    path = weights_path(settings)
     make = getattr(import_torchvision().models, settings.architecture)
     with torch.random.fork_rng(devices=[]), _made_as_usual():
         torch.default_generator.manual_seed(seed)  # torch.manual_seed has those of all devices

@@ -36,7 +36,7 @@ from localspec.data import DTYPES, Dataset, check_dataset
 from localspec.exceptions import ArtifactError, InvalidInputError
 from localspec.networks._architectures import build_network
 from localspec.networks._settings import NetworkSettings
-from localspec.networks._training_run import ExtraLoss, TrainingRun
+from localspec.networks._training_run import ExtraLoss, TrainingRun, by_prefix
 
 HISTORY = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 AfterEpoch = Callable[[int, nn.Module], None]
@@ -78,10 +78,7 @@ class TrainedNetwork:
             If weights are missing, of another shape or a coarser type than the module's, or not
             finite.
         """
-        parts: dict[str, dict[str, np.ndarray]] = {"weights": {}, "history": {}}
-        for name, array in arrays.items():
-            part, _, rest = name.partition(".")
-            parts.setdefault(part, {})[rest] = array
+        parts = {"weights": {}, "history": {}} | by_prefix(arrays)
         weights = {
             name: torch.from_numpy(np.array(array, order="C"))
             for name, array in parts["weights"].items()
@@ -212,39 +209,13 @@ def fit(
 ) -> TrainedNetwork:
     """Train a module in place, with a fresh optimiser.
 
-    Parameters
-    ----------
-    module : torch.nn.Module
-    settings : NetworkSettings
-    dataset : Dataset
-    n_epochs : int
-    seed : int
-        Of the order of the batches, of augmentation and of dropout.
-    conventions : Conventions or str
-    pruner : torch.nn.Module, optional
-        Called with the number of steps done, before each step and before each test.
-    extra_loss : callable, optional
-        See :func:`train_further`.
-    after_epoch : callable, optional
-        See :func:`train`.
-    description : str, optional
-        Of the progress bar.
-    progress : bool, optional
-    checkpoint : Checkpoint, optional
-        Where the state after an epoch is stored, and what is gone on from if it is there. The
-        weights are then the same, bit for bit, as without the interruption (on the same machine
-        with as many threads).
+    The seed is that of the order of the batches, of augmentation and of dropout. The pruner is
+    called with the number of steps done, before each step and before each test; for `extra_loss`
+    see :func:`train_further`, for `after_epoch` :func:`train`.
 
-    Returns
-    -------
-    TrainedNetwork
-
-    Raises
-    ------
-    InvalidInputError
-        If training diverges, or ``torch.autocast`` is on.
-    ArtifactError
-        If a checkpoint cannot be written, or the one that is there holds no state of this training.
+    A checkpoint is where the state after an epoch is stored, and what is gone on from if it is
+    there. The weights are then the same, bit for bit, as without the interruption (on the same
+    machine with as many threads).
     """
     check_autocast(dataset.x_train.device)
     small = is_small(module.eval(), dataset.x_train[:1], settings.batch_size, SMALL_STEP)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 import torch
 from torch import nn
@@ -18,6 +19,16 @@ from localspec.networks._settings import NetworkSettings
 
 AUGMENTATION_STREAM = 2**32  # added to the seed, which is smaller
 ExtraLoss = Callable[[Sequence[torch.Tensor], int], torch.Tensor]
+Value = TypeVar("Value")
+
+
+def by_prefix(values: Mapping[str, Value]) -> dict[str, dict[str, Value]]:
+    """Return values named ``prefix.rest`` by prefix, then by rest."""
+    parts: dict[str, dict[str, Value]] = {}
+    for name, value in values.items():
+        part, _, rest = name.partition(".")
+        parts.setdefault(part, {})[rest] = value
+    return parts
 
 
 class TrainingRun:
@@ -38,11 +49,10 @@ class TrainingRun:
         seed: int,
         conventions: Conventions | str,
         pruner: nn.Module | None,
-        extra_loss: ExtraLoss | None = None,
+        extra_loss: ExtraLoss | None,
     ) -> None:
         self.module, self.settings, self.dataset = module, settings, dataset
-        self.conventions, self.pruner = conventions, pruner
-        self.extra_loss = extra_loss
+        self.conventions, self.pruner, self.extra_loss = conventions, pruner, extra_loss
         self.device = dataset.x_train.device
         self.optimizer = KerasAdam(module.parameters(), lr=settings.learning_rate)
         self.generators = {"order": torch.Generator().manual_seed(seed)}
@@ -138,10 +148,7 @@ class TrainingRun:
 
     def restore(self, state: dict[str, torch.Tensor]) -> None:
         """Go on from a stored state; torch's global generators are set too."""
-        parts: dict[str, dict[str, torch.Tensor]] = {}
-        for name, value in state.items():
-            part, _, rest = name.partition(".")
-            parts.setdefault(part, {})[rest] = value
+        parts = by_prefix(state)
         self.module.load_state_dict(parts["weights"])
         self.optimizer.continue_from(parts["adam"], int(state["n_steps"]))
         for name, generator in self.generators.items():

@@ -75,16 +75,7 @@ def _kept() -> Iterator[None]:
 
 @contextmanager
 def _running(path: Path, what: str, cure: str = "") -> Iterator[None]:
-    """Run code of a file; whatever ends it, but for Ctrl+C, becomes one clear error.
-
-    Parameters
-    ----------
-    path : Path
-    what : str
-        What happened if it fails, for the message.
-    cure : str, optional
-        What to do then.
-    """
+    """Run code of a file; whatever ends it, but for Ctrl+C, becomes one clear error."""
     try:
         with _kept(), importable(path.parent):
             yield
@@ -102,11 +93,6 @@ def load_module_file(path: str | Path, functions: tuple[str, ...]) -> ModuleType
 
     Its code runs with the rights of this process. What it changes of the folder, of torch's
     settings and of random states is put back.
-
-    Raises
-    ------
-    InvalidInputError
-        If the file is not there or lacks one of the functions.
     """
     path = check_path("path", path)
     if not os.path.isfile(path):  # nor may be looked at

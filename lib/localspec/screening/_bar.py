@@ -6,13 +6,7 @@ from tqdm.auto import tqdm
 
 
 class Bar:
-    """Counts passes of images through the network; shown from the first step on.
-
-    Parameters
-    ----------
-    active : bool
-        Show it.
-    """
+    """Counts passes of images through the network; shown, if `active`, from the first step on."""
 
     def __init__(self, active: bool) -> None:
         self.active, self.n, self.total = active, 0, 0

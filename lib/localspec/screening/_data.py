@@ -35,19 +35,11 @@ SLACK = 1e-3  # by which images may leave [0, 1] where a standardization is take
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Images in [0, 1], in memory or in a file that is mapped into it.
+    """Images in [0, 1], in memory or in a file that is mapped into it, with labels."""
 
-    Attributes
-    ----------
-    x : torch.Tensor, shape (n_images, n_channels, height, width)
-    y : torch.Tensor of int, shape (n_images,), or None
-    class_names : tuple of str
-        Empty where the data have none.
-    """
-
-    x: torch.Tensor
-    y: torch.Tensor | None
-    class_names: tuple[str, ...] = ()
+    x: torch.Tensor  # shape (n_images, n_channels, height, width)
+    y: torch.Tensor
+    class_names: tuple[str, ...]  # empty where the data have none
 
 
 class _Transformed(TorchDataset):
@@ -75,13 +67,7 @@ def is_dataset(data: object) -> bool:
 def allocated(shape: Sequence[int], dtype: torch.dtype, max_bytes: int, folder: Path | None):
     """Return a tensor of zeros: in memory if it fits, else in a file that ends with the process.
 
-    Parameters
-    ----------
-    shape : sequence of int
-    dtype : torch.dtype
-    max_bytes : int
-    folder : Path or None
-        Where the file lies; None stands for the system's folder for temporary files.
+    The file lies in `folder`; None stands for the system's folder for temporary files.
     """
     n_bytes = math.prod(shape) * torch.empty(0, dtype=dtype).element_size()
     if n_bytes <= max_bytes:
@@ -104,11 +90,6 @@ def taken(x: torch.Tensor, rows: np.ndarray, max_bytes: int, folder: Path | None
     return chosen
 
 
-def varies(x: torch.Tensor) -> bool:
-    """Return whether not all images are the same."""
-    return any(bool((part != x[:1]).any()) for part in x.split(BATCH_SIZE))
-
-
 def _class_names(dataset: object) -> tuple[str, ...]:
     while isinstance(dataset, Subset | _Transformed):
         dataset = dataset.dataset
@@ -129,13 +110,7 @@ def drawing_by(seed: int) -> Iterator[None]:
 
 
 def loader_indices(loader: DataLoader, name: str) -> list[int]:
-    """Return the indices of a loader's images, in the data set's order, whatever shuffles.
-
-    Raises
-    ------
-    InvalidInputError
-        If the loader makes no batches.
-    """
+    """Return the indices of a loader's images, in the data set's order, whatever shuffles."""
     batches = loader.batch_sampler
     if batches is None:
         raise InvalidInputError(
@@ -286,38 +261,15 @@ def read_images(
     bar: Bar | None = None,
     check: Callable[[torch.Tensor, torch.Tensor], None] | None = None,
 ) -> Images:
-    """Read images and labels, once.
+    """Read images and labels of a pair of tensors, data set or loader, once.
 
-    Parameters
-    ----------
-    data : tuple of tensors, Dataset, torch Dataset or DataLoader
-        Of a loader its data set is read in order, shuffled or not; of a
-        :class:`localspec.data.Dataset` the test images.
-    name : str
-        What messages call it.
-    preprocess : Preprocess, optional
-        Images that were standardized by its numbers are taken back into [0, 1]; images of PIL pass
-        its transform first.
-    n_chosen : int, optional
-        Read so many images at random, in their order; by default all.
-    seed : int, optional
-        Of the choice.
-    max_bytes : int
-        What images may take in memory; more lie in a file of `folder`.
-    folder : Path, optional
-    bar : Bar, optional
-    check : callable, optional
-        Takes images and labels as they are read, those of the first batch first, and refuses what
-        does not fit before others are read.
+    Of a loader its data set is read in order, shuffled or not; of a :class:`localspec.data.Dataset`
+    the test images. Messages call the data by `name`. Images that were standardized by the numbers
+    of `preprocess` are taken back into [0, 1]; images of PIL pass its transform first.
 
-    Returns
-    -------
-    Images
-
-    Raises
-    ------
-    InvalidInputError
-        If the data are anything else, or cannot be read.
+    So many images as `n_chosen` are chosen at random, by the seed, in their order; by default all.
+    More than `max_bytes` of them lie in a file of `folder`. `check` takes images and labels as they
+    are read, those of the first batch first, and refuses what does not fit before others are read.
     """
     class_names: tuple[str, ...] = ()
     if isinstance(data, Dataset):
@@ -353,8 +305,7 @@ def read_images(
         bar.expect(len(indices))
     for batch in _batches(dataset, indices, options, name):
         images, y = _pair(batch, name)
-        check_images(images, name=name)
-        check_class_labels(y, len(images))
+        check_images(images, y, name=name)
         if x is None:
             x = allocated((len(indices), *images.shape[1:]), images.dtype, max_bytes, folder)
         require(
@@ -380,20 +331,21 @@ def read_images(
 
 
 def read_source(data: object, name: str, **options: Any) -> torch.Tensor:
-    """Return the images alone of what :func:`read_images` reads, or of a tensor of images.
-
-    Of a :class:`localspec.data.Dataset` the training images.
-    """
-    if isinstance(data, Dataset):
-        data = (data.x_train, data.y_train)
-    if isinstance(data, tuple | list) and len(data) == 2:
-        data = data[0]
+    """Return the images alone of what :func:`read_images` reads, or of a tensor of images."""
+    data = without_labels(data)
     if isinstance(data, DataLoader) or is_dataset(data):
         return read_images(data, name, **options).x
     check_images(data, name=name)
     rows = _chosen(len(data), options["n_chosen"], options["seed"])
     x = taken(data, rows, options["max_bytes"], options.get("folder"))
     return _in_range(x, options.get("preprocess"), own=False)
+
+
+def without_labels(data: object) -> object:
+    """Return the training images of a Dataset, the images of a pair, and all else as it is."""
+    if isinstance(data, Dataset):
+        return data.x_train
+    return data[0] if isinstance(data, tuple | list) and len(data) == 2 else data
 
 
 def _chosen(n_images: int, n_chosen: int | None, seed: int) -> np.ndarray:

@@ -17,10 +17,10 @@ from torch.utils.data import DataLoader, IterableDataset, Subset
 from torch.utils.data import Dataset as TorchDataset
 
 from localspec.clustering import Draws, Partition, activation_graph_traced, draw_counterparts
-from localspec.data import Dataset, check_class_labels, check_images
+from localspec.data import Dataset, check_images
 from localspec.measures import LESIONED, VISUALIZED
 from localspec.screening._bar import Bar
-from localspec.screening._data import drawing_by, is_dataset, loader_indices
+from localspec.screening._data import drawing_by, is_dataset, loader_indices, without_labels
 from localspec.screening._evidence import group_excitations
 from localspec.screening._prepare import prepare
 from localspec.screening._run import BLOCK_BYTES, Run
@@ -91,8 +91,7 @@ def _few(data: object, name: str = "data") -> tuple[object, int]:
     pair = isinstance(data, tuple | list) and len(data) == 2
     if pair and all(isinstance(part, torch.Tensor) and part.ndim for part in data):
         x, y = data
-        check_images(x)
-        check_class_labels(y, len(x))
+        check_images(x, y)
         labels = y.detach().cpu().numpy()
         ends = [labels.argmin(), labels.argmax()]  # what is refused of all labels is of these
         rows = torch.from_numpy(np.union1d(_spread(len(x), x[:1]), ends))
@@ -114,11 +113,7 @@ def _few_source(x_train: object, data: object, n_images: int) -> tuple[object, i
     """Return some of the images for correlations if they are given, and how many there are."""
     if x_train is None:
         return None, len(data.x_train) if isinstance(data, Dataset) else n_images
-    if isinstance(x_train, Dataset):
-        x_train = x_train.x_train
-    if isinstance(x_train, tuple | list) and len(x_train) == 2:
-        x_train = x_train[0]
-    return _few(x_train, "x_train")
+    return _few(without_labels(x_train), "x_train")
 
 
 def _first(dataset: TorchDataset) -> object:

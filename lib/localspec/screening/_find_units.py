@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from localspec._utils.validation import require
-from localspec.data import check_images
+from localspec.data import check_images, other_image
 from localspec.exceptions import InvalidInputError
 from localspec.screening._settings import OF_WEIGHTS, Settings
 from localspec.screening._standardized import Preprocess, standardized
@@ -25,7 +25,6 @@ from localspec.units import (
     trace_units,
 )
 
-N_COMPARED = 64  # images that are looked at together
 WRAPPED = "network."  # what the names of layers begin with inside of a standardized network
 
 
@@ -83,10 +82,7 @@ def with_layers(unit_map: UnitMap, settings: Settings) -> UnitMap:
 def traced_network(network: Network, settings: Settings) -> tuple[UnitMap | nn.Module, str]:
     """Return the traced network; or its module and why it is not traced but to be hooked.
 
-    Raises
-    ------
-    InvalidInputError
-        If it is not traced and clusters of its weights are asked for.
+    Where clusters of weights are asked for, what is not traced is refused.
     """
     module = checked_module(network)
     try:
@@ -98,23 +94,14 @@ def traced_network(network: Network, settings: Settings) -> tuple[UnitMap | nn.M
         return module, str(refusal)
 
 
-def _two_images(x: torch.Tensor) -> torch.Tensor:
-    """Return the first image and the first other one; where all are the same, the first two."""
-    check_images(x)
-    begin = 0
-    for part in x.split(N_COMPARED):
-        others = (part != x[:1]).flatten(1).any(dim=1).nonzero().flatten()
-        if len(others):
-            return x[[0, begin + int(others[0])]]
-        begin += len(part)
-    return x[:2]
-
-
 def _hooked(module: nn.Module, x: torch.Tensor, settings: Settings, untraced: str) -> HookedUnits:
     """Return the units of the modules of a network that is not traced."""
+    check_images(x)
+    other = other_image(x)
+    pair = x[:2] if other is None else x[[0, other]]
     names = _named(settings.layers, dict(module.named_modules()), settings)
     try:
-        units = hook_units(module, x, layers=names)
+        units = hook_units(module, pair, layers=names)
         check_conventions(units, settings.conventions)
     except InvalidInputError as error:
         raise InvalidInputError(f"{error} (not traced either: {untraced})") from error
@@ -131,7 +118,7 @@ def _as_it_computes(
         if set(settings.partitionings or ()) & set(OF_WEIGHTS) and settings.partitions is None:
             raise
         try:
-            units = _hooked(unit_map.module, _two_images(x), settings, "")
+            units = _hooked(unit_map.module, x, settings, "")
         except InvalidInputError:
             raise refusal from None
         return units, str(refusal)
@@ -147,7 +134,7 @@ def found_units(
     hooked where it may be.
     """
     if isinstance(traced, nn.Module):
-        return _hooked(traced, _two_images(x), settings, untraced), untraced
+        return _hooked(traced, x, settings, untraced), untraced
     if isinstance(traced, UnitMap) and may_hook:
         return _as_it_computes(traced, x, settings)
     return traced, untraced

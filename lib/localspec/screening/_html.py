@@ -254,24 +254,11 @@ def report_html(
     *,
     most_bytes: int = MOST_BYTES,
 ) -> str:
-    """Return a report as a whole HTML page.
+    """Return a report as a whole HTML page, groups in the order of the table, a count a measure.
 
-    Parameters
-    ----------
-    groups : sequence of ScreenedGroup
-        In the order of the table.
-    counts : sequence of Count
-        One a measure.
-    page : mapping
-        What the report says beside its groups.
-    most_bytes : int, optional
-        Of all pictures: of more groups they are smaller.
-
-    Returns
-    -------
-    str
-        With its own style, script and pictures: nothing is loaded from anywhere. Without scripts
-        all cards are there.
+    `page` is what the report says beside its groups. Pictures take at most `most_bytes`: of more
+    groups they are smaller. Style, script and pictures are inside: nothing is loaded from anywhere.
+    Without scripts all cards are there.
     """
     sheets, places = _pictures(groups, page["shown"], most_bytes)
     sorts = [("rank", "those that stand out most"), ("size", "number of units")]

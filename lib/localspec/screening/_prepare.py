@@ -13,12 +13,12 @@ from torch import nn
 
 from localspec._utils.validation import check_type, require, shown
 from localspec.clustering import Partition, UnitGraph, weight_graph_traced
-from localspec.data import Dataset
+from localspec.data import Dataset, other_image
 from localspec.exceptions import InvalidInputError
 from localspec.lesions import lesion_accuracies
 from localspec.measures import VISUALIZED
 from localspec.screening._bar import Bar
-from localspec.screening._data import read_images, read_source, varies
+from localspec.screening._data import read_images, read_source
 from localspec.screening._find_units import found_units, placed_network, traced_network, with_layers
 from localspec.screening._run import Run
 from localspec.screening._settings import OF_WEIGHTS, PARTITIONINGS, Settings
@@ -88,7 +88,9 @@ def _check_two_classes(y: torch.Tensor) -> None:
 
 def _check_correlated(source: torch.Tensor) -> None:
     """Refuse images over which nothing can be correlated."""
-    require(varies(source), "no unit varies over these images: they are all the same")
+    require(
+        other_image(source) is not None, "no unit varies over these images: they are all the same"
+    )
     require(len(source) >= 3, f"correlations need at least 3 images, not {len(source)}")
 
 
@@ -171,46 +173,20 @@ def _tried(unit_map: Units, x: torch.Tensor, settings: Settings) -> Made:
 
 @dataclass
 class _Trial:
-    """What is found out while images are read: everything is tried at the first batch.
+    """What is found out while images are read: everything is tried at the first batch."""
 
-    Attributes
-    ----------
-    traced : UnitMap, HookedUnits or torch.nn.Module
-        The network; a module where it is not traced.
-    untraced : str
-        Why it is not.
-    settings : Settings
-    may_hook : bool
-        Whether a traced network that computes otherwise may be hooked.
-    in_memory : bool
-        Whether the first batch is all of the images.
-    x_train
-        What is correlated; None where that is the images themselves.
-    sampled : dict
-        How its images are read.
-    bar : Bar
-    unit_map : UnitMap or HookedUnits, optional
-        Found where two images differ.
-    n_logits : int
-        0 before the first batch.
-    source : torch.Tensor, optional
-        The images of `x_train`.
-    made : dict, optional
-        By kind the graph that needs no images, with its seconds, once every step was tried.
-    """
-
-    traced: Units | nn.Module
-    untraced: str
+    traced: Units | nn.Module  # a module where the network is not traced
+    untraced: str  # why it is not
     settings: Settings
-    may_hook: bool
-    in_memory: bool
-    x_train: object
-    sampled: dict[str, Any]
+    may_hook: bool  # whether a traced network that computes otherwise may be hooked
+    in_memory: bool  # whether the first batch is all of the images
+    x_train: object  # what is correlated; None where that is the images themselves
+    sampled: dict[str, Any]  # how its images are read
     bar: Bar
-    unit_map: Units | None = None
-    n_logits: int = 0
-    source: torch.Tensor | None = None
-    made: Made | None = None
+    unit_map: Units | None = None  # found where two images differ
+    n_logits: int = 0  # 0 before the first batch
+    source: torch.Tensor | None = None  # the images of x_train
+    made: Made | None = None  # once every step was tried
 
     @property
     def correlated(self) -> bool:
@@ -231,7 +207,7 @@ class _Trial:
     def check_batch(self, x: torch.Tensor, y: torch.Tensor) -> None:
         """Refuse a batch that does not fit, and at the first one whatever else does not."""
         _check_pixels(x, x)
-        if self.unit_map is None and varies(x):
+        if self.unit_map is None and other_image(x) is not None:
             self.find_units(x)
         if not self.n_logits:
             traced = self.traced
@@ -263,20 +239,8 @@ def prepare(
 ) -> Prepared:
     """Check everything and read the images: what does not fit is refused at the first of them.
 
-    Parameters
-    ----------
-    network, data
-        Those of :func:`localspec.screening.screen`.
-    settings : Settings
-        Checked.
-    bar : Bar
-    n_images : int, optional
-        Of how many images the data are a sample, if they are one.
-
-    Raises
-    ------
-    InvalidInputError
-        If anything does not fit.
+    The settings are checked. `n_images` says of how many images the data are a sample, if they are
+    one.
     """
     bar.describe("tracing the network")
     placed, untraced = placed_network(network, settings), ""

@@ -253,17 +253,7 @@ class Report:
     def save(self, path: str | Path) -> Path:
         """Keep the report in one file, without pickle; see :meth:`load`."""
         self._check_complete()
-        return save_parts(
-            _file_path(path),
-            partitions=self.partitions,
-            draws=self.draws,
-            assessments=self.assessments,
-            evidence=self.evidence,
-            sequential=self.sequential,
-            shown=self.shown,
-            about=self.about,
-            baseline=self.baseline,
-        )
+        return save_parts(_file_path(path), vars(self))
 
     @classmethod
     def load(cls, path: str | Path) -> Report:

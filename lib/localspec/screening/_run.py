@@ -54,44 +54,22 @@ class Pictures:
 
 @dataclass(eq=False)
 class Run:
-    """One screening: what it works on, where it keeps results, its bar and its times.
-
-    Attributes
-    ----------
-    unit_map, lesion_map : UnitMap or HookedUnits
-        The network, and the same one in the precision of lesions.
-    x, y : torch.Tensor
-    source : torch.Tensor or None
-        Images for correlations.
-    class_sizes : numpy.ndarray of int, shape (n_classes,)
-        Images of each class; classes without any are left out of the means.
-    conventions : Conventions
-    seed : int
-    precision : str
-    folder : Path or None
-    bar : Bar
-    times : dict of str to float
-        Seconds of each kind of step.
-    inputs : dict of str to str
-        Sums of what results come from: they are stored by them.
-    made : dict of str to UnitGraph
-        Graphs that are there already.
-    """
+    """One screening: what it works on, where it keeps results, its bar and its times."""
 
     unit_map: Units
-    lesion_map: Units
+    lesion_map: Units  # the same network in the precision of lesions
     x: torch.Tensor
     y: torch.Tensor
-    source: torch.Tensor | None
-    class_sizes: np.ndarray
+    source: torch.Tensor | None  # images for correlations
+    class_sizes: np.ndarray  # images of each class; those without any are left out of the means
     conventions: Conventions
     seed: int
     precision: str
     folder: Path | None
     bar: Bar
-    times: dict[str, float] = field(default_factory=dict)
-    inputs: dict[str, str] = field(default_factory=dict)
-    made: dict[str, UnitGraph] = field(default_factory=dict)
+    times: dict[str, float]  # seconds of each kind of step
+    made: dict[str, UnitGraph]  # graphs that are there already, by kind
+    inputs: dict[str, str] = field(default_factory=dict)  # sums that results are stored by
 
     def __post_init__(self) -> None:
         if self.folder is not None:

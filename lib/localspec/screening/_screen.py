@@ -35,7 +35,7 @@ from localspec.screening._data import drawing_by
 from localspec.screening._evidence import Evidence, SequentialDraws, shown_images
 from localspec.screening._prepare import Prepared, prepare
 from localspec.screening._report import Report
-from localspec.screening._run import Pictures, Run
+from localspec.screening._run import Run
 from localspec.screening._settings import MAX_MEMORY, PARTITIONINGS, Settings
 from localspec.screening._tables import group_table, near_chance, tests_table
 from localspec.statistics import sequential_p_values
@@ -71,10 +71,6 @@ def _warn_few_images(settings: Settings, class_sizes: np.ndarray) -> None:
             DegenerateDataWarning,
             stacklevel=3,
         )
-
-
-def _visualized(pictures: Pictures) -> Visualizations:
-    return Visualizations(np.empty(0), pictures.scores, pictures.entropies)
 
 
 def _measures(
@@ -332,16 +328,14 @@ def screen(
         _warn_few_images(settings, prepared.run.class_sizes)
         baseline = prepared.run.baseline()
         _warn_near_chance(float(baseline.mean()), 1 / prepared.n_logits)
-        clustered = partitions or _clustered(prepared.run, settings)
+        clustered = partitions or {
+            name: prepared.run.partition(name, settings.n_clusters)
+            for name in settings.partitionings
+        }
         drawn = _drawn(clustered, settings)
         report = _tested(prepared, settings, clustered, drawn, baseline)
         about = _about(network, settings, prepared, started)
     return replace(report, about=about)
-
-
-def _clustered(run: Run, settings: Settings) -> dict[str, Partition]:
-    """Cluster the network in the ways that are asked for."""
-    return {name: run.partition(name, settings.n_clusters) for name in settings.partitionings}
 
 
 def _index(name: str, settings: Settings) -> int:
@@ -388,7 +382,9 @@ def _tested(
         n_groups = len(draws.subclusters)
         accuracies = run.lesioned(draws, baseline) if lesioned else None
         pictures = run.visualized(draws) if visualized else None
-        images = None if pictures is None else _visualized(pictures)
+        images = None
+        if pictures is not None:
+            images = Visualizations(np.empty(0), pictures.scores, pictures.entropies)
         measures = _measures(accuracies, images, names, settings.conventions)
         for measure, values in measures.items():
             assessments[name, measure] = assess(

@@ -58,13 +58,7 @@ class Settings:
     progress: bool = False
 
     def checked(self) -> Settings:
-        """Return the settings as plain values.
-
-        Raises
-        ------
-        InvalidInputError
-            If one is not allowed.
-        """
+        """Return the settings as plain values; refuse those that are not allowed."""
         conventions = resolve(self.conventions)
         n_draws = check_integer("n_draws", self.n_draws, 1, MAX_DRAWS)
         max_draws = self.max_draws

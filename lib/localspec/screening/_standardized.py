@@ -54,21 +54,12 @@ def standardized(network: nn.Module, mean: Sequence[float], std: Sequence[float]
 
 @dataclass(frozen=True, eq=False)
 class Preprocess:
-    """How a network's images were standardized, and how they were made of files.
+    """How a network's images were standardized, and how they were made of files."""
 
-    Attributes
-    ----------
-    mean, std : tuple of float, length n_channels
-    transform : callable or None
-        Makes a tensor of an image of PIL, standardized or not.
-    categories : tuple of str
-        Names of the network's classes, where weights name them; else empty.
-    """
-
-    mean: tuple[float, ...]
+    mean: tuple[float, ...]  # one number a channel
     std: tuple[float, ...]
-    transform: Callable | None = None
-    categories: tuple[str, ...] = ()
+    transform: Callable | None = None  # makes a tensor of an image of PIL, standardized or not
+    categories: tuple[str, ...] = ()  # names of the network's classes, where weights name them
 
     def tensors(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return mean and std as tensors that fit images."""
@@ -82,23 +73,11 @@ class Preprocess:
 
 
 def read_preprocess(given: object) -> Preprocess | None:
-    """Read how images were standardized.
+    """Read how images were standardized; None where nothing is given.
 
-    Parameters
-    ----------
-    given : pair, mapping, transform or weights
-        (mean, std); a mapping that has both, such as a configuration of timm; a transform of
-        torchvision that holds a ``Normalize``, or has both as attributes; weights of torchvision.
-
-    Returns
-    -------
-    Preprocess or None
-        None where nothing is given.
-
-    Raises
-    ------
-    InvalidInputError
-        If it is anything else, or numbers are not usable.
+    What is given is (mean, std); a mapping that has both, such as a configuration of timm; a
+    transform of torchvision that holds a ``Normalize``, or has both as attributes; or weights of
+    torchvision.
     """
     if given is None or isinstance(given, Preprocess):
         return given

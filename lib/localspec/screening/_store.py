@@ -13,7 +13,7 @@ from localspec._utils.artifacts import read_artifact, take_apart, write_artifact
 from localspec.clustering import Draws, Partition, subclusters
 from localspec.conventions import Conventions
 from localspec.exceptions import ArtifactError
-from localspec.measures import Assessment, Measure, assess
+from localspec.measures import Measure, assess
 from localspec.screening._evidence import Evidence, Excitations, SequentialDraws, ShownImages
 from localspec.screening._tables import group_table, tests_table
 
@@ -21,56 +21,40 @@ KEY = "localspec report 2"  # raise the number when what is kept changes
 MEASURE_FIELDS = ("side", "effect_kind", "undefined_ranges")
 
 
-def save_parts(
-    path: Path,
-    *,
-    partitions: Mapping[str, Partition],
-    draws: Mapping[str, Draws],
-    assessments: Mapping[tuple[str, str], Assessment],
-    evidence: Mapping[str, Evidence],
-    sequential: Mapping[tuple[str, str], SequentialDraws],
-    shown: ShownImages | None,
-    about: Mapping[str, Any],
-    baseline: float,
-) -> Path:
-    """Write the parts of a report; what follows from them is computed again when they are read."""
+def save_parts(path: Path, report: Mapping[str, Any]) -> Path:
+    """Write the fields of a report; what follows from them is computed again when they are read."""
+    partitions, shown = report["partitions"], report["shown"]
     arrays: dict[str, np.ndarray] = {}
     names = list(partitions)
-    stored = {"names": names, "partitions": [], "measures": {}, "about": about}
+    stored = {"names": names, "partitions": [], "measures": {}, "about": report["about"]}
     for index, name in enumerate(names):
         own, rest = take_apart(partitions[name])
         stored["partitions"].append(rest)
         arrays |= {f"partition/{index}/{key}": value for key, value in own.items()}
-        rows = [units.ravel() for units in draws[name].units]
+        rows = [units.ravel() for units in report["draws"][name].units]
         arrays[f"draws/{index}"] = np.concatenate(rows or [np.empty(0, int)]).astype(np.int32)
-        flat = asdict(evidence[name])
+        flat = asdict(report["evidence"][name])
         flat |= flat.pop("excitations")
         arrays |= {f"evidence/{index}/{key}": value for key, value in flat.items()}
-    for (name, measure), assessment in assessments.items():
+    for (name, measure), assessment in report["assessments"].items():
         values = assessment.measure
         where = f"{names.index(name)}/{measure}"
         arrays[f"values/{where}"] = values.values
         if values.effect_values is not values.values:
             arrays[f"effect_values/{where}"] = values.effect_values
         stored["measures"][measure] = {key: getattr(values, key) for key in MEASURE_FIELDS}
-    for (name, measure), part in sequential.items():
+    for (name, measure), part in report["sequential"].items():
         where = f"{names.index(name)}/{measure}"
         arrays |= {f"sequential/{where}/{key}": value for key, value in asdict(part).items()}
     if shown is not None:
         arrays |= {f"shown/{key}": value for key, value in asdict(shown).items()}
-    stored["baseline"] = baseline
+    stored["baseline"] = report["baseline"]
     write_artifact(path, KEY, arrays, stored, variable="path")
     return path
 
 
 def load_parts(path: Path) -> dict[str, Any]:
-    """Return all fields of a report by name.
-
-    Raises
-    ------
-    ArtifactError
-        If there is no such file, or it is damaged or no report.
-    """
+    """Return all fields of a report by name; refuse a file that is damaged or holds no report."""
     artifact = read_artifact(path, KEY)
     try:
         return _fields(artifact.arrays, artifact.description)

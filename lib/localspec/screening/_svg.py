@@ -15,19 +15,8 @@ N_BINS = 32
 def null_paths(value: float, draws: np.ndarray, side: str) -> dict[str, str]:
     """Return the paths of a value among its random counterparts, more extreme to the right.
 
-    Parameters
-    ----------
-    value : float
-        NaN where undefined: no mark.
-    draws : numpy.ndarray, shape (n_draws,)
-        NaN where undefined: left out.
-    side : {"low", "high"}
-        The extreme side.
-
-    Returns
-    -------
-    dict of str to str
-        ``draws`` and ``mark``, the ``d`` of paths in a box of 100 x 16.
+    They are the ``d`` of paths in a box of 100 x 16. An undefined value has no mark, undefined
+    draws are left out.
 
     Examples
     --------
@@ -65,15 +54,7 @@ def null_paths(value: float, draws: np.ndarray, side: str) -> dict[str, str]:
 
 
 def bars_path(edges: list[float], counts: np.ndarray, highest: int) -> str:
-    """Return the outline of a histogram in a box 16 high.
-
-    Parameters
-    ----------
-    edges : list of float
-        Of the bins, in the box.
-    counts : numpy.ndarray of int, shape (n_bins,)
-    highest : int
-        Count that fills the height.
+    """Return the outline of a histogram in a box 16 high, which the count `highest` fills.
 
     Examples
     --------

@@ -101,12 +101,7 @@ def near_chance(accuracy: float, chance: float) -> bool:
 def chance_rate(level: float, n_draws: int, rule: str) -> float:
     """Return how often a random group's p is at most a level, if nothing ties.
 
-    Parameters
-    ----------
-    level : float
-    n_draws : int
-    rule : str
-        Of p-values; ``"sequential"`` for draws until a decision.
+    The rule is that of p-values, or ``"sequential"`` for draws until a decision.
 
     Examples
     --------

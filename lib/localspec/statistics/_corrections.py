@@ -115,7 +115,7 @@ def _adjust(p_values: ArrayLike, alpha: float, method: str, scipy_name: str) -> 
     p_values = as_floats("p_values", p_values)
     defined = ~np.isnan(p_values)
     family = p_values[defined]
-    check_inside("p_values", family, (family >= 0) & (family <= 1), "[0, 1]")
+    check_inside(family, (family >= 0) & (family <= 1), "[0, 1]")
     alpha = check_real("alpha", alpha, 0, 1)
     adjusted = np.full(p_values.shape, np.nan)
     if family.size:

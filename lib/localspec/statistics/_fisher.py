@@ -86,7 +86,7 @@ def fisher(p_values: ArrayLike, *, rule: str = "mid", n_draws: int | None = None
         p_values.ndim >= 1,
         f"p_values must be an array with an axis of subclusters, not the one number {p_values}",
     )
-    check_inside("p_values", p_values, (p_values > 0) & (p_values <= 1), "(0, 1]")
+    check_inside(p_values, (p_values > 0) & (p_values <= 1), "(0, 1]")
     check_option("rule", rule, RULES)
     if n_draws is not None:
         n_draws = check_integer("n_draws", n_draws, 1)

@@ -90,13 +90,10 @@ def at_most(values: ArrayLike, level: ArrayLike) -> np.ndarray:
     return (relative_compare(values, as_floats("level", level)) <= 0) & ~np.isnan(values)
 
 
-def check_inside(name: str, values: np.ndarray, inside: np.ndarray, allowed: str) -> None:
-    """Refuse values of which some are not inside of an interval; name the first of them."""
-    outside = np.asarray(values)[~np.asarray(inside)]
-    require(
-        not outside.size,
-        f"{name} must lie in {allowed}, not be {', '.join(map(str, outside[:1]))}",
-    )
+def check_inside(p_values: np.ndarray, inside: np.ndarray, allowed: str) -> None:
+    """Refuse p-values of which some are not inside of an interval; name the first of them."""
+    outside = ", ".join(map(str, p_values[~inside][:1]))
+    require(not outside, f"p_values must lie in {allowed}, not be {outside}")
 
 
 def extremeness(a: ArrayLike, b: ArrayLike, side: str) -> np.ndarray:
@@ -133,11 +130,6 @@ def sample_with_null(value: ArrayLike, null: ArrayLike) -> tuple[np.ndarray, np.
     """Return value and null sample as float arrays, having checked that their shapes agree.
 
     `value` has shape (...), `null` has shape (..., n_draws) with at least one draw.
-
-    Examples
-    --------
-    >>> sample_with_null(1, [2, 3])[1].shape
-    (2,)
     """
     value, null = as_floats("value", value), as_floats("null", null)
     require(

@@ -70,7 +70,7 @@ def clustered_rate(p_values: ArrayLike, level: float) -> Rate:
     flat = p_values.reshape(len(p_values), -1)
     there = ~np.isnan(flat)
     require(bool(there.any(axis=1).all()), "p_values has a cluster without any")
-    check_inside("p_values", flat[there], (flat[there] >= 0) & (flat[there] <= 1), "[0, 1]")
+    check_inside(flat[there], (flat[there] >= 0) & (flat[there] <= 1), "[0, 1]")
     rates = at_most(flat, level).sum(axis=1) / there.sum(axis=1)
     n = len(rates)
     rate, low, high = float(rates.mean()), float("nan"), float("nan")

@@ -143,7 +143,7 @@ def combine_replicates(p_values: ArrayLike) -> ReplicatesResult:
     p_values = as_floats("p_values", p_values)
     require(p_values.ndim == 1, f"p_values of shape {p_values.shape} must be one-dimensional")
     defined = p_values[~np.isnan(p_values)]
-    check_inside("p_values", defined, (defined >= 0) & (defined <= 1), "[0, 1]")
+    check_inside(defined, (defined >= 0) & (defined <= 1), "[0, 1]")
     n = len(defined)
     mean = float(defined.mean()) if n else float("nan")
     pvalue = float(bates_cdf(mean, n)) if n else float("nan")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from localspec._utils.validation import as_floats, check_integer, check_option, require, shown
-from localspec.exceptions import InvalidInputError
 from localspec.statistics._ordering import UNDEFINED, draw_order
 
 MAX_EXCEEDANCES = 10
@@ -38,84 +37,23 @@ class SequentialResult:
     null_distribution: np.ndarray
 
 
-def sequential_p(
+def _decided(
     value: float,
-    draws: Iterable[ArrayLike],
+    draws: np.ndarray,
     side: str,
-    *,
-    max_exceedances: int = MAX_EXCEEDANCES,
-    max_draws: int = MAX_DRAWS,
-    undefined: str = "least_extreme",
+    max_exceedances: int,
+    max_draws: int,
+    undefined: str,
 ) -> SequentialResult:
-    """Draw random counterparts only until the p-value is known well enough.
-
-    Parameters
-    ----------
-    value : float
-        Value of the true subcluster; NaN if undefined.
-    draws : iterable of float or of array_like, shape (batch,)
-        Values of random counterparts, one by one or in batches of any size. It is not consumed
-        beyond the batch in which drawing stops; what is left of that batch is ignored.
-    side : {"low", "high"}
-        Whether low or high values are the extreme ones.
-    max_exceedances : int, default 10
-        Stop at this many draws at least as extreme as `value`.
-    max_draws : int, default 999
-        Stop after this many draws in any case.
-    undefined : {"least_extreme", "released"}
-        What an undefined value counts as; see `empirical_p`.
-
-    Returns
-    -------
-    SequentialResult
-        With p = ``max_exceedances / l`` if the last exceedance needed came at draw l, else
-        ``(exceedances + 1) / (max_draws + 1)``.
-
-    Raises
-    ------
-    InvalidInputError
-        If `draws` ends before drawing may stop, a limit is below 1, or an option is unknown.
-
-    Notes
-    -----
-    Ties count as exceedances (within a relative tolerance of 1e-9): there is no mid rule here, no
-    shift, and only plain Fisher can combine these p-values.
-
-    References
-    ----------
-    Besag and Clifford (1991), Sequential Monte Carlo p-values, Biometrika 78(2), 301-304.
-    Hod et al., arXiv:2110.08058, "p of a subcluster".
-
-    Examples
-    --------
-    The second draw at least as high as 5 is the fourth in all: 2 / 4.
-
-    >>> sequential_p(5, [1, 7, 2, 5, 9], "high", max_exceedances=2).pvalue
-    0.5
-    """
-    max_exceedances, max_draws = _checked_limits(max_exceedances, max_draws, undefined)
-    null, n_draws, n_exceedances = [], 0, 0
-    for values in draws:
-        batch = np.atleast_1d(as_floats("draws", values))[: max_draws - n_draws]
-        if not len(batch):
-            continue
-        exceeding = n_exceedances + np.cumsum(
-            draw_order(value, batch, side, undefined=undefined) >= 0
-        )
-        last = int(np.searchsorted(exceeding, max_exceedances))
-        null.append(batch[: last + 1])
-        if last < len(batch):
-            n_draws += last + 1
-            p = max_exceedances / n_draws
-            return SequentialResult(p, n_draws, max_exceedances, np.concatenate(null))
-        n_draws, n_exceedances = n_draws + len(batch), int(exceeding[-1])
-        if n_draws == max_draws:
-            p = (n_exceedances + 1) / (max_draws + 1)
-            return SequentialResult(p, n_draws, n_exceedances, np.concatenate(null))
-    raise InvalidInputError(
-        f"draws ended after {n_draws} values with {n_exceedances} exceedances; {max_exceedances} "
-        f"exceedances or {max_draws} draws are needed"
-    )
+    """Return the p-value of one value, of as many of its draws as decide it."""
+    exceeding = np.cumsum(draw_order(value, draws, side, undefined=undefined) >= 0)
+    last = int(np.searchsorted(exceeding, max_exceedances))
+    if last < len(draws):
+        p = max_exceedances / (last + 1)
+        return SequentialResult(p, last + 1, max_exceedances, draws[: last + 1])
+    n_exceedances = int(exceeding[-1])
+    p = (n_exceedances + 1) / (max_draws + 1)
+    return SequentialResult(p, len(draws), n_exceedances, draws)
 
 
 def sequential_p_values(
@@ -143,13 +81,18 @@ def sequential_p_values(
         (n_statistics, n, number of those subclusters).
     sides : sequence of {"low", "high"}, length n_statistics
         Whether low or high values are the extreme ones.
-    max_exceedances, max_draws, undefined
-        As in `sequential_p`.
+    max_exceedances : int, default 10
+        Stop at this many draws at least as extreme as the true value.
+    max_draws : int, default 999
+        Stop after this many draws in any case.
+    undefined : {"least_extreme", "released"}
+        What an undefined value counts as; see `empirical_p`.
 
     Returns
     -------
     tuple of tuple of SequentialResult
-        For each statistic, for each subcluster.
+        For each statistic, for each subcluster, with p = ``max_exceedances / l`` if the last
+        exceedance needed came at draw l, else ``(exceedances + 1) / (max_draws + 1)``.
 
     Raises
     ------
@@ -161,6 +104,9 @@ def sequential_p_values(
     Every round doubles the number of draws, up to `max_draws`. What a round draws beyond the stop
     of a statistic is ignored there: p is that of the same draws one at a time. It is valid for
     each subcluster on its own, whether subclusters share draws or have independent ones.
+
+    Ties count as exceedances (within a relative tolerance of 1e-9): there is no mid rule here, no
+    shift, and only plain Fisher can combine these p-values.
 
     Memory: n_statistics x `max_draws` x n_subclusters numbers.
 
@@ -183,7 +129,14 @@ def sequential_p_values(
     >>> a.pvalue, b.pvalue
     (1.0, 0.5)
     """
-    max_exceedances, max_draws = _checked_limits(max_exceedances, max_draws, undefined)
+    max_exceedances = check_integer("max_exceedances", max_exceedances, 1)
+    max_draws = check_integer("max_draws", max_draws, 1)
+    check_option("undefined", undefined, UNDEFINED)
+    require(
+        undefined != "left_out",
+        "undefined='left_out' has no stopping rule, since undefined draws would count as none: use "
+        "'least_extreme'",
+    )
     values, first = as_floats("values", values), as_floats("first", first)
     require(callable(further), f"further must be a function that draws, not {further!r}")
     fits = values.ndim == 2 and first.ndim == 3 and first.shape[1] > 0
@@ -199,7 +152,11 @@ def sequential_p_values(
     )
 
     def exceedances(draws: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-        return _exceedances(values[:, chosen], draws, sides, undefined)
+        counts = np.zeros((n_statistics, len(chosen)), dtype=np.int64)
+        for row, side in enumerate(sides):
+            order = draw_order(values[row, chosen], draws[row].T, side, undefined=undefined)
+            counts[row] = (order >= 0).sum(axis=-1)
+        return counts
 
     everyone = np.arange(n_subclusters)
     rounds, drawn_for = [first[:, :max_draws]], [everyone]
@@ -221,46 +178,20 @@ def sequential_p_values(
         rounds.append(batch)
         drawn_for.append(waiting)
         n_draws += n
-    return tuple(
-        tuple(
-            sequential_p(
-                values[row, column],
-                _of(rounds, drawn_for, row, column),
-                side,
-                max_exceedances=max_exceedances,
-                max_draws=max_draws,
-                undefined=undefined,
-            )
-            for column in range(n_subclusters)
+
+    def decided(row: int, column: int) -> SequentialResult:
+        parts = zip(rounds, drawn_for, strict=True)
+        own = [draws[row][:, chosen == column].ravel() for draws, chosen in parts]
+        return _decided(
+            values[row, column],
+            np.concatenate(own),
+            sides[row],
+            max_exceedances,
+            max_draws,
+            undefined,
         )
-        for row, side in enumerate(sides)
+
+    return tuple(
+        tuple(decided(row, column) for column in range(n_subclusters))
+        for row in range(n_statistics)
     )
-
-
-def _exceedances(values, draws, sides, undefined: str) -> np.ndarray:
-    """Count the draws at least as extreme as the true values, shape (n_statistics, n_chosen)."""
-    counts = np.zeros(values.shape, dtype=np.int64)
-    for row, side in enumerate(sides):
-        order = draw_order(values[row], draws[row].T, side, undefined=undefined)
-        counts[row] = (order >= 0).sum(axis=-1)
-    return counts
-
-
-def _of(rounds: list[np.ndarray], drawn_for: list[np.ndarray], row: int, column: int):
-    """Yield one subcluster's draws of one statistic, round by round."""
-    for round_draws, chosen in zip(rounds, drawn_for, strict=True):
-        yield from (round_draws[row, :, position] for position in np.flatnonzero(chosen == column))
-
-
-def _checked_limits(max_exceedances: int, max_draws: int, undefined: str) -> tuple[int, int]:
-    limits = (
-        check_integer("max_exceedances", max_exceedances, 1),
-        check_integer("max_draws", max_draws, 1),
-    )
-    check_option("undefined", undefined, UNDEFINED)
-    require(
-        undefined != "left_out",
-        "undefined='left_out' has no stopping rule, since undefined draws would count as none: use "
-        "'least_extreme'",
-    )
-    return limits

@@ -28,13 +28,7 @@ MOST_NAMED = 5  # modules of a name like one that is not there
 
 
 def check_names(module: nn.Module, layers: object) -> dict[str, int | None]:
-    """Return the modules that layers are named by, each with its axis of units where given.
-
-    Raises
-    ------
-    InvalidInputError
-        If `layers` is no list or mapping of the names of modules.
-    """
+    """Return the modules that layers are named by, each with its axis of units where given."""
     listed = isinstance(layers, Sequence | Mapping) and not isinstance(layers, str)
     require(
         listed and len(layers) > 0 and all(isinstance(name, str) for name in layers),

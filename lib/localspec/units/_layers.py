@@ -29,23 +29,14 @@ class ChannelNorm:
 class Reading:
     """What a reader reads of one tensor.
 
-    Attributes
-    ----------
-    tensor : str or None
-        None for the images.
-    start : int
-        First of the reader's input channels (in units) that are the tensor's.
-    norms : tuple of ChannelNorm
-        Normalizations between the tensor and the reader, without those of the tensor's own that
-        stand before its activation.
-    gate : str or None
-        Product on the way with values that hang on the image, if any.
+    The normalizations are those between the tensor and the reader, without those of the tensor's
+    own that stand before its activation.
     """
 
-    tensor: str | None
-    start: int
+    tensor: str | None  # None for the images
+    start: int  # first of the reader's input channels (in units) that are the tensor's
     norms: tuple[ChannelNorm, ...]
-    gate: str | None
+    gate: str | None  # product on the way with values that hang on the image, if any
 
 
 @dataclass(frozen=True)

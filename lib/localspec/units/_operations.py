@@ -168,12 +168,8 @@ def module_of(node: fx.Node, graph_module: fx.GraphModule) -> nn.Module | None:
 def operation_kind(node: fx.Node, graph_module: fx.GraphModule) -> tuple[str, nn.Module | None]:
     """Say what a node is, with its module.
 
-    Returns
-    -------
-    str
-        "layer", "batch norm", "scaling", "activation", "passed", "addition", "product" or
-        "concatenation"; of anything else a description.
-    torch.nn.Module or None
+    It is a "layer", "batch norm", "scaling", "activation", "passed", "addition", "product" or
+    "concatenation"; of anything else this is a description.
     """
     module = module_of(node, graph_module)
     if module is not None:
@@ -267,25 +263,20 @@ def stays_random(node: fx.Node) -> bool:
 def overwritable(graph_module: fx.GraphModule) -> dict[fx.Node, tuple[fx.Node, ...]]:
     """Return the ReLUs that may write over what they read, because nothing else reads it.
 
-    Returns
-    -------
-    dict of torch.fx.Node to tuple of torch.fx.Node
-        With each, the nodes whose values lie in the memory that it then overwrites.
+    With each come the nodes whose values lie in the memory that it then overwrites.
     """
     overwriting = {}
     for node in graph_module.graph.nodes:
         if not is_relu(node, graph_module):
             continue
         lost = [node.all_input_nodes[0]]
-        while lost[-1].all_input_nodes and _shares_memory(lost[-1], graph_module):
+        while lost[-1].all_input_nodes and (
+            in_same_memory(lost[-1], graph_module) or call_name(lost[-1]) in OWN_CALLS
+        ):
             lost.append(lost[-1].all_input_nodes[0])
         if all(len(value.users) == 1 for value in lost):
             overwriting[node] = tuple(lost)
     return overwriting
-
-
-def _shares_memory(node: fx.Node, graph_module: fx.GraphModule) -> bool:
-    return in_same_memory(node, graph_module) or call_name(node) in OWN_CALLS
 
 
 class Runner(fx.Interpreter):

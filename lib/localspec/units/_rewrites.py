@@ -75,13 +75,8 @@ def separate_overwritten(graph_module: fx.GraphModule) -> None:
     """Rewrite operations that overwrite their input, so that every node keeps its value.
 
     Whatever reads an overwritten value afterwards sees the new one, as in the network itself:
-    behind ``y = relu_(x)``, x is y. Comes before dead code is removed, which a call for the sake
-    of overwriting alone seems to be.
-
-    Raises
-    ------
-    InvalidInputError
-        If an overwritten value is read afterwards in another shape.
+    behind ``y = relu_(x)``, x is y; read in another shape, it is refused. Comes before dead code is
+    removed, which a call for the sake of overwriting alone seems to be.
     """
     order = {node: index for index, node in enumerate(graph_module.graph.nodes)}
     sizes = size_nodes(graph_module)  # numbers are never overwritten
@@ -221,12 +216,7 @@ def simplify(graph_module: fx.GraphModule) -> None:
     - What keeps a value, such as a cast or stochastic depth in evaluation mode, is dropped.
     - A product with a constant becomes a :class:`Scaling`, a function with weights its module.
     - Views, squeezes and pooling over the whole map no longer name the number of images or
-      another size.
-
-    Raises
-    ------
-    InvalidInputError
-        If images or units cannot be told apart behind an operation.
+      another size. Operations behind which images or units cannot be told apart are refused.
     """
     sizes = size_nodes(graph_module)
     dims: dict[fx.Node, int | None] = {}

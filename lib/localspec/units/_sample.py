@@ -13,9 +13,9 @@ from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.instancenorm import _InstanceNorm
 
 from localspec._utils.validation import require
-from localspec.data import check_images
+from localspec.data import check_images, other_image
 from localspec.exceptions import InvalidInputError
-from localspec.units._checks import check_gradients, count_logits
+from localspec.units._checks import N_TRIED, check_gradients, count_logits
 from localspec.units._hooked_units import (
     HookedLayer,
     HookedUnits,
@@ -26,7 +26,6 @@ from localspec.units._hooked_units import (
 )
 from localspec.units._operations import SOFTMAXES, SQUASHING
 
-N_TRIED = 2  # images
 BY_DEFAULT = (_ConvNd, nn.Linear, nn.RNNBase)
 CHANNEL_NORMS = (_BatchNorm, _InstanceNorm, nn.GroupNorm)
 TOKEN_NORMS = (nn.LayerNorm, nn.RMSNorm)
@@ -254,13 +253,13 @@ class Sample:
 def _two_images(x: torch.Tensor, module: nn.Module) -> torch.Tensor:
     """Return the first image and the first other one, as the network reads them."""
     check_images(x)
-    others = (x != x[:1]).flatten(1).any(dim=1).nonzero().flatten()
+    other = other_image(x)
     require(
-        len(others) > 0,
+        other is not None,
         f"x must hold two or more images that are not all the same, not {len(x)} like the first",
     )
     example = next(iter(module.parameters()), x)
-    pair = x[[0, int(others[0])]].detach()
+    pair = x[[0, other]].detach()
     return pair.to(example.device, HookedUnits(module, ()).dtype)
 
 
@@ -269,16 +268,8 @@ def _two_images(x: torch.Tensor, module: nn.Module) -> torch.Tensor:
 def take_sample(module: nn.Module, x: torch.Tensor) -> Sample:
     """Run a network on two images, together and each alone, and check that they stay apart.
 
-    Parameters
-    ----------
-    module : torch.nn.Module
-    x : torch.Tensor, shape (n_images, ...)
-
-    Raises
-    ------
-    InvalidInputError
-        If `x` has no two different images, the network cannot read them, returns no logits, or
-        returns others for an image where another one stands beside it.
+    Refused are images that are all alike or that the network cannot read, and a network that
+    returns no logits, or others for an image where another one stands beside it.
     """
     pair = _two_images(x, module)
     count_logits(HookedUnits(module, ()), pair)

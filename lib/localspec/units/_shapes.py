@@ -40,13 +40,7 @@ def size_nodes(graph_module: fx.GraphModule) -> set[fx.Node]:
 
 
 def _evaluated(value: object) -> object:
-    """Return a size, or an expression of sizes, of the made-up shape.
-
-    Raises
-    ------
-    ValueError
-        If it is not an expression of sizes alone.
-    """
+    """Return a size, or an expression of sizes, of the made-up shape; ValueError for all else."""
     if isinstance(value, tuple | list):
         return tuple(_evaluated(part) for part in value)
     if not isinstance(value, fx.Node):
@@ -167,9 +161,8 @@ def _reduced(node: fx.Node, n_dims: int | None) -> int:
     dims, keepdim = _given(node, "dim", "keepdim")
     dims = node.kwargs.get("axis", dims)
     dims = dims if isinstance(dims, tuple | list) else (dims,)
-    if n_dims not in (3, 4) or not all(isinstance(dim, int) for dim in dims):
-        refuse(node, "it must go over the height and width of maps, as x.mean((2, 3)) does")
-    if min(dim % n_dims for dim in dims) < 2:
+    known = n_dims in (3, 4) and all(isinstance(dim, int) for dim in dims)
+    if not known or min(dim % n_dims for dim in dims) < 2:
         refuse(node, "it must go over the height and width of maps, as x.mean((2, 3)) does")
     return n_dims if keepdim else n_dims - len(dims)
 

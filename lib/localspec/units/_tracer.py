@@ -47,32 +47,14 @@ def source_of(node: fx.Node) -> fx.Node:
 
 
 class Tracer:
-    """Follow the units of every node of a traced network.
-
-    Attributes
-    ----------
-    parts : dict of torch.fx.Node to tuple of Part
-    sizes : dict of torch.fx.Node to int
-        Units of every origin.
-    channels : dict of torch.fx.Node to bool
-        Whether an origin's units are channels.
-    readers : list of torch.fx.Node
-        Calls of layers, in order.
-    tensors : list of torch.fx.Node
-        Origins that layers read or the network returns, in order.
-
-    Raises
-    ------
-    InvalidInputError
-        At the first node through which units cannot be followed.
-    """
+    """Follow the units of every node of a traced network; refuse the first node that hides them."""
 
     def __init__(self, graph_module: fx.GraphModule) -> None:
         self.graph_module = graph_module
         self.parts: dict[fx.Node, tuple[Part, ...]] = {}
-        self.sizes: dict[fx.Node, int] = {}
-        self.channels: dict[fx.Node, bool] = {}
-        self.readers: list[fx.Node] = []
+        self.sizes: dict[fx.Node, int] = {}  # units of every origin
+        self.channels: dict[fx.Node, bool] = {}  # whether an origin's units are channels
+        self.readers: list[fx.Node] = []  # calls of layers, in order
         self._flat: dict[fx.Node, bool] = {}  # maps laid out as one row of features
         self._joined_flat: set[fx.Node] = set()  # rows of features side by side
         nodes = graph_module.graph.nodes
@@ -84,7 +66,10 @@ class Tracer:
                 self._follow(node)
         (self.output,) = (node for node in nodes if node.op == "output")
         read = [part.origin for node in self.readers for part in self.parts[source_of(node)]]
-        written = [part.origin for node in self.output.all_input_nodes for part in self._of(node)]
+        written = [
+            part.origin for node in self.output.all_input_nodes for part in self.parts.get(node, ())
+        ]
+        # origins that layers read or the network returns, in order
         self.tensors = sorted({*read, *written} - {self.input}, key=self.order.__getitem__)
 
     def _follow(self, node: fx.Node) -> None:
@@ -131,9 +116,6 @@ class Tracer:
             replace(part, norms=(*part.norms, (node, start)))
             for part, start in zip(self.parts[source], self.starts(source), strict=True)
         )
-
-    def _of(self, node: fx.Node) -> tuple[Part, ...]:
-        return self.parts.get(node, ())
 
     def width(self, node: fx.Node) -> int:
         """Return the number of units that a node carries; 0 if images of unknown channels do."""

@@ -161,7 +161,7 @@ def unit_values_traced(
     x: torch.Tensor,
     conventions: Conventions,
     max_values: int,
-    activation_values: str = "before",
+    activation_values: str,
 ) -> dict[str, np.ndarray]:
     """Return what :func:`unit_values` does, of a traced network and checked images."""
     parts = []
@@ -193,20 +193,10 @@ def _collapse(value: torch.Tensor, norm: str) -> torch.Tensor:
 
 
 def mean_outputs(network: Network, x: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Return the mean over images of what each tested layer's units hand on.
+    """Return the mean over images of what each tested layer's units hand on, (n_units, ...).
 
-    Parameters
-    ----------
-    network : torch.nn.Module, TrainedNetwork, UnitMap or HookedUnits
-    x : torch.Tensor, shape (n_images, ...)
+    That is after the activation, before pooling; of a channel, the mean of every place in its map.
 
-    Returns
-    -------
-    dict of str to torch.Tensor, shape (n_units, ...)
-        After the activation, before pooling; of a channel, the mean of every place in its map.
-
-    References
-    ----------
     Hod et al., arXiv:2110.08058, "Lesion"; mean ablation is a check of this project's.
     """
     unit_map = units_of(network)

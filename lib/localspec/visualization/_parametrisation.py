@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import torch
 
-from localspec._utils.hardware import single_threaded
+from localspec._utils.hardware import limited_threads
 
 INITIAL_SD = 0.01
 # Square root of the covariance of colours in natural images, scaled to unit largest norm
@@ -64,7 +64,7 @@ def decoder(
     if n_coefficients <= MAX_COEFFICIENTS:
         single = torch.eye(n_coefficients, dtype=torch.float64, device="cpu")
         single = single.reshape(n_coefficients, height, width // 2 + 1, 2)
-        with single_threaded():  # several threads round otherwise
+        with limited_threads(1):  # several threads round otherwise
             images = _transform(single, amplitudes, (height, width))
         matrix = images.flatten(1).to(parameters)
     # there is no Fourier transform in less than single precision
@@ -82,8 +82,3 @@ def decoder(
         return torch.sigmoid(image)
 
     return decode_all
-
-
-def decode(parameters: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """Turn Fourier coefficients into images with valid colours, see :func:`decoder`."""
-    return decoder(height, width, parameters)(parameters)

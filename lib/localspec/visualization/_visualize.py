@@ -127,11 +127,6 @@ def checked_network(network: Network, image_shape: Sequence[int]) -> Units:
     return unit_map
 
 
-def checked_steps(n_steps: int, seed: int) -> tuple[int, int]:
-    """Return a number of steps and a seed as Python's own; refuse what is none."""
-    return check_integer("n_steps", n_steps, 1, MOST_STEPS), check_seed(seed)
-
-
 def check_targets(unit_map: Units, targets: Sequence[Lesion]) -> None:
     """Refuse targets that are not units of one layer."""
     check_unit_sets("targets", targets)
@@ -288,7 +283,7 @@ def visualize(
     Hod et al., arXiv:2110.08058, "Feature visualization"; Olah et al. (2017).
     """
     unit_map = checked_network(network, image_shape)
-    n_steps, seed = checked_steps(n_steps, seed)
+    n_steps, seed = check_integer("n_steps", n_steps, 1, MOST_STEPS), check_seed(seed)
     check_integer("max_images", max_images, 1)
     check_integer("small_part", small_part, 1)
     if max_values is not None:

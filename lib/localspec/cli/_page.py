@@ -57,10 +57,7 @@ KILLED_STATUS = (-9, 137)
 def in_declared_order(notebook: NotebookNode, parameters: dict, page: str) -> dict:
     """Return the parameters in the order in which the notebook declares them.
 
-    Raises
-    ------
-    click.ClickException
-        If the notebook does not declare one of them: papermill would only warn.
+    One that it does not declare is refused: papermill would only warn.
     """
     if not any("parameters" in cell.metadata.get("tags", []) for cell in notebook.cells):
         raise click.ClickException(f"{page}: the notebook has no cell tagged 'parameters'")
@@ -99,10 +96,7 @@ def execute(
 ) -> NotebookNode:
     """Execute a notebook in the folder of its output, where nbval will execute it again.
 
-    Raises
-    ------
-    click.ClickException
-        Whatever ended the page, in one message; `state` gets it, too.
+    `state` gets in one line what ended the page, if anything did.
     """
     root = project_root()
     # results outside the project: the library finds the project upwards from the kernel's folder
@@ -133,14 +127,8 @@ def execute(
 def kernel_variables(results: Path, record: Path, compute: str) -> dict[str, str]:
     """Return the environment variables of the kernel that runs a page.
 
-    Parameters
-    ----------
-    results : Path
-        Absolute folder for results.
-    record : Path
-        Where the library notes stages, tables and device.
-    compute : {"auto", "never"}
-        What the library does where a notebook's own parameter is "auto".
+    The library notes stages, tables and device in `record`; `compute` is what it does where a
+    notebook's own parameter is "auto".
     """
     # the library that is stamped comes first on the path, wherever else pip installed one from
     path = [str(LIBRARY.parent), os.environ.get("PYTHONPATH", "")]
@@ -177,18 +165,7 @@ def run_notebook(
 ) -> Executed:
     """Execute a page's notebook beside ``<stem>.ipynb``, and remove the record that stands there.
 
-    Parameters
-    ----------
-    page : str
-    parameters : dict
-    stem : Path
-        Of what will be written: without an ending.
-    results : Path
-    state : State
-        Gets what is said of an error.
-    compute : {"auto", "never"}
-    pages : Path, optional
-        Where tables are written, if not into the profile's folder.
+    Tables are written into `pages`, by default into the profile's folder.
     """
     partial, record = Path(f"{stem}.partial.ipynb"), stem.with_name(f".{stem.name}.record")
     stem.parent.mkdir(parents=True, exist_ok=True)
@@ -221,11 +198,6 @@ def run_page(
 
     With other parameters than the profile's if they are given. Returns stages and keys of the
     artifacts that it needed.
-
-    Raises
-    ------
-    click.ClickException
-        If it fails, or another process runs this page.
     """
     parameters = profile.parameters(page) if parameters is None else parameters
     folder = inside(results, profile.name)

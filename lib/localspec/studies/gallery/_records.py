@@ -26,47 +26,24 @@ SHOWN_DRAW = 1  # the random counterpart whose image stands beside the true one
 
 @dataclass(frozen=True, eq=False)
 class GalleryRecord(Group):
-    """One tested subcluster; its visualizations are in [0, 1].
+    """One tested subcluster; its visualizations are in [0, 1]."""
 
-    Attributes
-    ----------
-    anchor : str
-        Name of its card: letters, digits, dots, underscores and hyphens.
-    network : str
-    score, random_score : float
-        Objectives that the visualizations of it and of its first random counterpart reached.
-    exciting_scores : numpy.ndarray, shape (n_exciting,)
-    """
-
-    anchor: str
+    anchor: str  # name of its card: letters, digits, dots, underscores and hyphens
     network: str
-    score: float
-    random_score: float
+    score: float  # that its visualization reached
+    random_score: float  # that of its first random counterpart
     exciting_scores: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
 class Gallery:
-    """Every tested subcluster of one network.
+    """Every tested subcluster of one network."""
 
-    Attributes
-    ----------
-    name : str
-        The network's, with its seed.
-    class_names : tuple of str
-    records : tuple of GalleryRecord
-        By partitioning, layer and cluster.
-    labels : Mapping of int to int
-        Class of every test image that a record names.
-    test_images : Mapping of int to numpy.ndarray, shape (n_channels, height, width)
-        Their pixels in [0, 1]; empty if they are not to be shown.
-    """
-
-    name: str
+    name: str  # the network's, with its seed
     class_names: tuple[str, ...]
-    records: tuple[GalleryRecord, ...]
-    labels: Mapping[int, int]
-    test_images: Mapping[int, np.ndarray]
+    records: tuple[GalleryRecord, ...]  # by partitioning, layer and cluster
+    labels: Mapping[int, int]  # class of every test image that a record names
+    test_images: Mapping[int, np.ndarray]  # their pixels in [0, 1]; empty if not to be shown
 
 
 def card_anchor(partitioning: str, layer: str, cluster: int) -> str:

@@ -18,21 +18,10 @@ SHUFFLES = {"permute": "all weights", "permute_nonzero": "weights other than zer
 
 
 def published_curve(name: str | None) -> pd.DataFrame:
-    """Return the published n-cuts of one network after some epochs, those of pruning counted on.
+    """Return the published n-cuts of one model after some epochs, those of pruning counted on.
 
-    Parameters
-    ----------
-    name : str or None
-        Its model in the table of published figures.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``epoch``, ``n_clusters``, ``ncut``; no rows where nothing is published.
-
-    References
-    ----------
-    Filan et al., arXiv:2103.03386, the stored output of the companion code's learning curves.
+    Filan et al., arXiv:2103.03386, the stored output of the companion code's learning curves. No
+    rows where nothing is published.
     """
     folder = files("localspec.studies.learning_curve")
     with folder.joinpath("published.csv").open(encoding="utf-8") as file:

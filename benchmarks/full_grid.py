@@ -37,24 +37,14 @@ CORES = {"a laptop of 2 cores": 2, "a laptop of 8 cores": 8, "100 cores": 100}
 
 @dataclass(frozen=True)
 class Case:
-    """A network of the paper's main tables, its protocol, and how much of it is run here.
-
-    Attributes
-    ----------
-    replicates : dict of str to int
-        Networks that each step is done for: seeds x variants.
-    n_images : dict of str to int
-        Images of each step in the protocol.
-    measured_images : dict of str to int
-        Images of each step that are run here.
-    """
+    """A network of the paper's main tables, its protocol, and how much of it is run here."""
 
     data: str
     shape: tuple[int, ...]
     n_clusters: int
-    replicates: dict[str, int]
-    n_images: dict[str, int]
-    measured_images: dict[str, int]
+    replicates: dict[str, int]  # networks that each step is done for: seeds x variants
+    n_images: dict[str, int]  # of each step in the protocol
+    measured_images: dict[str, int]  # of each step, run here
     n_epochs: int = 0
     n_lesions: int = 0  # of a tested layer, run here
     n_targets: int = 0  # of a tested layer, run here

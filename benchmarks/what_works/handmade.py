@@ -136,7 +136,8 @@ def changed(make, change):
 
     def made():
         network = make()
-        return change(network) or network
+        change(network)
+        return network
 
     return made
 
@@ -157,16 +158,8 @@ def spectral(network):
     parametrizations.spectral_norm(network[1])
 
 
-def frozen(network):
-    network.requires_grad_(False)
-
-
 def with_hook(network):
     network[1].register_forward_hook(lambda module, inputs, output: 2 * output)
-
-
-def half(network):
-    return network.half()
 
 
 def maxout(m, x):
@@ -203,7 +196,7 @@ HANDMADE = {
     "MLP, weight normalization": (changed(dense(nn.ReLU), parametrized), GREY),
     "MLP, weight normalization by hooks": (changed(dense(nn.ReLU), old_weight_norm), GREY),
     "MLP, spectral normalization": (changed(dense(nn.ReLU), spectral), GREY),
-    "MLP, frozen": (changed(dense(nn.ReLU), frozen), GREY),
+    "MLP, frozen": (lambda: dense(nn.ReLU)().requires_grad_(False), GREY),
     "MLP, a forward hook": (changed(dense(nn.ReLU), with_hook), GREY),
     "MLP, bfloat16": (lambda: dense(nn.ReLU)().bfloat16(), GREY),
     "MLP, float64": (lambda: dense(nn.ReLU)().double(), GREY),
@@ -414,7 +407,7 @@ HANDMADE = {
         ),
         GREY,
     ),
-    "MLP, half precision": (changed(dense(nn.ReLU), half), GREY),
+    "MLP, half precision": (lambda: dense(nn.ReLU)().half(), GREY),
     "MLP, quantized": (lambda: quantize_dynamic(dense(nn.ReLU)(), {nn.Linear}), GREY),
     "MLP, scripted": (lambda: torch.jit.script(dense(nn.ReLU)().eval()), GREY),
     "MLP, in training mode": (lambda: TrainingMode(dense(nn.ReLU)()), GREY),

@@ -27,24 +27,12 @@ LOOK_S = 0.2  # between two looks at what the jobs say
 
 @dataclass(frozen=True)
 class Manner:
-    """How jobs are run.
+    """How jobs are run."""
 
-    Attributes
-    ----------
-    cores : int
-        Of this machine, for all jobs together.
-    jobs : int, optional
-        How many run at once; on this machine it stands for `cores`.
-    workflow : str
-        The folder of ``profiles`` that says where they run.
-    verbose : bool
-        Show what Snakemake says, and no bar.
-    """
-
-    cores: int = 2
-    jobs: int | None = None
-    workflow: str = LOCAL
-    verbose: bool = False
+    cores: int = 2  # of this machine, for all jobs together
+    jobs: int | None = None  # how many run at once; on this machine it stands for `cores`
+    workflow: str = LOCAL  # the folder of ``profiles`` that says where they run
+    verbose: bool = False  # show what Snakemake says, and no bar
 
     @property
     def local(self) -> bool:

@@ -58,18 +58,6 @@ def card_anchor(partitioning: str, layer: str, cluster: int) -> str:
     return "-".join(re.sub(r"[^\w.]+", "-", part, flags=re.ASCII) for part in parts)
 
 
-def _lost(replicate: Replicate, partitioning: str, index: int) -> tuple:
-    accuracies = replicate.lesioned(partitioning)
-    lost = accuracies.baseline - accuracies.lesioned[:, index]
-    return lost[0], lost[1:].mean(axis=0)
-
-
-def _images(replicate: Replicate, partitioning: str, index: int) -> tuple:
-    visualizations = replicate.visualizations(partitioning)
-    images, scores = visualizations.images[:, index], visualizations.scores[:, index]
-    return images[0], images[SHOWN_DRAW], float(scores[0]), float(scores[SHOWN_DRAW])
-
-
 def _records(replicate: Replicate, partitioning: str, n_exciting: int) -> list[GalleryRecord]:
     """Return the records of one partitioning."""
     assessed = {name: replicate.assessment(name, partitioning) for name in MEASURES}
@@ -78,10 +66,10 @@ def _records(replicate: Replicate, partitioning: str, n_exciting: int) -> list[G
     exciting = exciting_images(
         replicate.trained, replicate.dataset.x_test, targets, n_images=n_exciting
     )
+    accuracies, made = replicate.lesioned(partitioning), replicate.visualizations(partitioning)
     records = []
     for index, part in enumerate(parts):
-        lost, random_lost = _lost(replicate, partitioning, index)
-        picture, random_picture, score, random_score = _images(replicate, partitioning, index)
+        lost = accuracies.baseline - accuracies.lesioned[:, index]
         records.append(
             GalleryRecord(
                 anchor=card_anchor(partitioning, part.layer, part.cluster),
@@ -94,12 +82,12 @@ def _records(replicate: Replicate, partitioning: str, n_exciting: int) -> list[G
                     name: Finding.from_assessment(assessment, index, NOTABLE)
                     for name, assessment in assessed.items()
                 },
-                lost=lost,
-                random_lost=random_lost,
-                picture=picture,
-                random_picture=random_picture,
-                score=score,
-                random_score=random_score,
+                lost=lost[0],
+                random_lost=lost[1:].mean(axis=0),
+                picture=made.images[0, index],
+                random_picture=made.images[SHOWN_DRAW, index],
+                score=float(made.scores[0, index]),
+                random_score=float(made.scores[SHOWN_DRAW, index]),
                 exciting=exciting.indices[index],
                 exciting_scores=exciting.scores[index],
             )

@@ -90,7 +90,6 @@ def mean_ncut(graph: UnitGraph, points: np.ndarray) -> float:
 
 
 def main() -> None:
-    """Measure and write."""
     rows = []
     for name, sizes in GRAPHS.items():
         graph = random_graph(sizes)

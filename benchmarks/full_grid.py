@@ -13,7 +13,7 @@ are untrained and images random. One process for each network, on one thread; pr
 
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -54,24 +54,34 @@ class Case:
 
 
 FIVE = {"training": 5, "clusters": 5, "lesions": 5, "visualization": 5}
+MLP = Case(
+    data="MNIST",
+    shape=(1, 28, 28),
+    n_clusters=16,
+    replicates=FIVE,
+    n_images={"training": 60_000, "clusters": 4992, "lesions": 10_000},
+    measured_images={"training": 15_000, "clusters": 4992, "lesions": 2000},
+    n_epochs=20,
+    n_lesions=40,
+    n_targets=40,
+)
+VGG_16 = Case(
+    data="ImageNet",
+    shape=(3, 224, 224),
+    n_clusters=32,
+    replicates={"clusters": 1, "lesions": 1, "visualization": 1},
+    n_images={"clusters": 2000, "lesions": 8000},
+    measured_images={"clusters": 4, "lesions": 2},
+    scopes=("global",),
+    n_lesions=4,
+    n_targets=1,
+    n_steps=1,
+    every=4,
+)
 CASES = {
-    "MLP": Case(
-        data="MNIST",
-        shape=(1, 28, 28),
-        n_clusters=16,
-        replicates=FIVE,
-        n_images={"training": 60_000, "clusters": 4992, "lesions": 10_000},
-        measured_images={"training": 15_000, "clusters": 4992, "lesions": 2000},
-        n_epochs=20,
-        n_lesions=40,
-        n_targets=40,
-    ),
-    "CNN": Case(
-        data="MNIST",
-        shape=(1, 28, 28),
-        n_clusters=16,
-        replicates=FIVE,
-        n_images={"training": 60_000, "clusters": 4992, "lesions": 10_000},
+    "MLP": MLP,
+    "CNN": replace(
+        MLP,
         measured_images={"training": 960, "clusters": 624, "lesions": 100},
         n_epochs=10,
         n_lesions=20,
@@ -90,41 +100,15 @@ CASES = {
         n_targets=2,
         n_steps=4,
     ),
-    "ResNet-18": Case(
-        data="ImageNet",
-        shape=(3, 224, 224),
-        n_clusters=32,
+    "ResNet-18": replace(
+        VGG_16,
         replicates={"clusters": 1, "lesions": 1},
-        n_images={"clusters": 2000, "lesions": 8000},
         measured_images={"clusters": 4, "lesions": 4},
-        scopes=("global",),
         n_lesions=2,
+        every=1,
     ),
-    "VGG-16": Case(
-        data="ImageNet",
-        shape=(3, 224, 224),
-        n_clusters=32,
-        replicates={"clusters": 1, "lesions": 1, "visualization": 1},
-        n_images={"clusters": 2000, "lesions": 8000},
-        measured_images={"clusters": 4, "lesions": 2},
-        scopes=("global",),
-        n_lesions=4,
-        n_targets=1,
-        n_steps=1,
-        every=4,
-    ),
-    "VGG-19": Case(
-        data="ImageNet",
-        shape=(3, 224, 224),
-        n_clusters=32,
-        replicates={"clusters": 1, "visualization": 1},
-        n_images={"clusters": 2000},
-        measured_images={"clusters": 4},
-        scopes=("global",),
-        n_targets=1,
-        n_steps=1,
-        every=4,
-    ),
+    "VGG-16": VGG_16,
+    "VGG-19": replace(VGG_16, replicates={"clusters": 1, "visualization": 1}),
 }
 PARTS = {  # of the grid, by data
     "MNIST": ("MNIST",),
@@ -265,7 +249,6 @@ def time_rows(grid: pd.DataFrame) -> list[dict]:
 
 
 def main() -> None:
-    """Measure and write."""
     rows = []
     for name in sys.argv[1:] or CASES:
         rows += rows_of(name, in_own_process(measured_steps, name))

@@ -175,7 +175,6 @@ def largest_difference(plain: list[list[torch.Tensor]], other: list[list[torch.T
 
 
 def main() -> None:
-    """Measure and write."""
     write("training", [*mlp_rows(), *cnn_rows()])
 
 

@@ -86,10 +86,7 @@ def with_names(notebook: dict, record: dict) -> dict:
 
 
 def files_html(cell: dict, record: dict, published: set[str]) -> str:
-    """Return what stands below the figures of a cell; empty where it writes none.
-
-    `published` has the names of the files of figures that are published.
-    """
+    """Return what stands below the figures of a cell; empty where it writes none."""
     written = written_name("".join(cell["source"]))
     if written is None:
         return ""

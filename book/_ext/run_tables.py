@@ -66,11 +66,7 @@ def is_number(text: str) -> bool:
 
 
 def render(header: list[str], rows: list[list[str]], name: str, entry: dict) -> str:
-    """Return a table as HTML, with its caption.
-
-    Cells are HTML; `name` is that of the file, if there is one; `entry` is the table's part of the
-    settings.
-    """
+    """Return a table as HTML, with its caption."""
     first = [column for column in entry.get("columns", header) if column in header] or header
     order = [header.index(column) for column in first]
     order += [index for index in range(len(header)) if index not in order]

@@ -163,10 +163,7 @@ def measured_costs(profile: Profile, results: Path) -> dict[Kind, Cost]:
 
 
 def estimate(profile: Profile, jobs: Sequence[str], costs: dict[Kind, Cost] | None = None) -> str:
-    """Return in one line how many jobs there are, and what they will take.
-
-    `costs` are by default those that are stored.
-    """
+    """Return in one line how many jobs there are, and what they will take."""
     costs = read_costs(table_path()) if costs is None else costs
     seconds = megabytes = 0.0
     unknown: Counter[str] = Counter()

@@ -92,10 +92,7 @@ def jobs_to_do(
     results: Path,
     stale: Iterable[Path] = (),
 ) -> list[str]:
-    """Return the names of the jobs that pages need, of those that are not current.
-
-    `stale` holds the records from :func:`stale_jobs`.
-    """
+    """Return the names of the jobs that pages need, of those that are not current."""
     folder, stale = jobs_folder(results, profile.name), set(stale)
     jobs = [job_name("train", *pair) for pair in pending]
     for job in _replicate_jobs(profile, pages):

@@ -94,10 +94,7 @@ def why_it_failed(error: Exception) -> str:
 def execute(
     notebook: NotebookNode, page: str, partial: Path, parameters: dict, state: State
 ) -> NotebookNode:
-    """Execute a notebook in the folder of its output, where nbval will execute it again.
-
-    `state` gets in one line what ended the page, if anything did.
-    """
+    """Execute a notebook in the folder of its output, where nbval will execute it again."""
     root = project_root()
     # results outside the project: the library finds the project upwards from the kernel's folder
     folder = partial.parent if partial.is_relative_to(root) else root
@@ -163,10 +160,7 @@ def run_notebook(
     compute: str,
     pages: Path | None = None,
 ) -> Executed:
-    """Execute a page's notebook beside ``<stem>.ipynb``, and remove the record that stands there.
-
-    Tables are written into `pages`, by default into the profile's folder.
-    """
+    """Execute a page's notebook beside ``<stem>.ipynb``, whose record is removed."""
     partial, record = Path(f"{stem}.partial.ipynb"), stem.with_name(f".{stem.name}.record")
     stem.parent.mkdir(parents=True, exist_ok=True)
     for path in (Path(f"{stem}.json"), record, partial):
@@ -194,11 +188,7 @@ def run_page(
     parameters: dict | None = None,
     compute: str = "auto",
 ) -> list[tuple[str, str]]:
-    """Run a page into `results` and write its notebook, then its record; `state` says how.
-
-    With other parameters than the profile's if they are given. Returns stages and keys of the
-    artifacts that it needed.
-    """
+    """Run a page into `results` and write its notebook, then its record; `state` says how."""
     parameters = profile.parameters(page) if parameters is None else parameters
     folder = inside(results, profile.name)
     hashes = source_hashes(profile, [page])[page]
@@ -248,10 +238,7 @@ def page(profile: str, page: str) -> None:
 
 
 def run_job(profile: Profile, name: str, results: Path, state: State) -> None:
-    """Do the job that is called `name` and keep its record, with what it took.
-
-    `state` gets what it says of its end.
-    """
+    """Do the job that is called `name` and keep its record, with what it took."""
     kind, *replicate = name.split("/")
     start, job_began = core_seconds(), time.time()
     if not replicate:
@@ -276,10 +263,7 @@ def run_job(profile: Profile, name: str, results: Path, state: State) -> None:
 def run_loading_page(
     profile: Profile, page: str, results: Path, state: State
 ) -> list[tuple[str, str]]:
-    """Run a page after its jobs; where they left something out, they are no longer current.
-
-    Returns stages and keys of the artifacts that it needed.
-    """
+    """Run a page after its jobs; where they left something out, they are no longer current."""
     compute = "never" if page in LOADING else "auto"
     try:
         return run_page(profile, page, results, state, compute=compute)

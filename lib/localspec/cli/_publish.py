@@ -132,10 +132,7 @@ def publish_figures(page: str, record: dict, folder: Path, results: Path, *, sam
 
 
 def read_records(results: Path, pages: Mapping[str, Mapping[str, str]]) -> dict[str, dict]:
-    """Return the records of pages; refuse what was not run or was changed since.
-
-    `results` is the folder of the profile, `pages` are those of :func:`source_hashes`.
-    """
+    """Return the records of pages; refuse what was not run or was changed since."""
     records = {}
     for page, hashes in pages.items():
         marker = results / f"{page}.json"

@@ -104,10 +104,7 @@ def parts(record: Mapping, tables: Path) -> list[tuple[str, int]]:
 def recompute(
     profile: Profile, record: Mapping, published: Path, part: tuple[str, int] | None
 ) -> list[dict]:
-    """Compute a page, or a network and a seed of it, in an empty folder; return a row a table.
-
-    `record` is the page's stamp, `published` the folder of the published tables.
-    """
+    """Compute a page, or a network and a seed of it, in an empty folder; return a row a table."""
     page, parameters = record["page"], dict(record["parameters"])
     state = State(page)
     if part is not None:

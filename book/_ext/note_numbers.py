@@ -24,15 +24,7 @@ def _table(path: Path, modified: int) -> pd.DataFrame:
 
 
 class Numbers:
-    """What expressions of a profile's notes can ask of tables.
-
-    Parameters
-    ----------
-    runs : Path
-        Folder of the published profiles.
-    profile : str
-        Whose tables are meant where no other profile is named.
-    """
+    """What expressions of a profile's notes can ask of tables: its own, or those they name."""
 
     def __init__(self, runs: Path, profile: str) -> None:
         self.runs, self.profile = runs, profile

@@ -100,7 +100,7 @@ def source_hashes(profile: Profile, pages: Iterable[str]) -> dict[str, dict[str,
 
 
 def read_record(marker: Path, hashes: Mapping[str, str]) -> tuple[dict, str | None]:
-    """Return a page's record, and why a run of what is there now would have another, if so."""
+    """Return a page's record, and why it is not that of what is there now, if it is not."""
     try:
         record = json.loads(marker.read_text(encoding="utf-8"))
         about = record.get("information", {})

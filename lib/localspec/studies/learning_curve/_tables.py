@@ -41,10 +41,8 @@ def _test_accuracy(replicate: EpochReplicate) -> float:
 
 def _share_zero(replicate: EpochReplicate) -> float:
     state = replicate.trained.module.state_dict()
-    kernels = [value for value in state.values() if value.ndim > 1]
-    return sum(int((kernel == 0).sum()) for kernel in kernels) / sum(
-        kernel.numel() for kernel in kernels
-    )
+    weights = torch.cat([value.flatten() for value in state.values() if value.ndim > 1])
+    return int((weights == 0).sum()) / len(weights)
 
 
 def networks_by_epoch(replicates: Sequence[EpochReplicate]) -> pd.DataFrame:

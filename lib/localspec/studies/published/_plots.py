@@ -182,28 +182,17 @@ def plot_pretrained(table: pd.DataFrame) -> Figure:
     figure, axis = plt.subplots(figsize=(8, 0.5 * len(table) + 1.5), layout="constrained")
     axis.axvline(0, color=GREY, linestyle="--", linewidth=1)
     columns = ["ncut", "shuffled_ncut_mean", "shuffled_ncut_std"]
-    for prefix, colour, shift in (("published_", GREY, -0.15), ("", BLUE, 0.15)):
+    for whose, prefix, colour, shift in (
+        ("published", "published_", GREY, -0.15),
+        ("ours", "", BLUE, 0.15),
+    ):
         names = [f"{prefix}{name}" for name in columns]
-        values = table.reindex(columns=names).to_numpy(dtype=float)
-        ncuts, means, spreads = values.T
-        rows = np.arange(len(table)) + shift
-        axis.hlines(
-            rows,
-            -100 * spreads / means,
-            100 * spreads / means,
-            color=colour,
-            linewidth=6,
-            alpha=0.4,
-            label=f"{'published' if prefix else 'ours'}, shuffled copies",
-        )
-        axis.scatter(
-            100 * (ncuts / means - 1),
-            rows,
-            color=colour,
-            marker="D",
-            zorder=3,
-            label=f"{'published' if prefix else 'ours'}, the network",
-        )
+        ncuts, means, spreads = table.reindex(columns=names).to_numpy(dtype=float).T
+        rows, reach = np.arange(len(table)) + shift, 100 * spreads / means
+        copies, network = f"{whose}, shuffled copies", f"{whose}, the network"
+        axis.hlines(rows, -reach, reach, color=colour, linewidth=6, alpha=0.4, label=copies)
+        above = 100 * (ncuts / means - 1)
+        axis.scatter(above, rows, color=colour, marker="D", zorder=3, label=network)
     labels = [f"{row.network}, seed {row.seed}" for row in table.itertuples()]
     axis.set_yticks(np.arange(len(table)), labels)
     axis.set_ylim(len(table) - 0.5, -0.5)

@@ -194,9 +194,7 @@ def verify(profile: str, page: str | None, n_parts: int, seed: int, record: bool
         )
     if page is not None and not stamps[page]["tables"]:
         raise click.ClickException(f"{page} of {profile} has no table: choose another page")
-    chosen: list[tuple[str, tuple[str, int] | None]] = [(page, None)] if page else []
-    if page is None:
-        chosen += chosen_parts(stamps, folder / "tables", n_parts, seed)
+    chosen = [(page, None)] if page else chosen_parts(stamps, folder / "tables", n_parts, seed)
     rows = []
     for name, part in chosen:
         rows += recompute(loaded, stamps[name], folder / "tables", part)

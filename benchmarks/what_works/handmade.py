@@ -46,12 +46,10 @@ def convolutional(norm=nn.Identity, act=nn.ReLU, **options):
     return make
 
 
-def dense(*between, width=12):
+def dense(*between):
     def make():
         parts = [part() for part in between]
-        return nn.Sequential(
-            nn.Flatten(), nn.Linear(256, width), *parts, nn.Linear(width, N_CLASSES)
-        )
+        return nn.Sequential(nn.Flatten(), nn.Linear(256, 12), *parts, nn.Linear(12, N_CLASSES))
 
     return make
 

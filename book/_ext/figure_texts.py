@@ -56,8 +56,9 @@ def with_texts(notebook: dict, texts: dict[str, dict[str, str]]) -> dict:
     return notebook
 
 
-def written_name(source: str) -> tuple[str, str] | None:
+def written_name(cell: dict) -> tuple[str, str] | None:
     """Return what a cell calls its figures, `*` for what changes, and their folder, if any."""
+    source = "".join(cell["source"])
     written = WRITTEN.search(source)
     if written is None:
         return None
@@ -73,7 +74,7 @@ def with_names(notebook: dict, record: dict) -> dict:
     A name that changes from figure to figure does so by network, in the order of the page.
     """
     for cell in notebook["cells"]:
-        images, written = images_of(cell), written_name("".join(cell["source"]))
+        images, written = images_of(cell), written_name(cell)
         if not images or written is None:
             continue
         names = [written[0]]
@@ -87,7 +88,7 @@ def with_names(notebook: dict, record: dict) -> dict:
 
 def files_html(cell: dict, record: dict, published: set[str]) -> str:
     """Return what stands below the figures of a cell; empty where it writes none."""
-    written = written_name("".join(cell["source"]))
+    written = written_name(cell)
     if written is None:
         return ""
     names = [image.get("metadata", {}).get("figure", written[0]) for image in images_of(cell)]

@@ -12,7 +12,7 @@ import threading
 import time
 
 
-def die_with_parent(parent: int, interval_s: float = 0.5) -> None:
+def die_with_parent(parent: int) -> None:
     """End this process soon after process `parent`, which started it, has ended.
 
     A killed ``make`` cannot tell its children, and a child that goes on would write into the
@@ -26,7 +26,7 @@ def die_with_parent(parent: int, interval_s: float = 0.5) -> None:
 
     def watch() -> None:
         while os.getppid() == parent:
-            time.sleep(interval_s)
+            time.sleep(0.5)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True, name="die-with-parent").start()

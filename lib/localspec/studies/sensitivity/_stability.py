@@ -28,11 +28,7 @@ def eigengap_table(replicates: Sequence[Replicate], *, k_max: int = 16) -> pd.Da
     return pd.DataFrame(rows)
 
 
-def _pairs(
-    replicates: Sequence[Replicate],
-    partitioning: str,
-    others: Sequence[tuple[str, Sequence[Replicate]]],
-) -> list[dict]:
+def _pairs(replicates: Sequence[Replicate], partitioning: str, others: list) -> list[dict]:
     rows = []
     for against, varied in others:
         for replicate, other in zip(replicates, varied, strict=True):

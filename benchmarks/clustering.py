@@ -35,6 +35,12 @@ def random_graph(sizes: tuple[int, ...]) -> UnitGraph:
     return from_blocks(blocks, ranges)
 
 
+def kmeans_labels(points: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Return the clusters of points on one thread."""
+    with threadpool_limits(1):
+        return KMeans(N_CLUSTERS, n_init=N_STARTS, random_state=seed).fit(points).labels_
+
+
 def ways(graph: UnitGraph) -> dict:
     """Return what is timed: embedding, k-means and both, ours and scikit-learn's."""
     side = graph_sides(graph)
@@ -44,17 +50,11 @@ def ways(graph: UnitGraph) -> dict:
             return spectral_embedding(graph.adjacency, N_CLUSTERS, side=side)
 
     points = embed()
-
-    def kmeans() -> np.ndarray:
-        with threadpool_limits(1):
-            return KMeans(N_CLUSTERS, n_init=N_STARTS, random_state=0).fit(points).labels_
-
-    def both() -> np.ndarray:
-        with threadpool_limits(1):
-            embedded = spectral_embedding(graph.adjacency, N_CLUSTERS, side=side)
-            return KMeans(N_CLUSTERS, n_init=N_STARTS, random_state=0).fit(embedded).labels_
-
-    functions = {"localspec, embedding": embed, "localspec, k-means": kmeans, "localspec": both}
+    functions = {
+        "localspec, embedding": embed,
+        "localspec, k-means": lambda: kmeans_labels(points),
+        "localspec": lambda: kmeans_labels(embed()),
+    }
     for n_threads in THREADS:
 
         def their_embedding(n_threads=n_threads) -> np.ndarray:
@@ -85,16 +85,11 @@ def ways(graph: UnitGraph) -> dict:
 
 def mean_ncut(graph: UnitGraph, points: np.ndarray) -> float:
     """Return the mean n-cut over k-means seeds, the same ones for every embedding."""
-    with threadpool_limits(1):
-        labels = [
-            KMeans(N_CLUSTERS, n_init=N_STARTS, random_state=seed).fit(points).labels_
-            for seed in range(N_SEEDS)
-        ]
+    labels = [kmeans_labels(points, seed) for seed in range(N_SEEDS)]
     return float(np.mean([ncut(graph.adjacency, renumber(each)) for each in labels]))
 
 
 def main() -> None:
-    """Measure and write."""
     rows = []
     for name, sizes in GRAPHS.items():
         graph = random_graph(sizes)

@@ -56,7 +56,6 @@ def compare() -> list[dict]:
 
 
 def main() -> None:
-    """Measure and write."""
     write("correlations", compare())
 
 

@@ -13,7 +13,7 @@ are untrained and images random. One process for each network, on one thread; pr
 
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -37,24 +37,14 @@ CORES = {"a laptop of 2 cores": 2, "a laptop of 8 cores": 8, "100 cores": 100}
 
 @dataclass(frozen=True)
 class Case:
-    """A network of the paper's main tables, its protocol, and how much of it is run here.
-
-    Attributes
-    ----------
-    replicates : dict of str to int
-        Networks that each step is done for: seeds x variants.
-    n_images : dict of str to int
-        Images of each step in the protocol.
-    measured_images : dict of str to int
-        Images of each step that are run here.
-    """
+    """A network of the paper's main tables, its protocol, and how much of it is run here."""
 
     data: str
     shape: tuple[int, ...]
     n_clusters: int
-    replicates: dict[str, int]
-    n_images: dict[str, int]
-    measured_images: dict[str, int]
+    replicates: dict[str, int]  # networks that each step is done for: seeds x variants
+    n_images: dict[str, int]  # of each step in the protocol
+    measured_images: dict[str, int]  # of each step, run here
     n_epochs: int = 0
     n_lesions: int = 0  # of a tested layer, run here
     n_targets: int = 0  # of a tested layer, run here
@@ -64,24 +54,34 @@ class Case:
 
 
 FIVE = {"training": 5, "clusters": 5, "lesions": 5, "visualization": 5}
+MLP = Case(
+    data="MNIST",
+    shape=(1, 28, 28),
+    n_clusters=16,
+    replicates=FIVE,
+    n_images={"training": 60_000, "clusters": 4992, "lesions": 10_000},
+    measured_images={"training": 15_000, "clusters": 4992, "lesions": 2000},
+    n_epochs=20,
+    n_lesions=40,
+    n_targets=40,
+)
+VGG_16 = Case(
+    data="ImageNet",
+    shape=(3, 224, 224),
+    n_clusters=32,
+    replicates={"clusters": 1, "lesions": 1, "visualization": 1},
+    n_images={"clusters": 2000, "lesions": 8000},
+    measured_images={"clusters": 4, "lesions": 2},
+    scopes=("global",),
+    n_lesions=4,
+    n_targets=1,
+    n_steps=1,
+    every=4,
+)
 CASES = {
-    "MLP": Case(
-        data="MNIST",
-        shape=(1, 28, 28),
-        n_clusters=16,
-        replicates=FIVE,
-        n_images={"training": 60_000, "clusters": 4992, "lesions": 10_000},
-        measured_images={"training": 15_000, "clusters": 4992, "lesions": 2000},
-        n_epochs=20,
-        n_lesions=40,
-        n_targets=40,
-    ),
-    "CNN": Case(
-        data="MNIST",
-        shape=(1, 28, 28),
-        n_clusters=16,
-        replicates=FIVE,
-        n_images={"training": 60_000, "clusters": 4992, "lesions": 10_000},
+    "MLP": MLP,
+    "CNN": replace(
+        MLP,
         measured_images={"training": 960, "clusters": 624, "lesions": 100},
         n_epochs=10,
         n_lesions=20,
@@ -100,41 +100,15 @@ CASES = {
         n_targets=2,
         n_steps=4,
     ),
-    "ResNet-18": Case(
-        data="ImageNet",
-        shape=(3, 224, 224),
-        n_clusters=32,
+    "ResNet-18": replace(
+        VGG_16,
         replicates={"clusters": 1, "lesions": 1},
-        n_images={"clusters": 2000, "lesions": 8000},
         measured_images={"clusters": 4, "lesions": 4},
-        scopes=("global",),
         n_lesions=2,
+        every=1,
     ),
-    "VGG-16": Case(
-        data="ImageNet",
-        shape=(3, 224, 224),
-        n_clusters=32,
-        replicates={"clusters": 1, "lesions": 1, "visualization": 1},
-        n_images={"clusters": 2000, "lesions": 8000},
-        measured_images={"clusters": 4, "lesions": 2},
-        scopes=("global",),
-        n_lesions=4,
-        n_targets=1,
-        n_steps=1,
-        every=4,
-    ),
-    "VGG-19": Case(
-        data="ImageNet",
-        shape=(3, 224, 224),
-        n_clusters=32,
-        replicates={"clusters": 1, "visualization": 1},
-        n_images={"clusters": 2000},
-        measured_images={"clusters": 4},
-        scopes=("global",),
-        n_targets=1,
-        n_steps=1,
-        every=4,
-    ),
+    "VGG-16": VGG_16,
+    "VGG-19": replace(VGG_16, replicates={"clusters": 1, "visualization": 1}),
 }
 PARTS = {  # of the grid, by data
     "MNIST": ("MNIST",),
@@ -275,7 +249,6 @@ def time_rows(grid: pd.DataFrame) -> list[dict]:
 
 
 def main() -> None:
-    """Measure and write."""
     rows = []
     for name in sys.argv[1:] or CASES:
         rows += rows_of(name, in_own_process(measured_steps, name))

@@ -311,7 +311,6 @@ def draw(growth: pd.DataFrame) -> None:
 
 
 def main() -> None:
-    """Measure and write."""
     measure_series(sys.argv[1:])
     growth = pd.read_csv(TABLES / "growth.csv")
     order = {series[:3]: index for index, series in enumerate(SERIES)}

@@ -39,15 +39,7 @@ def nouns(path: Path) -> dict[str, tuple[str, str | None]]:
 
 
 def groups(paths: dict[str, list[str]], least: int) -> dict[str, str]:
-    """Return the group of each class.
-
-    Parameters
-    ----------
-    paths : dict of str to list of str
-        Hypernyms of each class from itself to the root.
-    least : int
-        Classes of a group, but for that at the root.
-    """
+    """Return the group of each class, whose hypernyms are given from itself to the root."""
     depths = {noun: len(path) - at for path in paths.values() for at, noun in enumerate(path)}
     chosen: dict[str, str] = {}
     for noun in sorted(depths, key=lambda noun: (-depths[noun], noun)):  # the most specific first

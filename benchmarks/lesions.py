@@ -183,7 +183,6 @@ def gemm_rate(layer: str, *, n_lesions: int = 40, n_images: int = 10_000) -> dic
 
 
 def main() -> None:
-    """Measure and write."""
     names = sys.argv[1:] or list(NETWORKS)
     rows = []
     for name in names:

@@ -118,19 +118,7 @@ def mlp_rows() -> list[dict]:
         ways = {"one by one": one_by_one, "side by side": side_by_side, "batched": at_once}
         measure(ways, n_rounds=1)  # starts the processes
         seconds = measure(ways, n_rounds=N_ROUNDS)
-    plain = parameters["one by one"]
-    return [
-        {
-            "network": "MLP",
-            "way": way,
-            "replicates": N_REPLICATES,
-            "cores": CORES,
-            "seconds_per_epoch": taken / N_REPLICATES / N_STEPS * STEPS_PER_EPOCH,
-            "times_faster": seconds["one by one"] / taken,
-            "largest_difference": largest_difference(plain, parameters[way]),
-        }
-        for way, taken in seconds.items()
-    ]
+    return rows_of("MLP", N_REPLICATES, CORES, STEPS_PER_EPOCH, seconds, parameters)
 
 
 def cnn_rows() -> list[dict]:
@@ -150,14 +138,26 @@ def cnn_rows() -> list[dict]:
         ways = {"freed memory returned": returned, "freed memory kept": kept}
         measure(ways, n_rounds=1)  # starts the processes
         seconds = measure(ways, n_rounds=N_ROUNDS)
-    baseline = "freed memory returned"
+    return rows_of("CNN", 1, 1, CNN_STEPS_PER_EPOCH, seconds, parameters)
+
+
+def rows_of(
+    network: str,
+    n_replicates: int,
+    n_cores: int,
+    n_steps: int,
+    seconds: dict[str, float],
+    parameters: dict[str, list],
+) -> list[dict]:
+    """Return a row for each way, the first of which is the baseline; an epoch has `n_steps`."""
+    baseline = next(iter(seconds))
     return [
         {
-            "network": "CNN",
+            "network": network,
             "way": way,
-            "replicates": 1,
-            "cores": 1,
-            "seconds_per_epoch": taken / N_STEPS * CNN_STEPS_PER_EPOCH,
+            "replicates": n_replicates,
+            "cores": n_cores,
+            "seconds_per_epoch": taken / n_replicates / N_STEPS * n_steps,
             "times_faster": seconds[baseline] / taken,
             "largest_difference": largest_difference(parameters[baseline], parameters[way]),
         }
@@ -175,7 +175,6 @@ def largest_difference(plain: list[list[torch.Tensor]], other: list[list[torch.T
 
 
 def main() -> None:
-    """Measure and write."""
     write("training", [*mlp_rows(), *cnn_rows()])
 
 

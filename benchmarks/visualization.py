@@ -176,7 +176,6 @@ def compare(name: str, layers: tuple[str, ...]) -> list[dict]:
 
 
 def main() -> None:
-    """Measure and write."""
     torch.set_num_threads(THREADS)
     for name in sys.argv[1:] or LAYERS:
         write("visualization", [row for layers in LAYERS[name] for row in compare(name, layers)])

@@ -48,7 +48,6 @@ def measured(name: str) -> dict:
 
 
 def main() -> None:
-    """Measure and write."""
     for name in sys.argv[1:] or NETWORKS:
         write("weight_graphs", [in_own_process(measured, name)])
 

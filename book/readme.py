@@ -14,10 +14,10 @@ RUNS = ROOT / "book" / "runs"
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
 from note_numbers import QUANTITIES, differences_rows, markdown_table  # noqa: E402
-from verdict_matrix import cells, read_verdicts  # noqa: E402
+from verdict_matrix import by_row, read_verdicts  # noqa: E402
 
 from localspec.measures import MEASURES  # noqa: E402
-from localspec.pipeline import SIGNIFICANT, on_favourable_side  # noqa: E402
+from localspec.pipeline import SIGNIFICANT, on_favourable_side, verdict_texts  # noqa: E402
 
 READINGS = {"paper": "", "kernel_norm: induced": ", released kernel norm"}
 PAGES_OF = {  # profiles with published figures, by the name of their data
@@ -53,12 +53,12 @@ def digits() -> str:
 
 def verdicts() -> str:
     """Return the matrix of verdicts of the paper's protocol."""
-    networks, rows = cells(read_verdicts(RUNS, "paper"))
+    networks, rows = by_row(read_verdicts(RUNS, "paper"))
     return markdown_table(
         ["claim", *networks],
         [
-            [name, *(f"**{texts['verdict']}** {texts['ratio']}".strip() for texts in row)]
-            for name, row in rows.items()
+            [name, *(f"**{row['verdict']}** {verdict_texts(row)['ratio']}".strip() for row in of)]
+            for name, of in rows.items()
         ],
     )
 

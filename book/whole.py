@@ -30,13 +30,7 @@ def build_page(root: Path, folder: Path) -> None:
 
 
 def print_page(page: Path, pdf: Path) -> None:
-    """Print a page as PDF.
-
-    Raises
-    ------
-    FileNotFoundError
-        If Chromium is not on the path.
-    """
+    """Print a page as PDF."""
     chromium = next(filter(None, map(shutil.which, CHROMIUM)), None)
     if chromium is None:
         raise FileNotFoundError(f"none of {', '.join(CHROMIUM)} is on the path: install one")

@@ -46,12 +46,10 @@ def convolutional(norm=nn.Identity, act=nn.ReLU, **options):
     return make
 
 
-def dense(*between, width=12):
+def dense(*between):
     def make():
         parts = [part() for part in between]
-        return nn.Sequential(
-            nn.Flatten(), nn.Linear(256, width), *parts, nn.Linear(width, N_CLASSES)
-        )
+        return nn.Sequential(nn.Flatten(), nn.Linear(256, 12), *parts, nn.Linear(12, N_CLASSES))
 
     return make
 
@@ -136,7 +134,8 @@ def changed(make, change):
 
     def made():
         network = make()
-        return change(network) or network
+        change(network)
+        return network
 
     return made
 
@@ -157,16 +156,8 @@ def spectral(network):
     parametrizations.spectral_norm(network[1])
 
 
-def frozen(network):
-    network.requires_grad_(False)
-
-
 def with_hook(network):
     network[1].register_forward_hook(lambda module, inputs, output: 2 * output)
-
-
-def half(network):
-    return network.half()
 
 
 def maxout(m, x):
@@ -177,142 +168,150 @@ def squeezed(m, x):
     return m.head(m.first(x.flatten(1)).softmax(1))
 
 
+OF_GREY_IMAGES = {
+    "MLP": dense(nn.ReLU),
+    "MLP, GELU": dense(nn.GELU),
+    "MLP, batch normalization": dense(lambda: nn.BatchNorm1d(12), nn.ReLU),
+    "MLP, layer normalization": dense(lambda: nn.LayerNorm(12), nn.ReLU),
+    "MLP, RMS normalization": dense(lambda: nn.RMSNorm(12), nn.ReLU),
+    "MLP, dropout": dense(nn.ReLU, nn.Dropout),
+    "MLP, gated linear units": lambda: nn.Sequential(
+        nn.Flatten(), nn.Linear(256, 24), nn.GLU(), nn.Linear(12, 5)
+    ),
+    "MLP, maxout": passed(maxout, first=linear(256, 24), head=head(12)),
+    "MLP, softmax inside": passed(squeezed, first=linear(256, 12), head=head(12)),
+    "MLP, softmax at the end": lambda: nn.Sequential(dense(nn.ReLU)(), nn.Softmax(dim=1)),
+    "MLP, sigmoid at the end": lambda: nn.Sequential(dense(nn.ReLU)(), nn.Sigmoid()),
+    "MLP, layer normalization, softmax at the end": lambda: nn.Sequential(
+        dense(lambda: nn.LayerNorm(12), nn.ReLU)(), nn.Softmax(dim=1)
+    ),
+    "MLP, pruned": changed(dense(nn.ReLU), pruned),
+    "MLP, weight normalization": changed(dense(nn.ReLU), parametrized),
+    "MLP, weight normalization by hooks": changed(dense(nn.ReLU), old_weight_norm),
+    "MLP, spectral normalization": changed(dense(nn.ReLU), spectral),
+    "MLP, frozen": lambda: dense(nn.ReLU)().requires_grad_(False),
+    "MLP, a forward hook": changed(dense(nn.ReLU), with_hook),
+    "MLP, bfloat16": lambda: dense(nn.ReLU)().bfloat16(),
+    "MLP, float64": lambda: dense(nn.ReLU)().double(),
+    "MLP, in parallel": lambda: nn.DataParallel(dense(nn.ReLU)()),
+    "MLP, compiled": lambda: torch.compile(dense(nn.ReLU)()),
+    "MLP, one of its layers used three times": passed(
+        loop, first=linear(256, 8), again=linear(8, 8), head=head()
+    ),
+    "MLP, branching on values": passed(branching, first=linear(256, 8), head=head()),
+    "MLP, a layer used by its weights": passed(
+        functional, first=linear(256, 8), second=linear(8, 8), head=head()
+    ),
+    "MLP, normalization over images and units": passed(
+        lambda m, x: m.head(F.layer_norm(m.first(x.flatten(1)), (8,)).relu()),
+        first=linear(256, 8),
+        head=head(),
+    ),
+    "MLP, checkpointed": passed(
+        lambda m, x: m.head(checkpoint(m.first, x.flatten(1), use_reentrant=False).relu()),
+        first=linear(256, 8),
+        head=head(),
+    ),
+    "LSTM, last step": recurrent(nn.LSTM, lambda values, _: values[:, -1]),
+    "LSTM, last state": recurrent(nn.LSTM, lambda _, state: state[0][-1]),
+    "LSTM, two layers in both directions": recurrent(
+        nn.LSTM, lambda v, _: v.mean(1), bidirectional=True, num_layers=2
+    ),
+    "GRU, last state": recurrent(nn.GRU, lambda _, state: state[-1]),
+    "RNN, mean over steps": recurrent(nn.RNN, lambda values, _: values.mean(1)),
+    "LSTM cell": passed(
+        lambda m, x: m.head(_steps(m.cell, x[:, 0])),
+        cell=lambda: nn.LSTMCell(16, 6),
+        head=head(6),
+    ),
+    "Transformer encoder": encoder(),
+    "Transformer encoder, normalized first": encoder(norm_first=True, activation="gelu"),
+    "Attention alone": passed(
+        lambda m, x: m.head(m.attention(*3 * (x[:, 0],))[0].mean(1)),
+        attention=lambda: nn.MultiheadAttention(16, 2, batch_first=True),
+        head=head(16),
+    ),
+    "Attention over images": passed(attention_over_images, first=linear(256, 8), head=head()),
+    "Normalization by the batch": dense(
+        lambda: nn.BatchNorm1d(12, track_running_stats=False), nn.ReLU
+    ),
+    "Dropout that stays on": passed(
+        lambda m, x: m.head(F.dropout(m.first(x.flatten(1)), 0.5, True)),
+        first=linear(256, 8),
+        head=head(),
+    ),
+    "One logit": lambda: nn.Sequential(nn.Flatten(), nn.Linear(256, 8), nn.ReLU(), nn.Linear(8, 1)),
+    "Perceptron without a hidden layer": lambda: nn.Sequential(nn.Flatten(), nn.Linear(256, 5)),
+    "A dict of outputs": passed(
+        lambda m, x: {"out": m.head(m.first(x.flatten(1)).relu())},
+        first=linear(256, 8),
+        head=head(),
+    ),
+    "MLP, half precision": lambda: dense(nn.ReLU)().half(),
+    "MLP, quantized": lambda: quantize_dynamic(dense(nn.ReLU)(), {nn.Linear}),
+    "MLP, scripted": lambda: torch.jit.script(dense(nn.ReLU)().eval()),
+    "MLP, in training mode": lambda: TrainingMode(dense(nn.ReLU)()),
+}
+OF_COLOUR_IMAGES = {
+    "CNN": convolutional(),
+    "CNN, SiLU": convolutional(act=nn.SiLU),
+    "CNN, PReLU": convolutional(act=nn.PReLU),
+    "CNN, batch normalization": convolutional(lambda: nn.BatchNorm2d(8)),
+    "CNN, group normalization": convolutional(lambda: nn.GroupNorm(2, 8)),
+    "CNN, instance normalization": convolutional(lambda: nn.InstanceNorm2d(8)),
+    "CNN, local response normalization": convolutional(lambda: nn.LocalResponseNorm(3)),
+    "CNN, grouped convolution": convolutional(groups=4),
+    "CNN, depthwise convolution": convolutional(groups=8),
+    "CNN, dilated convolution": convolutional(dilation=2),
+    "CNN, circular padding": convolutional(padding_mode="circular"),
+    "CNN, residual": passed(
+        residual, first=conv(3, 8, 3), second=conv(8, 8, 3, padding=1), head=head()
+    ),
+    "CNN, concatenation": passed(
+        lambda m, x: m.head(torch.cat([m.a(x), m.b(x)], 1).relu().mean((2, 3))),
+        a=conv(3, 4, 3),
+        b=conv(3, 4, 3),
+        head=head(),
+    ),
+    "CNN, squeeze and excitation": passed(
+        gated,
+        first=conv(3, 8, 3),
+        second=conv(8, 8, 3),
+        gate=conv(8, 8, 1),
+        head=head(),
+    ),
+    "CNN, transposed convolution": chain(
+        conv(3, 4, 3, stride=2),
+        nn.ReLU,
+        lambda: nn.ConvTranspose2d(4, 8, 3),
+        nn.ReLU,
+        lambda: nn.AdaptiveAvgPool2d(1),
+        nn.Flatten,
+        head(),
+    ),
+    "CNN, pixel shuffle": chain(
+        conv(3, 32, 3),
+        lambda: nn.PixelShuffle(2),
+        conv(8, 8, 3),
+        nn.ReLU,
+        lambda: nn.AdaptiveAvgPool2d(1),
+        nn.Flatten,
+        head(),
+    ),
+    "CNN, fully convolutional": chain(
+        conv(3, 8, 3),
+        nn.ReLU,
+        conv(8, N_CLASSES, 1),
+        lambda: nn.AdaptiveAvgPool2d(1),
+        nn.Flatten,
+    ),
+    "CNN, a convolution used by its weights": passed(
+        all_functional, first=conv(3, 8, 3), head=head()
+    ),
+    "CNN, channels last": lambda: convolutional()().to(memory_format=torch.channels_last),
+    "Maps for logits": lambda: nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 5, 3)),
+}
 HANDMADE = {
-    "MLP": (dense(nn.ReLU), GREY),
-    "MLP, GELU": (dense(nn.GELU), GREY),
-    "MLP, batch normalization": (dense(lambda: nn.BatchNorm1d(12), nn.ReLU), GREY),
-    "MLP, layer normalization": (dense(lambda: nn.LayerNorm(12), nn.ReLU), GREY),
-    "MLP, RMS normalization": (dense(lambda: nn.RMSNorm(12), nn.ReLU), GREY),
-    "MLP, dropout": (dense(nn.ReLU, nn.Dropout), GREY),
-    "MLP, gated linear units": (
-        lambda: nn.Sequential(nn.Flatten(), nn.Linear(256, 24), nn.GLU(), nn.Linear(12, 5)),
-        GREY,
-    ),
-    "MLP, maxout": (passed(maxout, first=linear(256, 24), head=head(12)), GREY),
-    "MLP, softmax inside": (passed(squeezed, first=linear(256, 12), head=head(12)), GREY),
-    "MLP, softmax at the end": (
-        lambda: nn.Sequential(dense(nn.ReLU)(), nn.Softmax(dim=1)),
-        GREY,
-    ),
-    "MLP, sigmoid at the end": (lambda: nn.Sequential(dense(nn.ReLU)(), nn.Sigmoid()), GREY),
-    "MLP, layer normalization, softmax at the end": (
-        lambda: nn.Sequential(dense(lambda: nn.LayerNorm(12), nn.ReLU)(), nn.Softmax(dim=1)),
-        GREY,
-    ),
-    "MLP, pruned": (changed(dense(nn.ReLU), pruned), GREY),
-    "MLP, weight normalization": (changed(dense(nn.ReLU), parametrized), GREY),
-    "MLP, weight normalization by hooks": (changed(dense(nn.ReLU), old_weight_norm), GREY),
-    "MLP, spectral normalization": (changed(dense(nn.ReLU), spectral), GREY),
-    "MLP, frozen": (changed(dense(nn.ReLU), frozen), GREY),
-    "MLP, a forward hook": (changed(dense(nn.ReLU), with_hook), GREY),
-    "MLP, bfloat16": (lambda: dense(nn.ReLU)().bfloat16(), GREY),
-    "MLP, float64": (lambda: dense(nn.ReLU)().double(), GREY),
-    "MLP, in parallel": (lambda: nn.DataParallel(dense(nn.ReLU)()), GREY),
-    "MLP, compiled": (lambda: torch.compile(dense(nn.ReLU)()), GREY),
-    "MLP, one of its layers used three times": (
-        passed(loop, first=linear(256, 8), again=linear(8, 8), head=head()),
-        GREY,
-    ),
-    "MLP, branching on values": (passed(branching, first=linear(256, 8), head=head()), GREY),
-    "MLP, a layer used by its weights": (
-        passed(functional, first=linear(256, 8), second=linear(8, 8), head=head()),
-        GREY,
-    ),
-    "MLP, normalization over images and units": (
-        passed(
-            lambda m, x: m.head(F.layer_norm(m.first(x.flatten(1)), (8,)).relu()),
-            first=linear(256, 8),
-            head=head(),
-        ),
-        GREY,
-    ),
-    "MLP, checkpointed": (
-        passed(
-            lambda m, x: m.head(checkpoint(m.first, x.flatten(1), use_reentrant=False).relu()),
-            first=linear(256, 8),
-            head=head(),
-        ),
-        GREY,
-    ),
-    "CNN": (convolutional(), COLOUR),
-    "CNN, SiLU": (convolutional(act=nn.SiLU), COLOUR),
-    "CNN, PReLU": (convolutional(act=nn.PReLU), COLOUR),
-    "CNN, batch normalization": (convolutional(lambda: nn.BatchNorm2d(8)), COLOUR),
-    "CNN, group normalization": (convolutional(lambda: nn.GroupNorm(2, 8)), COLOUR),
-    "CNN, instance normalization": (convolutional(lambda: nn.InstanceNorm2d(8)), COLOUR),
-    "CNN, local response normalization": (
-        convolutional(lambda: nn.LocalResponseNorm(3)),
-        COLOUR,
-    ),
-    "CNN, grouped convolution": (convolutional(groups=4), COLOUR),
-    "CNN, depthwise convolution": (convolutional(groups=8), COLOUR),
-    "CNN, dilated convolution": (convolutional(dilation=2), COLOUR),
-    "CNN, circular padding": (convolutional(padding_mode="circular"), COLOUR),
-    "CNN, residual": (
-        passed(residual, first=conv(3, 8, 3), second=conv(8, 8, 3, padding=1), head=head()),
-        COLOUR,
-    ),
-    "CNN, concatenation": (
-        passed(
-            lambda m, x: m.head(torch.cat([m.a(x), m.b(x)], 1).relu().mean((2, 3))),
-            a=conv(3, 4, 3),
-            b=conv(3, 4, 3),
-            head=head(),
-        ),
-        COLOUR,
-    ),
-    "CNN, squeeze and excitation": (
-        passed(
-            gated,
-            first=conv(3, 8, 3),
-            second=conv(8, 8, 3),
-            gate=conv(8, 8, 1),
-            head=head(),
-        ),
-        COLOUR,
-    ),
-    "CNN, transposed convolution": (
-        chain(
-            conv(3, 4, 3, stride=2),
-            nn.ReLU,
-            lambda: nn.ConvTranspose2d(4, 8, 3),
-            nn.ReLU,
-            lambda: nn.AdaptiveAvgPool2d(1),
-            nn.Flatten,
-            head(),
-        ),
-        COLOUR,
-    ),
-    "CNN, pixel shuffle": (
-        chain(
-            conv(3, 32, 3),
-            lambda: nn.PixelShuffle(2),
-            conv(8, 8, 3),
-            nn.ReLU,
-            lambda: nn.AdaptiveAvgPool2d(1),
-            nn.Flatten,
-            head(),
-        ),
-        COLOUR,
-    ),
-    "CNN, fully convolutional": (
-        chain(
-            conv(3, 8, 3),
-            nn.ReLU,
-            conv(8, N_CLASSES, 1),
-            lambda: nn.AdaptiveAvgPool2d(1),
-            nn.Flatten,
-        ),
-        COLOUR,
-    ),
-    "CNN, a convolution used by its weights": (
-        passed(all_functional, first=conv(3, 8, 3), head=head()),
-        COLOUR,
-    ),
-    "CNN, channels last": (
-        lambda: convolutional()().to(memory_format=torch.channels_last),
-        COLOUR,
-    ),
     "Convolutions of one dimension": (
         chain(
             lambda: nn.Conv1d(2, 8, 5),
@@ -352,73 +351,9 @@ HANDMADE = {
         ),
         (6, 12, 12),
     ),
-    "LSTM, last step": (recurrent(nn.LSTM, lambda values, _: values[:, -1]), GREY),
-    "LSTM, last state": (recurrent(nn.LSTM, lambda _, state: state[0][-1]), GREY),
-    "LSTM, two layers in both directions": (
-        recurrent(nn.LSTM, lambda v, _: v.mean(1), bidirectional=True, num_layers=2),
-        GREY,
-    ),
-    "GRU, last state": (recurrent(nn.GRU, lambda _, state: state[-1]), GREY),
-    "RNN, mean over steps": (recurrent(nn.RNN, lambda values, _: values.mean(1)), GREY),
-    "LSTM cell": (
-        passed(
-            lambda m, x: m.head(_steps(m.cell, x[:, 0])),
-            cell=lambda: nn.LSTMCell(16, 6),
-            head=head(6),
-        ),
-        GREY,
-    ),
-    "Transformer encoder": (encoder(), GREY),
-    "Transformer encoder, normalized first": (
-        encoder(norm_first=True, activation="gelu"),
-        GREY,
-    ),
-    "Attention alone": (
-        passed(
-            lambda m, x: m.head(m.attention(*3 * (x[:, 0],))[0].mean(1)),
-            attention=lambda: nn.MultiheadAttention(16, 2, batch_first=True),
-            head=head(16),
-        ),
-        GREY,
-    ),
-    "Attention over images": (
-        passed(attention_over_images, first=linear(256, 8), head=head()),
-        GREY,
-    ),
-    "Normalization by the batch": (
-        dense(lambda: nn.BatchNorm1d(12, track_running_stats=False), nn.ReLU),
-        GREY,
-    ),
-    "Dropout that stays on": (
-        passed(
-            lambda m, x: m.head(F.dropout(m.first(x.flatten(1)), 0.5, True)),
-            first=linear(256, 8),
-            head=head(),
-        ),
-        GREY,
-    ),
-    "One logit": (
-        lambda: nn.Sequential(nn.Flatten(), nn.Linear(256, 8), nn.ReLU(), nn.Linear(8, 1)),
-        GREY,
-    ),
-    "Perceptron without a hidden layer": (
-        lambda: nn.Sequential(nn.Flatten(), nn.Linear(256, 5)),
-        GREY,
-    ),
-    "Maps for logits": (lambda: nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 5, 3)), COLOUR),
-    "A dict of outputs": (
-        passed(
-            lambda m, x: {"out": m.head(m.first(x.flatten(1)).relu())},
-            first=linear(256, 8),
-            head=head(),
-        ),
-        GREY,
-    ),
-    "MLP, half precision": (changed(dense(nn.ReLU), half), GREY),
-    "MLP, quantized": (lambda: quantize_dynamic(dense(nn.ReLU)(), {nn.Linear}), GREY),
-    "MLP, scripted": (lambda: torch.jit.script(dense(nn.ReLU)().eval()), GREY),
-    "MLP, in training mode": (lambda: TrainingMode(dense(nn.ReLU)()), GREY),
 }
+HANDMADE |= {name: (make, GREY) for name, make in OF_GREY_IMAGES.items()}
+HANDMADE |= {name: (make, COLOUR) for name, make in OF_COLOUR_IMAGES.items()}
 
 
 class TrainingMode(nn.Module):

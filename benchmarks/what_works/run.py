@@ -72,9 +72,8 @@ def tried(network: torch.nn.Module, shape: tuple[int, ...]) -> dict:
     """Return a row of the table for one network."""
     x = torch.rand(N_IMAGES, *shape, generator=torch.Generator().manual_seed(0))
     checked = ls.preflight(network, x)
-    row = {"way": checked.way, "layers": 0, "units": 0}
-    for use in ("weights graph", "activations graph", "lesions", "visualization"):
-        row[use] = "no"
+    uses = ("weights graph", "activations graph", "lesions", "visualization")
+    row = {"way": checked.way, "layers": 0, "units": 0} | dict.fromkeys(uses, "no")
     sentences = [checked.why, *checked.notes]
     if checked.way == "-":
         return {**row, "remark": one_line(checked.why)}

@@ -34,11 +34,15 @@ NARROW = "(max-width: 600px)"
 IMAGE = re.compile(r'<img [^>]*src="[^"]*/(?P<name>[0-9a-f]{64}\.png)"[^>]*/?>')
 
 
+def images_of(cell: dict) -> list[dict]:
+    """Return the outputs of a cell that are pictures."""
+    return [output for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
+
+
 def with_texts(notebook: dict, texts: dict[str, dict[str, str]]) -> dict:
     """Return a notebook whose cells with figures say what these are."""
     for cell in notebook["cells"]:
-        outputs = cell.get("outputs", [])
-        if not any("image/png" in output.get("data", {}) for output in outputs):
+        if not images_of(cell):
             continue
         functions = DRAWN.findall("".join(cell["source"]))
         if not functions or functions[-1] not in texts:
@@ -52,8 +56,9 @@ def with_texts(notebook: dict, texts: dict[str, dict[str, str]]) -> dict:
     return notebook
 
 
-def written_name(source: str) -> tuple[str, str] | None:
+def written_name(cell: dict) -> tuple[str, str] | None:
     """Return what a cell calls its figures, `*` for what changes, and their folder, if any."""
+    source = "".join(cell["source"])
     written = WRITTEN.search(source)
     if written is None:
         return None
@@ -63,18 +68,13 @@ def written_name(source: str) -> tuple[str, str] | None:
     return re.sub(r"{.*?}", "*", name), written["folder"].strip('"')
 
 
-def images_of(cell: dict) -> list[dict]:
-    """Return the outputs of a cell that are pictures."""
-    return [output for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
-
-
 def with_names(notebook: dict, record: dict) -> dict:
     """Return a notebook whose pictures have the names of their figures in their metadata.
 
     A name that changes from figure to figure does so by network, in the order of the page.
     """
     for cell in notebook["cells"]:
-        images, written = images_of(cell), written_name("".join(cell["source"]))
+        images, written = images_of(cell), written_name(cell)
         if not images or written is None:
             continue
         names = [written[0]]
@@ -87,17 +87,8 @@ def with_names(notebook: dict, record: dict) -> dict:
 
 
 def files_html(cell: dict, record: dict, published: set[str]) -> str:
-    """Return what stands below the figures of a cell; empty where it writes none.
-
-    Parameters
-    ----------
-    cell : dict
-    record : dict
-        Of the page.
-    published : set of str
-        Names of the files of figures that are published.
-    """
-    written = written_name("".join(cell["source"]))
+    """Return what stands below the figures of a cell; empty where it writes none."""
+    written = written_name(cell)
     if written is None:
         return ""
     names = [image.get("metadata", {}).get("figure", written[0]) for image in images_of(cell)]

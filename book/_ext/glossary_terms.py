@@ -35,16 +35,10 @@ def meanings(glossary: nodes.document) -> dict[str, str]:
 
 
 def link_words(doctree: nodes.document, glossary: str, linked: set[str]) -> None:
-    """Link each word to its explanation where it comes first in a paragraph.
+    """Link each word to its explanation where it comes first in a paragraph, in place.
 
-    Parameters
-    ----------
-    doctree : docutils.nodes.document
-        Changed in place.
-    glossary : str
-        Address of the glossary, seen from the page.
-    linked : set of str
-        Anchors that the page links to already.
+    `glossary` is its address, seen from the page; `linked` has the anchors that the page links to
+    already.
     """
     for text in list(doctree.findall(nodes.Text)):
         if not isinstance(text.parent, nodes.paragraph):

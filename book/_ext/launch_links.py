@@ -17,18 +17,11 @@ GITHUB = "https://github.com/"
 def links(root: Path, page: str, url: str, branch: str) -> list[tuple[str, str]]:
     """Return the names and addresses of the services that can open a page's notebook.
 
-    Parameters
-    ----------
-    root : Path
-        Of the project.
-    page : str
-    url : str
-        Of the repository; empty where it is not known.
-    branch : str
+    `root` is the project's folder, `url` its repository's address: empty where it is not known.
     """
-    found = []
     if not url.startswith(GITHUB):
-        return found
+        return []
+    found = []
     repository = url.removeprefix(GITHUB).rstrip("/")
     notebook, on_colab = f"notebooks/{page}.ipynb", f"notebooks/colab/{page}.ipynb"
     if (root / notebook).is_file():

@@ -28,15 +28,7 @@ def _table(path: Path, modified: int) -> pd.DataFrame:
 
 
 class Numbers:
-    """What expressions of a profile's notes can ask of tables.
-
-    Parameters
-    ----------
-    runs : Path
-        Folder of the published profiles.
-    profile : str
-        Whose tables are meant where no other profile is named.
-    """
+    """What expressions of a profile's notes can ask of tables: its own, or those they name."""
 
     def __init__(self, runs: Path, profile: str) -> None:
         self.runs, self.profile = runs, profile
@@ -143,21 +135,19 @@ class Numbers:
         both = mine.merge(before, on=keys, suffixes=("_after", "_before"), validate="1:1")
         if len(both) < len(mine):
             raise NumberError(f"{other} lacks verdicts of {profile or self.profile}")
-        rows = []
-        for row in both.to_dict(orient="records"):
-            rows.append(
-                {
-                    "claim": row["claim"],
-                    "measure": row["measure"].replace("_", " "),
-                    "network": row["network"],
-                    "before": row["verdict_before"],
-                    "after": row["verdict_after"],
-                    "same": row["verdict_before"] == row["verdict_after"],
-                    "effect_before": _effect_text(row, "before"),
-                    "effect_after": _effect_text(row, "after"),
-                }
-            )
-        return rows
+        return [
+            {
+                "claim": row["claim"],
+                "measure": row["measure"].replace("_", " "),
+                "network": row["network"],
+                "before": row["verdict_before"],
+                "after": row["verdict_after"],
+                "same": row["verdict_before"] == row["verdict_after"],
+                "effect_before": _effect_text(row, "before"),
+                "effect_after": _effect_text(row, "after"),
+            }
+            for row in both.to_dict(orient="records")
+        ]
 
     def share(
         self,
@@ -214,10 +204,8 @@ def differences_rows(path: Path, readings: dict[str, str] | None = None) -> list
         added = "" if reading == "paper" else f", {reading}"
         name = network + (added if readings is None else readings[reading])
         part = part.set_index("quantity")
-        known = [each in part.index for each in QUANTITIES]
         cells = [
-            difference_text(part.loc[each]) if there else "none"
-            for each, there in zip(QUANTITIES, known, strict=True)
+            difference_text(part.loc[each]) if each in part.index else "none" for each in QUANTITIES
         ]
         rows.append([name, *cells])
     return rows

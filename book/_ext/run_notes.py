@@ -125,11 +125,8 @@ def with_values(source: str, parameters: dict[str, object]) -> str:
     for node in ast.parse(source).body:
         if isinstance(node, ast.AnnAssign) and node.target.id in parameters:
             line, value = lines[node.lineno - 1], node.value
-            text = (
-                json.dumps(parameters[node.target.id])
-                if isinstance(parameters[node.target.id], str)
-                else repr(parameters[node.target.id])
-            )
+            given = parameters[node.target.id]
+            text = json.dumps(given) if isinstance(given, str) else repr(given)
             lines[node.lineno - 1] = line[: value.col_offset] + text + line[value.end_col_offset :]
     return "\n".join(lines)
 

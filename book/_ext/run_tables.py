@@ -66,18 +66,7 @@ def is_number(text: str) -> bool:
 
 
 def render(header: list[str], rows: list[list[str]], name: str, entry: dict) -> str:
-    """Return a table as HTML, with its caption.
-
-    Parameters
-    ----------
-    header : list of str
-    rows : list of list of str
-        Cells as HTML.
-    name : str
-        Of the file; empty if there is none.
-    entry : dict
-        From the settings: caption, and columns, by default all.
-    """
+    """Return a table as HTML, with its caption."""
     first = [column for column in entry.get("columns", header) if column in header] or header
     order = [header.index(column) for column in first]
     order += [index for index in range(len(header)) if index not in order]

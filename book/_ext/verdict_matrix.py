@@ -41,15 +41,14 @@ def read_verdicts(runs: Path, profile: str) -> pd.DataFrame:
     )
 
 
-def cells(table: pd.DataFrame) -> tuple[list[str], dict[str, list[dict[str, str]]]]:
-    """Return the networks of a matrix, and by row what its cells say."""
-    from localspec.pipeline import row_name, verdict_texts
+def by_row(table: pd.DataFrame) -> tuple[list[str], dict[str, list[dict]]]:
+    """Return the networks of a matrix, and by its rows' names the verdicts in their cells."""
+    from localspec.pipeline import row_name
 
-    networks = list(dict.fromkeys(table["network"]))
-    rows: dict[str, list[dict[str, str]]] = {}
+    rows: dict[str, list[dict]] = {}
     for row in table.to_dict(orient="records"):
-        rows.setdefault(row_name(row["claim"], row["measure"]), []).append(verdict_texts(row))
-    return networks, rows
+        rows.setdefault(row_name(row["claim"], row["measure"]), []).append(row)
+    return list(dict.fromkeys(table["network"])), rows
 
 
 def numbers_text(row: Mapping) -> str:
@@ -91,17 +90,13 @@ def _cell(row: Mapping) -> str:
 
 def matrix_html(table: pd.DataFrame) -> str:
     """Return the matrix as HTML."""
-    from localspec.pipeline import row_name
-
-    networks = list(dict.fromkeys(table["network"]))
+    networks, rows = by_row(table)
     head = "".join(
         f"<th scope='col' data-network='{escape(name)}'>{escape(name)}</th>" for name in networks
     )
-    rows: dict[str, list[str]] = {}
-    for row in table.to_dict(orient="records"):
-        rows.setdefault(row_name(row["claim"], row["measure"]), []).append(_cell(row))
     body = "".join(
-        f"<tr><th scope='row'>{escape(name)}</th>{''.join(row)}</tr>" for name, row in rows.items()
+        f"<tr><th scope='row'>{escape(name)}</th>{''.join(map(_cell, row))}</tr>"
+        for name, row in rows.items()
     )
     return (
         f"<div class='verdict-matrix' style='--networks: {len(networks)}'><table class='table'>"

@@ -91,15 +91,8 @@ def cost_of(
 ) -> dict[str, object]:
     """Return the cost of a job; it counts only if its run computed all that the job needs.
 
-    Parameters
-    ----------
-    artifacts : iterable of (str, str)
-        Stages and keys of what it needs; published networks among them do not matter.
-    results : Path
-    job_began, run_began : float
-        In seconds of the clock.
-    seconds, start : float
-        Core seconds of its own work, and those of its process before.
+    `artifacts` has stages and keys of that, of which published networks do not matter; `seconds`
+    and `start` are core seconds of the job's own work and of its process before.
     """
     paths = [artifact_path(stage, key, results) for stage, key in artifacts]
     states = [path.stat() for path in paths if path.exists()]
@@ -112,13 +105,7 @@ def cost_of(
 
 
 def read_costs(path: Path) -> dict[Kind, Cost]:
-    """Return the measured costs that are stored.
-
-    Raises
-    ------
-    click.ClickException
-        If they cannot be read.
-    """
+    """Return the measured costs that are stored."""
     if not path.is_file():
         return {}
     try:
@@ -151,6 +138,14 @@ def _mean(costs: list[Cost]) -> Cost:
     return Cost(sum(c.seconds for c in costs) / n, sum(c.megabytes for c in costs) / n)
 
 
+def _work(profile: Profile, job: str, replicate: list[str]) -> tuple[Kind, int]:
+    """Return what the cost of a job is of, and how many units it is; pages have no replicate."""
+    if not replicate:
+        return page_kind(job, profile), 1
+    settings = profile.networks[replicate[0]]
+    return kind_of(job, settings), n_units(job, profile, settings)
+
+
 def measured_costs(profile: Profile, results: Path) -> dict[Kind, Cost]:
     """Return the mean costs that the jobs of a profile's last run left in their records."""
     folder, costs = jobs_folder(results, profile.name), {}
@@ -158,10 +153,7 @@ def measured_costs(profile: Profile, results: Path) -> dict[Kind, Cost]:
         job, *replicate = path.relative_to(folder).with_suffix("").parts
         with suppress(UNREADABLE):
             cost = json.loads(path.read_text(encoding="utf-8"))["cost"]
-            kind, n = page_kind(job, profile), 1
-            if replicate:
-                settings = profile.networks[replicate[0]]
-                kind, n = kind_of(job, settings), n_units(job, profile, settings)
+            kind, n = _work(profile, job, replicate)
             if cost["measured"] or (not replicate and job in LOADING):
                 n_stored = n if job in DRAWN else 1  # a network is as large after each epoch
                 each = Cost(cost["seconds"] / n, cost["bytes"] / 1e6 / n_stored)
@@ -171,26 +163,14 @@ def measured_costs(profile: Profile, results: Path) -> dict[Kind, Cost]:
 
 
 def estimate(profile: Profile, jobs: Sequence[str], costs: dict[Kind, Cost] | None = None) -> str:
-    """Return in one line how many jobs there are, and what they will take.
-
-    Parameters
-    ----------
-    profile : Profile
-    jobs : sequence of str
-        Names of the jobs that are to be done.
-    costs : dict, optional
-        By default those that are stored.
-    """
+    """Return in one line how many jobs there are, and what they will take."""
     costs = read_costs(table_path()) if costs is None else costs
     seconds = megabytes = 0.0
     unknown: Counter[str] = Counter()
     start = costs.get(START, Cost(0.0, 0.0))
     for name in jobs:
         job, *replicate = name.split("/")
-        kind, n = page_kind(job, profile), 1
-        if replicate:
-            settings = profile.networks[replicate[0]]
-            kind, n = kind_of(job, settings), n_units(job, profile, settings)
+        kind, n = _work(profile, job, replicate)
         cost = costs.get(kind)
         if cost is None:
             unknown[job] += 1

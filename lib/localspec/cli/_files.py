@@ -27,24 +27,12 @@ def profile_path(profile: str) -> Path:
 
 
 def load_named_profile(name: str) -> Profile:
-    """Load a profile of ``notebooks/profiles``, whose pages are run and published.
-
-    Raises
-    ------
-    InvalidInputError
-        If this is no name but a path, there is no such profile, or its content is not allowed.
-    """
+    """Load a profile of ``notebooks/profiles``, whose pages are run and published; no path."""
     return load_profile(check_name("profile", name))
 
 
 def results_folder() -> Path:
-    """Return the absolute folder for results.
-
-    Raises
-    ------
-    click.ClickException
-        If it, or what it should lie in, is no folder.
-    """
+    """Return the absolute folder for results."""
     results = results_root().resolve()
     for path in (results, *results.parents):
         if path.exists():
@@ -58,19 +46,7 @@ def results_folder() -> Path:
 
 
 def read_notebook(path: Path, remedy: str) -> NotebookNode:
-    """Read a notebook.
-
-    Parameters
-    ----------
-    path : Path
-    remedy : str
-        What to do where it is damaged, for the message.
-
-    Raises
-    ------
-    click.ClickException
-        If it cannot be read.
-    """
+    """Read a notebook; `remedy` says what to do where it is damaged."""
     try:
         notebook = nbformat.read(path, as_version=4)
         nbformat.validate(notebook)
@@ -94,13 +70,7 @@ def notebook_problem(path: Path) -> str | None:
 
 
 def inside(folder: Path, *names: str) -> Path:
-    """Return the path of what is written or deleted in `folder`.
-
-    Raises
-    ------
-    InvalidInputError
-        If it lies somewhere else, by its name or by a link.
-    """
+    """Return the path of what is written or deleted in `folder`, and by no name or link outside."""
     path = folder.joinpath(*names)
     if not path.resolve().is_relative_to(folder.resolve()) or path == folder:
         raise InvalidInputError(

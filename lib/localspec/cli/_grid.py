@@ -74,6 +74,12 @@ def job_name(page: str, network: str, seed: int) -> str:
     return f"{page}/{network}/{seed}"
 
 
+def _replicate_jobs(profile: Profile, pages: Iterable[str]) -> list[tuple[str, str, int]]:
+    """Return page, network and seed of the jobs that pages have for each network and seed."""
+    replicated = [page for page in pages if page in REPLICATED]
+    return [(page, *pair) for page in replicated for pair in replicates_of(profile, page)]
+
+
 def job_parameters(profile: Profile, page: str, network: str, seed: int) -> dict:
     """Return the parameters of a page's notebook for one network and seed."""
     return {**profile.parameters(page), "networks": [network], "seeds": [seed]}
@@ -86,19 +92,12 @@ def jobs_to_do(
     results: Path,
     stale: Iterable[Path] = (),
 ) -> list[str]:
-    """Return the names of the jobs that pages need, of those that are not current.
-
-    `stale` holds the records from :func:`stale_jobs`.
-    """
+    """Return the names of the jobs that pages need, of those that are not current."""
     folder, stale = jobs_folder(results, profile.name), set(stale)
     jobs = [job_name("train", *pair) for pair in pending]
-    for page in pages:
-        if page not in REPLICATED:
-            continue
-        for pair in replicates_of(profile, page):
-            name = job_name(page, *pair)
-            path = folder / f"{name}.json"
-            jobs += [] if path.exists() and path not in stale else [name]
+    for job in _replicate_jobs(profile, pages):
+        path = folder / f"{job_name(*job)}.json"
+        jobs += [] if path.exists() and path not in stale else [job_name(*job)]
     return [*jobs, *pages]
 
 
@@ -132,13 +131,9 @@ def job_is_current(path: Path, hashes: dict[str, str], results: Path) -> bool:
 def stale_jobs(profile: Profile, pages: Iterable[str], results: Path) -> list[Path]:
     """Return the records of pages' jobs that are not current."""
     stale = []
-    for page in pages:
-        if page not in REPLICATED:
-            continue
-        for network, seed in replicates_of(profile, page):
-            path = jobs_folder(results, profile.name) / f"{job_name(page, network, seed)}.json"
-            parameters = job_parameters(profile, page, network, seed)
-            hashes = entry_hashes(profile, page, parameters)
-            if path.exists() and not job_is_current(path, hashes, results):
-                stale.append(path)
+    for job in _replicate_jobs(profile, pages):
+        path = jobs_folder(results, profile.name) / f"{job_name(*job)}.json"
+        hashes = entry_hashes(profile, job[0], job_parameters(profile, *job))
+        if path.exists() and not job_is_current(path, hashes, results):
+            stale.append(path)
     return stale

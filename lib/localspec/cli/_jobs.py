@@ -34,25 +34,13 @@ KILLED = "it was killed: most likely memory ran out"
 
 @dataclass
 class State:
-    """State of a job: its title for people, what it does, and in one line how it ended.
+    """State of a job: what it does, and how it ended."""
 
-    Attributes
-    ----------
-    title : str
-    status : {"running", "done", "failed"}
-    line : str
-        What it says of its end; empty while it runs.
-    notebook : str
-        Path of what it executed up to its end, if that is there.
-    lacking : bool
-        Whether it failed because what other jobs should have stored is missing or damaged.
-    """
-
-    title: str
-    status: str = "running"
-    line: str = ""
-    notebook: str = ""
-    lacking: bool = False
+    title: str  # for people
+    status: str = "running"  # or "done" or "failed"
+    line: str = ""  # what it says of its end
+    notebook: str = ""  # path of what it executed up to its end, if that is there
+    lacking: bool = False  # it failed because what other jobs should have stored is not there
 
 
 def jobs_folder(results: Path, profile: str) -> Path:

@@ -16,13 +16,7 @@ class WholeNumber(click.ParamType):
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> int:
-        """Return the number, or refuse what is none in one line, without click's usage.
-
-        Raises
-        ------
-        click.ClickException
-            If it is no whole number, or out of range.
-        """
+        """Return the number, or refuse what is none in one line, without click's usage."""
         text, name = str(value), param.name if param else "value"
         limit = "from 1 on" if self.at_most is None else f"from 1 to {self.at_most}"
         plain = text.isascii() and text.isdigit() and len(text) < 10

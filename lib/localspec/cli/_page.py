@@ -57,10 +57,7 @@ KILLED_STATUS = (-9, 137)
 def in_declared_order(notebook: NotebookNode, parameters: dict, page: str) -> dict:
     """Return the parameters in the order in which the notebook declares them.
 
-    Raises
-    ------
-    click.ClickException
-        If the notebook does not declare one of them: papermill would only warn.
+    One that it does not declare is refused: papermill would only warn.
     """
     if not any("parameters" in cell.metadata.get("tags", []) for cell in notebook.cells):
         raise click.ClickException(f"{page}: the notebook has no cell tagged 'parameters'")
@@ -97,13 +94,7 @@ def why_it_failed(error: Exception) -> str:
 def execute(
     notebook: NotebookNode, page: str, partial: Path, parameters: dict, state: State
 ) -> NotebookNode:
-    """Execute a notebook in the folder of its output, where nbval will execute it again.
-
-    Raises
-    ------
-    click.ClickException
-        Whatever ended the page, in one message; `state` gets it, too.
-    """
+    """Execute a notebook in the folder of its output, where nbval will execute it again."""
     root = project_root()
     # results outside the project: the library finds the project upwards from the kernel's folder
     folder = partial.parent if partial.is_relative_to(root) else root
@@ -133,14 +124,8 @@ def execute(
 def kernel_variables(results: Path, record: Path, compute: str) -> dict[str, str]:
     """Return the environment variables of the kernel that runs a page.
 
-    Parameters
-    ----------
-    results : Path
-        Absolute folder for results.
-    record : Path
-        Where the library notes stages, tables and device.
-    compute : {"auto", "never"}
-        What the library does where a notebook's own parameter is "auto".
+    The library notes stages, tables and device in `record`; `compute` is what it does where a
+    notebook's own parameter is "auto".
     """
     # the library that is stamped comes first on the path, wherever else pip installed one from
     path = [str(LIBRARY.parent), os.environ.get("PYTHONPATH", "")]
@@ -175,21 +160,7 @@ def run_notebook(
     compute: str,
     pages: Path | None = None,
 ) -> Executed:
-    """Execute a page's notebook beside ``<stem>.ipynb``, and remove the record that stands there.
-
-    Parameters
-    ----------
-    page : str
-    parameters : dict
-    stem : Path
-        Of what will be written: without an ending.
-    results : Path
-    state : State
-        Gets what is said of an error.
-    compute : {"auto", "never"}
-    pages : Path, optional
-        Where tables are written, if not into the profile's folder.
-    """
+    """Execute a page's notebook beside ``<stem>.ipynb``, whose record is removed."""
     partial, record = Path(f"{stem}.partial.ipynb"), stem.with_name(f".{stem.name}.record")
     stem.parent.mkdir(parents=True, exist_ok=True)
     for path in (Path(f"{stem}.json"), record, partial):
@@ -217,16 +188,7 @@ def run_page(
     parameters: dict | None = None,
     compute: str = "auto",
 ) -> list[tuple[str, str]]:
-    """Run a page into `results` and write its notebook, then its record; `state` says how.
-
-    With other parameters than the profile's if they are given. Returns stages and keys of the
-    artifacts that it needed.
-
-    Raises
-    ------
-    click.ClickException
-        If it fails, or another process runs this page.
-    """
+    """Run a page into `results` and write its notebook, then its record; `state` says how."""
     parameters = profile.parameters(page) if parameters is None else parameters
     folder = inside(results, profile.name)
     hashes = source_hashes(profile, [page])[page]
@@ -276,10 +238,7 @@ def page(profile: str, page: str) -> None:
 
 
 def run_job(profile: Profile, name: str, results: Path, state: State) -> None:
-    """Do the job that is called `name` and keep its record, with what it took.
-
-    `state` gets what it says of its end.
-    """
+    """Do the job that is called `name` and keep its record, with what it took."""
     kind, *replicate = name.split("/")
     start, job_began = core_seconds(), time.time()
     if not replicate:
@@ -304,10 +263,7 @@ def run_job(profile: Profile, name: str, results: Path, state: State) -> None:
 def run_loading_page(
     profile: Profile, page: str, results: Path, state: State
 ) -> list[tuple[str, str]]:
-    """Run a page after its jobs; where they left something out, they are no longer current.
-
-    Returns stages and keys of the artifacts that it needed.
-    """
+    """Run a page after its jobs; where they left something out, they are no longer current."""
     compute = "never" if page in LOADING else "auto"
     try:
         return run_page(profile, page, results, state, compute=compute)

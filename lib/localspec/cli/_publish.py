@@ -99,16 +99,9 @@ def keep_information(record: dict, old: dict | None) -> dict:
 
 
 def figure_files(page: str, names: Iterable[str], results: Path, profile: str) -> dict[str, bytes]:
-    """Return the files of a page's figures to publish, by name.
+    """Return those of the files of a page's figures that are published, by name.
 
-    Parameters
-    ----------
-    page : str
-    names : iterable of str
-        Of the files that the page wrote.
-    results : Path
-        Folder of all profiles. A page of one's own network writes into a folder of its name.
-    profile : str
+    A page of one's own network writes into a folder of its name.
     """
     files = {}
     for name in names:
@@ -126,16 +119,7 @@ def figure_files(page: str, names: Iterable[str], results: Path, profile: str) -
 def publish_figures(page: str, record: dict, folder: Path, results: Path, *, same: bool) -> None:
     """Publish the files of a page's figures and note their checksums in its record, in place.
 
-    Parameters
-    ----------
-    page : str
-    record : dict
-    folder : Path
-        Of the published profile.
-    results : Path
-        Folder of all profiles.
-    same : bool
-        Whether the page did not change: then files that are there stay.
+    Where the page is the `same` as before, files that are there stay.
     """
     figures = record["information"].get("figures", {})
     published = {}
@@ -148,15 +132,7 @@ def publish_figures(page: str, record: dict, folder: Path, results: Path, *, sam
 
 
 def read_records(results: Path, pages: Mapping[str, Mapping[str, str]]) -> dict[str, dict]:
-    """Return the records of pages; refuse what was not run or was changed since.
-
-    Parameters
-    ----------
-    results : Path
-        Folder of the profile.
-    pages : mapping
-        From :func:`localspec.cli._stamp.source_hashes`.
-    """
+    """Return the records of pages; refuse what was not run or was changed since."""
     records = {}
     for page, hashes in pages.items():
         marker = results / f"{page}.json"
@@ -230,23 +206,10 @@ def publish_pages(
     published: Path,
     chosen: list[str] | None = None,
 ) -> None:
-    """Publish pages of a profile from `results` into `published`.
+    """Publish pages of a profile from `results` into `published`, the folders of all profiles.
 
-    Parameters
-    ----------
-    profile : str
-    pages : mapping
-        All pages that the profile has, from :func:`localspec.cli._stamp.source_hashes`.
-    results, published : Path
-        Folders of all profiles.
-    chosen : list of str, optional
-        The pages to publish; by default all.
-
-    Raises
-    ------
-    click.ClickException
-        If a page was not run, or its profile, notebook, library or tables are not those of the
-        run, or two pages write the same table.
+    `pages` are all that the profile has, from :func:`source_hashes`; of these the `chosen` ones
+    are published, by default all.
     """
     source, folder = inside(results, profile), inside(published, profile)
     old = old_records(folder)
@@ -281,11 +244,6 @@ def publish_networks(profile: Profile, published: Path) -> list[Path]:
     """Copy the stored networks that the profile names, as NETWORK-seedSEED; return what is there.
 
     Networks of fewer than the wanted seeds are copied as far as they are; others are removed.
-
-    Raises
-    ------
-    ArtifactError
-        If a stored network is damaged.
     """
     folder = inside(published, profile.name, "networks")
     stored = {

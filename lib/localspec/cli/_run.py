@@ -31,13 +31,7 @@ from localspec.pipeline import Profile
 
 @contextmanager
 def one_at_a_time(path: Path) -> Iterator[None]:
-    """Hold the lock of `path` inside the block; it goes with the process, however that ends.
-
-    Raises
-    ------
-    click.ClickException
-        If another process holds it.
-    """
+    """Hold the lock of `path` inside the block; it goes with the process, however that ends."""
     with ExitStack() as stack:
         try:
             stack.enter_context(locked(path, timeout_s=0))
@@ -51,12 +45,7 @@ def one_at_a_time(path: Path) -> Iterator[None]:
 def stale_pages(folder: Path, pages: Mapping[str, Mapping[str, str]]) -> list[str]:
     """Return the pages that were run and are not current, and say why.
 
-    Parameters
-    ----------
-    folder : Path
-        Results of the profile.
-    pages : mapping
-        From :func:`localspec.cli._stamp.source_hashes`: content, not a file's date, decides.
+    Their hashes, from :func:`source_hashes`, decide, and no file's date.
     """
     stale = []
     for page, hashes in pages.items():

@@ -27,24 +27,12 @@ LOOK_S = 0.2  # between two looks at what the jobs say
 
 @dataclass(frozen=True)
 class Manner:
-    """How jobs are run.
+    """How jobs are run."""
 
-    Attributes
-    ----------
-    cores : int
-        Of this machine, for all jobs together.
-    jobs : int, optional
-        How many run at once; on this machine it stands for `cores`.
-    workflow : str
-        The folder of ``profiles`` that says where they run.
-    verbose : bool
-        Show what Snakemake says, and no bar.
-    """
-
-    cores: int = 2
-    jobs: int | None = None
-    workflow: str = LOCAL
-    verbose: bool = False
+    cores: int = 2  # of this machine, for all jobs together
+    jobs: int | None = None  # how many run at once; on this machine it stands for `cores`
+    workflow: str = LOCAL  # the folder of ``profiles`` that says where they run
+    verbose: bool = False  # show what Snakemake says, and no bar
 
     @property
     def local(self) -> bool:
@@ -52,13 +40,7 @@ class Manner:
         return self.workflow == LOCAL
 
     def arguments(self) -> list[str]:
-        """Return Snakemake's arguments for it.
-
-        Raises
-        ------
-        InvalidInputError
-            If there is no such workflow.
-        """
+        """Return Snakemake's arguments for it."""
         folder = project_root() / "profiles"
         available = sorted(path.parent.name for path in folder.glob("*/config.yaml"))
         name = check_option("workflow", self.workflow, available)
@@ -79,21 +61,10 @@ def snakemake(
     n_jobs: int = 0,
     options: tuple[str, ...] = (),
 ) -> bool:
-    """Let Snakemake make a rule's output in this process; return whether it could.
+    """Let Snakemake make the output of the rule `target` in this process; return whether it could.
 
-    Parameters
-    ----------
-    target : str
-        Name of a rule of the Snakefile.
-    config : dict
-        Its configuration, as JSON values; ``profile`` is the path of the profile's file.
-    results : Path
-        Absolute folder for results; Snakemake's own folder lies in it.
-    manner : Manner
-    n_jobs : int, optional
-        For the bar, which is shown in terminals.
-    options : tuple of str, optional
-        More options of Snakemake.
+    The configuration has JSON values; ``profile`` is the path of the profile's file. `results` is
+    absolute, and Snakemake's own folder lies in it; `n_jobs` is for the bar.
     """
     root = project_root()
     os.chdir(root)
@@ -147,13 +118,7 @@ def config_arguments(config: Mapping[str, object]) -> list[str]:
 
 
 def parsed_arguments(arguments: list[str]) -> tuple[ArgumentParser, Namespace]:
-    """Parse Snakemake's arguments, without what it says of the profile that it reads.
-
-    Raises
-    ------
-    click.ClickException
-        If it refuses them.
-    """
+    """Parse Snakemake's arguments, without what it says of the profile that it reads."""
     from snakemake.cli import parse_args
 
     said = io.StringIO()
@@ -185,14 +150,7 @@ def say_what_is_done(folder: Path, said: set[str]) -> int:
 def run_jobs(
     target: str, config: dict[str, object], results: Path, manner: Manner, *, n_jobs: int
 ) -> None:
-    """Let Snakemake make a rule's output, as :func:`snakemake` does.
-
-    Raises
-    ------
-    click.ClickException
-        If that could not be done; the message says of every job that failed why, and where to
-        look.
-    """
+    """Let Snakemake make a rule's output, or say why each job failed, and where to look."""
     folder = jobs_folder(results, Path(str(config["profile"])).stem)
     begin(folder)
     if not snakemake(target, config, results, manner, n_jobs=n_jobs):

@@ -100,15 +100,7 @@ def source_hashes(profile: Profile, pages: Iterable[str]) -> dict[str, dict[str,
 
 
 def read_record(marker: Path, hashes: Mapping[str, str]) -> tuple[dict, str | None]:
-    """Return a page's record, and why it is not that of a run of what is there now, if it is not.
-
-    Parameters
-    ----------
-    marker : Path
-        File of the record, beside the page's notebook and the tables.
-    hashes : mapping of str to str
-        Of the page, from :func:`source_hashes`.
-    """
+    """Return a page's record, and why it is not that of what is there now, if it is not."""
     try:
         record = json.loads(marker.read_text(encoding="utf-8"))
         about = record.get("information", {})
@@ -183,17 +175,10 @@ def versions() -> dict[str, str]:
 def information(
     device: str, duration_s: float, hashes: Mapping[str, str], figures: Mapping[str, str]
 ) -> dict:
-    """Return what a stamp tells of a run beside its results.
+    """Return what a stamp tells of a run beside its results; hashes are those when it began.
 
-    Parameters
-    ----------
-    device : str
-    duration_s : float
-    hashes : mapping of str to str
-        From :func:`source_hashes`, as they were when the run began.
-    figures : mapping of str to str
-        Checksums of the files of figures. They hang on the processor and on libraries that do not
-        change a printed number, so that they are no result.
+    Checksums of files of figures hang on the processor and on libraries that do not change a
+    printed number, so that they are no result.
     """
     return {
         "commit": commit(),

@@ -12,25 +12,12 @@ import threading
 import time
 
 
-def die_with_parent(parent: int, interval_s: float = 0.5) -> None:
+def die_with_parent(parent: int) -> None:
     """End this process soon after process `parent`, which started it, has ended.
 
     A killed ``make`` cannot tell its children, and a child that goes on would write into the
-    folder of the next run. Kernels watch their parent in the same way. The number of
-    the parent is passed, because a parent that ended while this process was starting can no longer
-    be looked up.
-
-    Parameters
-    ----------
-    parent : int
-        Number of the process that started this one.
-    interval_s : float, optional
-        Seconds between two looks.
-
-    Raises
-    ------
-    SystemExit
-        If the parent has ended already.
+    folder of the next run. Kernels watch their parent in the same way. The number of the parent is
+    passed, because one that ended while this process was starting can no longer be looked up.
     """
     if os.getppid() != parent:
         sys.exit(
@@ -39,7 +26,7 @@ def die_with_parent(parent: int, interval_s: float = 0.5) -> None:
 
     def watch() -> None:
         while os.getppid() == parent:
-            time.sleep(interval_s)
+            time.sleep(0.5)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True, name="die-with-parent").start()

@@ -36,12 +36,7 @@ def describe(name: str, history: Mapping[str, Sequence[float]], duration_s: floa
 def train_one(profile: Profile, network: str, seed: int) -> tuple[str, tuple[str, str]]:
     """Train a network, going on from the checkpoint of a killed training.
 
-    Returns
-    -------
-    line : str
-        How it ended.
-    artifact : (str, str)
-        Stage and key of the network.
+    Returns a line on how it ended, and the stage and key of the network.
     """
     start = time.monotonic()
     keep_freed_memory()
@@ -109,13 +104,7 @@ def train_pending(
     results: Path,
     manner: Manner,
 ) -> None:
-    """Train networks of a profile, which stands in `path`.
-
-    Raises
-    ------
-    click.ClickException
-        If some could not be trained; the message names them, and says why.
-    """
+    """Train networks of a profile, which stands in `path`."""
     marks = inside(results, path.stem, ".trained")  # of this call: artifacts decide what is stored
     with one_at_a_time(results / path.stem / ".train"):
         shutil.rmtree(marks, ignore_errors=True)

@@ -64,17 +64,9 @@ def digits_agreed(published: str, computed: str) -> int:
 
 
 def compare(published: pd.DataFrame, computed: pd.DataFrame) -> dict[str, int]:
-    """Compare two tables of texts cell by cell.
+    """Compare two tables of texts cell by cell; those of other rows or columns agree in none.
 
-    Parameters
-    ----------
-    published, computed : pandas.DataFrame of str
-
-    Returns
-    -------
-    dict
-        ``cells``, ``agree`` (those that are the same as printed) and ``digits`` (the fewest to
-        which a cell agrees). Tables of other rows or columns agree in no cell.
+    ``agree`` counts cells that are the same as printed; ``digits``: the fewest to which one agrees.
     """
     n_cells = published.size
     if list(published) != list(computed) or len(published) != len(computed):
@@ -88,13 +80,7 @@ def compare(published: pd.DataFrame, computed: pd.DataFrame) -> dict[str, int]:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Read a table as the texts that it holds.
-
-    Raises
-    ------
-    click.ClickException
-        If it is missing or damaged.
-    """
+    """Read a table as the texts that it holds."""
     try:
         return pd.read_csv(path, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
@@ -118,23 +104,7 @@ def parts(record: Mapping, tables: Path) -> list[tuple[str, int]]:
 def recompute(
     profile: Profile, record: Mapping, published: Path, part: tuple[str, int] | None
 ) -> list[dict]:
-    """Compute a page, or a part of it, in an empty folder; return a row a table.
-
-    Parameters
-    ----------
-    profile : Profile
-    record : mapping
-        The page's stamp.
-    published : Path
-        Folder of the published tables.
-    part : tuple of (str, int), optional
-        A network and a seed; by default all of the page.
-
-    Raises
-    ------
-    click.ClickException
-        If the page fails.
-    """
+    """Compute a page, or a network and a seed of it, in an empty folder; return a row a table."""
     page, parameters = record["page"], dict(record["parameters"])
     state = State(page)
     if part is not None:
@@ -170,13 +140,7 @@ def rows_of(table: pd.DataFrame, part: tuple[str, int]) -> pd.DataFrame:
 
 
 def stamps_of(profile: str, folder: Path) -> dict[str, dict]:
-    """Return the stamps of a published profile.
-
-    Raises
-    ------
-    click.ClickException
-        If no page is published, or the stamps cannot be read.
-    """
+    """Return the stamps of a published profile."""
     path = folder / "stamps.json"
     if not path.is_file():
         raise click.ClickException(
@@ -230,9 +194,7 @@ def verify(profile: str, page: str | None, n_parts: int, seed: int, record: bool
         )
     if page is not None and not stamps[page]["tables"]:
         raise click.ClickException(f"{page} of {profile} has no table: choose another page")
-    chosen: list[tuple[str, tuple[str, int] | None]] = [(page, None)] if page else []
-    if page is None:
-        chosen += chosen_parts(stamps, folder / "tables", n_parts, seed)
+    chosen = [(page, None)] if page else chosen_parts(stamps, folder / "tables", n_parts, seed)
     rows = []
     for name, part in chosen:
         rows += recompute(loaded, stamps[name], folder / "tables", part)

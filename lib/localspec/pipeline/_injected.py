@@ -33,16 +33,8 @@ def _statements(cell: str) -> list[ast.stmt]:
 def check_injected(cells: Sequence[str]) -> None:
     r"""Refuse parameters from outside that the notebook does not declare.
 
-    Parameters
-    ----------
-    cells : sequence of str
-        In the order in which they ran. Parameters are declared in a cell that holds nothing but
-        ``name: type = value``.
-
-    Raises
-    ------
-    InvalidInputError
-        If there is one.
+    Cells are given in the order in which they ran. Parameters are declared in one that holds
+    nothing but ``name: type = value``.
 
     Examples
     --------

@@ -22,19 +22,11 @@ TITLE = 9.5  # points
 
 
 def narrow_figure(figure: Figure) -> Figure | None:
-    """Return a copy of a figure for a narrow screen.
+    """Return a copy of a figure with constrained layout for a narrow screen.
 
-    Parameters
-    ----------
-    figure : matplotlib.figure.Figure
-        With constrained layout.
-
-    Returns
-    -------
-    matplotlib.figure.Figure or None
-        Its panels stand in one column, about as high as before, with legend and colour bar below
-        them; titles are broken into lines. None if the panels stand in more than `MOST_COLUMNS`
-        columns, or texts would run into each other.
+    Its panels stand in one column, about as high as before, with legend and colour bar below them;
+    titles are broken into lines. None if the panels stand in more than `MOST_COLUMNS` columns, or
+    texts would run into each other.
     """
     copy = pickle.loads(pickle.dumps(figure))
     plt.close(copy)  # else a notebook shows it, too

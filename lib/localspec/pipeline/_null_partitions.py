@@ -20,7 +20,7 @@ from localspec.measures import LESIONED, MEASURES, Measure, measure_named
 from localspec.pipeline._replicate import Replicate
 from localspec.pipeline._stages import REPEATED_STAGES
 from localspec.units import Network, trace_units
-from localspec.visualization import N_STEPS, Visualizations, visualize
+from localspec.visualization import Visualizations, visualize
 
 PARTITIONING = "weights/global"  # its partition gives the sizes
 
@@ -147,7 +147,7 @@ def null_evidence(
     dataset: Dataset,
     draws: list[Draws],
     *,
-    n_steps: int = N_STEPS,
+    n_steps: int,
     seed: int = 0,
     conventions: Conventions | str = "paper",
     precision: str = "full",

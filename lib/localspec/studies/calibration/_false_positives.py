@@ -105,9 +105,7 @@ def _stacked(arrays: list[np.ndarray]) -> np.ndarray:
     if arrays[0].ndim == 1:
         return np.stack(arrays)
     width = max(array.shape[1] for array in arrays)
-    padding = [((0, 0), (0, width - array.shape[1])) for array in arrays]
-    padded = [
-        np.pad(array, pad, constant_values=np.nan)
-        for array, pad in zip(arrays, padding, strict=True)
-    ]
-    return np.stack(padded)
+    stacked = np.full((len(arrays), len(arrays[0]), width), np.nan)
+    for network, array in zip(stacked, arrays, strict=True):
+        network[:, : array.shape[1]] = array
+    return stacked

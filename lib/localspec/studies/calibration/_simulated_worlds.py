@@ -43,21 +43,12 @@ BASELINE = 0.97  # accuracy without a lesion
 
 @dataclass(frozen=True)
 class SimulatedNetwork:
-    """A network that is made up, with what the synthesis asks of a replicate.
-
-    Attributes
-    ----------
-    network : str
-    seed : int
-    world : {"clusters at random", "planted halves"}
-    entropy : tuple of int
-        Of all random numbers.
-    """
+    """A network that is made up, with what the synthesis asks of a replicate."""
 
     network: str
     seed: int
     world: str
-    entropy: tuple[int, ...]
+    entropy: tuple[int, ...]  # of all random numbers
     conventions: Conventions = PAPER
 
     def _rng(self, *what: int) -> np.random.Generator:
@@ -171,25 +162,10 @@ def _images(
 
 
 def simulated_networks(world: str, index: int, *, seed: int = 0) -> list[SimulatedNetwork]:
-    """Return the networks of one simulated world.
+    """Return the networks of one simulated world, which are of one architecture.
 
-    Parameters
-    ----------
-    world : {"clusters at random", "planted halves"}
-        All clusters are drawn at random; or those of the weights graph lie within halves.
-    index : int
-        Counts the worlds of this kind.
-    seed : int, optional
-
-    Returns
-    -------
-    list of SimulatedNetwork
-        Five networks of one architecture.
-
-    Raises
-    ------
-    InvalidInputError
-        If there is no such world, or a number is negative.
+    All clusters are drawn at random, or those of the weights graph lie within halves; `index`
+    counts the worlds of a kind.
     """
     kind = WORLDS.index(check_option("world", world, WORLDS))
     check_integer("index", index, 0)

@@ -8,19 +8,14 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from scipy.linalg import block_diag
 
-from localspec._utils.artifacts import Artifact
 from localspec._utils.validation import check_option, require
 from localspec.data import Dataset
-from localspec.networks import NetworkSettings, train
 from localspec.pipeline import Choices, CoherenceControlsSection, Profile, load_profile
 from localspec.studies.controls._planted import (
-    WEIGHTS,
     PlantedReplicate,
-    layers_in_order,
-    part_settings,
-    shuffle_weights,
+    block_diagonal,
+    with_noise,
 )
 
 CLASS_HALVES, PIXEL_HALVES, ONE_CLASS = "halves of classes", "halves of pixels", "one class each"
@@ -59,14 +54,6 @@ def part_dataset(dataset: Dataset, design: str, index: int) -> Dataset:
         y_test=(dataset.y_test == index).long(),
         class_names=("other", dataset.class_names[index]),
     )
-
-
-def _with_noise(
-    values: np.ndarray, within: np.ndarray, noise: float, rng: np.random.Generator
-) -> np.ndarray:
-    """Put noise where no part has weights, in units of the standard deviation of those there."""
-    between = noise * values[within].std() * rng.standard_normal(values.shape) + 0.0  # no -0.0
-    return np.where(within, values, between)
 
 
 def glue_parts(
@@ -118,10 +105,9 @@ def glue_parts(
                     for pixels, value in zip(all_seen, values, strict=True)
                 ]
             )
-            glued[name] = _with_noise(np.concatenate(values), within, noise, rng)
+            glued[name] = with_noise(np.concatenate(values), within, noise, rng)
         else:
-            within = block_diag(*(np.ones(value.shape) for value in values)).astype(bool)
-            glued[name] = _with_noise(block_diag(*values), within, noise, rng)
+            glued[name] = block_diagonal(values, noise, rng)
     return glued
 
 
@@ -176,54 +162,24 @@ class DesignedReplicate(PlantedReplicate):
         """Number of parts."""
         return 2 if self.design == PIXEL_HALVES else self.dataset.n_classes
 
-    def _part(self, index: int) -> Artifact:
-        settings, seed = self.part_settings(), self.n_parts * self.seed + index
+    def _part_choice(self, index: int) -> dict[str, object]:
+        return {"design": self.design, "part": index}
 
-        def compute() -> dict[str, np.ndarray]:
-            trained = train(
-                settings,
-                part_dataset(self.dataset, self.design, index),
-                seed=seed,
-                dtype=self.profile.dtype,
-                device=self.profile.device,
-                conventions=self.conventions,
-                progress=False,
-            )
-            return trained.to_arrays()
+    def _part_dataset(self, index: int) -> Dataset:
+        return part_dataset(self.dataset, self.design, index)
 
-        of_part = {"seed": seed, "design": self.design, "part": index}
-        parameters = {**self.training_parameters(), **settings.training_key(), **of_part}
-        return self._artifact("training", compute, parameters)
+    def _glued(self, parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        seen = None
+        if self.design == PIXEL_HALVES:
+            seen = [pixel_half(self.dataset.image_shape, index).ravel() for index in (0, 1)]
+        else:
+            parts = [with_evidence(part) for part in parts]
+        return glue_parts(
+            parts, seen=seen, add_outputs=seen is not None, noise=self.noise, seed=self.seed
+        )
 
-    def part_settings(self) -> NetworkSettings:
-        """Return the settings of each part."""
-        return part_settings(self.settings, self.n_parts)
-
-    def stored_network(self) -> Artifact:
-        """Return the weights of the glued network."""
-        stored = [self._part(index) for index in range(self.n_parts)]
-
-        def compute() -> dict[str, np.ndarray]:
-            parts = [layers_in_order(part, self.settings) for part in stored]
-            seen = None
-            if self.design == PIXEL_HALVES:
-                seen = [pixel_half(self.dataset.image_shape, index).ravel() for index in (0, 1)]
-            else:
-                parts = [with_evidence(part) for part in parts]
-            weights = glue_parts(
-                parts, seen=seen, add_outputs=seen is not None, noise=self.noise, seed=self.seed
-            )
-            if self.shuffled:
-                weights = shuffle_weights(weights, seed=self.seed)
-            return {WEIGHTS + name: value for name, value in weights.items()}
-
-        parameters = {
-            "design": self.design,
-            "noise": self.noise,
-            "shuffled": self.shuffled,
-            "seed": self.seed,
-        }
-        return self._artifact("planted", compute, parameters, tuple(part.key for part in stored))
+    def _design(self) -> dict[str, object]:
+        return {"design": self.design}
 
 
 def with_evidence(part: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+from scipy.linalg import block_diag
 
 from localspec._utils.artifacts import Artifact, stage_key, take_apart
 from localspec._utils.validation import require
@@ -51,15 +52,20 @@ def half_dataset(dataset: Dataset, classes: Sequence[int]) -> Dataset:
     return replace(dataset, name=f"{dataset.name} {first}-{last}", class_names=names, **parts)
 
 
-def _block_diagonal(
-    first: np.ndarray, second: np.ndarray, noise: float, rng: np.random.Generator
+def with_noise(
+    values: np.ndarray, within: np.ndarray, noise: float, rng: np.random.Generator
 ) -> np.ndarray:
-    (rows, columns), shape = first.shape, np.add(first.shape, second.shape)
-    scale = noise * np.concatenate([first.ravel(), second.ravel()]).std()
-    matrix = scale * rng.standard_normal(shape) + 0.0  # the same numbers at every noise; no -0.0
-    matrix[:rows, :columns] = first
-    matrix[rows:, columns:] = second
-    return matrix
+    """Put noise where no part has weights, in units of the standard deviation of those there."""
+    between = noise * values[within].std() * rng.standard_normal(values.shape) + 0.0  # no -0.0
+    return np.where(within, values, between)
+
+
+def block_diagonal(
+    kernels: Sequence[np.ndarray], noise: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Put kernels on the diagonal of a matrix, and noise beside them."""
+    within = block_diag(*(np.ones(kernel.shape) for kernel in kernels)).astype(bool)
+    return with_noise(block_diag(*kernels), within, noise, rng)
 
 
 def glue(
@@ -99,7 +105,7 @@ def glue(
             )
             glued[name] = np.concatenate([value, second[name]])
         else:
-            glued[name] = _block_diagonal(value, second[name], noise, rng)
+            glued[name] = block_diagonal([value, second[name]], noise, rng)
         is_first = is_first and value.ndim == 1
     return glued
 
@@ -179,14 +185,28 @@ class PlantedReplicate(Replicate):
         what = "shuffled copy" if self.shuffled else f"noise {self.noise:g}"
         return f"{what}, seed {self.seed}"
 
-    def _half(self, index: int) -> Artifact:
-        settings, seed = part_settings(self.settings), 2 * self.seed + index
-        classes = class_halves(self.dataset.n_classes)[index]
+    def _part_choice(self, index: int) -> dict[str, object]:
+        """Return what a part is trained on, for its key."""
+        return {"classes": list(class_halves(self.dataset.n_classes)[index])}
+
+    def _part_dataset(self, index: int) -> Dataset:
+        return half_dataset(self.dataset, class_halves(self.dataset.n_classes)[index])
+
+    def _glued(self, parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        return glue(parts[0], parts[1], noise=self.noise, seed=self.seed)
+
+    def _design(self) -> dict[str, object]:
+        """Return what else the glued weights depend on."""
+        return {}
+
+    def _part(self, index: int) -> Artifact:
+        settings = part_settings(self.settings, self.n_parts)
+        seed = self.n_parts * self.seed + index
 
         def compute() -> dict[str, np.ndarray]:
             trained = train(
                 settings,
-                half_dataset(self.dataset, classes),
+                self._part_dataset(index),
                 seed=seed,
                 dtype=self.profile.dtype,
                 device=self.profile.device,
@@ -195,22 +215,22 @@ class PlantedReplicate(Replicate):
             )
             return trained.to_arrays()
 
-        of_half = {**settings.training_key(), "seed": seed, "classes": list(classes)}
-        return self._artifact("training", compute, {**self.training_parameters(), **of_half})
+        own = {**settings.training_key(), "seed": seed, **self._part_choice(index)}
+        return self._artifact("training", compute, {**self.training_parameters(), **own})
 
     def stored_network(self) -> Artifact:
         """Return the weights of the glued network."""
-        halves = [self._half(index) for index in (0, 1)]
+        stored = [self._part(index) for index in range(self.n_parts)]
 
         def compute() -> dict[str, np.ndarray]:
-            first, second = (layers_in_order(half, self.settings) for half in halves)
-            weights = glue(first, second, noise=self.noise, seed=self.seed)
+            weights = self._glued([layers_in_order(part, self.settings) for part in stored])
             if self.shuffled:
                 weights = shuffle_weights(weights, seed=self.seed)
             return {WEIGHTS + name: value for name, value in weights.items()}
 
-        parameters = {"noise": self.noise, "shuffled": self.shuffled, "seed": self.seed}
-        return self._artifact("planted", compute, parameters, tuple(half.key for half in halves))
+        own = {"noise": self.noise, "shuffled": self.shuffled, "seed": self.seed}
+        inputs = tuple(part.key for part in stored)
+        return self._artifact("planted", compute, {**own, **self._design()}, inputs)
 
     def stored_partition(self, partitioning: str) -> Artifact:
         """Return the partition of one partitioning; that into halves if these are known."""

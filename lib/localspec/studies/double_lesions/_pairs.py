@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
@@ -71,8 +72,7 @@ def pair_lesions(replicate: Replicate, partitioning: str) -> PairLesions:
     """
     draws = replicate.draws(partitioning)
     parts = draws.subclusters
-    n_parts = len(parts)
-    pairs = tuple((i, j) for i in range(n_parts) for j in range(i + 1, n_parts))
+    pairs = tuple(combinations(range(len(parts)), 2))
 
     def compute() -> LesionedAccuracies:
         return joint_lesions(
@@ -94,10 +94,10 @@ def pair_lesions(replicate: Replicate, partitioning: str) -> PairLesions:
     )
     single = -importance(replicate.lesioned(partitioning)).effect_values
     first, second = np.reshape(pairs, (-1, 2)).T.astype(int)
-    same = [parts[i].layer == parts[j].layer for i, j in pairs]
+    where = [SAME_LAYER if parts[i].layer == parts[j].layer else OTHER_LAYER for i, j in pairs]
     return PairLesions(
         pairs=pairs,
-        where=np.where(np.array(same, dtype=bool), SAME_LAYER, OTHER_LAYER),
+        where=np.array(where, dtype=str),
         together=-importance(stored).effect_values,
         apart=single[:, first] + single[:, second],
     )

@@ -16,10 +16,7 @@ from localspec.pipeline import format_number
 from localspec.studies.gallery._records import NOTABLE, Gallery, GalleryRecord
 
 MAX_CLASSES = 20  # bars of one card; of more classes, those with the largest changes
-# width of an image in pixels of the screen
-LEAST_WIDTH = 24
-INITIAL_WIDTH = 48
-LARGEST_WIDTH = 176
+WIDTHS = {"least": 24, "initial": 48, "largest": 176}  # of an image in pixels of the screen
 SCALE_STEP = 0.25  # of the ratio of pixels of the screen to pixels of the image
 
 ROOM = "localspec.studies.gallery"
@@ -74,16 +71,8 @@ def _exciting(
 def _scales(sheets: Iterable[SpriteSheet]) -> dict[str, float]:
     """Return how many pixels of the screen one of an image has."""
     width = max(sheet.width for sheet in sheets)
-
-    def scale(size: int) -> float:
-        return max(1, round(size / width / SCALE_STEP)) * SCALE_STEP
-
-    return {
-        "least": scale(LEAST_WIDTH),
-        "initial": scale(INITIAL_WIDTH),
-        "largest": scale(LARGEST_WIDTH),
-        "step": SCALE_STEP,
-    }
+    steps = {name: max(1, round(size / width / SCALE_STEP)) for name, size in WIDTHS.items()}
+    return {"step": SCALE_STEP} | {name: n * SCALE_STEP for name, n in steps.items()}
 
 
 def gallery_html(gallery: Gallery) -> str:

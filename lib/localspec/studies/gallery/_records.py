@@ -26,47 +26,24 @@ SHOWN_DRAW = 1  # the random counterpart whose image stands beside the true one
 
 @dataclass(frozen=True, eq=False)
 class GalleryRecord(Group):
-    """One tested subcluster; its visualizations are in [0, 1].
+    """One tested subcluster; its visualizations are in [0, 1]."""
 
-    Attributes
-    ----------
-    anchor : str
-        Name of its card: letters, digits, dots, underscores and hyphens.
-    network : str
-    score, random_score : float
-        Objectives that the visualizations of it and of its first random counterpart reached.
-    exciting_scores : numpy.ndarray, shape (n_exciting,)
-    """
-
-    anchor: str
+    anchor: str  # name of its card: letters, digits, dots, underscores and hyphens
     network: str
-    score: float
-    random_score: float
+    score: float  # that its visualization reached
+    random_score: float  # that of its first random counterpart
     exciting_scores: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
 class Gallery:
-    """Every tested subcluster of one network.
+    """Every tested subcluster of one network."""
 
-    Attributes
-    ----------
-    name : str
-        The network's, with its seed.
-    class_names : tuple of str
-    records : tuple of GalleryRecord
-        By partitioning, layer and cluster.
-    labels : Mapping of int to int
-        Class of every test image that a record names.
-    test_images : Mapping of int to numpy.ndarray, shape (n_channels, height, width)
-        Their pixels in [0, 1]; empty if they are not to be shown.
-    """
-
-    name: str
+    name: str  # the network's, with its seed
     class_names: tuple[str, ...]
-    records: tuple[GalleryRecord, ...]
-    labels: Mapping[int, int]
-    test_images: Mapping[int, np.ndarray]
+    records: tuple[GalleryRecord, ...]  # by partitioning, layer and cluster
+    labels: Mapping[int, int]  # class of every test image that a record names
+    test_images: Mapping[int, np.ndarray]  # their pixels in [0, 1]; empty if not to be shown
 
 
 def card_anchor(partitioning: str, layer: str, cluster: int) -> str:
@@ -81,18 +58,6 @@ def card_anchor(partitioning: str, layer: str, cluster: int) -> str:
     return "-".join(re.sub(r"[^\w.]+", "-", part, flags=re.ASCII) for part in parts)
 
 
-def _lost(replicate: Replicate, partitioning: str, index: int) -> tuple:
-    accuracies = replicate.lesioned(partitioning)
-    lost = accuracies.baseline - accuracies.lesioned[:, index]
-    return lost[0], lost[1:].mean(axis=0)
-
-
-def _images(replicate: Replicate, partitioning: str, index: int) -> tuple:
-    visualizations = replicate.visualizations(partitioning)
-    images, scores = visualizations.images[:, index], visualizations.scores[:, index]
-    return images[0], images[SHOWN_DRAW], float(scores[0]), float(scores[SHOWN_DRAW])
-
-
 def _records(replicate: Replicate, partitioning: str, n_exciting: int) -> list[GalleryRecord]:
     """Return the records of one partitioning."""
     assessed = {name: replicate.assessment(name, partitioning) for name in MEASURES}
@@ -101,10 +66,10 @@ def _records(replicate: Replicate, partitioning: str, n_exciting: int) -> list[G
     exciting = exciting_images(
         replicate.trained, replicate.dataset.x_test, targets, n_images=n_exciting
     )
+    accuracies, made = replicate.lesioned(partitioning), replicate.visualizations(partitioning)
     records = []
     for index, part in enumerate(parts):
-        lost, random_lost = _lost(replicate, partitioning, index)
-        picture, random_picture, score, random_score = _images(replicate, partitioning, index)
+        lost = accuracies.baseline - accuracies.lesioned[:, index]
         records.append(
             GalleryRecord(
                 anchor=card_anchor(partitioning, part.layer, part.cluster),
@@ -117,12 +82,12 @@ def _records(replicate: Replicate, partitioning: str, n_exciting: int) -> list[G
                     name: Finding.from_assessment(assessment, index, NOTABLE)
                     for name, assessment in assessed.items()
                 },
-                lost=lost,
-                random_lost=random_lost,
-                picture=picture,
-                random_picture=random_picture,
-                score=score,
-                random_score=random_score,
+                lost=lost[0],
+                random_lost=lost[1:].mean(axis=0),
+                picture=made.images[0, index],
+                random_picture=made.images[SHOWN_DRAW, index],
+                score=float(made.scores[0, index]),
+                random_score=float(made.scores[SHOWN_DRAW, index]),
                 exciting=exciting.indices[index],
                 exciting_scores=exciting.scores[index],
             )

@@ -18,21 +18,10 @@ SHUFFLES = {"permute": "all weights", "permute_nonzero": "weights other than zer
 
 
 def published_curve(name: str | None) -> pd.DataFrame:
-    """Return the published n-cuts of one network after some epochs, those of pruning counted on.
+    """Return the published n-cuts of one model after some epochs, those of pruning counted on.
 
-    Parameters
-    ----------
-    name : str or None
-        Its model in the table of published figures.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``epoch``, ``n_clusters``, ``ncut``; no rows where nothing is published.
-
-    References
-    ----------
-    Filan et al., arXiv:2103.03386, the stored output of the companion code's learning curves.
+    Filan et al., arXiv:2103.03386, the stored output of the companion code's learning curves. No
+    rows where nothing is published.
     """
     folder = files("localspec.studies.learning_curve")
     with folder.joinpath("published.csv").open(encoding="utf-8") as file:
@@ -52,10 +41,8 @@ def _test_accuracy(replicate: EpochReplicate) -> float:
 
 def _share_zero(replicate: EpochReplicate) -> float:
     state = replicate.trained.module.state_dict()
-    kernels = [value for value in state.values() if value.ndim > 1]
-    return sum(int((kernel == 0).sum()) for kernel in kernels) / sum(
-        kernel.numel() for kernel in kernels
-    )
+    weights = torch.cat([value.flatten() for value in state.values() if value.ndim > 1])
+    return int((weights == 0).sum()) / len(weights)
 
 
 def networks_by_epoch(replicates: Sequence[EpochReplicate]) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from localspec.pipeline import (
     PARTITIONINGS,
     UNDEFINED,
     annotated_heatmap,
+    on_favourable_side,
 )
 
 MARKS = {FOUND: "*", OTHER_SIDE: "\N{DAGGER}"}
@@ -32,6 +33,10 @@ def plot_forms(table: pd.DataFrame) -> Figure:
         From :func:`localspec.studies.measures.forms_table`.
     """
     rows = [(name, form) for name, forms in FORMS.items() for form in forms]
+    known = table["p"].notna() & (table["finding"] != UNDEFINED)
+    depth = -np.log10(table["p"]).where(known & on_favourable_side(table))
+    texts = table["p"].map("{:.2g}".format) + table["finding"].map(MARKS).fillna("")
+    table = table.assign(depth=depth, text=texts.where(known, "undefined"))
     networks = list(dict.fromkeys(table["network"]))
     figure, axes = plt.subplots(
         1,
@@ -42,19 +47,10 @@ def plot_forms(table: pd.DataFrame) -> Figure:
         squeeze=False,
     )
     for axis, network in zip(axes.flat, networks, strict=True):
-        cells = table[table["network"] == network].set_index(["measure", "form", "partitioning"])
-        depth = np.full((len(rows), len(PARTITIONINGS)), np.nan)
-        texts = np.full(depth.shape, "", dtype=object)
-        for row, column in np.ndindex(depth.shape):
-            cell = cells.loc[(*rows[row], PARTITIONINGS[column])]
-            ratio = cell["effect_ratio"]
-            is_there = ratio > 1 if cell["favourable"] == "above" else ratio < 1
-            if cell["finding"] == UNDEFINED or np.isnan(cell["p"]):
-                texts[row, column] = "undefined"
-                continue
-            depth[row, column] = -np.log10(cell["p"]) if is_there else np.nan
-            texts[row, column] = f"{cell['p']:.2g}{MARKS.get(cell['finding'], '')}"
-        bold = [[text.endswith(MARKS[FOUND]) for text in line] for line in texts]
+        part = table[table["network"] == network].set_index(["measure", "form"])
+        cells = part.pivot(columns="partitioning", values=["depth", "text"]).loc[rows]
+        depth, texts = (cells[name][list(PARTITIONINGS)] for name in ("depth", "text"))
+        bold = texts.map(lambda text: text.endswith(MARKS[FOUND]))
         image = annotated_heatmap(axis, depth, texts, limit=DEEPEST, bold=bold, fontsize=9)
         axis.set_xticks(range(len(PARTITIONINGS)), PARTITIONINGS)
         axis.xaxis.tick_top()

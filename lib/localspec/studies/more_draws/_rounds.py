@@ -105,8 +105,8 @@ def sequential_p_values_of(
     measure: str,
     partitioning: str,
     *,
-    max_draws: int = 999,
-    max_exceedances: int = 10,
+    max_draws: int,
+    max_exceedances: int,
 ) -> tuple[SequentialResult, ...]:
     """Draw for every tested subcluster of a network until its p-value is decided.
 

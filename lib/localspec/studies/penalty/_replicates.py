@@ -37,13 +37,7 @@ def start_blocks(start: Replicate) -> list[np.ndarray]:
 def start_penalty(start: Replicate, way: str, n_refresh: int) -> Penalty:
     """Return the penalty of one way of training a network further.
 
-    Parameters
-    ----------
-    start : Replicate
-        Its clusters are the blocks, and their number that of the eigenvalues.
-    way : {"n-cut", "blocks"}
-    n_refresh : int
-        See :func:`localspec.studies.penalty.eigenvalue_penalty`.
+    Its clusters are the blocks, and their number is that of the eigenvalues.
     """
     if check_option("way", way, (NCUT, BLOCKS)) == NCUT:
         return eigenvalue_penalty(start.n_clusters, n_refresh)

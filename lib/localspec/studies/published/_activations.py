@@ -47,27 +47,10 @@ def compared_ncuts(
 ) -> dict[str, np.ndarray]:
     """Return n-cuts of the two graphs of a network, and what one says of the other.
 
-    Parameters
-    ----------
-    weights : UnitGraph
-        Without pixels.
-    activations : UnitGraph
-        Over the tested layers of `weights`.
-    n_clusters : int
-    n_shuffles : int
-        Of the activations graph, under each of two nulls.
-    seed : int
-        Of k-means and of the shuffles.
-
-    Returns
-    -------
-    dict of str to numpy.ndarray
-        ``weights_ncut`` and ``activations_ncut`` of each graph under its own partition;
-        ``transferred_ncut`` of the activations graph under the weights' partition;
-        ``mutual_information`` of both partitions, normalized by the mean of their entropies, over
-        the units that have a cluster in both, each of shape (1,); and under ``null_permute`` and
-        ``null_permute_all`` the n-cuts of shuffled copies of the activations graph, shape
-        (n_shuffles,).
+    `weights` has no pixels, and `activations` is over its tested layers. ``transferred_ncut`` is
+    that of the activations graph under the weights' partition; ``mutual_information`` of both
+    partitions, over the units that have a cluster in both, is normalized by the mean of their
+    entropies; ``null_`` has the n-cuts of shuffled copies of the activations graph.
     """
     of_weights = cluster(weights, n_clusters, seed=seed)
     of_activations = cluster(activations, n_clusters, seed=seed).labels

@@ -23,25 +23,14 @@ Z = 1.959963984540054  # two-sided 95 % of the normal distribution
 
 @dataclass(frozen=True)
 class Comparison:
-    """Our values of one quantity beside the published ones.
-
-    Attributes
-    ----------
-    ours, published : numpy.ndarray, shape (n_replicates,)
-    low, high : float
-        Where the mean of ours must lie: the published range, widened on each side.
-    difference : float
-        Standardised difference of means, ours less published (Hedges' g).
-    interval : tuple of float
-        95 % interval of it.
-    """
+    """Our values of one quantity beside the published ones, each of shape (n_replicates,)."""
 
     ours: np.ndarray
     published: np.ndarray
-    low: float
+    low: float  # where the mean of ours must lie: the published range, widened on each side
     high: float
-    difference: float
-    interval: tuple[float, float]
+    difference: float  # standardised, of means, ours less published (Hedges' g)
+    interval: tuple[float, float]  # its 95 % interval
 
     @property
     def holds(self) -> bool:
@@ -59,20 +48,9 @@ def standardised_difference(
 ) -> tuple[float, tuple[float, float]]:
     """Return Hedges' g of two samples, the first less the second, with its 95 % interval.
 
-    Parameters
-    ----------
-    means, stds : tuple of float
-        The standard deviations are those of a sample.
-    sizes : tuple of int
-        At least two each.
-
-    Returns
-    -------
-    difference : float
-        NaN if nothing varies.
-    interval : tuple of float
-        It takes the difference for normal with variance ``1/n + 1/m + g^2 / (2 (n + m))`` (Hedges
-        and Olkin 1985).
+    The standard deviations are those of samples of at least two each; NaN if nothing varies. The
+    interval takes the difference for normal with variance ``1/n + 1/m + g^2 / (2 (n + m))`` (Hedges
+    and Olkin 1985).
 
     Examples
     --------

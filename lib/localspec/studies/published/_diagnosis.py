@@ -154,23 +154,24 @@ def diagnosis_table(
     differing = table[(table["verdict"] == DIFFERS) & (table["reading"] == "paper")]
     for _, difference in differing.iterrows():
         group, quantity = groups[difference["network"]], difference["quantity"]
-        rows.append(_row(difference, AS_ON_THIS_PAGE, measured_quantities(group)[quantity]))
-        for trained in by_network(others):
-            settings = trained[0].settings
-            if settings.diagnoses == difference["network"]:
-                changed = changed_settings(settings, group[0].settings)
-                rows.append(_row(difference, changed, measured_quantities(trained)[quantity]))
+        compared = [(AS_ON_THIS_PAGE, group)]
+        compared += [
+            (changed_settings(trained[0].settings, group[0].settings), trained)
+            for trained in by_network(others)
+            if trained[0].settings.diagnoses == difference["network"]
+        ]
         returning = [replicate.with_choices(**DROPPED_WEIGHTS.changes) for replicate in group]
         if group[0].settings.n_pruning_epochs and (
             untrained == "train" or all(replicate.stored_path for replicate in returning)
         ):
-            values = measured_quantities(returning)[quantity]
-            rows.append(_row(difference, str(DROPPED_WEIGHTS), values))
+            compared.append((str(DROPPED_WEIGHTS), returning))
         if quantity == "shuffled_ncut_mean":
-            for reading in _graph_readings(group[0].settings):
-                others_read = [replicate.with_choices(**reading.changes) for replicate in group]
-                values = measured_quantities(others_read)[quantity]
-                rows.append(_row(difference, str(reading), values))
+            compared += [
+                (str(reading), [each.with_choices(**reading.changes) for each in group])
+                for reading in _graph_readings(group[0].settings)
+            ]
+        for changed, networks in compared:
+            rows.append(_row(difference, changed, measured_quantities(networks)[quantity]))
         if quantity == "ncut":
             by_change: dict[str, list[float]] = {}
             for replicate in group:

@@ -50,14 +50,7 @@ def treated(graph: UnitGraph, tiny_weights: str) -> UnitGraph:
 
 
 class TreatedReplicate(DerivedReplicate):
-    """A replicate with a treatment of tiny weights in its weights graph.
-
-    Parameters
-    ----------
-    start : Replicate
-    tiny_weights : {"kept", "flushed", "isolated"}
-        See :func:`treated`.
-    """
+    """A replicate with a treatment of tiny weights in its weights graph, see :func:`treated`."""
 
     def __init__(self, start: Replicate, tiny_weights: str) -> None:
         super().__init__(start)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -29,17 +30,8 @@ def plot_differences_from_published(table: pd.DataFrame) -> Figure:
     table : pandas.DataFrame
         From :func:`localspec.studies.published.published_table`.
     """
-    rows, names, quantities = _layout_of(table)
-    figure, axes = plt.subplots(
-        1,
-        len(quantities),
-        figsize=(11, 0.36 * len(rows) + 1.6),
-        sharey=True,
-        layout="constrained",
-        squeeze=False,
-    )
-    for axis, quantity in zip(axes[0], quantities, strict=True):
-        part = table[table["quantity"] == quantity]
+    figure, rows, panels = _panels(table)
+    for axis, part in panels:
         at = np.array([rows[key] for key in zip(part["network"], part["reading"], strict=True)])
         holds_zero = (part["difference_low"] <= 0) & (part["difference_high"] >= 0)
         colours = np.where(holds_zero, BLUE, ORANGE)
@@ -47,9 +39,6 @@ def plot_differences_from_published(table: pd.DataFrame) -> Figure:
         axis.hlines(at, part["difference_low"], part["difference_high"], color=colours, linewidth=2)
         faces = np.where(holds_zero, BLUE, "white")
         axis.scatter(part["difference"], at, s=30, color=faces, edgecolor=colours, zorder=3)
-        axis.set_title(TITLES[quantity])
-    axes[0, 0].set_yticks(np.arange(len(names)), names, fontsize=9)
-    axes[0, 0].set_ylim(len(names) - 0.4, -0.6)
     figure.supxlabel("ours less published, in standard deviations (Hedges' g, 95 % interval)")
     handles = [
         Line2D([], [], color=BLUE, marker="o", label="interval holds zero"),
@@ -63,12 +52,28 @@ def _name_of_row(network: str, reading: str) -> str:
     return network if reading == "paper" else f"{network}, {reading}"
 
 
-def _layout_of(table: pd.DataFrame) -> tuple[dict[tuple[str, str], int], list[str], list[str]]:
-    """Return the row of each configuration, the names of the rows, and the quantities."""
+def _panels(
+    table: pd.DataFrame,
+) -> tuple[Figure, dict[tuple[str, str], int], list[tuple[Axes, pd.DataFrame]]]:
+    """Return a figure, the row of each configuration, and each quantity's panel and part."""
     configurations = table[["network", "reading"]].drop_duplicates()
     rows = {tuple(each): row for row, each in enumerate(configurations.to_numpy())}
     names = [_name_of_row(name, reading) for name, reading in rows]
-    return rows, names, [name for name in QUANTITIES if name in set(table["quantity"])]
+    quantities = [name for name in QUANTITIES if name in set(table["quantity"])]
+    figure, axes = plt.subplots(
+        1,
+        len(quantities),
+        figsize=(11, 0.36 * len(rows) + 1.6),
+        sharey=True,
+        layout="constrained",
+        squeeze=False,
+    )
+    for axis, quantity in zip(axes[0], quantities, strict=True):
+        axis.set_title(TITLES[quantity])
+    axes[0, 0].set_yticks(np.arange(len(names)), names, fontsize=9)
+    axes[0, 0].set_ylim(len(names) - 0.4, -0.6)
+    parts = [table[table["quantity"] == quantity] for quantity in quantities]
+    return figure, rows, list(zip(axes[0], parts, strict=True))
 
 
 def plot_published_beside_ours(table: pd.DataFrame) -> Figure:
@@ -79,16 +84,8 @@ def plot_published_beside_ours(table: pd.DataFrame) -> Figure:
     table : pandas.DataFrame
         From :func:`localspec.studies.published.published_table`.
     """
-    rows, names, quantities = _layout_of(table)
-    figure, axes = plt.subplots(
-        1,
-        len(quantities),
-        figsize=(11, 0.36 * len(rows) + 1.6),
-        sharey=True,
-        layout="constrained",
-    )
-    for axis, quantity in zip(axes, quantities, strict=True):
-        part = table[table["quantity"] == quantity]
+    figure, rows, panels = _panels(table)
+    for axis, part in panels:
         for network in part.itertuples():
             row = rows[(network.network, network.reading)]
             width = network.allowed_high - network.allowed_low
@@ -103,9 +100,6 @@ def plot_published_beside_ours(table: pd.DataFrame) -> Figure:
         axis.use_sticky_edges = False  # leave room beside the bars
         axis.autoscale_view()
         axis.locator_params(axis="x", nbins=4)  # accuracies have five digits
-        axis.set_title(TITLES[quantity])
-    axes[0].set_yticks(np.arange(len(names)), names, fontsize=9)
-    axes[0].set_ylim(len(names) - 0.4, -0.6)
     handles = [
         Line2D([], [], color=BLUE, marker="o", markersize=5, label="ours, holds"),
         Line2D([], [], color=ORANGE, marker="o", markersize=5, label="ours, differs"),
@@ -188,28 +182,17 @@ def plot_pretrained(table: pd.DataFrame) -> Figure:
     figure, axis = plt.subplots(figsize=(8, 0.5 * len(table) + 1.5), layout="constrained")
     axis.axvline(0, color=GREY, linestyle="--", linewidth=1)
     columns = ["ncut", "shuffled_ncut_mean", "shuffled_ncut_std"]
-    for prefix, colour, shift in (("published_", GREY, -0.15), ("", BLUE, 0.15)):
+    for whose, prefix, colour, shift in (
+        ("published", "published_", GREY, -0.15),
+        ("ours", "", BLUE, 0.15),
+    ):
         names = [f"{prefix}{name}" for name in columns]
-        values = table.reindex(columns=names).to_numpy(dtype=float)
-        ncuts, means, spreads = values.T
-        rows = np.arange(len(table)) + shift
-        axis.hlines(
-            rows,
-            -100 * spreads / means,
-            100 * spreads / means,
-            color=colour,
-            linewidth=6,
-            alpha=0.4,
-            label=f"{'published' if prefix else 'ours'}, shuffled copies",
-        )
-        axis.scatter(
-            100 * (ncuts / means - 1),
-            rows,
-            color=colour,
-            marker="D",
-            zorder=3,
-            label=f"{'published' if prefix else 'ours'}, the network",
-        )
+        ncuts, means, spreads = table.reindex(columns=names).to_numpy(dtype=float).T
+        rows, reach = np.arange(len(table)) + shift, 100 * spreads / means
+        copies, network = f"{whose}, shuffled copies", f"{whose}, the network"
+        axis.hlines(rows, -reach, reach, color=colour, linewidth=6, alpha=0.4, label=copies)
+        above = 100 * (ncuts / means - 1)
+        axis.scatter(above, rows, color=colour, marker="D", zorder=3, label=network)
     labels = [f"{row.network}, seed {row.seed}" for row in table.itertuples()]
     axis.set_yticks(np.arange(len(table)), labels)
     axis.set_ylim(len(table) - 0.5, -0.5)

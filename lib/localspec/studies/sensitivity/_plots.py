@@ -36,23 +36,21 @@ def plot_survival_map(table: pd.DataFrame, effects: pd.DataFrame) -> Figure:
     """
     keys = ["partitioning", "measure", "variation"]
     table = table.merge(effects, on=keys, validate="one_to_one")
-    table["is_there"] = on_favourable_side(table)
+    is_there = on_favourable_side(table)
+    marks = np.where(table["significant"], np.where(is_there, "*", "\N{DAGGER}"), "")
+    table["depth"] = -np.log10(table["p"]).where(is_there)
+    table["text"] = table["p"].map("{:.2g}".format) + marks
+    table["bold"] = table["significant"] & is_there
     rows = [(partitioning, name) for name in MEASURES for partitioning in PARTITIONINGS]
     columns = list(dict.fromkeys(table["variation"]))
-    cells = table.set_index(keys)
-    depth = np.full((len(rows), len(columns)), np.nan)
-    significant = np.zeros(depth.shape, dtype=bool)
-    texts = np.full(depth.shape, "", dtype=object)
-    for row, column in np.ndindex(depth.shape):
-        key = (*rows[row], columns[column])
-        if key in cells.index:
-            p, is_significant, is_there = cells.loc[key, ["p", "significant", "is_there"]]
-            significant[row, column] = is_significant and is_there
-            depth[row, column] = -np.log10(p) if is_there else np.nan
-            mark = ("*" if is_there else "\N{DAGGER}") if is_significant else ""
-            texts[row, column] = f"{p:.2g}{mark}"
+
+    def cells(column: str) -> pd.DataFrame:
+        wide = table.pivot(index=keys[:2], columns="variation", values=column)
+        return wide.reindex(index=rows, columns=columns)
+
     figure, axis = plt.subplots(figsize=(10.5, 6.6), layout="constrained")
-    image = annotated_heatmap(axis, depth, texts, limit=DEEPEST, bold=significant, fontsize=8)
+    texts, bold = cells("text").fillna(""), cells("bold").eq(True)
+    image = annotated_heatmap(axis, cells("depth"), texts, limit=DEEPEST, bold=bold, fontsize=8)
     for border in range(len(PARTITIONINGS), len(rows), len(PARTITIONINGS)):
         axis.axhline(border - 0.5, color=ORANGE, linewidth=1)
     axis.axvline(0.5, color=ORANGE, linewidth=1)

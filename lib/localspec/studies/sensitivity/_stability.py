@@ -28,9 +28,9 @@ def eigengap_table(replicates: Sequence[Replicate], *, k_max: int = 16) -> pd.Da
     return pd.DataFrame(rows)
 
 
-def _pairs(replicates: Sequence[Replicate], partitioning: str, others: dict) -> list[dict]:
+def _pairs(replicates: Sequence[Replicate], partitioning: str, others: list) -> list[dict]:
     rows = []
-    for against, varied in others.items():
+    for against, varied in others:
         for replicate, other in zip(replicates, varied, strict=True):
             score = layer_agreement(
                 replicate.partition(partitioning), other.partition(partitioning)
@@ -74,16 +74,11 @@ def stability_table(
         matched by their correlation over the test images first.
     """
     (_, replicates), *rest = varied.items()
-    others = {}
+    others: list[tuple[str, Sequence[Replicate]]] = []
     for index in range(1, n_seeds + 1):
-        others[f"k-means seed {index}"] = [
-            replicate.with_choices(clustering_seed=index * OTHER_SEED) for replicate in replicates
-        ]
-    others |= {
-        variation.name: list(group)
-        for variation, group in rest
-        if variation.choices.n_clusters is not None
-    }
+        redone = [each.with_choices(clustering_seed=index * OTHER_SEED) for each in replicates]
+        others.append(("k-means seeds", redone))
+    others += [(each.name, group) for each, group in rest if each.choices.n_clusters is not None]
     values = [
         unit_values(replicate.trained, replicate.dataset.x_test, conventions=replicate.conventions)
         for replicate in replicates
@@ -93,6 +88,4 @@ def stability_table(
         pairs = _pairs(replicates, partitioning, others)
         pairs += _training_pairs(replicates, values, partitioning)
         rows += [{"partitioning": partitioning, **row} for row in pairs]
-    table = pd.DataFrame(rows)
-    table["over"] = table["over"].str.replace(r"^k-means seed \d+$", "k-means seeds", regex=True)
-    return table
+    return pd.DataFrame(rows)

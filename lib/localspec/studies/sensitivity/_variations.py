@@ -12,18 +12,10 @@ from localspec.units import STRATA
 
 @dataclass(frozen=True)
 class Variation:
-    """One choice made otherwise.
-
-    Attributes
-    ----------
-    name : str
-    measures : tuple of str
-        Those that the choice concerns.
-    choices : Choices
-    """
+    """One choice made otherwise."""
 
     name: str
-    measures: tuple[str, ...] = MEASURES
+    measures: tuple[str, ...] = MEASURES  # those that the choice concerns
     choices: Choices = PROFILE_CHOICES
 
 

@@ -149,8 +149,6 @@ def test_level_under_a_simulated_null(kind):
         assert rate <= level + slack
         if kind == "continuous":
             assert rate >= 0.9 * level - slack  # and it does not give the level away
-<<<<<<< ours
-=======
 
 
 def test_sequential_stops_at_the_tenth_exceedance():

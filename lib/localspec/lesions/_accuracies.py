@@ -92,7 +92,7 @@ def class_sizes(y: torch.Tensor, n_classes: int) -> np.ndarray:
         If a label is outside ``0 .. n_classes - 1`` or a class has no image.
     """
     check_class_labels(y)
-    check_integer("n_classes", n_classes, 1)
+    n_classes = check_integer("n_classes", n_classes, 1)
     if int(y.max()) >= n_classes:
         raise InvalidInputError(
             f"label {int(y.max())} is outside the {n_classes} classes: labels must be from 0 to "

@@ -132,7 +132,7 @@ def null_draws(
     >>> [[part.n_units for part in of_partition.subclusters] for of_partition in draws]
     [[2, 3], [2, 3], [2, 3]]
     """
-    check_integer("n_partitions", n_partitions, 1)
+    n_partitions = check_integer("n_partitions", n_partitions, 1)
     joint = resolve(conventions).model_copy(update={"draws": "joint"})
     draws = []
     for index in range(n_partitions):

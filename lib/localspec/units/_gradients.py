@@ -71,7 +71,7 @@ def logit_gradients(
     """
     conventions = resolve(conventions)
     unit_map = units_of(network, conventions=conventions)
-    check_integer("max_values", max_values, 1)
+    max_values = check_integer("max_values", max_values, 1)
     check_images(x)
     n_logits = count_logits(unit_map, x)
     check_gradients(unit_map)

@@ -150,7 +150,7 @@ def unit_values(
     conventions = resolve(conventions)
     check_option("activation_values", activation_values, ACTIVATION_VALUES)
     unit_map = units_of(network, conventions=conventions)
-    check_integer("max_values", max_values, 1)
+    max_values = check_integer("max_values", max_values, 1)
     check_images(x)
     count_logits(unit_map, x)
     return unit_values_traced(unit_map, x, conventions, max_values, activation_values)

@@ -142,9 +142,9 @@ def exciting_images(
     >>> exciting.indices.tolist(), exciting.scores.tolist()
     ([[2, 1]], [[4.0, 3.0]])
     """
-    check_integer("n_images", n_images, 1)
+    n_images = check_integer("n_images", n_images, 1)
     if batch_size is not None:
-        check_integer("batch_size", batch_size, 1)
+        batch_size = check_integer("batch_size", batch_size, 1)
     check_flag("progress", progress)
     unit_map = units_of(network)
     check_images(x)

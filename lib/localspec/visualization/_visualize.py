@@ -284,10 +284,10 @@ def visualize(
     """
     unit_map = checked_network(network, image_shape)
     n_steps, seed = check_integer("n_steps", n_steps, 1, MOST_STEPS), check_seed(seed)
-    check_integer("max_images", max_images, 1)
-    check_integer("small_part", small_part, 1)
+    max_images = check_integer("max_images", max_images, 1)
+    small_part = check_integer("small_part", small_part, 1)
     if max_values is not None:
-        check_integer("max_values", max_values, 1)
+        max_values = check_integer("max_values", max_values, 1)
     check_real("learning_rate", learning_rate)
     check_flag("progress", progress)
     check_targets(unit_map, targets)

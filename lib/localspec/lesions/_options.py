@@ -48,10 +48,10 @@ def checked_options(
     conventions = resolve(conventions)
     check_option("precision", precision, PRECISIONS)
     check_option("replacement", replacement, REPLACEMENTS)
-    check_integer("batch_size", batch_size, 1)
+    batch_size = check_integer("batch_size", batch_size, 1)
     check_flag("progress", progress)
     if max_values is not None:
-        check_integer("max_values", max_values, 1)
+        max_values = check_integer("max_values", max_values, 1)
     unit_map = in_bfloat16(network) if precision == "bfloat16" else units_of(network)
     check_conventions(unit_map, conventions)
     if x_mean is not None:

@@ -89,8 +89,8 @@ def optimal_constants(
     ----------
     Li & Janson, arXiv:2409.09951, "optimal ablation".
     """
-    check_integer("n_steps", n_steps, 1)
-    check_integer("max_values", max_values, 1)
+    n_steps = check_integer("n_steps", n_steps, 1)
+    max_values = check_integer("max_values", max_values, 1)
     if len(x) != len(y) or not len(x):
         raise InvalidInputError(f"pass a label for each image: {len(x)} images, {len(y)} labels")
     unit_map = trace_units(network, conventions=conventions)

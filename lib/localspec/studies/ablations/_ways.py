@@ -68,7 +68,7 @@ def other_images(n_images: int, seed: int) -> np.ndarray:
     >>> other_images(2, 0).tolist()
     [1, 0]
     """
-    check_integer("n_images", n_images, 2)
+    n_images = check_integer("n_images", n_images, 2)
     check_seed(seed)
     order = np.random.default_rng(seed).permutation(n_images)
     others = np.empty(n_images, dtype=np.int64)

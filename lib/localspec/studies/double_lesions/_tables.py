@@ -110,7 +110,7 @@ def strongest_pairs_table(replicates: Sequence[Replicate], *, n_pairs: int = 20)
     InvalidInputError
         If there is no replicate.
     """
-    check_integer("n_pairs", n_pairs, 1)
+    n_pairs = check_integer("n_pairs", n_pairs, 1)
     check_replicates(replicates)
     rows = []
     for replicate in replicates:

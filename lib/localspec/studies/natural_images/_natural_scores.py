@@ -43,7 +43,7 @@ def natural_images_of(replicate: Replicate, partitioning: str, n_natural: int) -
         If there are not so many test images.
     """
     check_type("replicate", replicate, Replicate, "open_replicates(section) returns a list of them")
-    check_integer("n_natural", n_natural, 1)
+    n_natural = check_integer("n_natural", n_natural, 1)
     x, _ = replicate.lesion_images()
     sets = replicate.draws(partitioning).lesions()
     return exciting_images(replicate.trained, x, sets, n_images=n_natural)

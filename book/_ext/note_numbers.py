@@ -2,9 +2,13 @@
 
 A note names what it says of a table and never the number itself. A build fails where a table, a
 column or a row is missing, or a value is empty.
+
+Tables are those of a published profile and those that lie beside its notes; the profile "published"
+stands for the figures that the authors published.
 """
 
 from functools import cache
+from importlib.resources import files
 from pathlib import Path
 
 import jinja2
@@ -38,9 +42,14 @@ class Numbers:
         self.runs, self.profile = runs, profile
 
     def _rows(self, table: str, where: str, profile: str | None) -> pd.DataFrame:
-        path = self.runs / (profile or self.profile) / "tables" / f"{table}.csv"
+        profile = profile or self.profile
+        path = self.runs / profile / "tables" / f"{table}.csv"
+        if profile == "published":
+            path = Path(str(files("localspec.studies.published"))) / "data" / f"{table}.csv"
+        elif not path.is_file():
+            path = self.runs.parent / "notes" / profile / f"{table}.csv"
         if not path.is_file():
-            raise NumberError(f"there is no table {path}")
+            raise NumberError(f"{profile} has no table {table}")
         rows = _table(path, path.stat().st_mtime_ns)
         try:
             rows = rows.query(where) if where else rows

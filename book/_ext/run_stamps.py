@@ -193,6 +193,12 @@ def reproduced_by(page: str, records: list[dict]) -> list[str]:
     return sentences
 
 
+def short_commit(commit: str) -> str:
+    """Return the first eight digits, and whether something was changed that is not in it."""
+    digits, changed, _ = commit.partition("-dirty")
+    return digits[:8] + changed
+
+
 def status_table(runs: Path, versions: dict[str, int], names_in_book: dict[str, str]) -> str:
     """Return the table of all published pages as HTML: what made each, and whether it is current.
 
@@ -212,7 +218,7 @@ def status_table(runs: Path, versions: dict[str, int], names_in_book: dict[str, 
             cells = [
                 f'<a href="{escape(f"{runs.name}/{name}.html")}">{escape(title)}</a> {_code(name)}',
                 escape("; ".join(notices)) or "current",
-                _code(str(about["commit"])[:8]) if about.get("commit") else "",
+                _code(short_commit(about["commit"])) if about.get("commit") else "",
                 escape(about.get("date", UNKNOWN)),
                 escape(machine),
                 f"{duration:,.0f} s" if duration is not None else "",

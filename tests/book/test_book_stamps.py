@@ -269,3 +269,8 @@ def test_the_status_of_every_page(tmp_path):
     assert "<td>(not recorded)</td><td>Linux (not recorded)</td>" in rows[0]
     older = run_stamps.status_table(tmp_path, VERSIONS | {"training": 2}, titles)
     assert "computed with training version 1; the library now has 2" in older
+
+
+def test_a_commit_is_short_and_says_if_something_was_changed():
+    assert run_stamps.short_commit("58b2f41f2b207520") == "58b2f41f"
+    assert run_stamps.short_commit("58b2f41f2b207520-dirty") == "58b2f41f-dirty"

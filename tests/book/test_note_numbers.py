@@ -48,6 +48,14 @@ def test_expressions(fill, expression, expected):
     assert fill(f"a {{{{ {expression} }}}} b\n") == f"a {expected} b\n"
 
 
+def test_tables_beside_the_notes_and_of_the_authors(tmp_path):
+    beside = tmp_path / "notes" / "mine"
+    beside.mkdir(parents=True)
+    TABLE.to_csv(beside / "first.csv", index=False)
+    text = "{{ count('first') }} {{ count('untrained_ncut', profile='published') > 0 }}"
+    assert filled(text, tmp_path / "runs", "mine") == "4 True"
+
+
 @pytest.mark.parametrize(
     ("expression", "said"),
     [

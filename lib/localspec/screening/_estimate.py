@@ -209,7 +209,7 @@ def _memory(run: Run, settings: Settings, n_images: int, n_source: int, in_memor
 
 
 def estimate(network: Network, data: object, **settings: Any) -> Estimate:
-    """Estimate what :func:`screen` will take, without doing it.
+    """Estimate what :func:`~localspec.screening.screen` will take, without doing it.
 
     Parameters
     ----------

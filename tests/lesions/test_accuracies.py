@@ -345,3 +345,10 @@ def test_units_in_any_order_in_memory(recwarn):
     first, *others = lesion_accuracies(network, x, y, lesions)
     assert all(np.array_equal(other, first) for other in others)
     assert not recwarn.list
+
+
+def test_bounds_of_a_small_type_do_not_overflow():
+    network, (x, _) = random_mlp([4, 5, 3], seed=0), labelled_images((300, 4), 3)
+    wanted = lesion_predictions(network, x, [{}, {"0": [0]}])
+    bounds = {"batch_size": np.uint8(100), "max_values": np.int8(100)}
+    assert np.array_equal(lesion_predictions(network, x, [{}, {"0": [0]}], **bounds), wanted)

@@ -175,15 +175,17 @@ QUANTITIES = {
 }
 
 
-def difference_text(row: pd.Series) -> str:
+def difference_text(row: pd.Series, quantity: str) -> str:
     """Return a standardised difference with its interval, the means, and a mark if they differ.
 
     ‡: our mean lies outside the widened range of the published ones.
     """
     numbers = (row[name] for name in ("difference", "difference_low", "difference_high"))
     g, low, high = (f"{float(number) + 0.0:.1f}".replace("-0.0", "0.0") for number in numbers)
+    places = 4 if quantity == "test_accuracy" else 2
+    ours, published = (f"{float(row[name]):.{places}f}" for name in ("ours", "published"))
     mark = "" if row["verdict"] == "holds" else " ‡"
-    return f"{g} [{low}, {high}]: {row['ours']}, {row['published']}{mark}"
+    return f"{g} [{low}, {high}]: {ours}, {published}{mark}".replace("-", "\N{MINUS SIGN}")
 
 
 def markdown_table(head: list[str], rows: list[list[str]]) -> str:
@@ -205,7 +207,8 @@ def differences_rows(path: Path, readings: dict[str, str] | None = None) -> list
         name = network + (added if readings is None else readings[reading])
         part = part.set_index("quantity")
         cells = [
-            difference_text(part.loc[each]) if each in part.index else "none" for each in QUANTITIES
+            difference_text(part.loc[each], each) if each in part.index else "none"
+            for each in QUANTITIES
         ]
         rows.append([name, *cells])
     return rows

@@ -1,5 +1,9 @@
-"""List what a module of the library makes public, functions first: ``{library-names} MODULE``."""
+"""List what a module of the library makes public, functions first: ``{library-names} MODULE``.
 
+Attributes that share an entry of a docstring are documented one by one.
+"""
+
+import re
 from importlib import import_module
 from inspect import isclass, isfunction
 
@@ -32,8 +36,32 @@ class LibraryNames(SphinxDirective):
         return self.parse_text_to_nodes(f"```{{eval-rst}}\n{table}```\n")
 
 
+def separate(lines: list[str]) -> list[str]:
+    """Return the lines of a docstring with an entry for each attribute.
+
+    Of several names in one entry Sphinx takes the first ones for a type.
+    """
+    separated = []
+    for line in lines:
+        entry = re.fullmatch(r":(ivar|vartype) ([\w, ]+, )(\w+):(.*)", line)
+        if entry is None:
+            separated.append(line)
+            continue
+        field, others, last, text = entry.groups()
+        shared = text if field == "vartype" else ""
+        separated += [f":{field} {name}:{shared}" for name in others.split(", ")[:-1]]
+        separated.append(f":{field} {last}:{text}")
+    return separated
+
+
+def separate_attributes(app, what, name, documented, options, lines: list[str]) -> None:
+    """Change what was made of a docstring, in place."""
+    lines[:] = separate(lines)
+
+
 def setup(app: Sphinx) -> dict:
-    """Add the directive."""
+    """Add the directive, and what is done after docstrings were read."""
+    app.connect("autodoc-process-docstring", separate_attributes, priority=600)
     app.setup_extension("sphinx.ext.autosummary")
     app.add_directive("library-names", LibraryNames)
     return {"version": "1", "parallel_read_safe": True}

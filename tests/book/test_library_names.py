@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from library_names import documented_names
+from library_names import documented_names, separate
 
 import localspec as ls
 
@@ -25,3 +25,24 @@ def test_each_room_lists_its_own_names(page):
     listed, documented = re.findall(r"(?:library-names}|automodule::) (\S+)", page.read_text())
     assert listed == documented
     assert not [name for name in documented_names(listed) if "." in name]
+
+
+def test_attributes_of_one_entry_are_documented_one_by_one():
+    lines = [
+        "A test.",
+        "",
+        ":ivar low, high: Ends of",
+        "    the interval.",
+        ":vartype low, high: float",
+    ]
+    assert separate([*lines, ":ivar n: How many, if any.", ":vartype n: int, optional"]) == [
+        "A test.",
+        "",
+        ":ivar low:",
+        ":ivar high: Ends of",
+        "    the interval.",
+        ":vartype low: float",
+        ":vartype high: float",
+        ":ivar n: How many, if any.",
+        ":vartype n: int, optional",
+    ]

@@ -56,7 +56,8 @@ def published_rows(profile):
                 cells.append(("none", True, None))
                 continue
             row = part.loc[name]
-            means = f"{row['ours']}, {row['published']}"
+            form = ".4f" if name == "test_accuracy" else ".2f"
+            means = ", ".join(format(float(row[each]), form) for each in ("ours", "published"))
             cells.append((means, row["verdict"] == "holds", float(row["difference"])))
         rows.append((f"{network}{READINGS[reading]}", cells))
     return rows
@@ -65,7 +66,8 @@ def published_rows(profile):
 def read_cell(cell):
     """Return the means of a cell, whether it has no footnote, and its difference."""
     difference, _, means = cell.rpartition(": ")
-    standardized = float(difference.split(" [")[0]) if difference else None
+    number = difference.split(" [")[0].replace("\N{MINUS SIGN}", "-")
+    standardized = float(number) if difference else None
     return means.removesuffix(" ‡"), not cell.endswith("‡"), standardized
 
 

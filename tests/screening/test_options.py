@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from helpers.lesions import class_accuracies
 from helpers.refusals import check_refused
 from helpers.screening import IMAGES, SETTINGS, check_same
 
@@ -131,9 +132,7 @@ def test_a_network_whose_trace_computes_something_else_is_hooked(network, labels
             values = layer(values)
             if name == first["layer"].removeprefix("network."):
                 values[:, index] = 0
-    right = values.argmax(1) == labels
-    accuracies = [float(right[labels == label].double().mean()) for label in range(3)]
-    assert first["importance"] == pytest.approx(sum(accuracies) / 3)
+    assert first["importance"] == pytest.approx(sum(class_accuracies(values, labels)) / 3)
     check_refused(
         lambda: screen(module, pair, partitionings=["weights/local"], **SETTINGS),
         ["computes something else"],

@@ -60,13 +60,8 @@ def root(tmp_path, monkeypatch):
 
 
 def kill(profile, folder, stage, n_states):
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(profile), stage, str(n_states)],
-        env={**os.environ, "LOCALSPEC_RESULTS": str(folder)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    environment = os.environ | {"LOCALSPEC_RESULTS": str(folder)}
+    done = python("-c", SCRIPT, profile, stage, n_states, env=environment, timeout=120)
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.refusals import check_refused
-from helpers.screening import CLASSES, IMAGES, SETTINGS, check_same
+from helpers.screening import CLASSES, IMAGES, SETTINGS, Branching, check_same
 from PIL import Image
 from torch import nn
 from torch.utils.data import (
@@ -123,18 +123,6 @@ class Named(TensorDataset):
 
     def __getitem__(self, index):
         return super().__getitem__(index)[0], "abc"[index % 3]
-
-
-class Untraced(nn.Module):
-    """A network whose forward pass depends on values, so that it cannot be traced."""
-
-    def __init__(self, body):
-        super().__init__()
-        self.body = body.eval()
-        self.eval()
-
-    def forward(self, x):
-        return self.body(x if x.sum() > 0 else -x)
 
 
 class Gated(nn.Module):
@@ -342,7 +330,7 @@ def test_settings_that_do_not_fit_are_refused_at_the_first_batch(options, words,
 
 def test_units_that_are_not_there_are_refused_at_the_first_batch(network):
     for module, options, words in (
-        (Untraced(network), {"layers": ["nothing"]}, ["'nothing'"]),
+        (Branching(network).eval(), {"layers": ["nothing"]}, ["'nothing'"]),
         (nn.Sequential(network, nn.Sigmoid()).eval(), {}, ["the network's outputs pass a"]),
         (Gated().eval(), {}, ["undefined behind a gate"]),
     ):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from helpers.lesions import class_accuracies
 from helpers.refusals import check_refused
-from helpers.screening import IMAGES, SETTINGS, check_same
+from helpers.screening import IMAGES, SETTINGS, Branching, check_same
 
 from localspec.clustering import draw_counterparts
 from localspec.lesions import lesion_draws
@@ -78,17 +78,6 @@ def test_hooked_units_are_screened_without_weights(network, labels):
     assert set(report.table["layer"]) == {"1", "3"}
     assert "have no weights graph" in report._repr_html_()
     assert "is not traced" not in report._repr_html_()
-
-
-class Branching(torch.nn.Module):
-    """Branches on a value of its images, which a trace cannot follow."""
-
-    def __init__(self, network):
-        super().__init__()
-        self.network = network
-
-    def forward(self, x):
-        return self.network(x.clamp(min=0) if x.max() > 2 else x)
 
 
 def test_a_network_that_is_not_traced_is_hooked(network, labels):

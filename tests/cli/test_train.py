@@ -7,7 +7,6 @@ import time
 
 import psutil
 import pytest
-import yaml
 from click.testing import CliRunner
 from helpers.processes import command_line, send
 
@@ -28,12 +27,12 @@ PROFILE = {
 def path(tmp_path, monkeypatch):
     monkeypatch.setenv("LOCALSPEC_RESULTS", str(tmp_path / "results"))
     path = tmp_path / "tiny.yml"
-    path.write_text(yaml.safe_dump(PROFILE))
+    path.write_text(json.dumps(PROFILE))
     return path
 
 
 def replace_networks(path, networks):
-    path.write_text(yaml.safe_dump(json.loads(json.dumps(PROFILE | {"networks": networks}))))
+    path.write_text(json.dumps(PROFILE | {"networks": networks}))
 
 
 def run(path, *options):

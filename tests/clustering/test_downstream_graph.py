@@ -45,11 +45,7 @@ def test_units_of_like_and_of_opposite_effect_by_hand():
 
 
 def planted(rng, half, n_logits):
-    """Two networks side by side, each with logits of its own, and their units shuffled.
-
-    Units of a half raise some of its logits and lower others. If they only raised them, the halves
-    would be correlated below 0, and edges are squares.
-    """
+    """Two networks side by side, each with logits of its own, and their units shuffled."""
     orders = [rng.permutation(2 * half) for _ in range(2)]
     first = rng.normal(size=(2 * half, 8))
     second = np.zeros((2 * half, 2 * half))
@@ -57,6 +53,7 @@ def planted(rng, half, n_logits):
     for part in range(2):
         units = slice(part * half, (part + 1) * half)
         second[units, units] = rng.random((half, half))
+        # some logits rise, others fall: else the halves correlate below 0, and edges are squares
         last[part * n_logits : (part + 1) * n_logits, units] = np.outer(
             np.arange(n_logits) - (n_logits - 1) / 2, rng.random(half) + 0.5
         )

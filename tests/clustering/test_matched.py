@@ -77,10 +77,8 @@ def test_draws_are_live_sets_of_the_same_size_whose_means_are_as_said(seed):
     matrix, partition = random_case(seed)
     found = draw_matched(partition, {"1": matrix}, 7, tolerance=0.03, seed=seed)
     live = set(np.flatnonzero(partition.labels >= 0).tolist())
-    for column, (part, rows) in enumerate(
-        zip(found.draws.subclusters, found.draws.units, strict=True)
-    ):
-        for row, units in enumerate([part.units, *rows]):
+    for column, part in enumerate(found.draws.subclusters):
+        for row, units in enumerate([part.units, *found.draws.units[column]]):
             assert sorted(set(units.tolist())) == units.tolist()
             assert len(units) == part.n_units
             assert set(units.tolist()) <= live

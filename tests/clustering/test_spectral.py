@@ -293,9 +293,7 @@ def test_units_with_next_to_no_weight_follow_the_others(sided_too, exponent):
 
 def test_a_weak_part_of_its_own_stays_an_eigenvector():
     # two pairs that nothing joins: the light one is a component like the heavy one
-    adjacency = np.zeros((4, 4))
-    adjacency[0, 1] = adjacency[1, 0] = 1.0
-    adjacency[2, 3] = adjacency[3, 2] = 1e-30
+    adjacency = joined((0, 1, 1.0), (2, 3, 1e-30), n=4)
     assert weak_units(adjacency.sum(axis=1)).tolist() == [False, False, True, True]
     vectors = spectral_embedding(adjacency, 2)
     lengths = (vectors**2 * adjacency.sum(axis=1)[:, None]).sum(axis=0)
@@ -336,10 +334,7 @@ def test_weight_that_is_hardly_a_number_stays_finite():
 
 
 def leading(adjacency, embedding):
-    """Check that columns are orthonormal eigenvectors to the largest eigenvalues.
-
-    Returns the normalized adjacency's eigenvalues, descending, and the columns at unit length.
-    """
+    """Return all eigenvalues, and the columns, checked to be eigenvectors to the largest."""
     degrees = adjacency.sum(axis=1)
     normalized = adjacency / np.sqrt(np.outer(degrees, degrees))
     values = linalg.eigvalsh(normalized)[::-1]

@@ -185,14 +185,18 @@ def test_nothing_to_test():
     assert np.isnan(draws.mean_overlap)
 
 
-def test_draws_of_some_subclusters():
-    partition = Partition.from_labels({"a": [0, 0, 1, 1, 1], "b": [0, 0, 1, 1]})
-    draws = draw_counterparts(partition, 3, seed=1)
-    part = draws.chosen([2, 0])
-    assert [(one.layer, one.cluster) for one in part.subclusters] == [("b", 0), ("a", 0)]
-    assert part.units[0].tolist() == draws.units[2].tolist()
-    with pytest.raises(InvalidInputError, match="no subcluster 4: positions are from 0 to 3"):
-        draws.chosen([4])
+@pytest.mark.parametrize("reading", [Conventions(), INDEPENDENT], ids=["joint", "independent"])
+def test_chosen_subclusters_draw_as_with_all_others(reading):
+    partition = Partition.from_labels({"1": [0, 0, 1, 1, 1, -1], "3": [0, 0, 2, 2, 2]})
+    everything = draw_counterparts(partition, 7, seed=(0, 2), conventions=reading)
+    some = everything.chosen([3, 1])
+    assert [(part.layer, part.cluster) for part in some.subclusters] == [("3", 2), ("1", 1)]
+    assert np.array_equal(some.units[0], everything.units[3])
+    assert np.array_equal(some.units[1], everything.units[1])
+    assert 5 not in some.units[1]  # takes no part
+    for position in (-1, 4):
+        with pytest.raises(InvalidInputError, match=rf"subcluster {position}: .* from 0 to 3"):
+            everything.chosen([position])
 
 
 def test_values_of_draws_in_a_tensor():

@@ -22,6 +22,17 @@ def balanced() -> tuple[nn.Sequential, torch.Tensor]:
     return network, torch.where(wrong, (y + 1) % 3, y)
 
 
+class Branching(nn.Module):
+    """Branches on a value of its images, which a trace cannot follow."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, x):
+        return self.network(x.clamp(min=0) if x.max() > 2 else x)
+
+
 def check_same(found, report, measure="importance"):
     """Check one partitioning and measure of a screening against those of the whole."""
     key, columns = ["layer", "cluster"], ["n_units", measure, f"{measure}_p"]

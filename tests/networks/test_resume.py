@@ -3,12 +3,11 @@
 import os
 import shutil
 import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
-import yaml
+from helpers.processes import python
+from helpers.tiny_profile import tiny, write_profile
 
 from localspec._utils import checkpoints
 from localspec.exceptions import CheckpointWarning
@@ -16,23 +15,6 @@ from localspec.pipeline import Replicate, load_profile
 
 pytestmark = pytest.mark.integration
 
-PROFILE = {
-    "dtype": "float32",
-    "device": "cpu",
-    "networks": {
-        "mlp": {
-            "dataset": "digits",
-            "hidden": [40, 30],
-            "n_epochs": 6,
-            "batch_size": 32,
-            "dropout": 0.4,
-            "l1": 0.0001,
-            "n_pruning_epochs": 6,
-        }
-    },
-    "seeds": [0],
-    "method": {"n_clusters": 3},
-}
 SCRIPT = """
 import os, signal, sys
 from localspec._utils import checkpoints
@@ -60,9 +42,9 @@ Replicate(load_profile(path), "mlp", 0, progress=False).trained
 
 @pytest.fixture(scope="module")
 def profile(tmp_path_factory):
-    path = tmp_path_factory.mktemp("profiles") / "killed.yml"
-    path.write_text(yaml.safe_dump(PROFILE))
-    return path
+    content = tiny(hidden=[40, 30], dropout=0.4, l1=0.0001, n_pruning_epochs=6)
+    content["dtype"] = "float32"
+    return write_profile(tmp_path_factory.mktemp("profiles"), content, "killed")
 
 
 @pytest.fixture
@@ -78,13 +60,8 @@ def root(tmp_path, monkeypatch):
 
 
 def kill(profile, folder, stage, n_states):
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(profile), stage, str(n_states)],
-        env={**os.environ, "LOCALSPEC_RESULTS": str(folder)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    environment = os.environ | {"LOCALSPEC_RESULTS": str(folder)}
+    done = python("-c", SCRIPT, profile, stage, n_states, env=environment, timeout=120)
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 

@@ -31,10 +31,9 @@ def test_the_papers_form_is_that_of_the_other_pages(replicate, partitioning):
 
 def test_log_entropies_are_those_of_stored_entropies(replicate):
     entropies = replicate.visualizations("weights/local").entropies
-    measure = form_assessment(replicate, "output_coherence", "log-entropy", "weights/local").measure
-    assert np.allclose(10.0**-measure.values * np.log(10), entropies)
-    paper = form_assessment(replicate, "output_coherence", "paper's", "weights/local")
     log = form_assessment(replicate, "output_coherence", "log-entropy", "weights/local")
+    assert np.allclose(10.0**-log.measure.values * np.log(10), entropies)
+    paper = form_assessment(replicate, "output_coherence", "paper's", "weights/local")
     assert np.array_equal(paper.p_values, log.p_values)
     assert paper.permutation.pvalue == log.permutation.pvalue
 

@@ -124,10 +124,7 @@ def profile(tmp_path):
     return write
 
 
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [pytest.param(content, words, id=name) for name, (content, *words) in PROFILES.items()],
-)
+@pytest.mark.parametrize(("content", "words"), cases(PROFILES))
 @pytest.mark.usefixtures("no_long_work", "untouched_results")
 def test_profiles(profile, content, words):
     path = profile(content)

@@ -103,11 +103,14 @@ def test_visualization_of_a_sum():
     targets = [{"conv2": np.array([0, 1])}, {"conv2": np.array([1])}, {"conv1": np.array([2])}]
     visualizations = visualize(network, targets, (3, 4, 4), n_steps=1, seed=3)
     start = initial_parameters((3, 4, 4), seed=3, dtype=torch.float64)
-    x = _after_one_step(network, start)
-    for index, (target, image) in enumerate(zip(targets, x, strict=True)):
-        assert visualizations.scores[index] == pytest.approx(
-            _objective(network, image, target).item()
-        )
+    decode = decoder(4, 4, start)
+    for score, target in zip(visualizations.scores, targets, strict=True):
+        parameters = start.clone().requires_grad_(True)
+        value = _objective(network, decode(parameters[None])[0], target)
+        (gradient,) = torch.autograd.grad(value, [parameters])
+        step = 0.05 * gradient / (gradient.abs() + 1e-8)  # Adam's first: the gradient's sign
+        image = decode((start + step)[None])[0].detach()
+        assert score == pytest.approx(_objective(network, image, target).item())
 
 
 def _objective(network, image, target):
@@ -116,20 +119,6 @@ def _objective(network, image, target):
     values = {"conv1": inner, "conv2": network.conv2(inner.relu()) + hidden}
     ((name, units),) = target.items()
     return values[name].mean(dim=(2, 3)).abs()[0, units].sum()
-
-
-def _after_one_step(network, start):
-    """Return the images after one update of Adam: a step of the rate times the gradient's sign."""
-    targets = [{"conv2": [0, 1]}, {"conv2": [1]}, {"conv1": [2]}]
-    images = []
-    for target in targets:
-        parameters = start.clone().requires_grad_(True)
-        (gradient,) = torch.autograd.grad(
-            _objective(network, decoder(4, 4, start)(parameters[None])[0], target), [parameters]
-        )
-        step = 0.05 * gradient / (gradient.abs() + 1e-8)
-        images.append(decoder(4, 4, start)((start + step)[None])[0].detach())
-    return images
 
 
 def test_visualization_of_a_reader_is_that_of_its_tensor():

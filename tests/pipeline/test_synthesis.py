@@ -92,10 +92,7 @@ def test_replicates_are_combined_by_the_mean_and_corrected_over_the_table():
 
 def test_the_family_is_the_whole_table():
     # with a second network the family has 32 members: 0.0018 x 32 = 0.0576
-    fakes = [
-        Fake("a", 0, {PLANTED: 0.02, "other": 0.5}),
-        Fake("a", 1, {PLANTED: 0.04, "other": 0.5}),
-    ]
+    fakes = [Fake("a", seed, {PLANTED: p, "other": 0.5}) for seed, p in ((0, 0.02), (1, 0.04))]
     fakes += [Fake("b", seed, {"other": 0.5}) for seed in (0, 1)]
     assert pick(synthesis_table(fakes)).bh == pytest.approx(0.0576)
     assert pick(synthesis_table(fakes)).verdict == "not significant"

@@ -101,11 +101,8 @@ def test_training_table(replicates):
     trained = table[["network", "seed", "n_epochs"]].to_numpy().tolist()
     assert trained == [["mlp", 0, 6], ["mlp", 1, 6]]
     for row, replicate in zip(table.itertuples(), replicates, strict=True):
-        history = replicate.trained.history
-        assert row.train_accuracy == history["train_accuracy"][-1]
-        assert row.test_accuracy == history["test_accuracy"][-1]
-        assert row.train_loss == history["train_loss"][-1]
-        assert row.test_loss == history["test_loss"][-1]
+        for name in ("train_accuracy", "test_accuracy", "train_loss", "test_loss"):
+            assert getattr(row, name) == replicate.trained.history[name][-1]
 
 
 def test_clusterability_table(replicates):
@@ -165,9 +162,8 @@ def test_subcluster_table(replicates):
     assert len(table) == sum(n_tested)
     part = table[(table["seed"] == 1) & (table["partitioning"] == "activations/local")]
     draws = replicates[1].draws("activations/local")
-    assert part["layer"].tolist() == [part.layer for part in draws.subclusters]
-    assert part["cluster"].tolist() == [part.cluster for part in draws.subclusters]
-    assert part["n_units"].tolist() == [part.n_units for part in draws.subclusters]
+    for name in ("layer", "cluster", "n_units"):
+        assert part[name].tolist() == [getattr(each, name) for each in draws.subclusters]
     for name in MEASURES:
         assessment = replicates[1].assessment(name, "activations/local")
         true, null = assessment.measure.values[0], assessment.measure.values[1:]

@@ -39,11 +39,7 @@ KINDS = dict(zip(MEASURES, ("drop", "range", "score", "entropy"), strict=True))
 
 
 def tables(ratios=None, insignificant=(), *, unranked=(), undefined=0.1, chain="calibrated"):
-    """Return effects, synthesis and checks of one network in which all is significant.
-
-    `ratios`: by partitioning and measure, where not 1.3 (0.7 for entropies); `insignificant` and
-    `unranked` (in the two checks of class coherence): what is not.
-    """
+    """Return effects, synthesis and checks of a network; all is significant but what is given."""
     effects, tests, checks = [], [], []
     for partitioning in PARTITIONINGS:
         for name in MEASURES:
@@ -165,18 +161,11 @@ def test_networks_without_an_effect_are_left_out():
 def control(low=0.03, high=0.06, lost=()):
     rates = pd.DataFrame({"measure": MEASURES, "low": low, "high": high})
     rates["test"], rates["rule"] = "permutation Fisher", "mid"
-    tried = [
-        {
-            "variation": variation,
-            "partitioning": partitioning,
-            "measure": name,
-            "significant": (variation, partitioning, name) not in lost,
-        }
-        for variation in ("as on the other pages", "k = 8", "k = 12")
-        for partitioning in PARTITIONINGS
-        for name in MEASURES
-    ]
-    return {"a": {"calibration": rates, "sensitivity_tests": pd.DataFrame(tried)}}
+    names = ["variation", "partitioning", "measure"]
+    variations = ("as on the other pages", "k = 8", "k = 12")
+    cells = pd.MultiIndex.from_product([variations, PARTITIONINGS, MEASURES], names=names)
+    tried = cells.to_frame(index=False).assign(significant=[cell not in lost for cell in cells])
+    return {"a": {"calibration": rates, "sensitivity_tests": tried}}
 
 
 @pytest.mark.parametrize(

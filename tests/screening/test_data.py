@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.refusals import check_refused
-from helpers.screening import CLASSES, IMAGES, SETTINGS, check_same
+from helpers.screening import CLASSES, IMAGES, SETTINGS, Branching, check_same
 from PIL import Image
 from torch import nn
 from torch.utils.data import (
@@ -27,6 +27,7 @@ from localspec.screening._standardized import read_preprocess
 
 MEAN, STD = [0.4], [0.2]
 PAIRS = TensorDataset(IMAGES, torch.arange(60) % 3)
+ZEROS = torch.zeros(60).long()
 ONE = {**SETTINGS, "partitionings": ["activations/local"], "measures": ["importance"]}
 
 
@@ -122,18 +123,6 @@ class Named(TensorDataset):
 
     def __getitem__(self, index):
         return super().__getitem__(index)[0], "abc"[index % 3]
-
-
-class Untraced(nn.Module):
-    """A network whose forward pass depends on values, so that it cannot be traced."""
-
-    def __init__(self, body):
-        super().__init__()
-        self.body = body.eval()
-        self.eval()
-
-    def forward(self, x):
-        return self.body(x if x.sum() > 0 else -x)
 
 
 class Gated(nn.Module):
@@ -258,23 +247,23 @@ def test_mean_and_std_are_read_from_many_forms(given):
         (Stream(), {}, ["unknown length", "(x, y)"]),
         (DataLoader(Stream()), {}, ["unknown length"]),
         (TensorDataset(IMAGES), {}, ["pairs of an image and a label"]),
-        (Augmented(IMAGES, torch.zeros(60).long()), {}, ["another image each time", "augment"]),
-        (Pictures(torch.zeros(60).long()), {}, ["images of PIL", "ToTensor", "preprocess"]),
+        (Augmented(IMAGES, ZEROS), {}, ["another image each time", "augment"]),
+        (Pictures(ZEROS), {}, ["images of PIL", "ToTensor", "preprocess"]),
         (Sizes(), {}, ["image 0 has (1, 4, 4), image 1 has (1, 5, 4)", "one shape", "Resize"]),
         (Items(), {}, ["pairs of an image and a label, not dict", "collate_fn"]),
         ({"x": IMAGES, "y": None}, {}, ["a data set or a DataLoader, not dict"]),
         (DataLoader(PAIRS, collate_fn=doubled), {}, ["more images in a batch", "collate_fn"]),
         (
-            Failing(IMAGES, torch.zeros(60).long()),
+            Failing(IMAGES, ZEROS),
             {},
             ["data cannot give image 17 (KeyError: 'image 17')", "Subset"],
         ),
         (Named(IMAGES), {}, ["labels as the classes' numbers", "'a', 'b', 'c'"]),
         (DataLoader(PAIRS, collate_fn=len), {}, ["batches of images and labels, not int"]),
         (DataLoader(PAIRS, batch_size=None), {}, ["batch_size=None", "pass its data set"]),
-        ((5 * IMAGES - 2, torch.zeros(60).long()), {"preprocess": ([0.5], [1.0])}, ["other numb"]),
-        ((IMAGES, torch.zeros(60).long()), {"preprocess": 3}, ["preprocess must be", "not 3"]),
-        ((IMAGES, torch.zeros(60).long()), {"preprocess": ([0.5], [0.0])}, ["std be positive"]),
+        ((5 * IMAGES - 2, ZEROS), {"preprocess": ([0.5], [1.0])}, ["other numb"]),
+        ((IMAGES, ZEROS), {"preprocess": 3}, ["preprocess must be", "not 3"]),
+        ((IMAGES, ZEROS), {"preprocess": ([0.5], [0.0])}, ["std be positive"]),
     ],
 )
 def test_data_that_are_refused(data, options, words, network):
@@ -341,7 +330,7 @@ def test_settings_that_do_not_fit_are_refused_at_the_first_batch(options, words,
 
 def test_units_that_are_not_there_are_refused_at_the_first_batch(network):
     for module, options, words in (
-        (Untraced(network), {"layers": ["nothing"]}, ["'nothing'"]),
+        (Branching(network).eval(), {"layers": ["nothing"]}, ["'nothing'"]),
         (nn.Sequential(network, nn.Sigmoid()).eval(), {}, ["the network's outputs pass a"]),
         (Gated().eval(), {}, ["undefined behind a gate"]),
     ):

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from helpers.lesions import class_accuracies
 from helpers.refusals import check_refused
-from helpers.screening import IMAGES, SETTINGS, check_same
+from helpers.screening import IMAGES, SETTINGS, Branching, check_same
 
 from localspec.clustering import draw_counterparts
 from localspec.lesions import lesion_draws
@@ -79,17 +80,6 @@ def test_hooked_units_are_screened_without_weights(network, labels):
     assert "is not traced" not in report._repr_html_()
 
 
-class Branching(torch.nn.Module):
-    """Branches on a value of its images, which a trace cannot follow."""
-
-    def __init__(self, network):
-        super().__init__()
-        self.network = network
-
-    def forward(self, x):
-        return self.network(x.clamp(min=0) if x.max() > 2 else x)
-
-
 def test_a_network_that_is_not_traced_is_hooked(network, labels):
     pair = IMAGES, labels
     report = screen(Branching(network).eval(), pair, **SETTINGS)
@@ -131,9 +121,7 @@ def test_a_network_whose_trace_computes_something_else_is_hooked(network, labels
             values = layer(values)
             if name == first["layer"].removeprefix("network."):
                 values[:, index] = 0
-    right = values.argmax(1) == labels
-    accuracies = [float(right[labels == label].double().mean()) for label in range(3)]
-    assert first["importance"] == pytest.approx(sum(accuracies) / 3)
+    assert first["importance"] == pytest.approx(sum(class_accuracies(values, labels)) / 3)
     check_refused(
         lambda: screen(module, pair, partitionings=["weights/local"], **SETTINGS),
         ["computes something else"],

@@ -6,12 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers.data import TEST_DATA, needs_test_data
-from helpers.graphs import graph_ncut
+from helpers.graphs import chain_graph, graph_ncut, unit_graph
 from helpers.tiny_profile import write_profile
 from safetensors.numpy import load_file
 from scipy import stats
 
-from localspec.clustering import UnitGraph
 from localspec.clustering._unit_graph import INPUT, from_blocks, layer_ranges
 from localspec.data import load_dataset
 from localspec.pipeline import ActivationsSection, open_replicates
@@ -24,13 +23,11 @@ RUNS = Path(__file__).parents[2] / "book" / "runs"
 def graphs(group, inactive):
     """Weights that join units of the same parity, and correlations of the same group."""
     parity = np.arange(4) % 2
-    block = np.equal.outer(parity, parity).astype(float)
-    weights = from_blocks([block], layer_ranges([("a", 4, True), ("b", 4, True)]))
+    weights = chain_graph(np.equal.outer(parity, parity).astype(float))
     edges = np.equal.outer(group, group).astype(float)
     np.fill_diagonal(edges, 0)
     edges[inactive], edges[:, inactive] = 0, 0
-    layers = layer_ranges([("a", 4, True), ("b", 4, True)])
-    return weights, UnitGraph(edges, layers, "activations", inactive)
+    return weights, unit_graph(edges, 4, 4, inactive=inactive)
 
 
 def test_the_same_groups_in_both_graphs():
@@ -55,7 +52,7 @@ def test_pixels_are_left_out():
     layers = layer_ranges([(INPUT, 2, False), ("a", 2, True), ("b", 1, False)])
     graph = from_blocks([np.ones((2, 2)), np.ones((2, 1))], layers)
     assert [layer.name for layer in without_pixels(graph).layers] == ["a", "b"]
-    channels = from_blocks([np.ones((2, 2))], layer_ranges([("a", 2, True), ("b", 2, True)]))
+    channels = chain_graph(np.ones((2, 2)))
     assert without_pixels(channels) is channels
 
 
@@ -80,8 +77,8 @@ def test_what_is_not_run_says_so(tmp_path):
     assert first["expected_high"] - first["ours"] == pytest.approx(
         12.7062 * spread * 1.5**0.5, rel=1e-4
     )
-    low, high = first["expected_low"], first["expected_high"]
-    assert first["as_expected"] == (low <= first["published"] <= high)
+    is_inside = first["expected_low"] <= first["published"] <= first["expected_high"]
+    assert first["as_expected"] == is_inside
     assert plot_activations_ncuts(table).axes
     others = table[table["run"] == "not run here"]
     assert len(others) == 5 * 5
@@ -114,12 +111,9 @@ def test_published_numbers_by_a_plain_implementation(monkeypatch):
         np.fill_diagonal(edges, 0)
         ncuts.append(graph_ncut(edges))
     table = pd.read_csv(RUNS / "activations" / "tables" / "activations_ncuts.csv")
-    (row,) = table[
-        (table["model"] == "MNIST")
-        & ~table["pruned"]
-        & (table["quantity"] == "activations_ncut")
-        & (table["values"] == "after")
-    ].to_dict("records")
+    (row,) = table.query(
+        "model == 'MNIST' and not pruned and quantity == 'activations_ncut' and values == 'after'"
+    ).to_dict("records")
     assert row["n_ours"] == 5
     assert row["ours"] == pytest.approx(np.mean(ncuts), rel=2e-3)
     assert row["ours_min"] == pytest.approx(min(ncuts), rel=3e-3)

@@ -149,22 +149,13 @@ def test_other_choices_keep_what_was_planted():
 
 
 def test_seeds_are_combined_by_step():
-    rows = [
-        {
-            "network": "mlp",
-            "seed": seed,
-            "weights": weights,
-            "noise": noise,
-            "accuracy": 0.5 + seed / 10,
-            "adjusted_rand": 1.0 - seed,
-            **{f"{name}_p": p[seed] for name in TESTED_MEASURES},
-            **{f"{name}_plain_p": 0.5 for name in TESTED_MEASURES},
-            **{f"{name}_effect": 1.0 + seed for name in TESTED_MEASURES},
-        }
-        for weights, noise, p in [("planted", 0.0, (0.05, 0.15)), ("shuffled", 0.0, (0.5, 0.7))]
-        for seed in (0, 1)
-    ]
-    table = combined_control_table(pd.DataFrame(rows))
+    weights = ["planted", "planted", "shuffled", "shuffled"]
+    rows = pd.DataFrame({"network": "mlp", "seed": [0, 1] * 2, "weights": weights, "noise": 0.0})
+    rows["accuracy"], rows["adjusted_rand"] = 0.5 + rows["seed"] / 10, 1.0 - rows["seed"]
+    for name in TESTED_MEASURES:
+        rows[f"{name}_p"], rows[f"{name}_plain_p"] = [0.05, 0.15, 0.5, 0.7], 0.5
+        rows[f"{name}_effect"] = 1.0 + rows["seed"]
+    table = combined_control_table(rows)
     assert table["measure"].tolist() == [*TESTED_MEASURES] * 2
     first, last = table.iloc[0], table.iloc[-1]
     assert first["p"] == pytest.approx((2 * 0.1) ** 2 / 2)  # mean 0.1 of two

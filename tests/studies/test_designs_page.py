@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers.tiny_profile import write_profile
+from helpers.tiny_profile import tiny, write_profile
 
 from localspec.exceptions import InvalidInputError
 from localspec.pipeline import CoherenceControlsSection, form_assessment
@@ -19,20 +19,11 @@ from localspec.studies.controls._planted import PARTITIONING
 
 pytestmark = pytest.mark.integration
 
-TINY = {
-    "dtype": "float64",
-    "device": "cpu",
-    "networks": {
-        "mlp": {"dataset": "digits", "hidden": [40, 20], "n_epochs": 15, "batch_size": 16}
-    },
-    "seeds": [0, 1],
-    "method": {"n_images": 150},
-}
-
 
 @pytest.fixture(scope="module")
 def replicates(tmp_path_factory):
-    path = write_profile(tmp_path_factory.mktemp("profiles"), TINY, "designs")
+    content = tiny(hidden=[40, 20], n_epochs=15, batch_size=16)
+    path = write_profile(tmp_path_factory.mktemp("profiles"), content, "designs")
     section = CoherenceControlsSection(
         profile=path,
         networks=["mlp"],
@@ -91,11 +82,7 @@ def test_the_tables(replicates):
         form_assessment(each, "input_coherence", "matched draws", PARTITIONING).permutation.pvalue
         for each in group
     ]
-    row = table[
-        (table["design"] == "halves of pixels")
-        & (table["noise"] == 0.5)
-        & (table["form"] == "matched draws")
-    ]
+    row = table.query("design == 'halves of pixels' and noise == 0.5 and form == 'matched draws'")
     assert row["p"].item() == pytest.approx(combine_replicates(own).pvalue, nan_ok=True)
     assert table["adjusted_rand"].isna().equals(table["weights"] == "shuffled")
     power = coherence_power_table(table)

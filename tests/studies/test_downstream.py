@@ -135,13 +135,9 @@ def test_tables_and_figure(opened):
 
 
 def test_marks_of_the_figure():
-    rows = [
-        {"measure": name, "scope": scope, "graph": graph}
-        for name in MEASURES
-        for scope in SCOPES
-        for graph in GRAPHS
-    ]
-    effects = pd.DataFrame(rows).assign(
+    names = ["measure", "scope", "graph"]
+    cells = pd.MultiIndex.from_product([MEASURES, SCOPES, GRAPHS], names=names)
+    effects = cells.to_frame(index=False).assign(
         network="mlp", effect_ratio=1.1, finding="not found", favourable="above"
     )
     effects.loc[2, ["effect_ratio", "finding"]] = [1.2, FOUND]  # importance, downstream/global

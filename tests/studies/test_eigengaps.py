@@ -2,18 +2,17 @@
 
 import numpy as np
 import pytest
+from helpers.graphs import chain_graph, unit_graph
 from scipy import sparse
 
-from localspec.clustering import UnitGraph, eigengaps
-from localspec.clustering._unit_graph import from_blocks, layer_ranges
+from localspec.clustering import eigengaps
 
 
 def planted(n_blocks, between):
     """Return dense blocks of four units each with weak ties between them."""
     blocks = np.kron(np.eye(n_blocks), np.ones((4, 4))) * (1 - between) + between
     np.fill_diagonal(blocks, 0)
-    ranges = layer_ranges([("a", len(blocks), True)])
-    return UnitGraph(blocks, ranges, "activations", np.zeros(len(blocks), dtype=bool))
+    return unit_graph(blocks)
 
 
 @pytest.mark.parametrize("n_blocks", [2, 3, 5])
@@ -29,6 +28,6 @@ def test_gaps_of_one_block_by_hand():
 
 
 def test_isolated_units_are_left_out():
-    graph = from_blocks([np.diag([1.0, 1.0, 0.0])], layer_ranges([("a", 3, True), ("b", 3, True)]))
+    graph = chain_graph(np.diag([1.0, 1.0, 0.0]))
     assert sparse.issparse(graph.adjacency)
     assert eigengaps(graph, 2) == pytest.approx([2])  # eigenvalues 1, 1, -1, -1

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers.tiny_profile import write_profile
+from helpers.tiny_profile import TINY, write_profile
 
 from localspec.conventions import PAPER, RELEASED, Conventions
 from localspec.measures import LESIONED, VISUALIZED
@@ -14,13 +14,8 @@ from localspec.studies.forks._tables import CHANNELS, ChannelsReading, networks_
 
 pytestmark = pytest.mark.integration
 
-MLP = {
-    "dataset": "digits",
-    "hidden": [14, 12],
-    "n_epochs": 6,
-    "batch_size": 32,
-    "n_lesion_images": 150,
-}
+MLP = TINY["networks"]["mlp"] | {"n_lesion_images": 150}
+KEYS = ["network", "option", "reading"]
 NETWORKS = {
     "mlp": MLP,
     "mlp-squeezed": {**MLP, "image_channels": "squeezed", "n_epochs": 3},
@@ -101,7 +96,7 @@ def test_tests_of_every_reading_beside_the_plain_one(opened, tests):
 
 
 def test_the_table(opened, tests):
-    table = fork_table(opened, tests).set_index(["network", "option", "reading"])
+    table = fork_table(opened, tests).set_index(KEYS)
     rule = table.loc[("mlp", "p_rule", "conservative")]
     assert rule["adjusted_rand"] == pytest.approx(1)
     assert rule["ncut"] == rule["ncut_plain"]
@@ -113,11 +108,7 @@ def test_the_table(opened, tests):
     assert fewer["n_subclusters"] <= fewer["n_subclusters_plain"]
     biggest = tests.assign(change=(tests["p"] - tests["p_plain"]).abs())
     for key, row in table.iterrows():
-        part = biggest[
-            (biggest["network"] == key[0])
-            & (biggest["option"] == key[1])
-            & (biggest["reading"] == key[2])
-        ]
+        part = biggest[(biggest[KEYS] == list(key)).all(axis=1)]
         assert row["largest_change_of_p"] == pytest.approx(part["change"].max())
         assert (row["where"] == "") == (part["change"].max() == 0)
 
@@ -133,24 +124,20 @@ def test_the_control_draws_again_and_changes_nothing_else(opened, tests):
     assert not all(np.array_equal(a, b) for a, b in zip(before.units, after.units, strict=True))
     moved = tests[tests["reading"] == REDRAWN.value]
     assert (moved["p"] - moved["p_plain"]).abs().max() > 0
-    row = (
-        fork_table(opened, tests)
-        .set_index(["network", "option", "reading"])
-        .loc[("mlp", REDRAWN.option, REDRAWN.value)]
-    )
+    table = fork_table(opened, tests).set_index(KEYS)
+    row = table.loc[("mlp", REDRAWN.option, REDRAWN.value)]
     assert (row["adjusted_rand"], row["tests_gained"], row["tests_lost"]) == (1, 0, 0)
 
 
 def test_a_test_that_exists_under_one_reading_only_is_no_unchanged_one(opened, tests):
     key = ("mlp", "p_rule", "conservative")
-    columns = ["network", "option", "reading"]
-    of_it = (tests[columns] == list(key)).all(axis=1) & tests["p"].notna()
+    of_it = (tests[KEYS] == list(key)).all(axis=1) & tests["p"].notna()
     lost, gained = tests.index[of_it][:2]
     fewer = tests.copy()
     fewer.loc[lost, "p"] = np.nan
     fewer.loc[gained, "p_plain"] = np.nan
     for table, counts in ((tests, (0, 0)), (fewer, (1, 1))):
-        row = fork_table(opened, table).set_index(columns).loc[key]
+        row = fork_table(opened, table).set_index(KEYS).loc[key]
         assert (row["tests_gained"], row["tests_lost"]) == counts
 
 
@@ -196,7 +183,7 @@ def test_another_network_is_visualized_and_the_first_one_lesioned(opened, tests)
     adjusted = of_it["p"] * 16 / order
     significant = [(adjusted[of_it["p"] >= p]).min() <= 0.05 for p in of_it["p"]]
     assert (of_it["verdict"] == "significant").tolist() == significant
-    table = fork_table(opened, tests).set_index(["network", "option", "reading"])
+    table = fork_table(opened, tests).set_index(KEYS)
     row = table.loc[("mlp", CHANNELS, "squeezed")]
     assert (row["released"], row["adjusted_rand"]) == ("yes", 1)
     assert row["n_subclusters"] == row["n_subclusters_plain"]

@@ -15,7 +15,7 @@ from PIL import Image
 from localspec._utils.sprites import sprite_sheet
 from localspec.exceptions import InvalidInputError
 from localspec.studies.gallery import gallery_html, gallery_table, linked_table
-from localspec.studies.gallery._records import Gallery, card_anchor
+from localspec.studies.gallery._records import card_anchor
 
 
 def sort_keys(record):
@@ -192,17 +192,11 @@ def test_a_gallery_of_256_cards_of_mnist_size_stays_below_three_megabytes():
         )
         for i in range(256)
     ]
-    names = ("T-shirt/top",) * 10
     labels = {i: i % 10 for i in range(1536)}
     # a third of the pixels drawn, in ten levels: about as much to compress as in Fashion-MNIST
     tests = {i: np.round(noise[i % 512], 1) * (noise[i % 512] > 0.7) for i in labels}
-    gallery = Gallery(
-        name="mlp",
-        class_names=names,
-        records=tuple(records),
-        labels=labels,
-        test_images=tests,
-    )
+    classes = ("T-shirt/top",) * 10
+    gallery = replace(made_gallery(records), class_names=classes, labels=labels, test_images=tests)
     assert len(gallery_html(gallery)) < 3e6
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.graphs import chain_graph
 from helpers.tiny_profile import write_profile
 
 from localspec.clustering import live_units
-from localspec.clustering._unit_graph import from_blocks, layer_ranges
 from localspec.pipeline import L2Section, open_replicates
 from localspec.studies.published import l2_replicates, l2_replicates_table, l2_table, plot_l2
 from localspec.studies.published._l2 import (
@@ -23,9 +23,7 @@ MLP = {"dataset": "digits", "hidden": [6, 5], "n_epochs": 1, "l2": 0.001}
 
 
 def graph_of(*blocks):
-    sizes = [len(blocks[0]), *(np.shape(block)[1] for block in blocks)]
-    layers = layer_ranges([(f"l{i}", size, True) for i, size in enumerate(sizes)])
-    return from_blocks([np.array(block, dtype=float) for block in blocks], layers)
+    return chain_graph(*(np.array(block, dtype=float) for block in blocks))
 
 
 def test_denormal_edges_are_flushed():

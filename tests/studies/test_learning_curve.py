@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from helpers.graphs import plain_ncut
-from helpers.tiny_profile import write_profile
+from helpers.tiny_profile import tiny, write_profile
 from safetensors.numpy import load_file
 from scipy import stats
 
@@ -83,20 +83,8 @@ def test_no_epoch_after_the_last_is_there():
 
 @pytest.fixture(scope="module")
 def profile(tmp_path_factory):
-    network = {
-        "dataset": "digits",
-        "hidden": [10, 8],
-        "n_epochs": 2,
-        "n_pruning_epochs": 2,
-        "batch_size": 32,
-    }
-    content = {
-        "dtype": "float64",
-        "device": "cpu",
-        "pages": ["24_learning_curve"],
-        "networks": {"mlp": network},
-        "seeds": [0, 1],
-    }
+    content = tiny(hidden=[10, 8], n_epochs=2, n_pruning_epochs=2)
+    content["pages"] = ["24_learning_curve"]
     return write_profile(tmp_path_factory.mktemp("learning_curve"), content)
 
 

@@ -7,8 +7,6 @@ from helpers.networks import dense, lesioned_accuracies, stack
 from torch import nn
 
 from localspec.clustering import Draws, Partition, Subcluster, draw_counterparts
-from localspec.conventions import Conventions
-from localspec.exceptions import InvalidInputError
 from localspec.studies.more_draws._rounds import further_lesions, further_visualizations
 from localspec.visualization import visualize
 
@@ -21,19 +19,6 @@ def made():
     first, second, last = (dense(rng.normal(size=size)) for size in ((6, 4), (5, 6), (2, 5)))
     network = stack(nn.Flatten(), first, nn.ReLU(), second, nn.ReLU(), last)
     return network, torch.from_numpy(rng.random((30, 1, 2, 2))), torch.arange(30) % 2
-
-
-@pytest.mark.parametrize("kind", ["joint", "independent"])
-def test_chosen_subclusters_draw_as_with_all_others(kind):
-    conventions = Conventions(draws=kind)
-    everything = draw_counterparts(PARTITION, 7, seed=(0, 2), conventions=conventions)
-    some = everything.chosen([3, 1])
-    assert [(part.layer, part.cluster) for part in some.subclusters] == [("3", 2), ("1", 1)]
-    assert np.array_equal(some.units[0], everything.units[3])
-    assert np.array_equal(some.units[1], everything.units[1])
-    assert 5 not in some.units[1]  # takes no part
-    with pytest.raises(InvalidInputError, match=r"subcluster -1: .* from 0 to 3"):
-        everything.chosen([-1])
 
 
 def test_seeds_of_rounds_give_other_draws():

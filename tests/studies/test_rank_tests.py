@@ -189,24 +189,19 @@ def test_correlations_by_plain_loops(opened):
         lesioned = replicate.lesioned(partitioning)
         lost = lesioned.baseline.mean() - lesioned.lesioned.mean(axis=-1)
         values = set_properties(replicate, partitioning)[name]
+        beyond = values[0] / values[1:].mean(axis=0)
         if values.shape[1] < 3:  # too few for a correlation, but not for a ratio
-            of_seeds.append([np.nan] * 4 + [(values[0] / values[1:].mean(axis=0)).mean()])
+            of_seeds.append([np.nan] * 4 + [beyond.mean()])
             continue
         rho = [stats.spearmanr(np.round(a, 10), b)[0] for a, b in zip(lost, values, strict=True)]
         effects = [
             2 * t / (t + r) if t > 1e-9 and r > 1e-9 else 0.0
             for t, r in zip(lost[0], lost[1:].mean(axis=0), strict=True)
         ]
-        beyond = values[0] / values[1:].mean(axis=0)
-        of_seeds.append(
-            [
-                rho[0],
-                np.nanmean(rho[1:]),
-                stats.spearmanr(np.round(effects, 10), values[0])[0],
-                stats.spearmanr(np.round(effects, 10), beyond)[0],
-                beyond.mean(),
-            ]
+        own, other = (
+            stats.spearmanr(np.round(effects, 10), each)[0] for each in (values[0], beyond)
         )
+        of_seeds.append([rho[0], np.nanmean(rho[1:]), own, other, beyond.mean()])
     columns = ["damage_true", "damage_random", "effect_true", "beyond_true", "property_ratio"]
     row = table.loc[(partitioning, name)]
     assert row[columns].tolist() == pytest.approx(np.nanmean(of_seeds, axis=0), nan_ok=True)
@@ -227,11 +222,10 @@ def test_random_values_are_sums_over_units(opened):
         numbers = rng.standard_normal((3, layer.n_units))
         for column, part in enumerate(parts):
             if part.layer == layer.name:
-                units = replicate.draws(partitioning).units[column][4]
-                expected = [sum(row[unit] for unit in part.units) for row in numbers]
-                assert measure.values[:, 0, column] == pytest.approx(expected)
-                expected = [sum(row[unit] for unit in units) for row in numbers]
-                assert measure.values[:, 5, column] == pytest.approx(expected)
+                draw = replicate.draws(partitioning).units[column][4]
+                for place, units in ((0, part.units), (5, draw)):
+                    expected = [sum(row[unit] for unit in units) for row in numbers]
+                    assert measure.values[:, place, column] == pytest.approx(expected)
     again = simulated_measure(replicate, partitioning, 3)
     assert (again.values == measure.values).all()
 

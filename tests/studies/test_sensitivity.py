@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from helpers.networks import dense, random_mlp, stack
+from helpers.networks import dense, pointwise, random_mlp, stack
 from torch import nn
 
 from localspec.clustering import Partition, draw_counterparts, quantile_strata
@@ -89,10 +89,7 @@ def test_mean_ablation_is_a_plain_hook():
 
 
 def test_channels_get_the_mean_of_every_place():
-    kernel = torch.tensor([[[[1.0]]], [[[-1.0]]]], dtype=torch.float64)
-    conv = nn.Conv2d(1, 2, 1, bias=False)
-    conv.weight.data = kernel
-    network = stack(conv, nn.ReLU(), nn.Flatten(), dense(np.ones((2, 4))))
+    network = stack(pointwise([[1], [-1]]), nn.ReLU(), nn.Flatten(), dense(np.ones((2, 4))))
     x = torch.tensor([[[[1.0, -2.0]]], [[[3.0, -4.0]]]], dtype=torch.float64)
     assert mean_outputs(network, x)["0"].tolist() == [[[2, 0]], [[0, 3]]]
 

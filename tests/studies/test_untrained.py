@@ -69,11 +69,9 @@ def test_published_numbers_by_a_plain_implementation(network, initialisation):
         convolutions = [part for part in module.modules() if isinstance(part, torch.nn.Conv2d)]
         kernels = [part.weight.detach().abs().sum(dim=(2, 3)).double() for part in convolutions[1:]]
         values.append(plain_ncut([kernel.numpy() for kernel in kernels]))
-    (row,) = table[
-        (table["architecture"] == "CNN")
-        & (table["initialisation"] == initialisation)
-        & (table["reading"] == "paper")
-    ].to_dict("records")
+    (row,) = table.query(
+        "architecture == 'CNN' and initialisation == @initialisation and reading == 'paper'"
+    ).to_dict("records")
     assert row["n_ours"] == 100
     assert row["ours"] == pytest.approx(np.mean(values), rel=1e-3)
     # k-means from other starts ends in other minima: a spread of its own

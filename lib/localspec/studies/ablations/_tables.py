@@ -1,4 +1,7 @@
-"""Tables of the ways of lesioning."""
+"""Tables of the ways of lesioning.
+
+What takes replicates raises InvalidInputError if there is none.
+"""
 
 from __future__ import annotations
 
@@ -48,11 +51,6 @@ def ablations_table(
         One row a network, partitioning, measure and way. ``p``: permutation Fisher, combined by
         the Bates distribution, ``bh`` adjusted by Benjamini-Hochberg, by which ``finding`` goes,
         see :func:`localspec.pipeline.form_finding`; ``finding_zero``: that of the lesion with zero.
-
-    Raises
-    ------
-    InvalidInputError
-        If there is no replicate.
 
     References
     ----------
@@ -106,11 +104,6 @@ def agreement_table(
         of the measure's values under both ways over a network's subclusters, a mean over networks;
         ``spearman_random``: that over all their counterparts; ``both`` and ``either``: shares of
         subclusters whose p is at most `level` under both ways, and under at least one.
-
-    Raises
-    ------
-    InvalidInputError
-        If there is no replicate.
     """
     check_real("level", level, 0, 1)
     check_replicates(replicates)
@@ -168,11 +161,6 @@ def damage_table(replicates: Sequence[Replicate], *, fit: Fit) -> pd.DataFrame:
         averaged over classes, a mean over subclusters; ``loss_random``: that of their counterparts;
         ``undefined_draws``: share of counterparts that do too little damage for class coherence to
         be defined.
-
-    Raises
-    ------
-    InvalidInputError
-        If there is no replicate.
     """
     check_replicates(replicates)
     rows = []
@@ -214,11 +202,6 @@ def fit_table(replicates: Sequence[Replicate], *, fit: Fit) -> pd.DataFrame:
         fitted, averaged over subclusters; ``start_random`` and ``fitted_random``: those of
         counterparts; ``gained``: share of what L-BFGS could gain in all that the fit gained, over
         the largest subclusters of each layer.
-
-    Raises
-    ------
-    InvalidInputError
-        If there is no replicate.
     """
     check_replicates(replicates)
     rows = []

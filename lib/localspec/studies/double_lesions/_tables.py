@@ -1,4 +1,7 @@
-"""Tables of the double lesions."""
+"""Tables of the double lesions.
+
+What takes replicates raises InvalidInputError if there is none.
+"""
 
 from __future__ import annotations
 
@@ -48,11 +51,6 @@ def double_lesions_table(replicates: Sequence[Replicate], *, level: float = 0.05
         over pairs, combined by the Bates distribution, ``bh`` adjusted by Benjamini-Hochberg, by
         which ``verdict`` goes: "wrong side" where it is significant, but the mean excess is not
         above that of the counterparts.
-
-    Raises
-    ------
-    InvalidInputError
-        If there is no replicate.
 
     References
     ----------
@@ -104,11 +102,6 @@ def strongest_pairs_table(replicates: Sequence[Replicate], *, n_pairs: int = 20)
         One row a pair, named by layer and cluster; ``apart`` is the sum of what each loses alone,
         ``excess_random`` the mean over its counterparts. Pairs are picked as the largest of many,
         so that none of them is a finding by itself.
-
-    Raises
-    ------
-    InvalidInputError
-        If there is no replicate.
     """
     n_pairs = check_integer("n_pairs", n_pairs, 1)
     check_replicates(replicates)
@@ -159,11 +152,6 @@ def conditional_table(replicates: Sequence[Replicate]) -> pd.DataFrame:
         that lacks another", over ordered pairs of them. ``loss``: mean accuracy lost;
         ``loss_random``: by random counterparts, which leave the missing subcluster alone;
         ``most_of_all``: share that lose more than all their counterparts.
-
-    Raises
-    ------
-    InvalidInputError
-        If there is no replicate.
 
     References
     ----------

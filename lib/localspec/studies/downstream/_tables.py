@@ -1,4 +1,7 @@
-"""Tables of clusters by what units do to the logits beside those of weights and activations."""
+"""Tables of clusters by what units do to the logits beside those of weights and activations.
+
+What takes replicates raises InvalidInputError if there is none.
+"""
 
 from __future__ import annotations
 
@@ -44,11 +47,6 @@ def graphs_table(replicates: Sequence[DownstreamReplicate]) -> pd.DataFrame:
         ``with_activations`` and ``with_downstream``: adjusted Rand scores, averaged over layers,
         with the partition of the same scope from each graph; with its own graph, from another seed
         of k-means.
-
-    Raises
-    ------
-    InvalidInputError
-        If there is no replicate.
     """
     check_replicates(replicates)
     rows = []
@@ -104,11 +102,6 @@ def downstream_effects_table(
         Bates distribution, ``bh`` adjusted by Benjamini-Hochberg, by which ``finding`` goes, see
         :func:`localspec.pipeline.form_finding`.
 
-    Raises
-    ------
-    InvalidInputError
-        If there is no replicate.
-
     References
     ----------
     Hod et al., arXiv:2110.08058, "Families".
@@ -147,11 +140,6 @@ def downstream_differences_table(replicates: Sequence[DownstreamReplicate]) -> p
         "more specialized" or "less specialized" (the clusters of the downstream graph) where the
         interval lies on one side of 0; "not told apart" where it holds 0; "undefined" where more
         than half of the counterparts of either have no value, or there are fewer than two seeds.
-
-    Raises
-    ------
-    InvalidInputError
-        If there is no replicate.
     """
     check_replicates(replicates)
     rows = []

@@ -1,4 +1,7 @@
-"""Tables of the n-cut while a network is trained, and then pruned."""
+"""Tables of the n-cut while a network is trained, and then pruned.
+
+What takes replicates raises InvalidInputError if there is none.
+"""
 
 from __future__ import annotations
 
@@ -62,11 +65,6 @@ def networks_by_epoch(replicates: Sequence[EpochReplicate]) -> pd.DataFrame:
         from another start of k-means, both by :func:`localspec.clustering.layer_agreement`. Where
         a curve is published ``ncut_as_published``, the n-cut with as many clusters, and
         ``published_ncut``.
-
-    Raises
-    ------
-    InvalidInputError
-        If there is no replicate.
     """
     check_replicates(replicates)
     settings = replicates[0].settings
@@ -158,11 +156,6 @@ def stability_table(replicates: Sequence[EpochReplicate]) -> pd.DataFrame:
         last epoch, and one under that of weights other than zero where some are zero.
         ``below_shuffles``: networks whose n-cut is below that of every shuffled copy;
         ``is_stable``: whether all are.
-
-    Raises
-    ------
-    InvalidInputError
-        If there is no replicate.
 
     References
     ----------

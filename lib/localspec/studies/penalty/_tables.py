@@ -1,4 +1,7 @@
-"""Tables of further training with a penalty and without."""
+"""Tables of further training with a penalty and without.
+
+What takes replicates raises InvalidInputError if there is none.
+"""
 
 from __future__ import annotations
 
@@ -50,11 +53,6 @@ def networks_table(replicates: Sequence[PenalizedReplicate]) -> pd.DataFrame:
         of the clusters before; ``ncut``: that of the clusters after, beside those of shuffled
         copies; by the name of each measure the effect of the clusters after over its null mean,
         and by ``undefined_`` and its name the share of undefined counterparts.
-
-    Raises
-    ------
-    InvalidInputError
-        If there is no replicate.
     """
     check_replicates(replicates)
     rows = []
@@ -126,11 +124,6 @@ def penalty_effects_table(
         One row a network, measure and way. ``p``: permutation Fisher, combined by the Bates
         distribution, ``bh`` adjusted by Benjamini-Hochberg, by which ``finding`` goes, see
         :func:`localspec.pipeline.form_finding`.
-
-    Raises
-    ------
-    InvalidInputError
-        If there is no replicate.
 
     References
     ----------
@@ -219,11 +212,6 @@ def weights_table(replicates: Sequence[PenalizedReplicate]) -> pd.DataFrame:
     pandas.DataFrame
         One row a network and penalty: ``cross_entropy`` and ``gradient``, the means over seeds of
         :func:`gradient_norms`; ``by_rule``: their ratio; ``weight``: the one that was used.
-
-    Raises
-    ------
-    InvalidInputError
-        If there is no replicate.
     """
     check_replicates(replicates)
     rows = []

@@ -1,4 +1,7 @@
-"""Tables of the chi-squared test on ranks beside Fisher's method."""
+"""Tables of the chi-squared test on ranks beside Fisher's method.
+
+What takes replicates raises InvalidInputError if there is none.
+"""
 
 from __future__ import annotations
 
@@ -44,11 +47,6 @@ def rank_tests_table(replicates: Sequence[Replicate]) -> pd.DataFrame:
         most extreme rank that it may have, as in the released code; ``chi2_spread_p``: at each in
         equal parts; ``plain_p``, ``permutation_p``: Fisher's method, plain and by permutation;
         ``mean_p``: mean of the subclusters' p, below 0.5 where they lean to the extreme side.
-
-    Raises
-    ------
-    InvalidInputError
-        If there is no replicate.
 
     References
     ----------
@@ -175,11 +173,6 @@ def null_rates_table(
         One row a network, measure and test: ``rate`` of p at or below `level` among partitions with
         permuted labels, with its 95 % interval ``low`` to ``high`` over networks. The measure
         "random values" is the sum of a random number of each unit, over all partitionings.
-
-    Raises
-    ------
-    InvalidInputError
-        If there is no replicate.
 
     References
     ----------

@@ -298,23 +298,11 @@ class HookedUnits:
         edits: Mapping[str, Function] | None = None,
         relu: Function | None = None,
     ) -> list[torch.Tensor]:
-        """Run the network on images.
+        """Run the network on images, shape (n_images, ...); return a value for each of `stops`.
 
-        Parameters
-        ----------
-        x : torch.Tensor, shape (n_images, ...)
-        stops : sequence of str, optional
-            Layers whose values to return; by default the logits. Nothing behind the last of them
-            is computed.
-        edits : mapping of str to callable, optional
-            Functions applied to the values of layers, of shape (n_images, n_units, ...).
-        relu : callable, optional
-            Used in place of every ReLU.
-
-        Returns
-        -------
-        list of torch.Tensor
-            One for each of `stops`, of shape (n_images, n_units, ...).
+        These are layers, with values of shape (n_images, n_units, ...), or the logits; nothing
+        behind the last of them is computed. `edits` are applied to the values of layers, and
+        `relu` is used in place of every ReLU.
         """
         stops, edits = (LOGITS,) if stops is None else tuple(stops), edits or {}
         values: dict[str, torch.Tensor] = {}

@@ -204,19 +204,9 @@ class UnitMap:
     def between(
         self, known: Container[fx.Node], stops: Sequence[fx.Node]
     ) -> tuple[list[fx.Node], list[fx.Node]]:
-        """Return what must run for the values of `stops` where others are known.
+        """Return what must run for the values of `stops` where others are known, in order.
 
-        Parameters
-        ----------
-        known : container of torch.fx.Node
-        stops : sequence of torch.fx.Node
-
-        Returns
-        -------
-        needed : list of torch.fx.Node
-            Nodes that must run, in order.
-        read : list of torch.fx.Node
-            Known ones that are among `stops` or that needed ones read, in order.
+        The second list has the known nodes that are among `stops` or that needed ones read.
         """
         reached, waiting = set(), list(stops)
         while waiting:
@@ -243,21 +233,10 @@ class UnitMap:
         max_images: int = MAX_IMAGES,
         max_values: int = MAX_VALUES,
     ) -> int:
-        """Return how many images may go to `stops` together, so that memory stays bounded.
+        """Return how many images may go to `stops` together: at least 1, at most `max_images`.
 
-        Parameters
-        ----------
-        x : torch.Tensor, shape (n_images, ...)
-            Of which the first is tried.
-        stops : tuple of torch.fx.Node
-        max_images : int, optional
-        max_values : int, optional
-            Numbers that the nodes on the way may hold together, where more than one image goes.
-
-        Returns
-        -------
-        int
-            At least 1 and at most `max_images`.
+        Of `x`, shape (n_images, ...), the first is tried. Where more than one image goes, nodes on
+        the way hold together at most `max_values` numbers.
         """
         needed, read = self.between({self.input}, stops)
         nodes = (*read, *needed)

@@ -29,18 +29,8 @@ class Workspace:
     ) -> torch.Tensor:
         """Return an array with arbitrary values, which the next call for `purpose` overwrites.
 
-        Parameters
-        ----------
-        purpose : hashable
-        shape : sequence of int
-        example : torch.Tensor
-            Of the type and on the device wanted.
-        channels_last : bool, optional
-            Whether an array (n_images, n_channels, height, width) has its channels last in memory.
-
-        Returns
-        -------
-        torch.Tensor
+        Type and device are those of `example`. With `channels_last` an array (n_images,
+        n_channels, height, width) has its channels last in memory.
         """
         key, size = (purpose, example.dtype, example.device), math.prod(shape)
         if key not in self._memory or len(self._memory[key]) < size:

@@ -27,12 +27,12 @@ PROFILE = {
 def path(tmp_path, monkeypatch):
     monkeypatch.setenv("LOCALSPEC_RESULTS", str(tmp_path / "results"))
     path = tmp_path / "tiny.yml"
-    path.write_text(json.dumps(PROFILE))
+    path.write_text(json.dumps(PROFILE, sort_keys=True))
     return path
 
 
 def replace_networks(path, networks):
-    path.write_text(json.dumps(PROFILE | {"networks": networks}))
+    path.write_text(json.dumps(PROFILE | {"networks": networks}, sort_keys=True))
 
 
 def run(path, *options):

@@ -148,7 +148,7 @@ class Run:
     def alive(self) -> list[psutil.Process]:
         """Return its living processes, wherever they hang by now."""
         processes = []
-        for process in psutil.process_iter():
+        for process in psutil.process_iter(["cmdline"]):
             with contextlib.suppress(psutil.Error):  # gone meanwhile, or somebody else's
                 zombie = process.status() == psutil.STATUS_ZOMBIE
                 if process.environ().get(TOKEN) == self.token and not zombie:
@@ -220,7 +220,7 @@ def check_quiet(
     which takes its time on a busy machine.
     """
     gone_s = run.seconds_until_gone(gone_within_s)
-    left = ", ".join(" ".join(process.cmdline()[:3]) for process in run.alive())
+    left = ", ".join(" ".join(process.info["cmdline"][:3]) for process in run.alive())
     bench.require(not left, f"still alive {gone_within_s} s after the kill: {left}")
     before = bench.files()
     time.sleep(quiet_s)

@@ -57,8 +57,11 @@ def verdicts() -> str:
     return markdown_table(
         ["claim", *networks],
         [
-            [name, *(f"**{row['verdict']}** {verdict_texts(row)['ratio']}".strip() for row in of)]
-            for name, of in rows.items()
+            [
+                name,
+                *(f"**{cell['verdict']}** {verdict_texts(cell)['ratio']}".strip() for cell in row),
+            ]
+            for name, row in rows.items()
         ],
     )
 
